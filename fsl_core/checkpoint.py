@@ -1,0 +1,111 @@
+"""Checkpoints: written whole or not at all, known by their digest, two kept so that a damaged one costs one interval.
+
+A file is named ``step-00000400.<digest>.pt`` after the first sixteen digits of the SHA-256 of its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fsl_core.errors import CheckpointCorruptError
+
+_NAME = re.compile(r"step-(\d{8})\.([0-9a-f]{16})\.pt")
+_KEPT = 2
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash at any moment, sees the old content or the new and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """The SHA-256 of named tensors: their names, types, shapes and values, whatever device or memory layout holds them."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
+    """Write the state at ``step`` and drop all but the newest two checkpoints of the folder."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    content = buffer.getvalue()
+    path = folder / f"step-{step:08d}.{hashlib.sha256(content).hexdigest()[:16]}.pt"
+    write_atomically(path, content)
+    for old in _checkpoints(folder)[_KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest_checkpoint(folder: Path) -> tuple[Mapping[str, Any] | None, list[Path]]:
+    """The newest intact checkpoint's state, or None; and where damaged ones were set aside, beside the rest."""
+    set_aside: list[Path] = []
+    for path in _checkpoints(folder):
+        try:
+            return read_checkpoint(path), set_aside
+        except CheckpointCorruptError:
+            aside = path.with_name(path.name + ".corrupt")
+            path.replace(aside)
+            set_aside.append(aside)
+    return None, set_aside
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """The state in a checkpoint file. Raises CheckpointCorruptError when its bytes are not those that its name promises."""
+    name = _NAME.fullmatch(path.name)
+    content = path.read_bytes()
+    if name is None or hashlib.sha256(content).hexdigest()[:16] != name[2]:
+        raise CheckpointCorruptError(f"{path}: its content is not what was written; expected a SHA-256 that starts as its name says")
+    state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Checkpoint files of a folder, the newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), key=lambda path: path.name, reverse=True)
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write a state dict alone, atomically."""
+    buffer = io.BytesIO()
+    torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_weights(path: Path, *, digest: str) -> Mapping[str, torch.Tensor]:
+    """The state dict in ``path``. Raises CheckpointCorruptError when it is absent or is not the one that ``digest`` names."""
+    try:
+        weights: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        found = weights_digest(weights)
+    except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+        raise CheckpointCorruptError(f"{path}: cannot be read as weights ({type(error).__name__}: {error})") from error
+    if found != digest:
+        raise CheckpointCorruptError(f"{path}: its weights' digest is {found[:16]}, the trial's result says {digest[:16]}")
+    return weights

@@ -1,0 +1,65 @@
+"""The episode: one N-way K-shot classification problem (a "task" in the MAML paper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fsl_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeShape:
+    """How many classes and images an episode has.
+
+    ``way`` classes, ``shot`` support images per class and ``query`` query images per class.
+
+    Raises:
+        RecipeError: if ``way`` is below 2, or ``shot`` or ``query`` below 1.
+    """
+
+    way: int
+    shot: int
+    query: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("way", 2), ("shot", 1), ("query", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise RecipeError(f"{name} is {value!r}; it must be an integer of at least {least}")
+
+    @property
+    def images_per_class(self) -> int:
+        """Images that one class gives to an episode: its support and its query together."""
+        return self.shot + self.query
+
+    @property
+    def queries(self) -> int:
+        """Query images of a whole episode, over all its classes."""
+        return self.way * self.query
+
+    def __str__(self) -> str:
+        return f"{self.way}-way {self.shot}-shot, {self.query} queries a class"
+
+
+@dataclass(frozen=True)
+class EpisodeBatch:
+    """The images of ``E`` episodes of one shape, class by class.
+
+    ``support``: ``[E, way, shot, ...]``; ``query``: ``[E, way, query, ...]``. The trailing axes are ``[C, H, W]`` for images
+    (float, ink or intensity in 0..1) and ``[D]`` once they are embedded. The class at index ``n`` of an episode has label ``n``.
+    """
+
+    support: torch.Tensor
+    query: torch.Tensor
+
+    @property
+    def shape(self) -> EpisodeShape:
+        """The shape that every episode of the batch has."""
+        return EpisodeShape(way=self.support.shape[1], shot=self.support.shape[2], query=self.query.shape[2])
+
+    def __len__(self) -> int:
+        return int(self.support.shape[0])

@@ -1,0 +1,71 @@
+"""How a trial computes, as opposed to what: chosen once, pinned in its checkpoint, recorded beside its result.
+
+Two execution paths give the same mathematics in another order of rounding. Within one path the same recipe gives the same bits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from fsl_core.errors import ExecutionPathError
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionPath:
+    """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+    def check_available(self) -> None:
+        """Raises ExecutionPathError when this machine cannot offer the path."""
+        if self.device not in ("cpu", "cuda"):
+            raise ExecutionPathError(f"device is {self.device!r}; accepted: 'cpu', 'cuda'")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
+        if self.threads < 1:
+            raise ExecutionPathError(f"threads is {self.threads}; it must be at least 1")
+
+    @contextmanager
+    def active(self) -> Iterator[torch.device]:
+        """Compute along this path inside the block: its thread count, deterministic kernels, full float32."""
+        self.check_available()
+        threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
+        benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+        torch.set_num_threads(self.threads)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        torch.backends.cudnn.allow_tf32 = False
+        keep_freed_memory()
+        try:
+            yield torch.device(self.device)
+        finally:
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+            torch.backends.cudnn.allow_tf32 = tf32
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep the memory of freed activations for the next step, for the rest of the process.
+
+    By default it returns every large block to the kernel, and each step faults its pages in again: on a CPU that costs more than
+    half of a training step. Elsewhere than on glibc nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_ARENA_MAX, 1)
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, 2048 * _MIB - 1)
+    mallopt(_M_TOP_PAD, 64 * _MIB)

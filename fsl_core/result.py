@@ -1,0 +1,129 @@
+"""What a trial leaves behind: values that are equal in every run of the same work, whoever ran it and however often it was killed.
+
+Seconds, hosts and attempts are not here: they differ from run to run. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fsl_core.errors import RecipeError
+from fsl_core.recipe import Evaluation, TrainingRecipe, as_plain, evaluation_from_plain, recipe_from_plain
+from fsl_core.statistics import confidence_interval_95, mean
+
+Curve = tuple[tuple[int, float], ...]
+"""Points ``(step, value)`` in the order of their steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """The outcome of one training.
+
+    ``status`` is ``diverged`` when the loss stopped being finite: a result, not an error, without weights. ``selected_step`` is the
+    step whose weights were best on meta-validation; ``weights_digest`` is the SHA-256 of the weights that evaluations score.
+    ``curves`` maps ``train_loss``, ``train_accuracy``, ``validation_accuracy`` and ``outer_lr`` to their points (accuracies in 0..1).
+    """
+
+    recipe: TrainingRecipe
+    status: Literal["complete", "diverged"]
+    stopped_by: Literal["budget", "patience", "divergence"]
+    steps_done: int
+    selected_step: int | None
+    validation_accuracy: float | None
+    weights_digest: str | None
+    data_digest: str
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    def as_plain(self) -> dict[str, Any]:
+        """This result as plain JSON types."""
+        plain = {name: getattr(self, name) for name in _TRIAL_FIELDS}
+        curves = {name: [list(point) for point in curve] for name, curve in sorted(self.curves.items())}
+        return {"fingerprint": self.recipe.fingerprint, "recipe": as_plain(self.recipe), **plain, "curves": curves}
+
+
+_TRIAL_FIELDS = (
+    "status",
+    "stopped_by",
+    "steps_done",
+    "selected_step",
+    "validation_accuracy",
+    "weights_digest",
+    "data_digest",
+)
+
+
+def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
+    """The result that :meth:`TrialResult.as_plain` wrote. Raises RecipeError when the document is not one, or is of another recipe."""
+    try:
+        recipe = recipe_from_plain(plain["recipe"])
+        if recipe.fingerprint != plain["fingerprint"]:
+            raise RecipeError(f"the recipe's fingerprint is {recipe.fingerprint}, the document says {plain['fingerprint']}")
+        curves = {name: tuple((int(step), float(value)) for step, value in curve) for name, curve in plain["curves"].items()}
+        return TrialResult(recipe=recipe, curves=curves, **{name: plain[name] for name in _TRIAL_FIELDS})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecipeError(f"not a trial's result: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """The score of one trained trial on the frozen episodes of one evaluation.
+
+    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly.
+    ``episodes_digest`` names the episodes drawn (their classes and images): equal digests mean that two scores can be paired.
+    """
+
+    recipe_fingerprint: str
+    evaluation: Evaluation
+    weights_digest: str
+    data_digest: str
+    episodes_digest: str
+    correct: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        most = self.evaluation.shape.queries
+        if len(self.correct) != self.evaluation.episodes or not all(0 <= count <= most for count in self.correct):
+            raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Each episode's accuracy, in 0..1."""
+        return tuple(count / self.evaluation.shape.queries for count in self.correct)
+
+    @property
+    def accuracy(self) -> float:
+        """The mean accuracy over the episodes, in 0..1."""
+        return mean(self.accuracies)
+
+    @property
+    def ci95(self) -> float:
+        """Half the width of the 95% interval over episodes, in 0..1. It says nothing of the spread over training seeds."""
+        return confidence_interval_95(self.accuracies)
+
+    def as_plain(self) -> dict[str, Any]:
+        """This score as plain JSON types."""
+        return {
+            "recipe_fingerprint": self.recipe_fingerprint,
+            "fingerprint": self.evaluation.fingerprint,
+            "evaluation": as_plain(self.evaluation),
+            "weights_digest": self.weights_digest,
+            "data_digest": self.data_digest,
+            "episodes_digest": self.episodes_digest,
+            "accuracy": self.accuracy,
+            "ci95": self.ci95,
+            "correct": list(self.correct),
+        }
+
+
+def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
+    """The score that :meth:`EvaluationResult.as_plain` wrote. Raises RecipeError when the document is not one."""
+    try:
+        names = ("recipe_fingerprint", "weights_digest", "data_digest", "episodes_digest")
+        return EvaluationResult(
+            evaluation=evaluation_from_plain(plain["evaluation"]),
+            correct=tuple(int(count) for count in plain["correct"]),
+            **{name: plain[name] for name in names},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecipeError(f"not an evaluation's result: {error}") from error

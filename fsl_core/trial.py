@@ -1,0 +1,275 @@
+"""One trial: a recipe in, trained weights and their scores out; stopped or killed at any moment, it goes on from its checkpoint.
+
+A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.pt``, the weights that evaluations score, at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import nn
+
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.datasets.image_bank import ImageBank, join
+from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
+from fsl_core.evaluation import count_correct
+from fsl_core.execution_path import ExecutionPath
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.sampler import EpisodeSampler, frozen_episodes
+from fsl_core.training import TrainingState, Validation, meta_train, outer_lr_at, start_training, train_step
+
+META_TEST_STREAM = "meta-test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What an observer learns at every point of the curves.
+
+    ``step`` of at most ``steps``; ``metrics`` are the values that the curves got at this step (accuracies in 0..1); ``best`` is the
+    best meta-validation accuracy so far, None before the first.
+    """
+
+    step: int
+    steps: int
+    metrics: Mapping[str, float]
+    best: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRun:
+    """How to run a trial: its folder and data, its execution path, who watches it, who may stop it, who hears of damaged files."""
+
+    folder: Path
+    dataset: SplitDataset
+    path: ExecutionPath = field(default_factory=ExecutionPath)
+    observe: Callable[[Progress], None] = lambda progress: None
+    should_stop: Callable[[], bool] = lambda: False
+    announce: Callable[[str], None] = lambda message: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """One run of the training loop: the classes, the number of steps, and whether meta-validation selects the weights."""
+
+    name: str
+    bank: ImageBank
+    steps: int
+    selects: bool
+
+
+def run_trial(
+    recipe: TrainingRecipe,
+    *,
+    folder: Path,
+    dataset: SplitDataset,
+    device: str = "cpu",
+    threads: int = 1,
+    observe: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    announce: Callable[[str], None] = lambda message: None,
+) -> TrialResult:
+    """Train a recipe in ``folder``, from where an earlier run of it stopped, and select its weights on meta-validation.
+
+    Args:
+        recipe: what to train.
+        folder: the trial's own folder; it is made where missing.
+        dataset: the images, as :func:`fsl_core.datasets.catalogue.open_dataset` gives them.
+        device: ``cpu`` or ``cuda``; with ``threads`` it is the execution path, which an existing checkpoint overrules.
+        threads: CPU threads inside one operation.
+        observe: called at every point of the curves.
+        should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
+        announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
+
+    Raises:
+        StopRequested: ``should_stop`` said so.
+        ExecutionPathError: the checkpoint's execution path, or the wanted one, is not to be had here.
+        DataChangedError: the checkpoint was trained on other images.
+    """
+    wanted = ExecutionPath(device=device, threads=threads)
+    run = TrialRun(folder=folder, dataset=dataset, path=wanted, observe=observe, should_stop=should_stop, announce=announce)
+    select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
+    state = _run_stage(recipe, select, run)
+    weights = state.best_weights
+    if recipe.retrain and weights is not None and state.best_step is not None and state.stopped_by != "divergence":
+        bank = join(dataset.meta_train, dataset.meta_validation)
+        steps = state.best_step + (recipe.validation.patience or 0)
+        retrained = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)
+        state.curves |= {f"retrain_{name}": curve for name, curve in retrained.curves.items()}
+        weights = retrained.algorithm.state_dict()
+        if retrained.stopped_by == "divergence":
+            state.stopped_by = "divergence"
+    result = _result(recipe, state, weights, dataset)
+    if weights is not None and result.status == "complete":
+        save_weights(folder / "selected.pt", weights)
+    return result
+
+
+def _result(
+    recipe: TrainingRecipe, state: TrainingState, weights: Mapping[str, torch.Tensor] | None, dataset: SplitDataset
+) -> TrialResult:
+    diverged = state.stopped_by == "divergence" or weights is None
+    return TrialResult(
+        recipe=recipe,
+        status="diverged" if diverged else "complete",
+        stopped_by=cast(Literal["budget", "patience", "divergence"], state.stopped_by),
+        steps_done=state.step,
+        selected_step=None if diverged else state.best_step,
+        validation_accuracy=None if diverged else state.best_accuracy,
+        weights_digest=None if diverged or weights is None else weights_digest(weights),
+        data_digest=dataset.digest,
+        curves={name: tuple(curve) for name, curve in state.curves.items()},
+    )
+
+
+def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
+    folder = run.folder / "checkpoints" / stage.name
+    checkpoint, damaged = load_newest_checkpoint(folder)
+    for path in damaged:
+        run.announce(f"a damaged checkpoint was set aside as {path}")
+    path = run.path if checkpoint is None else ExecutionPath(**checkpoint["path"])
+    with path.active() as device:
+        bank = stage.bank.to(device)
+        algorithm = build_algorithm(recipe, channels=bank.images.shape[1], stage=stage.name, device=device)
+        state = start_training(algorithm, recipe.optimiser)
+        if checkpoint is not None:
+            _check_same_work(checkpoint, recipe, run.dataset)
+            state.restore(checkpoint["state"])
+            run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
+        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes")
+        _train(recipe, stage, state, sampler, run, _Saver(folder, recipe, path, run.dataset))
+    return state
+
+
+def _train(
+    recipe: TrainingRecipe, stage: _Stage, state: TrainingState, sampler: EpisodeSampler, run: TrialRun, save: _Saver
+) -> None:
+    def after_interval(state: TrainingState) -> None:
+        save(state)
+        run.observe(_progress(state, stage.steps))
+
+    def before_step(state: TrainingState) -> None:
+        if run.should_stop():
+            save(state)
+            raise StopRequested(f"stopped at step {state.step} of {stage.steps}; the checkpoint is written")
+
+    meta_train(
+        state,
+        sampler,
+        steps=stage.steps,
+        meta_batch_size=recipe.meta_batch_size,
+        optimiser=recipe.optimiser,
+        every=recipe.validation.every,
+        validation=_validation(recipe, run.dataset, sampler.bank.images.device) if stage.selects else None,
+        after_interval=after_interval,
+        before_step=before_step,
+    )
+
+
+def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> Validation:
+    settings = recipe.validation
+    sizes = dataset.meta_validation.class_sizes
+    episodes = frozen_episodes(sizes, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
+    return Validation(bank=dataset.meta_validation.to(device), episodes=episodes, settings=settings)
+
+
+@dataclass(frozen=True)
+class _Saver:
+    """Writes checkpoints of one stage."""
+
+    folder: Path
+    recipe: TrainingRecipe
+    path: ExecutionPath
+    dataset: SplitDataset
+
+    def __call__(self, state: TrainingState) -> None:
+        envelope = {
+            "recipe": self.recipe.fingerprint,
+            "data": self.dataset.digest,
+            "path": asdict(self.path),
+            "state": state.as_checkpoint(),
+        }
+        save_checkpoint(self.folder, state.step, envelope)
+
+
+def _check_same_work(checkpoint: Mapping[str, Any], recipe: TrainingRecipe, dataset: SplitDataset) -> None:
+    if checkpoint["recipe"] != recipe.fingerprint:
+        raise CheckpointCorruptError(f"the checkpoint is of recipe {checkpoint['recipe']}, not of {recipe.fingerprint}")
+    if checkpoint["data"] != dataset.digest:
+        raise DataChangedError(
+            f"the checkpoint was trained on {dataset.name} images with digest {checkpoint['data'][:16]}; those found now have "
+            f"{dataset.digest[:16]}. Give back the old data, or remove the trial's folder to train on the new"
+        )
+
+
+def _progress(state: TrainingState, steps: int) -> Progress:
+    metrics = {name: curve[-1][1] for name, curve in state.curves.items() if curve and curve[-1][0] == state.step}
+    return Progress(step=state.step, steps=steps, metrics=metrics, best=None if state.best_step is None else state.best_accuracy)
+
+
+def evaluate_trial(
+    result: TrialResult,
+    evaluation: Evaluation,
+    *,
+    folder: Path,
+    dataset: SplitDataset,
+    device: str = "cpu",
+    threads: int = 1,
+) -> EvaluationResult:
+    """Score a trained trial's selected weights on frozen episodes of meta-test classes.
+
+    Raises:
+        CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
+        DataChangedError: the trial was trained on other images.
+        EpisodeError: the meta-test classes cannot give such episodes.
+    """
+    if result.weights_digest is None:
+        raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
+    if result.data_digest != dataset.digest:
+        raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
+    weights = load_weights(folder / "selected.pt", digest=result.weights_digest)
+    sizes = dataset.meta_test.class_sizes
+    episodes = frozen_episodes(sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
+    with ExecutionPath(device=device, threads=threads).active() as there:
+        algorithm = _untrained(result.recipe, dataset, there)
+        algorithm.load_state_dict(dict(weights))
+        correct = count_correct(algorithm, dataset.meta_test.to(there), episodes)
+    return EvaluationResult(
+        recipe_fingerprint=result.recipe.fingerprint,
+        evaluation=evaluation,
+        weights_digest=result.weights_digest,
+        data_digest=dataset.digest,
+        episodes_digest=episodes.digest(),
+        correct=tuple(correct.tolist()),
+    )
+
+
+def _untrained(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> nn.Module:
+    return build_algorithm(recipe, channels=dataset.meta_test.images.shape[1], stage="select", device=device)
+
+
+def measure_step_seconds(
+    recipe: TrainingRecipe, *, dataset: SplitDataset, device: str = "cpu", threads: int = 1, steps: int = 3
+) -> float:
+    """The seconds of one training step of ``recipe``: the fastest of ``steps`` real ones after a first that is not counted."""
+    with ExecutionPath(device=device, threads=threads).active() as there:
+        bank = dataset.meta_train.to(there)
+        state = start_training(_untrained(recipe, dataset, there), recipe.optimiser)
+        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "probe/episodes")
+        seconds = [_timed_step(state, sampler, recipe, there) for _ in range(steps + 1)]
+    return min(seconds[1:])
+
+
+def _timed_step(state: TrainingState, sampler: EpisodeSampler, recipe: TrainingRecipe, device: torch.device) -> float:
+    started = time.perf_counter()
+    train_step(state, sampler, meta_batch_size=recipe.meta_batch_size, outer_lr=outer_lr_at(recipe.optimiser, state.step))
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started

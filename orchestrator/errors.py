@@ -1,0 +1,33 @@
+"""Everything that the orchestrator raises on purpose; ``cli/`` alone turns these into exit codes.
+
+    OrchestratorError
+    ├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
+    ├── RegistryError        a file of published numbers is wrong (exit 2)
+    ├── StoreError           the runs folder cannot be read or written
+    ├── SweepLockedError     another run holds this sweep (exit 5)
+    └── TrackingError        the tracking server refused or did not answer
+"""
+
+
+class OrchestratorError(Exception):
+    """Root of the errors that the orchestrator raises on purpose."""
+
+
+class SweepFileError(OrchestratorError):
+    """A sweep file, or an override of it, is wrong; the message says where and what would be accepted."""
+
+
+class RegistryError(OrchestratorError):
+    """A file of published numbers is wrong."""
+
+
+class StoreError(OrchestratorError):
+    """The runs folder cannot be read or written."""
+
+
+class SweepLockedError(OrchestratorError):
+    """Another run holds this sweep."""
+
+
+class TrackingError(OrchestratorError):
+    """The tracking server refused or did not answer."""

@@ -1,0 +1,140 @@
+"""Prototypical Networks against references written here in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsl_core.algorithms.algorithm import Algorithm, query_labels
+from fsl_core.algorithms.prototypical import PrototypicalNetworks, squared_euclidean
+from fsl_core.backbones.conv4 import Conv4
+from fsl_core.episode import EpisodeBatch
+from fsl_core.recipe import PrototypicalSettings
+
+SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
+DISTANCES = st.sampled_from(["squared_euclidean", "cosine"])
+
+
+def embedded_episodes(way: int, shot: int, query: int, seed: int, episodes: int = 2) -> EpisodeBatch:
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda images: torch.randn(episodes, way, images, 7, generator=generator, dtype=torch.float64)  # noqa: E731
+    return EpisodeBatch(support=draw(shot), query=draw(query))
+
+
+def reference_logits(episodes: EpisodeBatch, distance: str, scale: float) -> torch.Tensor:
+    """Equations 1 and 2 of the paper, one query and one class at a time."""
+    rows = []
+    for support, query in zip(episodes.support, episodes.query, strict=True):
+        for x in query.reshape(-1, query.shape[-1]):
+            for images in support:
+                prototype = sum(images) / len(images)
+                if distance == "cosine":
+                    rows.append(scale * (x @ prototype) / (x.norm() * prototype.norm()))
+                else:
+                    rows.append(-scale * ((x - prototype) ** 2).sum())
+    return torch.stack(rows).reshape(len(episodes), -1, episodes.shape.way)
+
+
+def network(distance: str, scale: float) -> PrototypicalNetworks:
+    return PrototypicalNetworks(torch.nn.Identity(), PrototypicalSettings(distance=distance, scale=scale))  # type: ignore[arg-type]
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, st.floats(0.1, 20), st.integers(0, 2**31))
+def test_logits_loss_and_gradients_agree_with_the_paper(
+    shape: tuple[int, int, int], distance: str, scale: float, seed: int
+) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
+    ours, theirs = network(distance, scale).logits(episodes), reference_logits(episodes, distance, scale)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    labels = query_labels(episodes.shape).repeat(len(episodes))
+    losses = [torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels) for logits in (ours, theirs)]
+    gradients = [torch.autograd.grad(loss, leaves) for loss in losses]
+    for mine, reference in zip(*gradients, strict=True):
+        assert (mine - reference).abs().max() <= 1e-10 * max(1.0, float(reference.abs().max()))
+
+
+def test_the_distance_is_squared() -> None:
+    left, right = torch.tensor([[[0.0, 0.0]]]), torch.tensor([[[3.0, 4.0]]])
+    assert squared_euclidean(left, right).item() == 25.0
+
+
+def test_small_squared_distances_survive_float32() -> None:
+    base = torch.full((1, 1, 64), 100.0)
+    assert squared_euclidean(base, base + 1e-3).item() == pytest.approx(64e-6, rel=0.05)
+
+
+@given(SHAPES, DISTANCES, st.integers(0, 2**31))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_the_support_does_not_matter(shape: tuple[int, int, int], distance: str, seed: int) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
+    torch.testing.assert_close(network(distance, 1.0).logits(turned), network(distance, 1.0).logits(episodes))
+
+
+@given(SHAPES, DISTANCES, st.integers(0, 2**31))
+@settings(max_examples=25, deadline=None)
+def test_permuting_the_classes_permutes_the_scores(shape: tuple[int, int, int], distance: str, seed: int) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    order = torch.randperm(shape[0], generator=torch.Generator().manual_seed(seed))
+    permuted = network(distance, 1.0).logits(EpisodeBatch(support=episodes.support[:, order], query=episodes.query))
+    torch.testing.assert_close(permuted, network(distance, 1.0).logits(episodes)[..., order])
+
+
+def test_a_query_that_is_a_prototype_is_classified_rightly() -> None:
+    support = torch.eye(5, 7, dtype=torch.float64).reshape(1, 5, 1, 7)
+    logits = network("squared_euclidean", 1.0).logits(EpisodeBatch(support=support, query=support))
+    assert logits.argmax(dim=2).tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_scoring_a_zero_embedding_by_cosine_stays_finite() -> None:
+    zeros = torch.zeros(1, 2, 1, 7, requires_grad=True)
+    logits = network("cosine", 10.0).logits(EpisodeBatch(support=zeros, query=zeros))
+    logits.sum().backward()
+    assert torch.isfinite(logits).all()
+    assert zeros.grad is not None
+    assert torch.isfinite(zeros.grad).all()
+
+
+def images(episodes: int, seed: int = 0) -> EpisodeBatch:
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda count: torch.rand(episodes, 3, count, 1, 28, 28, generator=generator)  # noqa: E731
+    return EpisodeBatch(support=draw(2), query=draw(4))
+
+
+def conv_network() -> PrototypicalNetworks:
+    return PrototypicalNetworks(Conv4(1, 8, generator=torch.Generator().manual_seed(0)), PrototypicalSettings())
+
+
+def test_episodes_of_one_batch_do_not_see_each_other() -> None:
+    """Their BatchNorm statistics are apart: an episode scores the same alone and in company."""
+    batch = images(3)
+    together = conv_network().training_logits(batch)
+    alone = [
+        conv_network().training_logits(EpisodeBatch(support=batch.support[i : i + 1], query=batch.query[i : i + 1]))
+        for i in range(3)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_support_and_query_share_their_batch_statistics_in_training() -> None:
+    batch = images(1)
+    algorithm = conv_network()
+    every = torch.cat([batch.support.flatten(0, 2), batch.query.flatten(0, 2)])
+    embedded = algorithm.embed(every)
+    expected = algorithm.logits(EpisodeBatch(support=embedded[:6].reshape(1, 3, 2, -1), query=embedded[6:].reshape(1, 3, 4, -1)))
+    torch.testing.assert_close(algorithm.training_logits(batch), expected)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    algorithm = conv_network()
+    logits = algorithm.training_logits(images(2)).flatten(0, 1)
+    labels = query_labels(images(2).shape).repeat(2)
+    torch.nn.functional.cross_entropy(logits, labels).backward()
+    for name, parameter in algorithm.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+def test_it_is_an_algorithm() -> None:
+    assert isinstance(conv_network(), Algorithm)

@@ -1,0 +1,43 @@
+"""The data and the small recipe that the library's tests train on."""
+
+from pathlib import Path
+
+import pytest
+
+from fsl_core.datasets.catalogue import SplitDataset, open_dataset
+from fsl_core.episode import EpisodeShape
+from fsl_core.recipe import (
+    BackboneSettings,
+    DataSettings,
+    OptimiserSettings,
+    PrototypicalSettings,
+    TrainingRecipe,
+    ValidationSettings,
+)
+
+
+@pytest.fixture(scope="session")
+def glyphs(tmp_path_factory: pytest.TempPathFactory) -> SplitDataset:
+    return open_dataset(
+        DataSettings(dataset="glyphs", split="glyphs"), data_root=None, cache_root=tmp_path_factory.mktemp("cache")
+    )
+
+
+def glyphs_recipe(**changes: object) -> TrainingRecipe:
+    """A recipe that trains in a second or two."""
+    settings: dict[str, object] = {
+        "algorithm": PrototypicalSettings(),
+        "data": DataSettings(dataset="glyphs", split="glyphs"),
+        "episode": EpisodeShape(way=5, shot=1, query=3),
+        "validation": ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=5), every=5, episodes=10, patience=None),
+        "steps": 20,
+        "seed": 0,
+        "backbone": BackboneSettings(filters=16),
+        "optimiser": OptimiserSettings(halve_every=10),
+    }
+    return TrainingRecipe(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "trial"

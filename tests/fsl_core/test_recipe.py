@@ -1,0 +1,136 @@
+"""Recipes, evaluations and the fingerprints that name them."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError
+from fsl_core.recipe import (
+    BackboneSettings,
+    DataSettings,
+    Evaluation,
+    OptimiserSettings,
+    PrototypicalSettings,
+    TrainingRecipe,
+    ValidationSettings,
+    as_plain,
+    canonical_json,
+    evaluation_from_plain,
+    recipe_from_plain,
+)
+
+
+def a_recipe(**changes: object) -> TrainingRecipe:
+    settings: dict[str, object] = {
+        "algorithm": PrototypicalSettings(),
+        "data": DataSettings(dataset="omniglot", split="vinyals"),
+        "episode": EpisodeShape(way=60, shot=1, query=5),
+        "validation": ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=15)),
+        "steps": 10_000,
+        "seed": 0,
+    }
+    return TrainingRecipe(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+shapes = st.builds(EpisodeShape, way=st.integers(2, 80), shot=st.integers(1, 10), query=st.integers(1, 20))
+recipes = st.builds(
+    TrainingRecipe,
+    algorithm=st.builds(
+        PrototypicalSettings, distance=st.sampled_from(["squared_euclidean", "cosine"]), scale=st.floats(0.01, 100)
+    ),
+    data=st.builds(DataSettings, dataset=st.just("omniglot"), split=st.sampled_from(["vinyals", "background-evaluation"])),
+    episode=shapes,
+    validation=st.builds(
+        ValidationSettings, shape=shapes, every=st.integers(1, 100), patience=st.none() | st.integers(100, 5000)
+    ),
+    steps=st.integers(100, 100_000),
+    seed=st.integers(0, 2**31),
+    optimiser=st.builds(OptimiserSettings, outer_lr=st.floats(1e-6, 1), halve_every=st.none() | st.integers(1, 5000)),
+    backbone=st.builds(BackboneSettings, filters=st.integers(1, 128)),
+    retrain=st.booleans(),
+)
+
+
+@given(recipes)
+def test_a_recipe_survives_json(recipe: TrainingRecipe) -> None:
+    read_back = recipe_from_plain(json.loads(json.dumps(as_plain(recipe))))
+    assert read_back == recipe
+    assert read_back.fingerprint == recipe.fingerprint
+
+
+@given(shapes, st.integers(2, 5000), st.integers(0, 2**31))
+def test_an_evaluation_survives_json(shape: EpisodeShape, episodes: int, seed: int) -> None:
+    evaluation = Evaluation(shape=shape, episodes=episodes, seed=seed)
+    assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
+
+
+def test_every_field_changes_the_fingerprint() -> None:
+    base = a_recipe()
+    changed = [
+        a_recipe(algorithm=PrototypicalSettings(distance="cosine")),
+        a_recipe(algorithm=PrototypicalSettings(scale=2.0)),
+        a_recipe(data=DataSettings(dataset="omniglot", split="background-evaluation")),
+        a_recipe(data=DataSettings(dataset="omniglot", split="vinyals", rotations=False)),
+        a_recipe(episode=EpisodeShape(way=60, shot=5, query=5)),
+        a_recipe(validation=dataclasses.replace(base.validation, patience=None)),
+        a_recipe(validation=dataclasses.replace(base.validation, shape=EpisodeShape(way=5, shot=5, query=15))),
+        a_recipe(steps=9_999),
+        a_recipe(seed=1),
+        a_recipe(meta_batch_size=2),
+        a_recipe(backbone=BackboneSettings(filters=32)),
+        a_recipe(optimiser=OptimiserSettings(outer_lr=2e-3)),
+        a_recipe(optimiser=OptimiserSettings(halve_every=None)),
+        a_recipe(retrain=True),
+    ]
+    assert len({recipe.fingerprint for recipe in [base, *changed]}) == len(changed) + 1
+
+
+def test_a_whole_number_spelt_as_a_float_is_the_same_work() -> None:
+    assert a_recipe(algorithm=PrototypicalSettings(scale=1)).fingerprint == a_recipe().fingerprint
+
+
+def test_the_fingerprint_of_a_known_recipe_never_changes() -> None:
+    """If this fails, old results are no longer found: give SCHEMA_VERSION a new number instead of changing what it means."""
+    assert a_recipe().fingerprint == "a4a74d8a1d58d96c"
+    assert Evaluation(shape=EpisodeShape(way=5, shot=1, query=15)).fingerprint == "10a2adafa4774588"
+
+
+def test_canonical_json_has_sorted_keys_and_leaves_out_what_is_none() -> None:
+    text = canonical_json(a_recipe(optimiser=OptimiserSettings(halve_every=None)))
+    assert "halve_every" not in text
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": True}, "steps is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"steps": 50}, "never happens"),
+        ({"meta_batch_size": 0}, "meta_batch_size"),
+    ],
+)
+def test_an_impossible_recipe_is_refused_by_name(changes: dict[str, object], named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        a_recipe(**changes)
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(RecipeError, match="way is 1"):
+        EpisodeShape(way=1, shot=1, query=1)
+    with pytest.raises(RecipeError, match="distance is 'euclid'"):
+        PrototypicalSettings(distance="euclid")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="split is 'ravi'; accepted: 'vinyals'"):
+        DataSettings(dataset="omniglot", split="ravi")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="outer_lr is nan"):
+        OptimiserSettings(outer_lr=float("nan"))
+
+
+def test_a_document_that_is_no_recipe_is_refused() -> None:
+    with pytest.raises(RecipeError, match="not a recipe"):
+        recipe_from_plain({"steps": 3})

@@ -1,0 +1,210 @@
+"""A trial from recipe to score, stopped, damaged and resumed on the way."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import CheckpointCorruptError, DataChangedError, ExecutionPathError, StopRequested
+from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
+from fsl_core.trial import Progress, evaluate_trial, measure_step_seconds, run_trial
+from tests.fsl_core.conftest import glyphs_recipe
+
+EVALUATION = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=50)
+
+
+class StopAfter:
+    """Says stop when it was asked ``steps`` times."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def text(result: TrialResult) -> str:
+    return json.dumps(result.as_plain(), sort_keys=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, Path]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return run_trial(glyphs_recipe(), folder=folder, dataset=glyphs), folder
+
+
+def test_the_result_says_what_was_done(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset) -> None:
+    result, folder = uninterrupted
+    assert (result.status, result.stopped_by, result.steps_done) == ("complete", "budget", 20)
+    assert [step for step, _ in result.curves["validation_accuracy"]] == [5, 10, 15, 20]
+    assert [lr for _, lr in result.curves["outer_lr"]] == [1e-3, 1e-3, 5e-4, 5e-4]
+    best = max(value for _, value in result.curves["validation_accuracy"])
+    assert result.validation_accuracy == best
+    assert (result.selected_step, best) in result.curves["validation_accuracy"]
+    assert result.data_digest == glyphs.digest
+    assert (folder / "selected.pt").is_file()
+    assert trial_result_from_plain(json.loads(text(result))) == result
+
+
+@settings(max_examples=4, deadline=None)
+@given(stops=st.lists(st.integers(1, 12), min_size=1, max_size=3))
+def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
+    uninterrupted: tuple[TrialResult, Path],
+    glyphs: SplitDataset,
+    tmp_path_factory: pytest.TempPathFactory,
+    stops: list[int],
+) -> None:
+    folder = tmp_path_factory.mktemp("stopped")
+    for steps in stops:
+        try:
+            run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(steps))
+        except StopRequested:
+            continue
+    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)) == text(uninterrupted[0])
+
+
+def test_another_seed_gives_other_weights(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path) -> None:
+    other = run_trial(glyphs_recipe(seed=1), folder=folder, dataset=glyphs)
+    assert other.weights_digest != uninterrupted[0].weights_digest
+
+
+def test_a_score_counts_every_frozen_episode(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset) -> None:
+    result, folder = uninterrupted
+    score = evaluate_trial(result, EVALUATION, folder=folder, dataset=glyphs)
+    assert len(score.correct) == 50
+    assert score.accuracy == pytest.approx(sum(score.correct) / (50 * 75))
+    assert evaluate_trial(result, EVALUATION, folder=folder, dataset=glyphs) == score
+    assert evaluation_result_from_plain(json.loads(json.dumps(score.as_plain()))) == score
+
+
+def test_every_trial_answers_the_same_episodes(
+    uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
+) -> None:
+    other = run_trial(glyphs_recipe(seed=1, steps=5), folder=folder, dataset=glyphs)
+    scores = [
+        evaluate_trial(uninterrupted[0], EVALUATION, folder=uninterrupted[1], dataset=glyphs),
+        evaluate_trial(other, EVALUATION, folder=folder, dataset=glyphs),
+    ]
+    assert scores[0].episodes_digest == scores[1].episodes_digest
+    elsewhere = dataclasses.replace(EVALUATION, seed=1)
+    assert evaluate_trial(other, elsewhere, folder=folder, dataset=glyphs).episodes_digest != scores[0].episodes_digest
+
+
+def test_observers_see_every_point_of_the_curves(glyphs: SplitDataset, folder: Path) -> None:
+    seen: list[Progress] = []
+    result = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, observe=seen.append)
+    assert [(progress.step, progress.steps) for progress in seen] == [(5, 20), (10, 20), (15, 20), (20, 20)]
+    assert seen[-1].metrics["validation_accuracy"] == result.curves["validation_accuracy"][-1][1]
+    assert seen[-1].best == result.validation_accuracy
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
+    uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
+) -> None:
+    with pytest.raises(StopRequested):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(12))
+    newest = max((folder / "checkpoints" / "select").glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    messages: list[str] = []
+    result = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append)
+    assert text(result) == text(uninterrupted[0])
+    assert [newest.with_name(newest.name + ".corrupt").name in messages[0], "step 10 of 20" in messages[1]] == [True, True]
+
+
+def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) -> None:
+    result = run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs)
+    content = bytearray((folder / "selected.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "selected.pt").write_bytes(bytes(content))
+    with pytest.raises(CheckpointCorruptError, match=r"selected\.pt"):
+        evaluate_trial(result, EVALUATION, folder=folder, dataset=glyphs)
+
+
+def test_other_images_under_a_half_trained_trial_are_refused(glyphs: SplitDataset, folder: Path) -> None:
+    with pytest.raises(StopRequested):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
+    with pytest.raises(DataChangedError, match="Give back the old data"):
+        run_trial(glyphs_recipe(), folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64))
+
+
+def test_patience_ends_a_training_that_no_longer_improves(glyphs: SplitDataset, folder: Path) -> None:
+    shape = EpisodeShape(way=5, shot=1, query=5)
+    recipe = glyphs_recipe(
+        optimiser=OptimiserSettings(outer_lr=1e-12, halve_every=None),
+        steps=500,
+        validation=ValidationSettings(shape=shape, every=5, episodes=10, patience=10),
+    )
+    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    assert result.stopped_by == "patience"
+    assert result.selected_step is not None
+    assert result.steps_done == result.selected_step + 10 < 500
+
+
+def test_a_diverged_training_is_a_result_without_weights(glyphs: SplitDataset, folder: Path) -> None:
+    recipe = glyphs_recipe(optimiser=OptimiserSettings(outer_lr=1e30, halve_every=None))
+    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    assert (result.status, result.stopped_by, result.weights_digest) == ("diverged", "divergence", None)
+    assert not (folder / "selected.pt").exists()
+    with pytest.raises(CheckpointCorruptError, match="diverged"):
+        evaluate_trial(result, EVALUATION, folder=folder, dataset=glyphs)
+
+
+def retraining_recipe() -> TrainingRecipe:
+    shape = EpisodeShape(way=5, shot=1, query=5)
+    return glyphs_recipe(retrain=True, validation=ValidationSettings(shape=shape, every=5, episodes=10, patience=5))
+
+
+def test_retraining_adds_the_validation_classes_and_resumes_bit_for_bit(
+    glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = run_trial(retraining_recipe(), folder=tmp_path_factory.mktemp("whole"), dataset=glyphs)
+    selected_only = run_trial(
+        dataclasses.replace(retraining_recipe(), retrain=False), folder=tmp_path_factory.mktemp("once"), dataset=glyphs
+    )
+    assert whole.selected_step == selected_only.selected_step is not None
+    assert whole.weights_digest != selected_only.weights_digest
+    assert whole.curves["retrain_train_loss"][-1][0] == whole.selected_step + 5
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(StopRequested):
+        run_trial(retraining_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(whole.steps_done + 3))
+    assert text(run_trial(retraining_recipe(), folder=folder, dataset=glyphs)) == text(whole)
+
+
+def test_the_execution_path_is_pinned_in_the_checkpoint(
+    uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
+) -> None:
+    with pytest.raises(StopRequested):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
+    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, threads=2)) == text(uninterrupted[0])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_is_named(glyphs: SplitDataset, folder: Path) -> None:
+    with pytest.raises(ExecutionPathError, match="no CUDA device"):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_trial_repeats_bit_for_bit(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> None:
+    runs = [
+        run_trial(glyphs_recipe(), folder=tmp_path_factory.mktemp("cuda"), dataset=glyphs, device="cuda") for _ in range(2)
+    ]
+    assert text(runs[0]) == text(runs[1])
+
+
+def test_the_thread_count_is_given_back(glyphs: SplitDataset, folder: Path) -> None:
+    before = torch.get_num_threads()
+    run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs, threads=1)
+    assert torch.get_num_threads() == before
+
+
+def test_the_probe_measures_a_step(glyphs: SplitDataset) -> None:
+    assert 0 < measure_step_seconds(glyphs_recipe(), dataset=glyphs, steps=2) < 60
