@@ -1,0 +1,119 @@
+"""From the name of a data set to its three class splits, prepared and open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fsl_core.datasets import glyphs, omniglot
+from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.datasets.preparation import PreparedImages, open_prepared
+from fsl_core.errors import DataCorruptError
+from fsl_core.recipe import DataSettings
+
+MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitDataset:
+    """A data set cut into disjoint class splits. ``digest`` is the SHA-256 of its images and of who belongs to which split."""
+
+    name: str
+    split: str
+    meta_train: ImageBank
+    meta_validation: ImageBank
+    meta_test: ImageBank
+    digest: str
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """Where a data set comes from: the folder it is prepared in, how its images are made, and how its classes are split."""
+
+    prepared_as: str
+    make: Callable[[Path | None, Path, Callable[[str], None]], MadeImages]
+    split_classes: Callable[[str, Sequence[str]], Mapping[str, Sequence[str]]]
+    found: Callable[[Path | None], bool]
+
+
+def _make_omniglot(data_root: Path | None, cache_root: Path, announce: Callable[[str], None]) -> MadeImages:
+    archives = omniglot.find_archives(data_root)
+    return omniglot.read_archives(archives or omniglot.fetch_archives(cache_root / "downloads", announce=announce))
+
+
+DATASETS: dict[str, DatasetSource] = {
+    "omniglot": DatasetSource(
+        prepared_as="omniglot-28",
+        make=_make_omniglot,
+        split_classes=lambda split, names: omniglot.split_classes(split, names, omniglot.evaluation_alphabets()),
+        found=lambda data_root: omniglot.find_archives(data_root) is not None,
+    ),
+    "glyphs": DatasetSource(
+        prepared_as="glyphs-28",
+        make=lambda data_root, cache_root, announce: glyphs.make_glyphs(),
+        split_classes=lambda split, names: glyphs.split_classes(names),
+        found=lambda data_root: True,
+    ),
+}
+"""Every data set, by the name that recipes use."""
+
+
+def is_available(dataset: str, *, data_root: Path | None, cache_root: Path) -> bool:
+    """Whether a data set is prepared already or can be prepared without any network."""
+    source = DATASETS[dataset]
+    return prepared_folder(dataset, cache_root).exists() or source.found(data_root)
+
+
+def prepared_folder(dataset: str, cache_root: Path) -> Path:
+    """Where a data set lies once it is prepared."""
+    return cache_root / DATASETS[dataset].prepared_as
+
+
+def prepare(
+    dataset: str, *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None] = lambda message: None
+) -> PreparedImages:
+    """Open a data set's prepared images, after preparing them where they are not.
+
+    Raises:
+        DataMissingError: if the files are absent and cannot be fetched.
+        DataCorruptError: if they are damaged or incomplete.
+    """
+    make = partial(DATASETS[dataset].make, data_root, cache_root, announce)
+    return open_prepared(prepared_folder(dataset, cache_root), make, announce=announce)
+
+
+def open_dataset(
+    data: DataSettings,
+    *,
+    data_root: Path | None,
+    cache_root: Path,
+    announce: Callable[[str], None] = lambda message: None,
+) -> SplitDataset:
+    """The three class splits of a data set; see :func:`prepare` for what it raises."""
+    prepared = prepare(data.dataset, data_root=data_root, cache_root=cache_root, announce=announce)
+    parts = DATASETS[data.dataset].split_classes(data.split, prepared.class_names)
+    document = json.dumps([prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())])
+    return SplitDataset(
+        name=data.dataset,
+        split=data.split,
+        digest=hashlib.sha256(document.encode()).hexdigest(),
+        **{part: _bank(prepared, names, data.rotations) for part, names in parts.items()},
+    )
+
+
+def _bank(prepared: PreparedImages, names: Sequence[str], rotations: bool) -> ImageBank:
+    where = {name: index for index, name in enumerate(prepared.class_names)}
+    missing = [name for name in names if name not in where]
+    if missing:
+        raise DataCorruptError(f"the split lists classes that the images lack: {', '.join(missing[:5])}")
+    chosen = torch.tensor([where[name] for name in names])
+    sizes = torch.tensor(prepared.sizes)
+    starts = sizes.cumsum(0) - sizes
+    return ImageBank(prepared.images, starts[chosen], sizes[chosen], tuple(names), rotations)

@@ -1,0 +1,84 @@
+"""All images of a class split in one uint8 array, class by class, gathered by index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+ROTATIONS = 4
+"""A class and its turns by 90, 180 and 270 degrees."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBank:
+    """Images of one class split.
+
+    ``images``: uint8 ``[total, C, H, W]``, ink or intensity in 0..255; a memory-mapped view that several banks share will do.
+    ``starts`` and ``sizes``: int64 ``[base classes]``; base class ``b`` owns ``images[starts[b] : starts[b] + sizes[b]]``. With
+    ``rotations`` every base class counts as four: class ``4 * b + r`` is base class ``b`` turned by ``r`` times 90 degrees; the
+    turned images are not stored.
+    """
+
+    images: torch.Tensor
+    starts: torch.Tensor
+    sizes: torch.Tensor
+    class_names: tuple[str, ...]
+    rotations: bool
+
+    @property
+    def turns(self) -> int:
+        """Classes that one base class counts as."""
+        return ROTATIONS if self.rotations else 1
+
+    @property
+    def classes(self) -> int:
+        """How many classes episodes can draw from."""
+        return len(self.class_names) * self.turns
+
+    @property
+    def class_sizes(self) -> torch.Tensor:
+        """How many images each class has: int64 ``[classes]``."""
+        return self.sizes.repeat_interleave(self.turns)
+
+    def gather(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
+        """The named images, each turned as its class says: float32 ``[..., C, H, W]`` in 0..1.
+
+        ``class_index`` and ``image_index`` are int64 tensors of one shape ``[...]`` on the bank's device; the second numbers the
+        images within their class.
+        """
+        base, turn = class_index // self.turns, class_index % self.turns
+        pixels = self.images[(self.starts[base] + image_index).flatten()]
+        if self.rotations:
+            pixels = _turned(pixels, turn.flatten())
+        return pixels.to(torch.float32).div_(255).reshape(*class_index.shape, *self.images.shape[1:])
+
+    def to(self, device: torch.device | str) -> ImageBank:
+        """The same bank with its arrays on ``device``."""
+        return ImageBank(
+            self.images.to(device), self.starts.to(device), self.sizes.to(device), self.class_names, self.rotations
+        )
+
+
+def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """Images ``[B, C, S, S]``, each turned by its own number of quarters ``[B]``."""
+    height, width = images.shape[-2:]
+    places = torch.arange(height * width, device=images.device).reshape(height, width)
+    orders = torch.stack([torch.rot90(places, quarter).flatten() for quarter in range(ROTATIONS)])
+    source = orders[turns].unsqueeze(1).expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, source).reshape(images.shape)
+
+
+def join(first: ImageBank, second: ImageBank) -> ImageBank:
+    """One bank with the classes of both, those of ``first`` before those of ``second``; banks of one array go on sharing it.
+
+    Raises:
+        ValueError: if one has rotations and the other has not.
+    """
+    if first.rotations != second.rotations:
+        raise ValueError("a bank with rotations cannot be joined to one without")
+    shared = first.images.data_ptr() == second.images.data_ptr() and first.images.shape == second.images.shape
+    images = first.images if shared else torch.cat([first.images, second.images])
+    starts = torch.cat([first.starts, second.starts if shared else second.starts + len(first.images)])
+    sizes = torch.cat([first.sizes, second.sizes])
+    return ImageBank(images, starts, sizes, first.class_names + second.class_names, first.rotations)
