@@ -1,0 +1,1 @@
+"""The command line: the one place that knows click, prints, and turns errors into exit codes."""

@@ -1,0 +1,71 @@
+"""What ``fsl`` exits with, and how an error becomes one message and one of these codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+import traceback
+from enum import IntEnum
+from typing import Any
+
+import click
+
+from fsl_core.errors import FslError, StopRequested
+from orchestrator.errors import OrchestratorError, SweepLockedError
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    COMPLETE = 0
+    INTERNAL = 1
+    USAGE = 2
+    TRIAL_FAILED = 3
+    INCOMPLETE = 4
+    LOCKED = 5
+
+
+class Failure(click.ClickException):
+    """An error as the user sees it: a message on stderr and an exit code."""
+
+    def __init__(self, message: str, code: ExitCode) -> None:
+        super().__init__(message)
+        self.exit_code = int(code)
+
+
+REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EFBIG}
+"""What a file system answers when a folder is not writable, is full or is none: the user's to mend, not a defect."""
+
+
+class ErrorMappingGroup(click.Group):
+    """A command group whose commands may raise any error of the two packages: none ends in a traceback on the terminal."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and turn what it raises into :class:`Failure`."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except (KeyboardInterrupt, StopRequested) as error:
+            raise Failure("interrupted; the same command goes on from here", ExitCode.INCOMPLETE) from error
+        except SweepLockedError as error:
+            raise Failure(str(error), ExitCode.LOCKED) from error
+        except (FslError, OrchestratorError) as error:
+            raise Failure(str(error), ExitCode.USAGE) from error
+        except OSError as error:
+            if error.errno not in REFUSALS:
+                raise Failure(_internal_error(error), ExitCode.INTERNAL) from error
+            raise Failure(f"{error.strerror}: {error.filename or 'a file'}", ExitCode.USAGE) from error
+        except Exception as error:
+            raise Failure(_internal_error(error), ExitCode.INTERNAL) from error
+
+
+def _internal_error(error: Exception) -> str:
+    text = "".join(traceback.format_exception(error))
+    summary = f"internal error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if os.environ.get("FSL_DEBUG") == "1":
+        return f"{summary}\n{text}"
+    with tempfile.NamedTemporaryFile("w", prefix="fsl-traceback-", suffix=".txt", delete=False) as file:
+        file.write(text)
+    return f"{summary} (traceback in {file.name}; FSL_DEBUG=1 shows it here)"

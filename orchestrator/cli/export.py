@@ -1,0 +1,20 @@
+"""``fsl export``: trials, cells, episodes and curves as typed columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from orchestrator.cli.opened import open_sweep
+from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+
+
+@click.command()
+@takes_selection
+@takes_places("runs_root", "data_root")
+@click.option("--format", "form", type=click.Choice(("parquet", "csv")), required=True, help="The kind of files.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder; default <runs-root>/exports/<sweep>.")
+@json_option
+def export(selection: Selection, given: Given, form: str, output: Path | None, as_json: bool) -> None:
+    """Write the tables trials, cells, episodes and curves, and print the files' paths."""

@@ -1,0 +1,75 @@
+"""What ``fsl run`` puts together before the driver starts: images, device, executor, tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from fsl_core.errors import DataMissingError
+from fsl_core.recipe import DataSettings
+from orchestrator.cli.options import Places
+from orchestrator.execution.executor import Executor
+from orchestrator.plan import Plan
+from orchestrator.spec import SweepSpec
+from orchestrator.sweep import sweep_folder
+from orchestrator.tracking.location import artifact_root
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.resilient import ResilientTracker
+
+Device = Literal["cpu", "cuda"]
+
+GPU_SHARE = 0.25
+"""The part of a GPU that one trial sets aside: Conv-4 on small images leaves most of one idle."""
+
+
+def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) -> None:
+    """Find, download or prepare every data set of a plan once, before any trial asks for it.
+
+    Raises:
+        DataError: if one cannot be had; the message says what to do.
+    """
+    from fsl_core.datasets.catalogue import open_dataset
+
+    wanted: dict[DataSettings, None] = dict.fromkeys(trial.recipe.data for trial in plan.trials)
+    for data in wanted:
+        open_dataset(data, data_root=places.data_root, cache_root=places.cache_root, announce=announce)
+
+
+def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], None]) -> bool:
+    """Whether the sweep's data sets can be had, by a download too. Damaged files are an error, not a reason to fall back."""
+    from fsl_core.datasets.catalogue import prepare
+
+    try:
+        for dataset in sorted({cell.dataset for cell in spec.cells}):
+            prepare(dataset, data_root=places.data_root, cache_root=places.cache_root, announce=announce)
+    except DataMissingError as error:
+        announce(str(error))
+        return False
+    return True
+
+
+def choose_device(wanted: str) -> Device:
+    """The device that ``auto`` stands for on this machine, or the one that was asked for."""
+    if wanted != "auto":
+        return "cuda" if wanted == "cuda" else "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def make_executor(kind: str, plan: Plan, places: Places, *, address: str | None, max_concurrent: int | None) -> Executor:
+    """The executor of this name."""
+    if kind == "in-process":
+        from orchestrator.execution.in_process import InProcessExecutor
+
+        return InProcessExecutor()
+    from orchestrator.execution.ray_tune import RayTuneExecutor
+
+    storage = sweep_folder(places.runs_root, plan) / "ray"
+    return RayTuneExecutor(storage=storage, address=address, max_concurrent=max_concurrent or plan.spec.max_concurrent)
+
+
+def make_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
+    """MLflow on the store in use, unable to fail the sweep."""
+    return ResilientTracker(MlflowTracker(places.tracking_uri, artifacts=artifact_root(Path(places.runs_root))), notice)

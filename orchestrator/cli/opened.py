@@ -1,0 +1,72 @@
+"""A sweep file, its plan, and what the runs folder already holds of it: where every command about a sweep begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import click
+
+from orchestrator.cli.options import Given, Places, Selection
+from orchestrator.plan import Plan, build_plan
+from orchestrator.spec import SweepSpec, with_dataset
+from orchestrator.records import TrialRecord
+from orchestrator.store import Store
+
+
+@dataclass(frozen=True)
+class OpenedSweep:
+    """The plan in force, the places, and the store."""
+
+    plan: Plan
+    places: Places
+    store: Store
+
+    @cached_property
+    def records(self) -> Mapping[str, TrialRecord]:
+        """What is known of the plan's trials, by fingerprint. Records that were damaged are named on stderr."""
+        records = self.store.records([trial.fingerprint for trial in self.plan.trials])
+        for path in self.store.set_aside:
+            click.echo(f"damaged record set aside as {path}: its trial counts as missing", err=True)
+        return records
+
+
+def open_sweep(
+    selection: Selection, given: Given, *, has_data: Callable[[SweepSpec, Places], bool] | None = None
+) -> OpenedSweep:
+    """Open the sweep that the command line names, on its fallback data set where that is the one to show.
+
+    ``has_data`` says whether the sweep's own data set can be had; by default only what is already on this machine counts.
+    """
+    spec = selection.load()
+    places = Places.resolve(given, spec)
+    plan, store = build_plan(spec), Store(places.runs_root)
+    if spec.fallback_dataset and not _began(plan, store) and not (has_data or data_is_here)(spec, places):
+        plan = build_plan(with_dataset(spec, spec.fallback_dataset))
+        _warn_of_fallback(spec, places)
+    return OpenedSweep(plan, places, store)
+
+
+def _began(plan: Plan, store: Store) -> bool:
+    """Whether some trial of the plan has a result: then its data set was had, and its numbers are the ones to show."""
+    return any(record.result is not None for record in store.records([trial.fingerprint for trial in plan.trials]).values())
+
+
+def data_is_here(spec: SweepSpec, places: Places) -> bool:
+    """Whether the sweep's data sets are on this machine, so that no network is needed."""
+    from fsl_core.datasets.catalogue import is_available
+
+    datasets = {cell.dataset for cell in spec.cells}
+    return all(is_available(dataset, data_root=places.data_root, cache_root=places.cache_root) for dataset in datasets)
+
+
+def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
+    wanted = ", ".join(sorted({cell.dataset for cell in spec.cells}))
+    where = f"not under {places.data_root}" if places.data_root else "no --data-root and no FSL_DATA_ROOT"
+    lines = (
+        f"{wanted.upper()} IS NOT HERE ({where}).",
+        f"THE NUMBERS BELOW ARE OF THE PROCEDURAL DATA SET '{spec.fallback_dataset}', NOT OF {wanted.upper()}, AND SAY NOTHING OF THE PAPER.",
+    )
+    rule = "!" * max(len(line) for line in lines)
+    click.echo("\n".join((rule, *lines, rule)), err=True)

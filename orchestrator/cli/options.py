@@ -1,0 +1,122 @@
+"""The options that commands share, and where they lead: a flag beats the environment, that beats the sweep file, that the default."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestrator.spec import SweepSpec, load_sweep
+from orchestrator.tracking.location import default_tracking_uri
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+type_of_folder = click.Path(file_okay=False, path_type=Path)
+type_of_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+_SELECTION = (
+    click.argument("sweep", type=type_of_file),
+    click.option("--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."),
+    click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
+    click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),
+)
+_PLACES = {
+    "data_root": click.option(
+        "--data-root", type=type_of_folder, envvar="FSL_DATA_ROOT", show_envvar=True, help="Folder that holds omniglot/*.zip."
+    ),
+    "runs_root": click.option(
+        "--runs-root", type=type_of_folder, envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."
+    ),
+    "results_root": click.option("--results-root", type=type_of_folder, help="Folder of finished tables; default ./results."),
+    "tracking_uri": click.option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", show_envvar=True, help="MLflow store; default <runs-root>/mlflow.db."
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A sweep file and what the command line changes of it or narrows it to."""
+
+    sweep: Path
+    set_values: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    seeds: str | None = None
+
+    def load(self) -> SweepSpec:
+        """The sweep that is meant. Raises SweepFileError."""
+        return load_sweep(self.sweep, set_values=self.set_values, only=self.only, seeds=self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The places that a flag or the environment gave; None where neither did."""
+
+    data_root: Path | None = None
+    runs_root: Path | None = None
+    results_root: Path | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where a command reads and writes. ``data_root`` None means that only a download or prepared data can serve."""
+
+    data_root: Path | None
+    runs_root: Path
+    results_root: Path
+    tracking_uri: str
+
+    @staticmethod
+    def resolve(given: Given, spec: SweepSpec | None = None) -> Places:
+        """Fill in what was not given: from the sweep file, then with the defaults. Paths are absolute."""
+        runs = (given.runs_root or _path(spec and spec.runs_root) or Path("runs")).absolute()
+        data = given.data_root or _path(spec and spec.data_root)
+        return Places(
+            data_root=None if data is None else data.absolute(),
+            runs_root=runs,
+            results_root=(given.results_root or _path(spec and spec.results_root) or Path("results")).absolute(),
+            tracking_uri=given.tracking_uri or (spec and spec.tracking_uri) or default_tracking_uri(runs),
+        )
+
+    @property
+    def cache_root(self) -> Path:
+        """Where prepared data sets lie."""
+        return self.runs_root / "data"
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def takes_selection(command: Command) -> Command:
+    """Give a command the sweep file and its overrides, as its argument ``selection``."""
+    return _gathered("selection", Selection, _SELECTION)(command)
+
+
+def takes_places(*names: str) -> Decorator:
+    """Give a command the flags of these places, as its argument ``given``."""
+    return _gathered("given", Given, tuple(_PLACES[name] for name in names))
+
+
+def _gathered(argument: str, kind: type[Any], options: tuple[Decorator, ...]) -> Decorator:
+    """Several options as one argument of the command: a value of ``kind``, whose fields have the options' names."""
+    names = {field.name for field in dataclasses.fields(kind)}
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_value(**options_given: Any) -> Any:
+            own = {name: options_given.pop(name) for name in names & options_given.keys()}
+            return command(**{argument: kind(**own)}, **options_given)
+
+        return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_value)
+
+    return decorate

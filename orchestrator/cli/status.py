@@ -1,0 +1,163 @@
+"""``fsl status``: what each trial of a sweep is doing, and how to look into one that failed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import filelock
+
+from orchestrator.cli.columns import aligned
+from orchestrator.cli.opened import OpenedSweep, open_sweep
+from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.plan import PlannedTrial
+from orchestrator.spec import SETTING_NAMES, CellSettings, SweepSpec
+from orchestrator.records import TrialRecord
+from orchestrator.store import TrialPaths
+
+State = Literal["running", "waiting", "done", "diverged", "failed"]
+STATES: tuple[State, ...] = ("running", "waiting", "done", "diverged", "failed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStatus:
+    """A trial and the state that its folder tells of."""
+
+    trial: PlannedTrial
+    record: TrialRecord
+    paths: TrialPaths
+    state: State
+
+
+@click.command()
+@takes_selection
+@takes_places("runs_root", "data_root")
+@json_option
+def status(selection: Selection, given: Given, as_json: bool) -> None:
+    """Show which trials are running, waiting, done and failed; failures by cause, with the log and the command that runs one."""
+    opened = open_sweep(selection, given)
+    rows = trial_statuses(opened)
+    click.echo(json.dumps(_plain(rows, opened), indent=2) if as_json else _text(rows, opened))
+
+
+def trial_statuses(opened: OpenedSweep) -> tuple[TrialStatus, ...]:
+    """The state of every trial of the plan, in the plan's order."""
+    return tuple(
+        TrialStatus(
+            trial=trial,
+            record=opened.records[trial.fingerprint],
+            paths=opened.store.paths(trial.fingerprint),
+            state=_state(trial, opened.records[trial.fingerprint], opened.store.paths(trial.fingerprint)),
+        )
+        for trial in opened.plan.trials
+    )
+
+
+def _state(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> State:
+    if record.result is not None and record.result.status == "diverged":
+        return "diverged"
+    if is_done(trial, record):
+        return "done"
+    if _is_held(paths.lock):
+        return "running"
+    return "waiting" if record.failure is None else "failed"
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether some process works on the trial now."""
+    if not lock.exists():
+        return False
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
+    """The command that runs one trial, and no other, in the user's own process."""
+    spec, cells = opened.plan.spec, opened.plan.cells
+    cell = next(cell for cell in cells if trial.recipe in cell.recipes)
+    words = ["fsl", "run", str(spec.source), *(word for text in _fixed(spec) for word in ("--set", text))]
+    words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
+    if len(cells) > 1:
+        words += ["--only", what_sets_apart(cell.settings, [other.settings for other in cells])]
+    if opened.places.runs_root != Path("runs").absolute():
+        words += ["--runs-root", str(opened.places.runs_root)]
+    return shlex.join(words)
+
+
+def _fixed(spec: SweepSpec) -> list[str]:
+    return [text.removeprefix("--set ") for text in spec.overrides if text.startswith("--set ")]
+
+
+def what_sets_apart(settings: CellSettings, among: Sequence[CellSettings]) -> str:
+    """The ``--only`` text that one cell of a sweep matches and no other."""
+    varying = [name for name in SETTING_NAMES if len({getattr(other, name) for other in among}) > 1]
+    return ",".join(f"{name}={json.dumps(getattr(settings, name)).strip(chr(34))}" for name in varying)
+
+
+def _failures_by_cause(rows: Sequence[TrialStatus]) -> Mapping[str, list[TrialStatus]]:
+    causes: dict[str, list[TrialStatus]] = {}
+    for row in rows:
+        if row.state == "failed" and row.record.failure is not None:
+            causes.setdefault(row.record.failure.cause, []).append(row)
+    return causes
+
+
+def _text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
+    counts = {state: sum(row.state == state for row in rows) for state in STATES}
+    parts = [", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "diverged")]
+    for state in STATES[:-1]:
+        lines = [_line(row) for row in rows if row.state == state]
+        if lines:
+            parts.append(f"{state}:\n{aligned(lines)}")
+    for cause, group in _failures_by_cause(rows).items():
+        lines = [_line(row) for row in group]
+        hint = f"  log: {group[0].paths.log}\n  run one here: {command_in_process(group[0].trial, opened)}"
+        parts.append(f"failed, {cause}\n{aligned(lines)}\n{hint}")
+    return "\n\n".join(parts)
+
+
+def _line(row: TrialStatus) -> tuple[str, ...]:
+    result, progress = row.record.result, row.record.progress
+    if result is not None:
+        best = result.validation_accuracy
+        how_far = f"{result.steps_done} steps"
+    else:
+        best = progress.best if progress else None
+        how_far = f"step {progress.step} of {progress.steps}" if progress else f"{row.trial.recipe.steps} steps at most"
+    return (f"  {row.trial.fingerprint}", row.trial.name, how_far, "" if best is None else f"validation {100 * best:.1f} %")
+
+
+def _plain(rows: Sequence[TrialStatus], opened: OpenedSweep) -> dict[str, Any]:
+    return {
+        "sweep": opened.plan.spec.name,
+        "counts": {state: sum(row.state == state for row in rows) for state in STATES},
+        "trials": [_plain_row(row) for row in rows],
+        "failures": [
+            {"cause": cause, "trials": [row.trial.fingerprint for row in group], "log": str(group[0].paths.log),
+             "command": command_in_process(group[0].trial, opened)}
+            for cause, group in _failures_by_cause(rows).items()
+        ],
+    }
+
+
+def _plain_row(row: TrialStatus) -> dict[str, Any]:
+    result, progress, failure = row.record.result, row.record.progress, row.record.failure
+    return {
+        "fingerprint": row.trial.fingerprint,
+        "name": row.trial.name,
+        "state": row.state,
+        "cells": list(row.trial.cells),
+        "step": result.steps_done if result else progress.step if progress else 0,
+        "steps": row.trial.recipe.steps,
+        "validation_accuracy": result.validation_accuracy if result else progress.best if progress else None,
+        "cause": failure.cause if failure and row.state == "failed" else None,
+        "log": str(row.paths.log),
+    }

@@ -1,0 +1,24 @@
+"""``fsl table``: the table as it stands, from the results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from orchestrator.cli.opened import OpenedSweep, open_sweep
+from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+
+FORMATS = ("text", "md", "csv", "latex", "json")
+
+
+@click.command()
+@takes_selection
+@takes_places("runs_root", "data_root")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print it.")
+@json_option
+def table(selection: Selection, given: Given, form: str, as_json: bool) -> None:
+    """Print the reproduced table beside the published one, at any time; missing numbers are missing."""
+    opened = open_sweep(selection, given)
+    click.echo(rendered_table(opened, "json" if as_json else form).rstrip("\n"))

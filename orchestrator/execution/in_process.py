@@ -1,0 +1,20 @@
+"""Runs trials one after another in the driver's own process: slow, and what a debugger wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.execution.job import TrialEvent, TrialJob
+
+
+class InProcessExecutor:
+    """Runs each job by a plain function call."""
+
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        """See :class:`orchestrator.execution.executor.Executor`."""
+        from orchestrator.execution.worker import execute  # torch, only where trials run
+
+        for job in jobs:
+            if job.stop_file.exists():
+                return
+            execute(job, on_event)

@@ -1,0 +1,51 @@
+"""A trial to run, as a value that can travel to another process or machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from orchestrator.provenance import CodeState
+
+EventKind = Literal["started", "progress", "finished", "diverged", "failed", "stopped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialJob:
+    """One recipe and the evaluations wanted of it, and where and how to run them.
+
+    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the scheduler
+    sets aside. ``stop_file``: the trial ends at its next step once this file exists.
+    """
+
+    recipe: TrainingRecipe
+    evaluations: tuple[Evaluation, ...]
+    runs_root: Path
+    data_root: Path | None
+    cache_root: Path
+    stop_file: Path
+    code: CodeState
+    device: str = "cpu"
+    threads: int = 1
+    gpus: float = 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """The recipe's fingerprint."""
+        return self.recipe.fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEvent:
+    """Something that happened to a trial. ``metrics`` are the newest points of its curves; ``message`` is a failure's cause."""
+
+    kind: EventKind
+    fingerprint: str
+    step: int = 0
+    steps: int = 0
+    best: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""

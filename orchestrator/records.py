@@ -1,0 +1,76 @@
+"""What is known of a trial: its result, its scores, how it was executed, why it failed, how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fsl_core.result import EvaluationResult, TrialResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRecord:
+    """What may differ from one run of the same work to another. Seconds are wall-clock and summed over attempts; times are ISO, UTC."""
+
+    train_seconds: float
+    evaluation_seconds: Mapping[str, float] = field(default_factory=dict)
+    steps: int
+    attempts: int
+    host: str
+    device: str
+    device_name: str
+    threads: int
+    started_at: str
+    finished_at: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    lock_digest: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Training seconds of one step, validation included; None when no step was taken."""
+        return self.train_seconds / self.steps if self.steps else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureRecord:
+    """Why a trial failed last: the error in one line, its traceback, the attempts so far and the time (ISO, UTC)."""
+
+    cause: str
+    traceback: str
+    attempts: int
+    at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressRecord:
+    """How far a trial is, as of its last checkpoint. ``best`` is the best meta-validation accuracy so far, in 0..1."""
+
+    step: int
+    steps: int
+    best: float | None
+    train_seconds: float
+    attempts: int
+    started_at: str
+    at: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """All that a trial's folder says; ``evaluations`` by their fingerprints. What is missing is None."""
+
+    fingerprint: str
+    result: TrialResult | None = None
+    evaluations: Mapping[str, EvaluationResult] = field(default_factory=dict)
+    execution: ExecutionRecord | None = None
+    failure: FailureRecord | None = None
+    progress: ProgressRecord | None = None
+
+
+def checked(kind: type[Any], plain: Mapping[str, Any]) -> Any:
+    """A record of ``kind`` from the JSON that its fields were written as. Raises TypeError when a field is missing or unknown."""
+    return kind(**plain)

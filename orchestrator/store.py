@@ -1,0 +1,196 @@
+"""The source of truth: one folder a trial, named by the recipe's fingerprint, every file whole or absent.
+
+``result.json`` and ``evaluations/*.json`` hold what is equal in every run of the same work; ``execution.json`` what is not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.errors import RecipeError
+from fsl_core.recipe import TrainingRecipe, as_plain
+from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
+from orchestrator.errors import StoreError
+from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, checked
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class TrialPaths:
+    """Where the parts of one trial lie."""
+
+    folder: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe, written before any work."""
+        return self.folder / "recipe.json"
+
+    @property
+    def log(self) -> Path:
+        """What the trial said while it ran, all attempts one after another."""
+        return self.folder / "log.txt"
+
+    @property
+    def result(self) -> Path:
+        """The training's outcome; that it exists says that the training is done."""
+        return self.folder / "result.json"
+
+    @property
+    def execution(self) -> Path:
+        """Seconds, host, versions."""
+        return self.folder / "execution.json"
+
+    @property
+    def failure(self) -> Path:
+        """The last failure; absent once the trial has succeeded."""
+        return self.folder / "failure.json"
+
+    @property
+    def progress(self) -> Path:
+        """The last checkpoint in numbers."""
+        return self.folder / "progress.json"
+
+    @property
+    def evaluations(self) -> Path:
+        """The folder of scores."""
+        return self.folder / "evaluations"
+
+    @property
+    def selected(self) -> Path:
+        """The selected weights."""
+        return self.folder / "selected.pt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of training checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works on the trial."""
+        return self.folder / ".lock"
+
+
+class Store:
+    """The trials under a runs folder.
+
+    A file that is damaged, or that is of other work than its place says, is renamed to ``<name>.corrupt-<n>``, listed in
+    ``set_aside`` and taken as missing; nothing is ever deleted.
+    """
+
+    def __init__(self, runs_root: Path) -> None:
+        self.runs_root = runs_root
+        self.set_aside: list[Path] = []
+
+    @property
+    def trials(self) -> Path:
+        """The folder of all trials."""
+        return self.runs_root / "trials"
+
+    def paths(self, fingerprint: str) -> TrialPaths:
+        """Where the trial's parts lie, whether or not they exist yet."""
+        return TrialPaths(self.trials / fingerprint)
+
+    def check_writable(self) -> None:
+        """Raises StoreError when the runs folder cannot be made or written to."""
+        probe = self.runs_root / f".writable.{os.getpid()}"
+        try:
+            self.trials.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"fsl")
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(f"the runs folder {self.runs_root} cannot be written to ({error.strerror})") from error
+
+    def read(self, fingerprint: str) -> TrialRecord:
+        """All that is known of a trial; a trial that nobody started has a record of nothing."""
+        paths = self.paths(fingerprint)
+        result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint))
+        scores: list[EvaluationResult] = []
+        for path in sorted(paths.evaluations.glob("*.json")) if paths.evaluations.is_dir() else []:
+            score = self._read(path, evaluation_result_from_plain)
+            if score is not None and result is not None and score.weights_digest == result.weights_digest:
+                scores.append(score)
+        return TrialRecord(
+            fingerprint=fingerprint,
+            result=result,
+            evaluations={score.evaluation.fingerprint: score for score in scores},
+            execution=self._read(paths.execution, lambda plain: checked(ExecutionRecord, plain)),
+            failure=self._read(paths.failure, lambda plain: checked(FailureRecord, plain)),
+            progress=self._read(paths.progress, lambda plain: checked(ProgressRecord, plain)),
+        )
+
+    def records(self, fingerprints: Iterable[str]) -> dict[str, TrialRecord]:
+        """The records of several trials, by fingerprint."""
+        return {fingerprint: self.read(fingerprint) for fingerprint in fingerprints}
+
+    def write_recipe(self, recipe: TrainingRecipe) -> None:
+        """Write the recipe for people to read; what counts is the copy inside the result."""
+        self._write(self.paths(recipe.fingerprint).recipe, as_plain(recipe))
+
+    def write_result(self, result: TrialResult) -> None:
+        """Declare a training done."""
+        self._write(self.paths(result.recipe.fingerprint).result, result.as_plain())
+
+    def write_evaluation(self, score: EvaluationResult) -> None:
+        """Declare an evaluation done."""
+        folder = self.paths(score.recipe_fingerprint).evaluations
+        self._write(folder / f"{score.evaluation.fingerprint}.json", score.as_plain())
+
+    def write_execution(self, fingerprint: str, record: ExecutionRecord) -> None:
+        """Write how a trial was executed."""
+        self._write(self.paths(fingerprint).execution, dataclasses.asdict(record))
+
+    def write_progress(self, fingerprint: str, record: ProgressRecord) -> None:
+        """Write how far a trial is."""
+        self._write(self.paths(fingerprint).progress, dataclasses.asdict(record))
+
+    def write_failure(self, fingerprint: str, record: FailureRecord) -> None:
+        """Write why a trial failed."""
+        self._write(self.paths(fingerprint).failure, dataclasses.asdict(record))
+
+    def clear_failure(self, fingerprint: str) -> None:
+        """Forget an earlier failure of a trial that has since succeeded; its traceback stays in the log."""
+        self.paths(fingerprint).failure.unlink(missing_ok=True)
+
+    def _write(self, path: Path, plain: Mapping[str, Any]) -> None:
+        text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        try:
+            write_atomically(path, text.encode())
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error.strerror}); what was computed up to the last checkpoint stays") from error
+
+    def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value]) -> Value | None:
+        try:
+            return parse(json.loads(path.read_bytes()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError, RecipeError):
+            self._put_aside(path)
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+
+    def _put_aside(self, path: Path) -> None:
+        number = 1
+        while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+            number += 1
+        try:
+            path.rename(aside)
+        except FileNotFoundError:  # another reader was first
+            return
+        self.set_aside.append(aside)
+
+
+def _of(result: TrialResult, fingerprint: str) -> TrialResult:
+    if result.recipe.fingerprint != fingerprint:
+        raise RecipeError(f"the result is of trial {result.recipe.fingerprint}, not of {fingerprint}")
+    return result

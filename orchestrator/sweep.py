@@ -1,0 +1,189 @@
+"""The driver: finds what a sweep lacks, has it run, keeps the views of it up to date, writes the table."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from orchestrator.driver_lock import driver_lock
+from orchestrator.execution.executor import Executor
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.progress import SweepView
+from orchestrator.provenance import CodeState, code_state
+from orchestrator.records import TrialRecord
+from orchestrator.store import Store
+from orchestrator.tracking.tracker import SweepContext, Tracker
+
+Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
+"""Writes the table and its files from the records, complete or not; returns the files and the table in Markdown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a sweep is run here. ``device`` is ``cpu`` or ``cuda``; ``gpus`` the share of a GPU that each trial sets aside."""
+
+    runs_root: Path
+    data_root: Path | None
+    cache_root: Path
+    device: str = "cpu"
+    threads: int = 1
+    gpus: float = 0.0
+    command: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOutcome:
+    """How a launch ended: the records of all trials, the fingerprints computed in it, those that failed, whether it was stopped."""
+
+    records: Mapping[str, TrialRecord]
+    computed: tuple[str, ...]
+    failed: tuple[str, ...]
+    interrupted: bool
+    complete: bool
+    files: tuple[Path, ...]
+
+
+def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
+    """Whether a trial has its result and every score wanted of it; one that diverged has no scores to wait for."""
+    if record.result is None:
+        return False
+    return record.result.status == "diverged" or not missing_evaluations(trial, record)
+
+
+def missing_evaluations(trial: PlannedTrial, record: TrialRecord) -> set[str]:
+    """The fingerprints of the evaluations that a trial lacks."""
+    return {evaluation.fingerprint for evaluation in trial.evaluations} - set(record.evaluations)
+
+
+def sweep_folder(runs_root: Path, plan: Plan) -> Path:
+    """Where a sweep keeps its lock, its stop file and the table as it stands."""
+    return runs_root / "sweeps" / plan.spec.name
+
+
+def run_sweep(
+    plan: Plan,
+    options: RunOptions,
+    *,
+    executor: Executor,
+    tracker: Tracker,
+    view: SweepView,
+    reporter: Reporter,
+    predicted_seconds: Callable[[PlannedTrial], float] = lambda trial: 0.0,
+) -> SweepOutcome:
+    """Compute what the plan lacks, the longest trials first; launched again, it goes on where it stopped.
+
+    The first SIGINT or SIGTERM writes checkpoints and stops; a second one stops at once.
+
+    Raises:
+        SweepLockedError: another driver holds the sweep.
+        StoreError: the runs folder cannot be written to.
+    """
+    store = Store(options.runs_root)
+    store.check_writable()
+    folder = sweep_folder(options.runs_root, plan)
+    with driver_lock(folder):
+        stop_file = folder / "stop"
+        stop_file.unlink(missing_ok=True)
+        code = code_state()
+        launch = _Launch(plan, store, tracker, view)
+        launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
+        todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
+        todo.sort(key=predicted_seconds, reverse=True)
+        jobs = [_job(trial, launch.records[trial.fingerprint], options, stop_file, code) for trial in todo]
+        try:
+            with _stopping(stop_file, view):
+                if jobs:
+                    executor.run(jobs, on_event=launch.event)
+        finally:
+            view.stop()
+        return launch.finish(reporter, todo, interrupted=stop_file.exists())
+
+
+def _job(trial: PlannedTrial, record: TrialRecord, options: RunOptions, stop_file: Path, code: CodeState) -> TrialJob:
+    missing = missing_evaluations(trial, record)
+    return TrialJob(
+        recipe=trial.recipe,
+        evaluations=tuple(evaluation for evaluation in trial.evaluations if evaluation.fingerprint in missing),
+        runs_root=options.runs_root,
+        data_root=options.data_root,
+        cache_root=options.cache_root,
+        stop_file=stop_file,
+        code=code,
+        device=options.device,
+        threads=options.threads,
+        gpus=options.gpus,
+    )
+
+
+class _Launch:
+    """One launch of a sweep: turns events into what the tracker and the view are told."""
+
+    def __init__(self, plan: Plan, store: Store, tracker: Tracker, view: SweepView) -> None:
+        self.plan, self.store, self.tracker, self.view = plan, store, tracker, view
+        self.trials = {trial.fingerprint: trial for trial in plan.trials}
+        self.records = store.records(self.trials)
+
+    def begin(self, context: SweepContext) -> None:
+        states = {name: "diverged" if record.result and record.result.status == "diverged" else "done" for name, record in self.records.items()}
+        done = {name: state for name, state in states.items() if is_done(self.trials[name], self.records[name])}
+        self.view.start(self.plan, done)
+        for path in self.store.set_aside:
+            self.view.notice(f"a damaged record was set aside as {path}; its work is done again")
+        self.tracker.begin(self.plan, context)
+        for fingerprint in done:
+            self._sync(fingerprint)
+
+    def event(self, event: TrialEvent) -> None:
+        self.view.event(event)
+        if event.kind == "started":
+            self.tracker.trial_started(self.trials[event.fingerprint])
+        elif event.kind == "progress":
+            self.tracker.trial_progress(event.fingerprint, event.step, event.metrics)
+        else:
+            self.records[event.fingerprint] = self.store.read(event.fingerprint)
+            self._sync(event.fingerprint)
+
+    def _sync(self, fingerprint: str) -> None:
+        self.tracker.sync_trial(self.trials[fingerprint], self.records[fingerprint], self.store.paths(fingerprint))
+
+    def finish(self, reporter: Reporter, todo: Sequence[PlannedTrial], *, interrupted: bool) -> SweepOutcome:
+        records = self.store.records(self.trials)
+        done = {name for name, record in records.items() if is_done(self.trials[name], record)}
+        complete = len(done) == len(self.trials)
+        files, markdown = reporter(self.plan, records, complete)
+        self.tracker.finish(files, markdown, complete)
+        asked = [trial.fingerprint for trial in todo]
+        return SweepOutcome(
+            records=records,
+            computed=tuple(name for name in asked if name in done),
+            failed=tuple(name for name in asked if name not in done and not interrupted),
+            interrupted=interrupted and not complete,
+            complete=complete,
+            files=tuple(files),
+        )
+
+
+@contextmanager
+def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
+    """Inside the block the first SIGINT or SIGTERM makes the stop file, which every worker watches; the second raises."""
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        if stop_file.exists():
+            raise KeyboardInterrupt
+        stop_file.touch()
+        view.notice("stopping: running trials write their checkpoints; once more stops at once")
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,66 @@
+"""The tags of runs: those by which they are found again, and those that say where a run belongs and what code made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.plan import PlannedTrial
+from orchestrator.spec import SweepSpec
+from orchestrator.tracking.tracker import SweepContext
+
+KIND, SWEEP, OVERRIDES = "fsl.kind", "fsl.sweep", "fsl.overrides"
+FINGERPRINT, CELLS = "fsl.fingerprint", "fsl.cells"
+SYNCED = "fsl.synced"
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+
+MOST_CHARACTERS = 8000
+"""A longer value would be cut by MLflow, in silence."""
+
+
+def identity(tags: Mapping[str, str]) -> str | None:
+    """What a run is the run of: one trial, or one sweep under one set of overrides. None for a run that is not ours."""
+    if tags.get(KIND) == "sweep":
+        return f"sweep {tags.get(OVERRIDES)}"
+    return tags.get(FINGERPRINT)
+
+
+def sweep_tags(spec: SweepSpec) -> dict[str, str]:
+    """The identity of a sweep's parent run. A sweep with overrides has its own: its table is another one."""
+    return {KIND: "sweep", SWEEP: spec.name, OVERRIDES: fitting("; ".join(spec.overrides)) or "none"}
+
+
+def trial_tags(spec: SweepSpec, trial: PlannedTrial) -> dict[str, str]:
+    """The identity of a trial's run."""
+    return {KIND: "trial", SWEEP: spec.name, FINGERPRINT: trial.fingerprint}
+
+
+def membership_tags(spec: SweepSpec, trial: PlannedTrial, parent_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The cells that a trial serves and its parent run, given the tags that its run has.
+
+    A sweep with overrides adds its cells to a run of the whole sweep, and does not take the run away from it.
+    """
+    shared = bool(spec.overrides) and PARENT in tags
+    before = tags.get(CELLS, "").split("; ") if shared else []
+    cells = dict.fromkeys(filter(None, [*before, *trial.cells]))
+    note = "\n".join(["One training, which serves:", "", *(f"- {cell}" for cell in cells)])
+    return {CELLS: fitting("; ".join(cells)), NOTE: fitting(note), PARENT: tags[PARENT] if shared else parent_id}
+
+
+def provenance_tags(context: SweepContext) -> dict[str, str]:
+    """The code and the command of a launch, as far as they are known."""
+    tags = {
+        "mlflow.source.git.commit": context.git_commit,
+        "mlflow.source.name": context.command,
+        "mlflow.source.type": "LOCAL",
+        "fsl.git_dirty": None if context.git_dirty is None else str(context.git_dirty).lower(),
+    }
+    return {key: fitting(value) for key, value in tags.items() if value}
+
+
+def fitting(text: str) -> str:
+    """The text as a tag's value; one that is too long is cut at the end of a line and says so."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    note = "\n\n(cut here: the whole of it is among the artifacts)"
+    kept = text[: MOST_CHARACTERS - len(note)]
+    return (kept.rpartition("\n")[0] or kept) + note

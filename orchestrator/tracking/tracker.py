@@ -1,0 +1,83 @@
+"""What the driver tells a tracker, and the tracker that listens to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.store import TrialPaths
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepContext:
+    """What a launch of a sweep knows beside its plan: the code's commit, whether the tree was dirty, and the command typed."""
+
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    command: str | None = None
+
+
+class Tracker(Protocol):
+    """A view of the sweep that is kept up to date while it runs. The records stay the truth: a view may be lost and made again.
+
+    The driver calls ``begin``, then the trials' methods, then ``finish``. Every method may raise TrackingError.
+    """
+
+    def begin(self, plan: Plan, context: SweepContext) -> None:
+        """Open the view of this sweep, and find in it what earlier launches sent."""
+        ...
+
+    def trial_started(self, trial: PlannedTrial) -> None:
+        """A trial starts, or goes on."""
+        ...
+
+    def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
+        """New points of a running trial's curves."""
+        ...
+
+    def sync_trial(
+        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
+    ) -> str | None:
+        """Make the view of a trial that is not running equal to its record; doing it again changes nothing.
+
+        ``pictures`` are files shown beside those of the trial's folder. Returns the run's id where it is known at once.
+        """
+        ...
+
+    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
+        """The launch ends: show the table and its files; ``complete`` says that no trial is missing."""
+        ...
+
+    def run_ids(self) -> Mapping[str, str]:
+        """The ids of the runs known so far, by the fingerprint of their trial."""
+        ...
+
+
+class NullTracker:
+    """A tracker that keeps nothing."""
+
+    def begin(self, plan: Plan, context: SweepContext) -> None:
+        """Nothing to open."""
+
+    def trial_started(self, trial: PlannedTrial) -> None:
+        """Nothing to show."""
+
+    def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing to show."""
+
+    def sync_trial(
+        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
+    ) -> str | None:
+        """No run, so no id."""
+        return None
+
+    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
+        """Nothing to close."""
+
+    def run_ids(self) -> Mapping[str, str]:
+        """No runs."""
+        return {}

@@ -1,0 +1,258 @@
+"""The tracker on a real SQLite store and on a real server: what a user finds there, and what a second launch changes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from orchestrator.errors import TrackingError
+from orchestrator.tracking.location import artifact_root, default_tracking_uri
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.tracker import SweepContext
+from tests.orchestrator.tracking.tracked_sweep import (
+    POINTS_A_TRIAL,
+    TrackedSweep,
+    curve_of,
+    tiny_plan,
+    tracked_sweep,
+    write_record,
+)
+
+CONTEXT = SweepContext(git_commit="abc123", git_dirty=True, command="fsl run tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return default_tracking_uri(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def uri(request: pytest.FixtureRequest) -> Iterator[str]:
+    yield request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A sweep name, hence an experiment, of the test's own."""
+    return "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+
+
+def tracker_on(uri: str, folder: Path) -> MlflowTracker:
+    return MlflowTracker(uri, artifacts=artifact_root(folder), flush_seconds=0)
+
+
+def launch(uri: str, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
+    """A launch that finds everything finished."""
+    tracker = tracker_on(uri, folder)
+    tracker.begin(sweep.plan, CONTEXT)
+    for trial in sweep.trials:
+        assert tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    table = folder / "table.csv"
+    table.write_text("algorithm,reproduced\nprototypical,98.8\n")
+    tracker.finish([table, folder / "absent.csv"], "| way | accuracy |\n|---|---|\n| 5 | 98.8 ± 0.1 |", complete=True)
+    return tracker
+
+
+def runs_of(uri: str, name: str) -> tuple[Run, list[Run]]:
+    """The parent run and the trials' runs of an experiment."""
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY)
+    (parent,) = [run for run in runs if run.data.tags["fsl.kind"] == "sweep"]
+    return parent, [run for run in runs if run is not parent]
+
+
+def history(uri: str, run: Run) -> list[tuple[str, int, int, float]]:
+    """Every stored point of a run."""
+    client = MlflowClient(tracking_uri=uri)
+    return sorted(
+        (point.key, point.step, point.timestamp, point.value)
+        for key in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, key)
+    )
+
+
+def files(uri: str, run: Run, folder: str | None = None) -> set[str]:
+    return {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id, folder)}
+
+
+def test_a_user_finds_everything(uri: str, name: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    tracker = launch(uri, tmp_path, sweep)
+    parent, children = runs_of(uri, name)
+    assert parent.info.status == "FINISHED"
+    assert "98.8 ± 0.1" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.source.git.commit"] == "abc123"
+    assert files(uri, parent, "table") == {"table/table.csv"}
+    assert {run.data.tags["fsl.fingerprint"]: run.info.run_id for run in children} == dict(tracker.run_ids())
+    trial = sweep.trials[0]
+    run = next(run for run in children if run.data.tags["fsl.fingerprint"] == trial.fingerprint)
+    assert run.info.run_name == "prototypical squared_euclidean glyphs train 5-way 1-shot seed 0"
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time - run.info.start_time == 60_000
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.tags["fsl.cells"] == "; ".join(trial.cells)
+    assert run.data.tags["mlflow.source.git.commit"].startswith("c0ffee")
+    assert run.data.params["episode.way"] == "5"
+    assert run.data.metrics["test_accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
+    assert len(history(uri, run)) == POINTS_A_TRIAL
+    assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["glyphs (glyphs)"]
+    assert files(uri, run) == {"selected.pt", "result.json", "log.txt", "episode.png", "evaluations"}
+
+
+def test_a_second_launch_changes_nothing(uri: str, name: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    launch(uri, tmp_path, sweep)
+    before = {run.info.run_id: history(uri, run) for run in runs_of(uri, name)[1]}
+    parent = runs_of(uri, name)[0]
+    launch(uri, tmp_path, sweep)
+    assert {run.info.run_id: history(uri, run) for run in runs_of(uri, name)[1]} == before
+    assert len(before) == 4
+    assert runs_of(uri, name)[0].info.run_id == parent.info.run_id
+
+
+def test_a_forgotten_sync_stores_no_point_twice(uri: str, name: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    launch(uri, tmp_path, sweep)
+    run = runs_of(uri, name)[1][0]
+    before = history(uri, run)
+    MlflowClient(tracking_uri=uri).set_tag(run.info.run_id, "fsl.synced", "lost")
+    launch(uri, tmp_path, sweep)
+    (again,) = [other for other in runs_of(uri, name)[1] if other.info.run_id == run.info.run_id]
+    assert again.data.tags["fsl.synced"] not in ("lost", "")
+    assert history(uri, again) == before
+    assert len(again.inputs.dataset_inputs) == 1
+
+
+def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: str, name: str, tmp_path: Path):
+    sweep = TrackedSweep(tiny_plan(tmp_path, name), tracked_sweep(tmp_path / "elsewhere", name).store)
+    first, second, *_ = sweep.trials
+    killed = tracker_on(uri, tmp_path)
+    killed.begin(sweep.plan, CONTEXT)
+    for trial in (first, second):
+        killed.trial_started(trial)
+        for step, metrics in curve_of(trial, (50, 100, 200)).items():
+            killed.trial_progress(trial.fingerprint, step, metrics)
+    assert {run.info.status for run in runs_of(uri, name)[1]} == {"RUNNING"}
+
+    survivor = tracker_on(uri, tmp_path)
+    survivor.begin(sweep.plan, CONTEXT)
+    assert {run.info.status for run in runs_of(uri, name)[1]} == {"KILLED"}
+    survivor.trial_started(first)
+    for step, metrics in curve_of(first, (100, 200, 300)).items():  # from the checkpoint at step 100
+        survivor.trial_progress(first.fingerprint, step, metrics)
+    write_record(sweep.store, first)
+    survivor.sync_trial(first, sweep.record(first), sweep.store.paths(first.fingerprint))
+    survivor.finish((), "", complete=False)
+
+    parent, children = runs_of(uri, name)
+    assert parent.info.status == "KILLED"
+    by_trial = {run.data.tags["fsl.fingerprint"]: run for run in children}
+    assert len(children) == len(by_trial) == 2
+    assert by_trial[first.fingerprint].info.status == "FINISHED"
+    assert by_trial[second.fingerprint].info.status == "KILLED"
+    points = history(uri, by_trial[first.fingerprint])
+    assert len({(key, step) for key, step, *_ in points}) == len(points) == POINTS_A_TRIAL + 2  # step 50, less its infinity
+    assert max(value for *_, value in points) < 1e6
+
+
+def test_an_empty_store_is_filled_again_from_the_records(name: str, sqlite: str, server: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    launch(sqlite, tmp_path, sweep)
+    launch(server, tmp_path, sweep)
+    shown = [{run.info.run_name: history(uri, run) for run in runs_of(uri, name)[1]} for uri in (sqlite, server)]
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 4
+
+
+def test_of_two_runs_of_a_trial_the_younger_goes(uri: str, name: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    launch(uri, tmp_path, sweep)
+    run = runs_of(uri, name)[1][0]
+    client = MlflowClient(tracking_uri=uri)
+    tags = {key: run.data.tags[key] for key in ("fsl.kind", "fsl.fingerprint")}
+    client.create_run(run.info.experiment_id, start_time=run.info.start_time + 1, tags=tags)
+    assert len(runs_of(uri, name)[1]) == 5
+    launch(uri, tmp_path, sweep)
+    children = runs_of(uri, name)[1]
+    assert len(children) == 4
+    assert run.info.run_id in {child.info.run_id for child in children}
+
+
+def test_a_narrowed_launch_takes_no_run_from_the_whole_sweep(sqlite: str, name: str, tmp_path: Path):
+    whole = tracked_sweep(tmp_path, name)
+    launch(sqlite, tmp_path, whole)
+    parent, before = runs_of(sqlite, name)
+    launch(sqlite, tmp_path, tracked_sweep(tmp_path, name, only=("distance=cosine",)))
+    experiment = MlflowClient(tracking_uri=sqlite).get_experiment_by_name(name)
+    assert experiment is not None
+    runs = MlflowClient(tracking_uri=sqlite).search_runs([experiment.experiment_id])
+    children = [run for run in runs if run.data.tags["fsl.kind"] == "trial"]
+    assert len(children) == len(before)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert len(runs) == len(children) + 2
+
+
+def test_a_deleted_experiment_comes_back(sqlite: str, name: str, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, name)
+    launch(sqlite, tmp_path, sweep)
+    client = MlflowClient(tracking_uri=sqlite)
+    client.delete_experiment(runs_of(sqlite, name)[0].info.experiment_id)
+    launch(sqlite, tmp_path, sweep)
+    assert len(runs_of(sqlite, name)[1]) == 4
+
+
+def test_a_folder_with_a_strange_name(tmp_path: Path):
+    runs = tmp_path / "rüns #1 50% of 'all' & more"
+    runs.mkdir()
+    sweep = tracked_sweep(runs, "strange")
+    launch(default_tracking_uri(runs), runs, sweep)
+    parent, children = runs_of(default_tracking_uri(runs), "strange")
+    assert (runs / "mlflow.db").is_file()
+    assert files(default_tracking_uri(runs), parent, "table") == {"table/table.csv"}
+    stored = runs / "mlartifacts" / children[0].info.run_id / "artifacts" / "selected.pt"
+    assert stored.read_bytes() == b"weights"
+
+
+def test_a_long_table_is_cut_and_says_so(sqlite: str, name: str, tmp_path: Path):
+    tracker = tracker_on(sqlite, tmp_path)
+    tracker.begin(tiny_plan(tmp_path, name), CONTEXT)
+    tracker.finish((), "| a row of the table | ± |\n" * 2000, complete=True)
+    note = runs_of(sqlite, name)[0].data.tags["mlflow.note.content"]
+    assert len(note) <= 8000
+    assert "artifacts" in note.splitlines()[-1]
+    assert set(note.splitlines()[:100]) == {"| a row of the table | ± |"}
+
+
+def test_a_store_that_cannot_be_is_one_clear_error(tmp_path: Path):
+    tracker = MlflowTracker("sqlite:////proc/no/such.db", artifacts=tmp_path)
+    with pytest.raises(TrackingError, match=r"MLflow at sqlite:////proc/no/such\.db did not take the sweep tiny"):
+        tracker.begin(tiny_plan(tmp_path), CONTEXT)
+
+
+def test_a_password_is_not_shown(tmp_path: Path):
+    tracker = MlflowTracker("http://someone:secret@127.0.0.1:9/", artifacts=tmp_path)
+    with pytest.raises(TrackingError) as caught:
+        tracker.begin(tiny_plan(tmp_path), CONTEXT)
+    assert "secret" not in str(caught.value)
+    assert "someone:***@127.0.0.1:9" in str(caught.value)
+
+
+def test_a_fresh_store_is_made_in_silence(tmp_path: Path):
+    said = io.StringIO()
+    seen = logging.StreamHandler(said)
+    logging.getLogger().addHandler(seen)
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            tracker_on(default_tracking_uri(tmp_path), tmp_path).begin(tiny_plan(tmp_path), CONTEXT)
+    finally:
+        logging.getLogger().removeHandler(seen)
+    assert said.getvalue() == ""

@@ -1,0 +1,166 @@
+"""A store that refuses: no exception, one notice, and everything there once it answers again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from orchestrator.errors import TrackingError
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.store import TrialPaths
+from orchestrator.tracking.location import artifact_root
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.resilient import ResilientTracker
+from orchestrator.tracking.tracker import SweepContext, Tracker
+from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, curve_of, tracked_sweep
+
+
+def sweep_through(tracker: Tracker, sweep: TrackedSweep) -> None:
+    """What a driver tells a tracker in a launch that computes everything."""
+    tracker.begin(sweep.plan, SweepContext())
+    for trial in sweep.trials:
+        tracker.trial_started(trial)
+        for step, metrics in curve_of(trial).items():
+            tracker.trial_progress(trial.fingerprint, step, metrics)
+        tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    tracker.finish((), "the table", complete=True)
+
+
+@contextmanager
+def refusing_server(code: int) -> Iterator[str]:
+    """A web server that answers everything with one error."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(code)
+
+        do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take it
+        yield f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture(params=["closed port", "500", "429"])
+def refusing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    with closed_port() if request.param == "closed port" else refusing_server(int(request.param)) as uri:
+        yield uri
+
+
+def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusing: str, server: str, tmp_path: Path):
+    name = f"refused-{refusing.rpartition(':')[2]}"
+    sweep = tracked_sweep(tmp_path, name)
+    notices: list[str] = []
+    sweep_through(ResilientTracker(MlflowTracker(refusing, artifacts=artifact_root(tmp_path)), notices.append), sweep)
+    assert len(notices) == 2
+    assert notices[0].startswith(f"MLflow at {refusing} did not take the sweep {name}")
+    assert notices[1] == "MLflow did not take the runs of 4 trials and the table; it will be sent at the next launch"
+
+    later: list[str] = []
+    tracker = ResilientTracker(MlflowTracker(server, artifacts=artifact_root(tmp_path)), later.append)
+    sweep_through(tracker, sweep)
+    assert later == []
+    assert set(tracker.run_ids()) == {trial.fingerprint for trial in sweep.trials}
+    client = MlflowClient(tracking_uri=server)
+    statuses = {client.get_run(run_id).info.status for run_id in tracker.run_ids().values()}
+    assert statuses == {"FINISHED"}
+
+
+@dataclass
+class MoodyTracker:
+    """Refuses the calls whose numbers are named, and remembers what it took."""
+
+    refuses: frozenset[int]
+    calls: int = 0
+    took: list[str] = field(default_factory=list)
+
+    def _take(self, what: str) -> None:
+        self.calls += 1
+        if self.calls in self.refuses:
+            raise TrackingError(f"did not take {what}")
+        self.took.append(what)
+
+    def begin(self, plan: Plan, context: SweepContext) -> None:
+        self._take("begin")
+
+    def trial_started(self, trial: PlannedTrial) -> None:
+        self._take(f"start {trial.fingerprint}")
+
+    def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
+        self._take(f"progress {fingerprint}")
+
+    def sync_trial(
+        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
+    ) -> str | None:
+        self._take(f"trial {trial.fingerprint}")
+        return None
+
+    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
+        self._take("finish")
+
+    def run_ids(self) -> Mapping[str, str]:
+        return {}
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3, 7, 12])
+def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
+    sweep = tracked_sweep(tmp_path)
+    moody, notices = MoodyTracker(frozenset({refused})), list[str]()
+    sweep_through(ResilientTracker(moody, notices.append, pause=0), sweep)
+    for trial in sweep.trials:
+        assert moody.took.count(f"trial {trial.fingerprint}") == 1
+    assert moody.took[0] == "begin"
+    assert moody.took[-1] == "finish"
+    assert notices[0].startswith("did not take ")
+    assert notices[1:] == ["MLflow has taken everything after all"]
+
+
+def test_no_start_is_sent_after_the_trial_s_last_word(tmp_path: Path):
+    sweep = tracked_sweep(tmp_path)
+    moody = MoodyTracker(frozenset({2}))
+    sweep_through(ResilientTracker(moody, lambda notice: None, pause=3600), sweep)
+    for trial in sweep.trials:
+        assert f"trial {trial.fingerprint}" in moody.took
+        assert f"start {trial.fingerprint}" not in moody.took
+
+
+def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path):
+    sweep, notices = tracked_sweep(tmp_path), list[str]()
+    answer = threading.Event()
+
+    class Hanging(MoodyTracker):
+        def begin(self, plan: Plan, context: SweepContext) -> None:
+            answer.wait()
+
+    tracker = ResilientTracker(Hanging(frozenset()), notices.append, opening=0.05, closing=0.05)
+    try:
+        sweep_through(tracker, sweep)
+    finally:
+        answer.set()
+    assert notices == ["MLflow is too slow to wait for; what it did not take will be sent at the next launch"]

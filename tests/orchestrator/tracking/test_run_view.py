@@ -1,0 +1,79 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fsl_core.episode import EpisodeShape
+from fsl_core.recipe import Evaluation
+from orchestrator.tracking.run_view import Point, finite_points, flat_params, metric_suffix, run_name, run_view
+from tests.orchestrator.tracking.tracked_sweep import DATA_DIGEST, POINTS_A_TRIAL, TrackedSweep, tracked_sweep
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> TrackedSweep:
+    return tracked_sweep(tmp_path)
+
+
+def test_the_name_says_what_was_trained(sweep: TrackedSweep):
+    names = {run_name(trial.recipe) for trial in sweep.trials}
+    assert "prototypical squared_euclidean glyphs train 5-way 1-shot seed 0" in names
+    assert len(names) == len(sweep.trials) == 4
+
+
+def test_params_are_the_flattened_recipe(sweep: TrackedSweep):
+    params = flat_params(sweep.trials[0].recipe)
+    assert params["algorithm"] == "prototypical"
+    assert params["episode.way"] == "5"
+    assert params["validation.shape.shot"] == "1"
+    assert params["data.dataset"] == "glyphs"
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "suffix"),
+    [
+        (Evaluation(shape=EpisodeShape(way=5, shot=1, query=15)), "5way_1shot"),
+        (Evaluation(shape=EpisodeShape(way=20, shot=5, query=5)), "20way_5shot_5query"),
+        (Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=600, seed=3), "5way_1shot_600episodes_3seed"),
+    ],
+)
+def test_metrics_of_two_evaluations_never_share_a_name(evaluation: Evaluation, suffix: str):
+    assert metric_suffix(evaluation) == suffix
+
+
+def test_what_is_no_number_is_no_point():
+    assert finite_points(7, {"loss": math.inf, "other": math.nan, "low": -math.inf, "fine": 2}) == (Point("fine", 7, 2.0),)
+
+
+def test_a_finished_trial_shows_its_curves_scores_images_and_files(sweep: TrackedSweep):
+    trial = sweep.trials[0]
+    view = run_view(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    assert view.status == "FINISHED"
+    assert len(view.points) == POINTS_A_TRIAL
+    last = {point.metric: point.value for point in view.points}
+    assert last["test_accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
+    assert last["test_accuracy_percent_5way_1shot_3query_4episodes"] == pytest.approx(90)
+    assert view.dataset is not None and len(view.dataset.digest) == 36 and DATA_DIGEST in view.dataset.source
+    (evaluation,) = trial.evaluations
+    expected = {"selected.pt", "result.json", "log.txt", "episode.png", f"evaluations/{evaluation.fingerprint}.json"}
+    assert set(view.files) == expected
+
+
+def test_status_follows_the_record(sweep: TrackedSweep):
+    trial = sweep.trials[0]
+    record, paths = sweep.record(trial), sweep.store.paths(trial.fingerprint)
+    assert record.result is not None
+    unscored = replace(record, evaluations={})
+    assert run_view(trial, unscored, paths).status == "KILLED"
+    diverged = replace(record.result, status="diverged", stopped_by="divergence", weights_digest=None, selected_step=None)
+    view = run_view(trial, replace(unscored, result=diverged), paths)
+    assert (view.status, view.tags["fsl.outcome"]) == ("FINISHED", "diverged")
+
+
+def test_the_digest_changes_with_a_file_and_with_nothing_else(sweep: TrackedSweep):
+    trial = sweep.trials[0]
+    record, paths = sweep.record(trial), sweep.store.paths(trial.fingerprint)
+    before = run_view(trial, record, paths).digest
+    assert run_view(trial, sweep.record(trial), paths).digest == before
+    paths.log.write_text("another log\n")
+    assert run_view(trial, record, paths).digest != before

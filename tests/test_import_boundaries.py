@@ -1,0 +1,97 @@
+"""Who may import what. Every import counts, wherever it stands: inside a function, under ``TYPE_CHECKING`` or by name."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
+ONLY_IN = {
+    "ray": ("orchestrator/execution/ray_tune.py",),
+    "mlflow": ("orchestrator/tracking/mlflow_tracker.py",),
+    "click": ("orchestrator/cli/",),
+}
+IMPORTERS_BY_NAME = {"import_module", "__import__", "find_spec", "lazy_import", "resolve_name"}
+
+
+def imported(source: str) -> Iterator[tuple[int, str]]:
+    """The line and the full name of every module that a source imports, by statement or by name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or "")
+        elif isinstance(node, ast.Call) and _called(node.func) in IMPORTERS_BY_NAME:
+            texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            yield node.lineno, str(texts[0]) if texts else "<computed>"
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def violations(path: str, source: str) -> list[str]:
+    """What a file of this path, relative to the repository, imports against the rules."""
+    found = []
+    for line, name in imported(source):
+        top = name.partition(".")[0]
+        if not top:
+            found.append(f"{path}:{line} imports {name}: imports are absolute here, so that this test can read them")
+        elif name == "<computed>":
+            found.append(f"{path}:{line} imports a module by a computed name, which nobody can check")
+        elif path.startswith("fsl_core/") and top not in CORE_MAY_IMPORT | sys.stdlib_module_names:
+            found.append(f"{path}:{line} imports {name}: fsl_core may import {', '.join(sorted(CORE_MAY_IMPORT))} and the stdlib")
+        elif top in ONLY_IN and not path.startswith(ONLY_IN[top]):
+            found.append(f"{path}:{line} imports {name}: only {', '.join(ONLY_IN[top])} may")
+    return found
+
+
+SOURCES = [str(path.relative_to(ROOT)) for package in ("fsl_core", "orchestrator") for path in (ROOT / package).rglob("*.py")]
+
+
+def test_both_packages_are_checked():
+    assert "fsl_core/trial.py" in SOURCES
+    assert "orchestrator/cli/main.py" in SOURCES
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES))
+def test_a_file_imports_only_what_it_may(path):
+    assert violations(path, (ROOT / path).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("fsl_core/trial.py", "import ray"),
+        ("fsl_core/trial.py", "import pandas as pd"),
+        ("fsl_core/trial.py", "from orchestrator.store import Store"),
+        ("fsl_core/algorithms/prototypical.py", "def f():\n    import mlflow.pytorch"),
+        ("fsl_core/trial.py", "import importlib\nimportlib.import_module('click')"),
+        ("fsl_core/trial.py", "__import__(name)"),
+        ("fsl_core/trial.py", "from ..orchestrator import store"),
+        ("orchestrator/sweep.py", "def f():\n    from ray import tune"),
+        ("orchestrator/execution/in_process.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray"),
+        ("orchestrator/tracking/tracker.py", "try:\n    import mlflow\nexcept ImportError:\n    pass"),
+        ("orchestrator/store.py", "import click"),
+    ],
+)
+def test_a_sabotaged_file_is_caught(path, source):
+    assert len(violations(path, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("fsl_core/trial.py", "import torch.nn.functional as F\nimport json\nfrom torchvision.datasets.utils import check_integrity"),
+        ("orchestrator/execution/ray_tune.py", "import ray\nfrom ray import tune"),
+        ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
+        ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),
+        ("orchestrator/sweep.py", "from fsl_core.recipe import TrainingRecipe\nimport raylib"),
+    ],
+)
+def test_a_rightful_import_passes(path, source):
+    assert violations(path, source) == []

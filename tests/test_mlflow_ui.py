@@ -1,0 +1,93 @@
+"""MLflow's UI in a real browser: a user goes from the sweep to a run, its curve and its artifacts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from orchestrator.tracking.location import artifact_root, default_tracking_uri
+from orchestrator.tracking.mlflow_server import UiServer, ui_server
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.tracker import SweepContext
+from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: apt-get install chromium)")
+
+QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+ARGUMENTS = [*QUIET, "--disable-sync", "--no-first-run"]
+TABLE = "| distance | reproduced |\n|---|---|\n| squared_euclidean | 98.8 ± 0.1 |"
+RUN_NAME = "prototypical squared_euclidean glyphs train 5-way 1-shot seed 0"
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UiServer]:
+    """The UI on a store that holds one finished sweep."""
+    folder = tmp_path_factory.mktemp("shown")
+    sweep = tracked_sweep(folder, "looked-at")
+    uri, artifacts = default_tracking_uri(folder / "runs"), artifact_root(folder / "runs")
+    tracker = MlflowTracker(uri, artifacts=artifacts)
+    tracker.begin(sweep.plan, SweepContext(command="fsl run looked-at.yaml"))
+    for trial in sweep.trials:
+        tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    table = folder / "table.md"
+    table.write_text(TABLE)
+    tracker.finish([table], TABLE, complete=True)
+    with ui_server(uri, artifacts=artifacts, log=folder / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a patient browser. Its last sight is kept where FSL_SCREENSHOTS names a folder."""
+    page = browser.new_page(viewport={"width": 1500, "height": 950})
+    page.set_default_timeout(90_000)
+    expect.set_options(timeout=90_000)
+    yield page
+    folder = os.environ.get("FSL_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{request.node.name}.png")
+    page.close()
+
+
+def test_from_the_sweep_to_a_run_its_curve_and_its_artifacts(shown: UiServer, page: Page):
+    page.goto(shown.link("looked-at"))
+    row = page.get_by_role("row").filter(has_text="looked-at")
+    row.get_by_role("button", name="Expand").click()
+    page.get_by_role("link", name=RUN_NAME).click()
+    expect(page.get_by_role("heading", name=RUN_NAME)).to_be_visible()
+    expect(page.get_by_text("One training, which serves:")).to_be_visible()
+    page.get_by_role("tab", name="Model metrics").click()
+    expect(page.get_by_text("validation_accuracy", exact=True)).to_be_visible()
+    expect(page.locator("svg .trace.scatter path.js-line").first).to_be_attached()
+    page.get_by_role("tab", name="Artifacts").click()
+    expect(page.get_by_text("selected.pt")).to_be_visible()
+    page.get_by_text("episode.png").click()
+    expect(page.get_by_role("img", name="episode.png")).to_be_visible()
+
+
+def test_the_parent_run_shows_the_table(shown: UiServer, page: Page):
+    page.goto(shown.link("looked-at"))
+    page.get_by_role("link", name="looked-at", exact=True).last.click()
+    expect(page.get_by_role("cell", name="98.8 ± 0.1")).to_be_visible()
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_text("table", exact=True).click()
+    expect(page.get_by_text("table.md")).to_be_visible()
+
+
+def test_all_sweeps_are_listed(shown: UiServer, page: Page):
+    page.goto(shown.link())
+    expect(page.get_by_role("link", name="looked-at", exact=True)).to_be_visible()
