@@ -84,7 +84,7 @@ class _Attempt:
         for path in self.store.set_aside:
             self.say(f"a damaged file was set aside as {path}")
         before = record.progress
-        self.attempts = 1 + (before.attempts if before else 0)
+        self.attempts = (before.attempts if before else 0) + (record.result is None)
         self.seconds_before = before.train_seconds if before else 0.0
         self.first_start = before.started_at if before else now()
         self.best = before.best if before else None

@@ -1,0 +1,69 @@
+"""Ray Tune as the scheduler: a real local cluster, real worker deaths."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.ray_tune import RayTuneExecutor
+from orchestrator.store import Store
+from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
+
+
+@pytest.fixture(scope="module")
+def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("in_process")
+    launch(small_plan(runs, steps="60"), runs)
+    return runs
+
+
+class KillsAWorker(RayTuneExecutor):
+    """Kills the worker process of the first trial that has made some steps, once."""
+
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        killed: list[int] = []
+
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "progress" and event.step >= 10 and not killed:
+                killed.extend(_workers())
+                for process in killed:
+                    os.kill(process, signal.SIGKILL)
+
+        super().run(jobs, on_event=relay)
+        assert killed
+
+
+def _workers() -> list[int]:
+    """The processes of this driver's own cluster that train."""
+    return [child.pid for child in psutil.Process().children(recursive=True) if "_trainable" in "".join(child.cmdline())] or [
+        child.pid for child in psutil.Process().children(recursive=True) if "ImplicitFunc" in "".join(child.cmdline())
+    ]
+
+
+def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
+    in_process: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    view = Recorder()
+    outcome = launch(
+        small_plan(tmp_path, steps="60"), tmp_path, view=view, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch")
+    )
+    assert outcome.complete
+    assert contents(tmp_path) == contents(in_process)
+    assert [event.kind for event in view.events].count("finished") == 2
+    assert capfd.readouterr() == ("", "")
+    assert not (tmp_path / "ray" / "launch").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(in_process: Path, tmp_path: Path) -> None:
+    plan, view = small_plan(tmp_path, steps="60"), Recorder()
+    outcome = launch(plan, tmp_path, view=view, executor=KillsAWorker(storage=tmp_path / "ray" / "launch"))
+    assert outcome.complete
+    assert contents(tmp_path) == contents(in_process)
+    attempts = [Store(tmp_path).read(trial.fingerprint).execution for trial in plan.trials]
+    assert max(record.attempts for record in attempts if record is not None) == 2

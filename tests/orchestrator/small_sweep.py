@@ -1,0 +1,70 @@
+"""A sweep on glyphs that takes seconds, and what it takes to run it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.execution.executor import Executor
+from orchestrator.execution.in_process import InProcessExecutor
+from orchestrator.execution.job import TrialEvent
+from orchestrator.plan import Plan, build_plan
+from orchestrator.records import TrialRecord
+from orchestrator.spec import load_sweep
+from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
+from orchestrator.tracking.tracker import NullTracker
+
+SMALL = """
+name: small
+title: A small sweep on glyphs
+seeds: [0, 1]
+fixed: {dataset: glyphs, split: glyphs, train_way: 5, train_query: 3, filters: 8, steps: 20, patience: null,
+        validation_every: 5, validation_episodes: 10, validation_query: 5, evaluation_episodes: 20}
+grid: {way: [5, 10], shot: [1]}
+"""
+
+
+def small_plan(folder: Path, **changes: str) -> Plan:
+    path = folder / "small.yaml"
+    path.write_text(SMALL)
+    return build_plan(load_sweep(path, set_values=[f"{key}={value}" for key, value in changes.items()]))
+
+
+class Recorder:
+    """A view that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[TrialEvent] = []
+        self.notices: list[str] = []
+        self.done: Mapping[str, str] = {}
+
+    def start(self, plan: Plan, done: Mapping[str, str]) -> None:
+        self.done = done
+
+    def event(self, event: TrialEvent) -> None:
+        self.events.append(event)
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
+
+    def stop(self) -> None:
+        pass
+
+
+def no_report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) -> tuple[Sequence[Path], str]:
+    return (), ""
+
+
+def launch(plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None) -> SweepOutcome:
+    return run_sweep(
+        plan,
+        RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data"),
+        executor=executor or InProcessExecutor(),
+        tracker=NullTracker(),
+        view=view or Recorder(),
+        reporter=no_report,
+    )
+
+
+def contents(runs: Path) -> dict[str, bytes]:
+    """The bytes of everything that must be equal in every run of the same work."""
+    files = [*runs.glob("trials/*/result.json"), *runs.glob("trials/*/evaluations/*.json")]
+    return {str(path.relative_to(runs)): path.read_bytes() for path in files}

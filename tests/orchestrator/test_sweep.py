@@ -1,0 +1,198 @@
+"""The driver: what is done stays done, what is damaged is done again, nothing is done twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import StoreError, SweepLockedError
+from orchestrator.execution.in_process import InProcessExecutor
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.store import Store
+from orchestrator.sweep import is_done
+from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("finished")
+    outcome = launch(small_plan(runs), runs)
+    assert outcome.complete and len(outcome.computed) == 2
+    return runs
+
+
+def test_cells_that_share_a_recipe_share_its_trial(finished: Path) -> None:
+    plan = small_plan(finished)
+    assert (len(plan.cells), len(plan.trials)) == (2, 2)
+    assert len(contents(finished)) == 2 + 4  # a result a trial, a score a trial and cell
+
+
+def test_a_second_launch_computes_nothing(finished: Path) -> None:
+    before, view = contents(finished), Recorder()
+    outcome = launch(small_plan(finished), finished, view=view)
+    assert outcome.complete and outcome.computed == () and view.events == []
+    assert set(view.done.values()) == {"done"}
+    assert contents(finished) == before
+
+
+def test_a_new_evaluation_never_trains_again(finished: Path, tmp_path: Path) -> None:
+    plan = small_plan(finished, shot="[1]", way="[5, 10, 15]", train_shot="1")
+    before, view = contents(finished), Recorder()
+    outcome = launch(plan, finished, view=view)
+    assert outcome.complete
+    assert {event.kind for event in view.events} == {"started", "finished"}
+    assert {name: content for name, content in contents(finished).items() if name in before} == before
+    assert len(contents(finished)) == len(before) + 2
+
+
+def test_every_record_says_how_it_was_made(finished: Path) -> None:
+    for record in Store(finished).records(trial.fingerprint for trial in small_plan(finished).trials).values():
+        assert record.execution is not None
+        assert record.execution.train_seconds > 0 and record.execution.attempts == 1
+        assert set(record.execution.evaluation_seconds) == set(record.evaluations)
+        assert {"python", "torch", "numpy"} <= set(record.execution.versions)
+        assert record.execution.lock_digest is None or len(record.execution.lock_digest) == 64
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"fingerprint": "0"}', b"\xff\xfe"])
+def test_a_damaged_result_is_set_aside_named_and_made_again(tmp_path: Path, damage: bytes) -> None:
+    plan = small_plan(tmp_path, steps="5")
+    launch(plan, tmp_path)
+    before = contents(tmp_path)
+    broken = Store(tmp_path).paths(plan.trials[0].fingerprint).result
+    broken.write_bytes(damage)
+    view = Recorder()
+    outcome = launch(plan, tmp_path, view=view)
+    assert outcome.computed == (plan.trials[0].fingerprint,)
+    assert contents(tmp_path) == before
+    assert broken.with_name("result.json.corrupt-1").read_bytes() == damage
+    assert any("result.json.corrupt-1" in notice for notice in view.notices)
+
+
+def test_a_result_of_another_trial_does_not_count(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, steps="5")
+    launch(plan, tmp_path)
+    paths = [Store(tmp_path).paths(trial.fingerprint) for trial in plan.trials]
+    paths[0].result.write_bytes(paths[1].result.read_bytes())
+    assert Store(tmp_path).read(plan.trials[0].fingerprint).result is None
+
+
+class StopsAfter(InProcessExecutor):
+    """Sends this process a SIGINT, as Ctrl-C does, when the first trial has made some steps."""
+
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "progress" and event.step == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.6)  # the worker looks at its stop file twice a second
+
+        super().run(jobs, on_event=relay)
+
+
+def test_ctrl_c_writes_checkpoints_and_the_next_launch_goes_on(finished: Path, tmp_path: Path) -> None:
+    plan, view = small_plan(tmp_path), Recorder()
+    stopped = launch(plan, tmp_path, view=view, executor=StopsAfter())
+    assert stopped.interrupted and not stopped.complete and stopped.failed == ()
+    assert view.events[-1].kind == "stopped"
+    assert any("stopping" in notice for notice in view.notices)
+    record = Store(tmp_path).read(plan.trials[0].fingerprint)
+    assert record.progress is not None and record.progress.step == 10
+    assert launch(plan, tmp_path).complete
+    assert {name: content for name, content in contents(finished).items() if name in contents(tmp_path)} == contents(tmp_path)
+
+
+class StopsAtOnce(InProcessExecutor):
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        launch(small_plan(tmp_path), tmp_path, executor=StopsAtOnce())
+
+
+def test_a_failing_trial_is_recorded_and_does_not_stop_the_others(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, steps="5")
+    first = Store(tmp_path).paths(plan.trials[0].fingerprint)
+    first.folder.mkdir(parents=True)
+    first.checkpoints.write_text("a file where a folder belongs")
+    outcome = launch(plan, tmp_path)
+    assert outcome.failed == (plan.trials[0].fingerprint,)
+    assert outcome.computed == (plan.trials[1].fingerprint,)
+    failure = Store(tmp_path).read(plan.trials[0].fingerprint).failure
+    assert failure is not None and "Error" in failure.cause and "Traceback" in failure.traceback
+    first.checkpoints.unlink()
+    assert launch(plan, tmp_path).complete
+    assert Store(tmp_path).read(plan.trials[0].fingerprint).failure is None
+
+
+def test_two_drivers_never_hold_one_sweep(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+
+    class Intruder(InProcessExecutor):
+        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+            with pytest.raises(SweepLockedError, match=f"process {os.getpid()} on "):
+                launch(plan, tmp_path)
+
+    launch(plan, tmp_path, executor=Intruder())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_runs_folder_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be written to"):
+        launch(small_plan(tmp_path), tmp_path / "runs")
+
+
+def test_a_runs_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(StoreError, match="runs cannot be written to"):
+        launch(small_plan(tmp_path), tmp_path / "runs")
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.orchestrator.small_sweep import launch, small_plan
+runs = Path(sys.argv[1])
+launch(small_plan(runs, steps="60"), runs)
+"""
+
+
+def test_a_killed_driver_is_taken_up_where_it_was(tmp_path: Path) -> None:
+    """SIGKILL in the middle of a training: nothing is lost but the last interval, and the bytes are those of a run in one go."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir(), killed.mkdir()
+    launch(small_plan(whole, steps="60"), whole)
+    plan = small_plan(killed, steps="60")
+    first = Store(killed).paths(plan.trials[0].fingerprint)
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(killed)])
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and _step(first.progress) < 15:
+        time.sleep(0.02)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    assert 15 <= _step(first.progress) < 60
+    view = Recorder()
+    assert launch(plan, killed, view=view).complete
+    steps = [event.step for event in view.events if event.kind == "progress" and event.fingerprint == plan.trials[0].fingerprint]
+    assert min(steps) > 10  # it did not begin again
+    assert contents(killed) == contents(whole)
+    record = Store(killed).read(plan.trials[0].fingerprint)
+    assert record.execution is not None and record.execution.attempts == 2
+    assert all(is_done(trial, Store(killed).read(trial.fingerprint)) for trial in plan.trials)
+
+
+def _step(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text())["step"])
+    except FileNotFoundError:
+        return 0
