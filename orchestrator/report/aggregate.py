@@ -1,0 +1,98 @@
+"""The table's rows: what was published, what we got, what to make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.plan import Cell, Plan
+from orchestrator.records import TrialRecord
+from orchestrator.report.protocol import Difference, differences
+from orchestrator.report.published import ARTICLE_2018, PublishedCell, Registries
+from orchestrator.report.score import CellScore, score_cell
+from orchestrator.report.verdict import Printed, verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow:
+    """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
+
+    ``differs`` lists the settings unlike the published ones; ``trials`` the fingerprints of the trials behind the row.
+    """
+
+    algorithm: str
+    variant: str
+    dataset: str
+    way: int
+    shot: int
+    order: int | None
+    published: float | None
+    published_ci95: float | None
+    published_decimals: int | None
+    published_source: str | None
+    article_2018: float | None
+    reproduced: float | None
+    ci95_episodes: float | None
+    std_seeds: float | None
+    seeds_done: int
+    seeds_wanted: int
+    difference: float | None
+    verdict: str
+    differs: tuple[str, ...]
+    doubt: str | None
+    trials: tuple[str, ...]
+
+
+def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
+    """The rows of a plan's table, in its cells' order: a pure function of the records and the published numbers."""
+    return tuple(_row(plan, cell, score_cell(cell, records), registries) for cell in plan.cells)
+
+
+def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> CellRow:
+    published = registries.find(plan.spec.published, cell.settings)
+    article = registries.find([ARTICLE_2018], cell.settings) if ARTICLE_2018 in registries.cells else None
+    unlike = differences(cell.settings, published) if published else ()
+    printed = published and Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
+    return CellRow(
+        algorithm=cell.algorithm,
+        variant=cell.variant,
+        dataset=cell.dataset,
+        way=cell.way,
+        shot=cell.shot,
+        order=cell.order,
+        published=published.accuracy if published else None,
+        published_ci95=published.ci95 if published else None,
+        published_decimals=published.decimals if published else None,
+        published_source=published.source if published else None,
+        article_2018=article.accuracy if article else None,
+        reproduced=score.reproduced,
+        ci95_episodes=score.ci95_episodes,
+        std_seeds=score.std_seeds,
+        seeds_done=score.seeds_done,
+        seeds_wanted=len(cell.recipes),
+        difference=score.reproduced - published.accuracy if published and score.reproduced is not None else None,
+        verdict=verdict(
+            score.measured,
+            printed,
+            margin=registries.margin(cell.settings),
+            wanted=len(cell.recipes),
+            diverged=score.diverged,
+            material=_texts(unlike, "material") if not plan.spec.short else (),
+            short=_short(plan, cell, published, unlike),
+        ),
+        differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
+        doubt=published.doubt if published else None,
+        trials=tuple(recipe.fingerprint for recipe in cell.recipes),
+    )
+
+
+def _texts(unlike: tuple[Difference, ...], weight: str) -> tuple[str, ...]:
+    return tuple(difference.text for difference in unlike if difference.weight == weight)
+
+
+def _short(plan: Plan, cell: Cell, published: PublishedCell | None, unlike: tuple[Difference, ...]) -> tuple[str, ...]:
+    if published is None:
+        return ()
+    if plan.spec.short:
+        return (f"{cell.settings.steps} training steps", *_texts(unlike, "material"))
+    return _texts(unlike, "budget")

@@ -1,0 +1,108 @@
+"""Pictures of a sweep: how its trials trained, where its cells stand, what an episode looks like."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.result import TrialResult
+from orchestrator.plan import Plan
+from orchestrator.records import TrialRecord
+from orchestrator.report.aggregate import CellRow
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, told apart by all eyes
+_OURS, _THEIRS = _COLOURS[0], _COLOURS[1]
+
+
+def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path:
+    """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step."""
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    accuracy, loss = figure.subplots(1, 2)
+    groups = list(dict.fromkeys(_group(trial.name) for trial in plan.trials))
+    for trial in plan.trials:
+        result = records[trial.fingerprint].result
+        if result is not None:
+            _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial.name)) % len(_COLOURS)])
+    for number, group in enumerate(groups):
+        accuracy.plot([], [], color=_COLOURS[number % len(_COLOURS)], label=group)
+    accuracy.set(xlabel="training steps", ylabel="validation accuracy (%)", title="Meta-validation")
+    loss.set(xlabel="training steps", ylabel="training loss (nats)", title="Meta-train", yscale="log")
+    for axes in (accuracy, loss):
+        axes.grid(alpha=0.3)
+    accuracy.legend(loc="lower right", fontsize=8, title="a line a seed; the dot is the selected step", title_fontsize=8)
+    figure.suptitle(plan.spec.title)
+    return _write(figure, path)
+
+
+def _group(name: str) -> str:
+    return name.rpartition(" seed ")[0]
+
+
+def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str) -> None:
+    steps, values = _points(result, "validation_accuracy")
+    accuracy.plot(steps, 100 * values, color=colour, linewidth=1.2, alpha=0.85)
+    if result.selected_step is not None and result.validation_accuracy is not None:
+        accuracy.plot(result.selected_step, 100 * result.validation_accuracy, "o", color=colour, markersize=5)
+    loss.plot(*_points(result, "train_loss"), color=colour, linewidth=1.2, alpha=0.85)
+
+
+def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    points = np.array(result.curves.get(metric, ()), dtype=float).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
+
+
+def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
+    """Published and reproduced accuracy of every cell, each with its 95% interval over episodes where it has one."""
+    figure = Figure(figsize=(8, 1.4 + 0.5 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for index, row in enumerate(rows):
+        place = len(rows) - 1 - index
+        _dot(axes, row.published, row.published_ci95, place + 0.13, _THEIRS, "s")
+        _dot(axes, row.reproduced, row.ci95_episodes, place - 0.13, _OURS, "o")
+    axes.plot([], [], "s", color=_THEIRS, label="published")
+    axes.plot([], [], "o", color=_OURS, label="reproduced")
+    labels = [f"{row.algorithm}, {row.variant}\n{row.dataset} {row.way}-way {row.shot}-shot" for row in reversed(rows)]
+    axes.set_yticks(range(len(rows)), labels, fontsize=8)
+    axes.set(xlabel="accuracy (%), 95% interval over episodes", title=title, ylim=(-0.6, len(rows) - 0.4))
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize=8)
+    return _write(figure, path)
+
+
+def _dot(axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str) -> None:
+    if value is not None:
+        axes.errorbar(value, place, xerr=half, fmt=marker, color=colour, markersize=5, capsize=3)
+
+
+def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
+    """One episode: a row a class, its support images left of the line, its query images right of it.
+
+    ``support``: ``[way, shot, C, H, W]``; ``query``: ``[way, query, C, H, W]``; both in 0..1.
+    """
+    way, shot = support.shape[:2]
+    shown = np.concatenate([support, query], axis=1)
+    tiles = shown.transpose(0, 3, 1, 4, 2).reshape(way * shown.shape[3], shown.shape[1] * shown.shape[4], shown.shape[2])
+    figure = Figure(figsize=(0.45 * shown.shape[1] + 0.6, 0.45 * way + 0.8), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(tiles.squeeze(2) if tiles.shape[2] == 1 else tiles, cmap="gray_r", vmin=0, vmax=1)
+    axes.axvline(shot * shown.shape[4] - 0.5, color=_THEIRS, linewidth=1.5)
+    axes.set_xticks([]), axes.set_yticks([])
+    axes.set_title(title, fontsize=8)
+    return _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> Path:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    write_atomically(path, out.getvalue())
+    return path

@@ -1,0 +1,59 @@
+"""How a cell was run otherwise than the number that it stands beside, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.report.published import PublishedCell, effective
+from orchestrator.spec import SETTING_NAMES, CellSettings
+
+Weight = Literal["material", "budget", "noted"]
+
+_WEIGHTS: dict[str, Weight] = {
+    "split": "material",
+    "rotations": "material",
+    "scale": "material",
+    "train_way": "material",
+    "train_shot": "material",
+    "train_query": "material",
+    "filters": "material",
+    "query": "noted",
+    "evaluation_episodes": "noted",
+    "outer_lr": "noted",
+    "halve_every": "noted",
+    "retrain": "noted",
+    "steps": "budget",
+}
+"""What a difference does to a verdict. ``material``: the two numbers answer different questions. ``budget``: the training was
+shorter. ``noted``: the same question, asked or answered a little differently; the reader should know."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting unlike the published one."""
+
+    text: str
+    weight: Weight
+
+
+def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
+    """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys."""
+    return tuple(
+        difference
+        for key in SETTING_NAMES
+        if key in _WEIGHTS and key in published.settings
+        for difference in _compare(key, settings, published)
+    )
+
+
+def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
+    ours, theirs = effective(settings, key), published.settings[key]
+    if ours == theirs:
+        return []
+    if key == "steps" and isinstance(ours, int) and isinstance(theirs, int) and ours > theirs:
+        return [Difference(f"steps {ours}, published {theirs}", "noted")]
+    if key == "retrain":
+        text = "trained on meta-train classes alone, published with meta-validation classes added"
+        return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
+    return [Difference(f"{key} {ours}, published {theirs}", _WEIGHTS[key])]

@@ -1,0 +1,76 @@
+"""Several seeds of one cell as one number with two error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fsl_core.result import EvaluationResult
+from fsl_core.statistics import Z_95, mean, sample_std, standard_error
+from orchestrator.plan import Cell
+from orchestrator.records import TrialRecord
+from orchestrator.report.verdict import Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellScore:
+    """What the finished seeds of a cell say together; accuracies in percent.
+
+    ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the standard
+    deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes.
+    """
+
+    measured: Measured | None
+    seeds_done: int
+    diverged: int
+    mixed: str | None
+
+    @property
+    def reproduced(self) -> float | None:
+        """The mean accuracy over the finished seeds."""
+        return None if self.measured is None else self.measured.accuracy
+
+    @property
+    def ci95_episodes(self) -> float | None:
+        """Half the 95% interval over episodes."""
+        return None if self.measured is None else Z_95 * self.measured.se_episodes
+
+    @property
+    def std_seeds(self) -> float | None:
+        """The standard deviation over seeds; None below two."""
+        return None if self.measured is None else self.measured.std_seeds
+
+
+def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
+    """Put the finished seeds of a cell together. Seeds that saw other images or answered other episodes than the first do not count."""
+    finished: list[EvaluationResult] = []
+    diverged = 0
+    for recipe in cell.recipes:
+        record = records.get(recipe.fingerprint)
+        if record is None or record.result is None:
+            continue
+        diverged += record.result.status == "diverged"
+        score = record.evaluations.get(cell.evaluation.fingerprint)
+        if score is not None:
+            finished.append(score)
+    alike = [score for score in finished if _questions(score) == _questions(finished[0])]
+    left_out = len(finished) - len(alike)
+    mixed = f"{left_out} of {len(finished)} seeds left out: they saw other images or episodes" if left_out else None
+    return CellScore(measured=_measure(alike), seeds_done=len(alike), diverged=diverged, mixed=mixed)
+
+
+def _questions(score: EvaluationResult) -> tuple[str, str]:
+    return score.data_digest, score.episodes_digest
+
+
+def _measure(scores: list[EvaluationResult]) -> Measured | None:
+    if not scores:
+        return None
+    by_episode = [100 * mean(accuracies) for accuracies in zip(*(score.accuracies for score in scores), strict=True)]
+    by_seed = [100 * score.accuracy for score in scores]
+    return Measured(
+        accuracy=mean(by_seed),
+        seeds=len(scores),
+        se_episodes=standard_error(by_episode),
+        std_seeds=sample_std(by_seed) if len(scores) > 1 else None,
+    )
