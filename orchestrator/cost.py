@@ -1,0 +1,134 @@
+"""What a sweep will cost: from earlier trials of the same kind, else from a short measured probe that is remembered."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.recipe import OptimiserSettings, TrainingRecipe, as_plain
+from orchestrator.plan import PlannedTrial
+from orchestrator.records import TrialRecord
+
+Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
+
+_PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
+_BYTES_PER_PIXEL_AND_FILTER = 4 * 10  # float32 activations that a Conv-4 step keeps for its backward pass, all blocks together
+_WEIGHT_COPIES = 12  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The cost of one trial: wall-clock seconds for its whole budget (patience may end it sooner), and where that was learnt."""
+
+    seconds: float | None
+    source: Source
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A recipe's kind as far as its cost goes, on one kind of device: trials of one kind cost the same per step."""
+
+    name: str
+
+    @staticmethod
+    def of(recipe: TrainingRecipe, device: str) -> Workload:
+        """The kind of a recipe: all of it but the seed, the schedule and the budget."""
+        same = dataclasses.replace(
+            recipe,
+            seed=0,
+            steps=recipe.validation.every,
+            retrain=False,
+            optimiser=OptimiserSettings(),
+            validation=dataclasses.replace(recipe.validation, patience=None),
+        )
+        text = json.dumps([as_plain(same), device], sort_keys=True)
+        return Workload(hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+class CostBook:
+    """Seconds of a training step by workload: learnt from records, or probed once and kept in ``<runs-root>/cost.json``."""
+
+    def __init__(self, path: Path, *, device: str) -> None:
+        self._path, self._device = path, device
+        self._learnt: dict[Workload, list[float]] = {}
+        self._probed = self._load()
+
+    def learn(self, records: Iterable[TrialRecord]) -> None:
+        """Take in what trials that are done have cost per step, their validations included."""
+        for record in records:
+            if record.result is None or record.execution is None or record.execution.device != self._device:
+                continue
+            if record.execution.seconds_per_step is not None:
+                workload = Workload.of(record.result.recipe, self._device)
+                self._learnt.setdefault(workload, []).append(record.execution.seconds_per_step)
+
+    def predict(self, trial: PlannedTrial, probe: Callable[[TrainingRecipe], float] | None = None) -> Prediction:
+        """The cost of a trial. ``probe`` measures the seconds of one step where nothing is known; without it that stays unknown."""
+        step_seconds, source = self._step_seconds(trial.recipe, probe)
+        return Prediction(
+            seconds=None if step_seconds is None else step_seconds * trial.recipe.steps,
+            source=source,
+            memory_bytes=memory_bytes(trial.recipe),
+            disk_bytes=disk_bytes(trial),
+        )
+
+    def _step_seconds(
+        self, recipe: TrainingRecipe, probe: Callable[[TrainingRecipe], float] | None
+    ) -> tuple[float | None, Source]:
+        workload = Workload.of(recipe, self._device)
+        if workload in self._learnt:
+            return median(self._learnt[workload]), "earlier trials"
+        if workload in self._probed:
+            return self._probed[workload], "remembered probe"
+        if probe is None:
+            return None, "unknown"
+        self._probed[workload] = probe(recipe)
+        self._save()
+        return self._probed[workload], "probe"
+
+    def _load(self) -> dict[Workload, float]:
+        try:
+            plain = json.loads(self._path.read_text())
+            return {Workload(name): float(seconds) for name, seconds in plain.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}  # a cache: what is lost is measured again
+
+    def _save(self) -> None:
+        plain = {workload.name: seconds for workload, seconds in sorted(self._probed.items(), key=lambda item: item[0].name)}
+        write_atomically(self._path, json.dumps(plain, indent=1).encode())
+
+
+def memory_bytes(recipe: TrainingRecipe, *, pixels: int = 28 * 28) -> int:
+    """The memory of a trial's process at its peak: the libraries, and the activations of one training episode. An estimate."""
+    images = recipe.episode.way * recipe.episode.images_per_class
+    return _PROCESS_BYTES + images * pixels * recipe.backbone.filters * _BYTES_PER_PIXEL_AND_FILTER // 4
+
+
+def disk_bytes(trial: PlannedTrial, *, channels: int = 1) -> int:
+    """What a trial's folder takes in the end: its checkpoints, its weights, its scores. An estimate."""
+    filters = trial.recipe.backbone.filters
+    weights = 4 * (9 * filters * (channels + 3 * filters) + 16 * filters)
+    return weights * _WEIGHT_COPIES + sum(6 * evaluation.episodes + 1000 for evaluation in trial.evaluations) + 50_000
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """How long trials take on ``slots`` equal slots when the longest waiting one always starts next."""
+    ends = [0.0] * max(slots, 1)
+    for length in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + length)
+    return max(ends)
+
+
+def longest_first(predictions: Mapping[str, Prediction]) -> Callable[[PlannedTrial], float]:
+    """What the driver sorts by: a trial of unknown cost counts as the longest, so that it never starts last."""
+    return lambda trial: predictions[trial.fingerprint].seconds or float("inf")

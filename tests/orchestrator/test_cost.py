@@ -1,0 +1,86 @@
+"""Predictions: learnt before probed, remembered, and honest about what is unknown."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsl_core.recipe import TrainingRecipe
+from fsl_core.result import TrialResult
+from orchestrator.cost import CostBook, Workload, longest_first, makespan
+from orchestrator.records import ExecutionRecord, TrialRecord
+from tests.orchestrator.small_sweep import small_plan
+
+
+def record(recipe: TrainingRecipe, seconds: float, steps: int) -> TrialRecord:
+    result = TrialResult(
+        recipe=recipe, status="complete", stopped_by="budget", steps_done=steps, selected_step=steps, validation_accuracy=0.5,
+        weights_digest="0", data_digest="0",
+    )  # fmt: skip
+    execution = ExecutionRecord(
+        train_seconds=seconds, steps=steps, attempts=1, host="h", device="cpu", device_name="c", threads=1, started_at="", finished_at=""
+    )
+    return TrialRecord(fingerprint=recipe.fingerprint, result=result, execution=execution)
+
+
+def test_a_probe_is_measured_once_and_remembered(tmp_path: Path) -> None:
+    trial = small_plan(tmp_path).trials[0]
+    probed: list[TrainingRecipe] = []
+
+    def probe(recipe: TrainingRecipe) -> float:
+        probed.append(recipe)
+        return 0.5
+
+    book = CostBook(tmp_path / "cost.json", device="cpu")
+    assert book.predict(trial).source == "unknown"
+    assert book.predict(trial).seconds is None
+    assert (book.predict(trial, probe).seconds, book.predict(trial, probe).source) == (10.0, "remembered probe")
+    assert CostBook(tmp_path / "cost.json", device="cpu").predict(trial).seconds == 10.0
+    assert CostBook(tmp_path / "cost.json", device="cuda").predict(trial).seconds is None
+    assert len(probed) == 1
+
+
+def test_earlier_trials_of_the_kind_beat_a_probe(tmp_path: Path) -> None:
+    first, second = small_plan(tmp_path).trials
+    assert first.recipe.seed != second.recipe.seed
+    book = CostBook(tmp_path / "cost.json", device="cpu")
+    book.learn([record(second.recipe, seconds=40, steps=20)])
+    prediction = book.predict(first, probe=lambda recipe: 1e9)
+    assert (prediction.seconds, prediction.source) == (40.0, "earlier trials")
+
+
+def test_the_kind_ignores_seed_and_schedule_and_nothing_else(tmp_path: Path) -> None:
+    recipe = small_plan(tmp_path).trials[0].recipe
+    wider = dataclasses.replace(recipe, episode=dataclasses.replace(recipe.episode, way=6))
+    assert Workload.of(recipe, "cpu") == Workload.of(dataclasses.replace(recipe, seed=9, steps=500), "cpu")
+    assert Workload.of(recipe, "cpu") != Workload.of(wider, "cpu")
+    assert Workload.of(recipe, "cpu") != Workload.of(recipe, "cuda")
+
+
+def test_a_damaged_cache_is_measured_again(tmp_path: Path) -> None:
+    (tmp_path / "cost.json").write_text("{")
+    trial = small_plan(tmp_path).trials[0]
+    assert CostBook(tmp_path / "cost.json", device="cpu").predict(trial, lambda recipe: 1.0).source == "probe"
+
+
+@given(st.lists(st.floats(0, 1000), max_size=30), st.integers(1, 8))
+def test_the_makespan_lies_between_its_bounds(seconds: list[float], slots: int) -> None:
+    total, longest = sum(seconds), max(seconds, default=0.0)
+    least = max(total / slots, longest)
+    assert least - 1e-6 <= makespan(seconds, slots) <= total / slots + longest + 1e-6
+
+
+def test_makespan_of_known_cases() -> None:
+    assert makespan([3, 3, 2, 2, 2], 2) == pytest.approx(7)
+    assert makespan([], 3) == 0
+
+
+def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    book = CostBook(tmp_path / "cost.json", device="cpu")
+    known = book.predict(plan.trials[0], lambda recipe: 1.0)
+    unknown = dataclasses.replace(known, seconds=None)
+    key = longest_first({plan.trials[0].fingerprint: known, plan.trials[1].fingerprint: unknown})
+    assert sorted(plan.trials, key=key, reverse=True)[0] == plan.trials[1]
