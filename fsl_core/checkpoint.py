@@ -61,7 +61,9 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     name = _NAME.fullmatch(path.name)
     content = path.read_bytes()
     if name is None or hashlib.sha256(content).hexdigest()[:16] != name[2]:
-        raise CheckpointCorruptError(f"{path}: its content is not what was written; expected a SHA-256 that starts as its name says")
+        raise CheckpointCorruptError(
+            f"{path}: its content is not what was written; expected a SHA-256 that starts as its name says"
+        )
     state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
 

@@ -1,16 +1,16 @@
 """Everything that fsl_core raises on purpose.
 
-    FslError
-    ├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
-    ├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
-    ├── DataError
-    │   ├── DataMissingError     the files are not there and cannot be fetched
-    │   ├── DataCorruptError     the files are there and are not what they should be
-    │   └── DataChangedError     a half-trained trial saw other images than those found now
-    ├── CheckpointError
-    │   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
-    │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
-    └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
+FslError
+├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
+├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
+├── DataError
+│   ├── DataMissingError     the files are not there and cannot be fetched
+│   ├── DataCorruptError     the files are there and are not what they should be
+│   └── DataChangedError     a half-trained trial saw other images than those found now
+├── CheckpointError
+│   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
+│   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
+└── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
 
 

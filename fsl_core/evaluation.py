@@ -41,7 +41,7 @@ def _embed_once(algorithm: Algorithm, bank: ImageBank, episodes: EpisodeIndices)
     query = classes * per_class + episodes.query.to(classes.device)
     distinct, rows = torch.unique(torch.cat([support.flatten(), query.flatten()]), return_inverse=True)
     embedded = torch.cat(
-        [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in distinct.split(_IMAGES_AT_ONCE)]
+        [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in torch.split(distinct, _IMAGES_AT_ONCE)]
     )
     places = EpisodeBatch(
         support=rows[: support.numel()].reshape(support.shape), query=rows[support.numel() :].reshape(query.shape)
@@ -52,7 +52,7 @@ def _embed_once(algorithm: Algorithm, bank: ImageBank, episodes: EpisodeIndices)
 def _chunks(embedded: torch.Tensor, places: EpisodeBatch) -> Iterator[EpisodeBatch]:
     shape = places.shape
     size = max(1, _SCORES_AT_ONCE // (shape.queries * shape.way))
-    for support, query in zip(places.support.split(size), places.query.split(size), strict=True):
+    for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
         yield EpisodeBatch(support=embedded[support], query=embedded[query])
 
 

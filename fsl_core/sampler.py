@@ -12,7 +12,9 @@ from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.errors import EpisodeError
 from fsl_core.randomness import generator_at
 
-_KEY_RANGE = 2**62  # integer sort keys: unlike float32 ones they practically never tie, and a tie could be broken differently elsewhere
+_KEY_RANGE = (
+    2**62
+)  # integer sort keys: unlike float32 ones they practically never tie, and a tie could be broken differently elsewhere
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,7 @@ class EpisodeIndices:
         return digest.hexdigest()
 
 
-def draw_episodes(
-    class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *, generator: torch.Generator
-) -> EpisodeIndices:
+def draw_episodes(class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *, generator: torch.Generator) -> EpisodeIndices:
     """Draw ``count`` episodes uniformly: classes without replacement, then images of each class without replacement.
 
     Args:

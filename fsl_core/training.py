@@ -54,7 +54,7 @@ class TrainingState:
             setattr(self, name, checkpoint[name])
         device = next(self.algorithm.parameters()).device
         self.interval_loss, self.interval_accuracy = self.interval_loss.to(device), self.interval_accuracy.to(device)
-        self.curves = {name: [tuple(point) for point in curve] for name, curve in self.curves.items()}
+        self.curves = {name: [(int(step), float(value)) for step, value in curve] for name, curve in self.curves.items()}
 
     def record(self, name: str, value: float) -> None:
         """Add the point of the present step to a curve."""

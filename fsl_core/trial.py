@@ -132,8 +132,8 @@ def _result(
 def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
     folder = run.folder / "checkpoints" / stage.name
     checkpoint, damaged = load_newest_checkpoint(folder)
-    for path in damaged:
-        run.announce(f"a damaged checkpoint was set aside as {path}")
+    for aside in damaged:
+        run.announce(f"a damaged checkpoint was set aside as {aside}")
     path = run.path if checkpoint is None else ExecutionPath(**checkpoint["path"])
     with path.active() as device:
         bank = stage.bank.to(device)

@@ -70,7 +70,12 @@ def now() -> str:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(_PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=20, stdin=subprocess.DEVNULL
+            ["git", "-C", str(_PROJECT), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -12,8 +12,8 @@ from fsl_core.errors import RecipeError
 from fsl_core.recipe import (
     SPLITS_OF_DATASET,
     BackboneSettings,
-    DataSettings,
     DatasetName,
+    DataSettings,
     Distance,
     Evaluation,
     OptimiserSettings,
@@ -128,9 +128,7 @@ class SweepSpec:
     max_concurrent: int | None = None
 
 
-def load_sweep(
-    path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None
-) -> SweepSpec:
+def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None) -> SweepSpec:
     """Read a sweep file and what the command line changes of it.
 
     Args:

@@ -149,7 +149,9 @@ class _Plain:
         if type(node).__name__ == "ScalarBoolean":
             return bool(node)
         line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
-        raise SweepFileError(f"{self.path}:{line}: {spell(at)}: a value of type {type(node).__name__}; accepted: text, numbers, true, false")
+        raise SweepFileError(
+            f"{self.path}:{line}: {spell(at)}: a value of type {type(node).__name__}; accepted: text, numbers, true, false"
+        )
 
 
 def _line(node: CommentedMap | CommentedSeq, key: object) -> int | None:

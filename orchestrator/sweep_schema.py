@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -126,7 +126,9 @@ def _axis(document: Document, file: _SweepFile, key: str) -> tuple[list[Any], Va
             axis = _Axis.model_validate(value)
         except ValidationError as error:
             path, problem = explain(error)
-            raise document.fault(("grid", key, *path), f"{problem} (an axis is a list, or {{values: [...], when: {{...}}}})") from error
+            raise document.fault(
+                ("grid", key, *path), f"{problem} (an axis is a list, or {{values: [...], when: {{...}}}})"
+            ) from error
         values, condition = axis.values, axis.when
     if any(value in values[:index] for index, value in enumerate(values)):
         raise document.fault(("grid", key), f"{values} repeats a value: two cells would be the same")
@@ -144,7 +146,7 @@ def _cells(document: Document, file: _SweepFile, overridden: Values) -> tuple[Ce
     for key, (values, condition) in axes.items():
         if key not in fixed:
             drafts = [longer for draft in drafts for longer in _extend(document, draft, key, values, condition)]
-    drafts += [{**file.fixed, **more, **{key: value for key, value in overridden.items()}} for more in file.include]
+    drafts += [{**file.fixed, **more, **overridden} for more in file.include]
     drafts = [draft for draft in drafts if not any(_matches(draft, pattern) for pattern in file.exclude)]
     cells: dict[CellSettings, int] = {}
     for draft in drafts:
@@ -153,7 +155,9 @@ def _cells(document: Document, file: _SweepFile, overridden: Values) -> tuple[Ce
             raise document.fault((), f"two cells are the same: {_describe(draft)}")
         cells[cell] = 1
     if not cells:
-        raise document.fault((), "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone")
+        raise document.fault(
+            (), "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
+        )
     return tuple(cells)
 
 
@@ -225,9 +229,7 @@ def _only(cells: tuple[CellSettings, ...], texts: Sequence[str]) -> tuple[CellSe
         return cells
     patterns = [dict(_assignment(part, f"--only {text}") for part in text.split(",")) for text in texts]
     kept = tuple(
-        cell
-        for cell in cells
-        if any(all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in patterns)
+        cell for cell in cells if any(all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in patterns)
     )
     if not kept:
         raise SweepFileError(f"--only {'; '.join(texts)}: no cell of the sweep matches; fsl plan lists them")

@@ -22,4 +22,4 @@ def build_algorithm(recipe: TrainingRecipe, *, channels: int, stage: str, device
     generator = generator_at(recipe.seed, f"{stage}/weights")
     backbone = Conv4(channels, recipe.backbone.filters, generator=generator)
     algorithm = ALGORITHMS[recipe.algorithm.name](backbone, recipe.algorithm)
-    return algorithm.to(device=device, memory_format=torch.channels_last)
+    return algorithm.to(device).to(memory_format=torch.channels_last)

@@ -55,9 +55,7 @@ class ImageBank:
 
     def to(self, device: torch.device | str) -> ImageBank:
         """The same bank with its arrays on ``device``."""
-        return ImageBank(
-            self.images.to(device), self.starts.to(device), self.sizes.to(device), self.class_names, self.rotations
-        )
+        return ImageBank(self.images.to(device), self.starts.to(device), self.sizes.to(device), self.class_names, self.rotations)
 
 
 def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:

@@ -145,7 +145,9 @@ def _callback(told: _Told) -> Any:
     """A Tune callback that hands on every event; the class needs ray, so it is made here."""
     from ray import tune
 
-    class EventCallback(tune.Callback):  # type: ignore[misc]
+    class EventCallback(tune.Callback):
+        told: _Told
+
         def __getstate__(self) -> dict[str, Any]:
             return {}  # Tune pickles its callbacks into a file that nobody reads
 

@@ -52,7 +52,9 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
     published = registries.find(plan.spec.published, cell.settings)
     article = registries.find([ARTICLE_2018], cell.settings) if ARTICLE_2018 in registries.cells else None
     unlike = differences(cell.settings, published) if published else ()
-    printed = published and Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
+    printed = None
+    if published is not None:
+        printed = Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
     return CellRow(
         algorithm=cell.algorithm,
         variant=cell.variant,

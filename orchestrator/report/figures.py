@@ -20,7 +20,15 @@ from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito's, told apart by all eyes
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)  # Okabe and Ito's, told apart by all eyes
 _OURS, _THEIRS = _COLOURS[0], _COLOURS[1]
 
 

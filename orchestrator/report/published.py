@@ -84,7 +84,12 @@ def effective(settings: CellSettings, key: str) -> Setting:
 
 
 def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
-    same = (cell.algorithm, cell.dataset, cell.way, cell.shot) == (settings.algorithm, settings.dataset, settings.way, settings.shot)
+    same = (cell.algorithm, cell.dataset, cell.way, cell.shot) == (
+        settings.algorithm,
+        settings.dataset,
+        settings.way,
+        settings.shot,
+    )
     return same and all(getattr(settings, key) == cell.variant[key] for key in _VARIANT_SETTINGS if key in cell.variant)
 
 

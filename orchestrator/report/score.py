@@ -16,8 +16,8 @@ from orchestrator.report.verdict import Measured
 class CellScore:
     """What the finished seeds of a cell say together; accuracies in percent.
 
-    ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the standard
-    deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes.
+    ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the
+    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes.
     """
 
     measured: Measured | None
@@ -42,7 +42,7 @@ class CellScore:
 
 
 def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
-    """Put the finished seeds of a cell together. Seeds that saw other images or answered other episodes than the first do not count."""
+    """Put the finished seeds of a cell together; one that saw other images or episodes than the first does not count."""
     finished: list[EvaluationResult] = []
     diverged = 0
     for recipe in cell.recipes:

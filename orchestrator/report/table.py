@@ -16,7 +16,19 @@ MISSING = "–"
 _WIDTH = 118
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
 _ALGORITHMS = {"prototypical": "Prototypical"}
-_HEADINGS = ("algorithm", "data set", "way", "shot", "published", "2018", "reproduced", "seeds' std", "seeds", "difference", "verdict")
+_HEADINGS = (
+    "algorithm",
+    "data set",
+    "way",
+    "shot",
+    "published",
+    "2018",
+    "reproduced",
+    "seeds' std",
+    "seeds",
+    "difference",
+    "verdict",
+)
 _RIGHT = {2, 3, 4, 5, 6, 7, 8, 9}
 
 
@@ -115,11 +127,18 @@ def _text(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     widths = [max(len(line[index]) for line in body) for index in range(len(body[0]))]
     right = {index for index, heading in enumerate(body[0]) if _HEADINGS.index(heading) in _RIGHT}
     lines = [
-        "  ".join(text.rjust(width) if index in right else text.ljust(width) for index, (text, width) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            text.rjust(width) if index in right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
         for line in body
     ]
     rule = "─" * min(max(map(len, lines)), _WIDTH)
-    wrapped = [part for text in (_legend(rows), *(f"[{number}] {text}" for text, number in notes.items())) for part in textwrap.wrap(text, _WIDTH)]
+    wrapped = [
+        part
+        for text in (_legend(rows), *(f"[{number}] {text}" for text, number in notes.items()))
+        for part in textwrap.wrap(text, _WIDTH)
+    ]
     head = [*_head(spec), *([shared] if shared else [])]
     return "\n".join([*head, rule, lines[0].rstrip(), rule, *(line.rstrip() for line in lines[1:]), rule, *wrapped]) + "\n"
 

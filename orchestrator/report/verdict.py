@@ -20,8 +20,11 @@ _MOST_SEEDS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Our side of a cell, in percent: the mean over ``seeds`` trainings, the standard error over episodes (of the seeds' mean), the
-    standard deviation over seeds (None with one seed)."""
+    """Our side of a cell, in percent.
+
+    ``accuracy``: the mean over ``seeds`` trainings; ``se_episodes``: the standard error over episodes of the seeds' mean;
+    ``std_seeds``: the standard deviation over seeds, None with one seed.
+    """
 
     accuracy: float
     seeds: int
@@ -120,7 +123,7 @@ def _equivalence(measured: Measured, printed: Printed, margin: float) -> str:
 
 
 def seeds_to_settle(measured: Measured, printed: Printed, margin: float) -> int | None:
-    """How many further seeds would settle the verdict if mean and spread stayed as they are; None when no reasonable number would."""
+    """How many further seeds would settle the verdict at today's mean and spread; None when no reasonable number would."""
     if measured.std_seeds is None:
         return FEW_SEEDS - measured.seeds  # the spread must be seen first
     for more in range(1, _MOST_SEEDS + 1):

@@ -194,9 +194,7 @@ def test_a_device_that_is_not_there_is_named(glyphs: SplitDataset, folder: Path)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_cuda_trial_repeats_bit_for_bit(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> None:
-    runs = [
-        run_trial(glyphs_recipe(), folder=tmp_path_factory.mktemp("cuda"), dataset=glyphs, device="cuda") for _ in range(2)
-    ]
+    runs = [run_trial(glyphs_recipe(), folder=tmp_path_factory.mktemp("cuda"), dataset=glyphs, device="cuda") for _ in range(2)]
     assert text(runs[0]) == text(runs[1])
 
 
