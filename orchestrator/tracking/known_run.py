@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.tracking.run_view import Point
+from orchestrator.tracking.run_view import Point, finite_points
 
 
 @dataclass
@@ -30,9 +30,9 @@ class KnownRun:
         """The tags that are missing or have another value."""
         return {key: value for key, value in wanted.items() if self.tags.get(key) != value}
 
-    def add_points(self, points: tuple[Point, ...], every_seconds: float) -> bool:
-        """Let points wait; true when the last ones were sent so long ago that it is time again."""
-        self.waiting.extend(points)
+    def add_points(self, step: int, metrics: Mapping[str, float], every_seconds: float) -> bool:
+        """Let a step's metrics wait; true when the last points were sent so long ago that it is time again."""
+        self.waiting.extend(finite_points(step, metrics))
         return time.monotonic() - self.sent_at >= every_seconds
 
     def take_waiting(self) -> list[Point]:

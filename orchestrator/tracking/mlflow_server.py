@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -58,7 +59,7 @@ class UiServer:
         return ui_link(self.url, experiment)
 
     def wait(self) -> int:
-        """Wait until the server ends, and return its exit code."""
+        """Wait until the server ends by itself, and return its exit code. Ctrl-C and SIGTERM are a KeyboardInterrupt."""
         return self.process.wait()
 
 
@@ -86,10 +87,24 @@ def ui_server(uri: str, *, artifacts: Path, log: Path, port: int = 0, patience: 
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
     server = UiServer(f"http://{HOST}:{port}", process, log)
     try:
-        _await_answer(server, patience)
-        yield server
+        with _sigterm_interrupts():
+            _await_answer(server, patience)
+            yield server
     finally:
         _end(process)
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM as a KeyboardInterrupt: its default ends Python on the spot, and the server would be left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _refuse_no_store(uri: str) -> None:

@@ -19,16 +19,7 @@ from orchestrator.tracking import run_tags
 from orchestrator.tracking.client_settings import prepare_client
 from orchestrator.tracking.known_run import KnownRun
 from orchestrator.tracking.location import is_database, without_password
-from orchestrator.tracking.run_view import (
-    DatasetView,
-    FileView,
-    Point,
-    file_views,
-    finite_points,
-    flat_params,
-    run_name,
-    run_view,
-)
+from orchestrator.tracking.run_view import DatasetView, FileView, Point, digest_of, file_views, flat_params, run_name, run_view
 from orchestrator.tracking.tracker import SweepContext
 
 if TYPE_CHECKING:
@@ -74,7 +65,7 @@ class MlflowTracker:
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
         """Add points to a running trial's curves. Points of a trial that was never started wait for :meth:`sync_trial`."""
         run = self._runs.get(fingerprint)
-        if run is not None and run.add_points(finite_points(step, metrics), self._flush_seconds):
+        if run is not None and run.add_points(step, metrics, self._flush_seconds):
             with self._refusals("points of a curve"):
                 self._send_points(run, run.take_waiting())
 

@@ -92,8 +92,7 @@ class ResilientTracker:
         while key != FINISH:
             key, send = self._queue.get()
             if key is not None:
-                self._unsent.pop(key, None)  # a trial's last word stands for those before it
-                self._unsent[key] = send
+                self._unsent[key] = send  # a trial's last word stands for those before it
             if key == FINISH:
                 self._attempt_all(refusals=2)
             elif time.monotonic() >= self._quiet_until:

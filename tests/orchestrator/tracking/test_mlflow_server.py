@@ -1,4 +1,9 @@
+import os
+import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -6,6 +11,9 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.location import default_tracking_uri, is_database, is_server, without_password
 from orchestrator.tracking.mlflow_server import ui_link, ui_server
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.tracker import SweepContext
+from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
 def test_no_store_yet(tmp_path: Path):
@@ -35,6 +43,31 @@ def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path)
         ui_server(default_tracking_uri(tmp_path), artifacts=tmp_path, log=tmp_path / "server.log"),
     ):
         pass
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from orchestrator.tracking.mlflow_server import ui_server
+folder = Path(sys.argv[1])
+with ui_server(f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder, log=folder / "server.log") as server:
+    print(server.process.pid, server.url, flush=True)
+    server.wait()
+"""
+
+
+def test_told_to_end_it_takes_the_server_along(tmp_path: Path):
+    uri = default_tracking_uri(tmp_path)
+    MlflowTracker(uri, artifacts=tmp_path).begin(tiny_plan(tmp_path), SweepContext())
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout is not None
+        group, url = driver.stdout.readline().split()
+        with urllib.request.urlopen(url + "/health", timeout=30) as answer:
+            assert answer.status == 200
+        driver.send_signal(signal.SIGTERM)
+        driver.wait(60)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int(group), 0)
 
 
 def test_links_lead_to_the_sweeps_runs(server: str):

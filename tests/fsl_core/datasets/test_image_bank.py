@@ -1,0 +1,58 @@
+"""Images by class: gathered, turned, joined."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsl_core.datasets.image_bank import ImageBank, join
+
+
+def a_bank(sizes: list[int], *, rotations: bool, side: int = 5, channels: int = 1, seed: int = 0) -> ImageBank:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (sum(sizes), channels, side, side), generator=generator, dtype=torch.uint8)
+    counts = torch.tensor(sizes)
+    return ImageBank(images, counts.cumsum(0) - counts, counts, tuple(f"c{i}" for i in range(len(sizes))), rotations)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.booleans(), st.sampled_from([1, 3]), st.integers(0, 99))
+def test_gather_shows_the_named_image_turned_as_its_class_says(
+    sizes: list[int], rotations: bool, channels: int, seed: int
+) -> None:
+    bank = a_bank(sizes, rotations=rotations, channels=channels, seed=seed)
+    assert bank.classes == len(sizes) * (4 if rotations else 1)
+    pairs = [(c, i) for c in range(bank.classes) for i in range(int(bank.class_sizes[c]))]
+    classes, images = torch.tensor(pairs).T
+    for (c, i), shown in zip(pairs, bank.gather(classes, images), strict=True):
+        base, turn = divmod(c, 4) if rotations else (c, 0)
+        expected = torch.rot90(bank.images[int(bank.starts[base]) + i].float() / 255, turn, dims=(1, 2))
+        torch.testing.assert_close(shown, expected)
+
+
+def test_gather_keeps_the_shape_of_its_indices() -> None:
+    bank = a_bank([4, 4], rotations=True)
+    index = torch.zeros(2, 3, 4, dtype=torch.int64)
+    assert bank.gather(index, index).shape == (2, 3, 4, 1, 5, 5)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_joined_banks_have_the_classes_of_both(shared: bool) -> None:
+    first = a_bank([2, 3], rotations=True)
+    other = (
+        ImageBank(first.images, first.starts.flip(0), first.sizes.flip(0), ("x", "y"), True)
+        if shared
+        else a_bank([4], rotations=True, seed=1)
+    )
+    both = join(first, other)
+    assert both.classes == first.classes + other.classes
+    assert (both.images.data_ptr() == first.images.data_ptr()) == shared
+    zero = torch.zeros(1, dtype=torch.int64)
+    for bank, offset in ((first, 0), (other, first.classes)):
+        for c in range(bank.classes):
+            torch.testing.assert_close(both.gather(zero + offset + c, zero), bank.gather(zero + c, zero))
+
+
+def test_banks_with_and_without_rotations_are_not_joined() -> None:
+    with pytest.raises(ValueError, match="rotations"):
+        join(a_bank([2], rotations=True), a_bank([2], rotations=False))

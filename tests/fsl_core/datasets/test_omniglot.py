@@ -1,0 +1,176 @@
+"""Omniglot: the real archives where they are, and what happens to those that are not right."""
+
+import http.server
+import io
+import os
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from fsl_core.datasets import omniglot
+from fsl_core.datasets.catalogue import SplitDataset, is_available, open_dataset, prepare
+from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.recipe import DataSettings
+
+DATA_ROOT = os.environ.get("FSL_DATA_ROOT")
+needs_omniglot = pytest.mark.skipif(
+    DATA_ROOT is None or omniglot.find_archives(Path(DATA_ROOT)) is None,
+    reason="needs Omniglot's archives: set FSL_DATA_ROOT to a folder that holds omniglot/*.zip",
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("omniglot")
+
+
+def real(cache: Path, split: str) -> SplitDataset:
+    assert DATA_ROOT is not None
+    return open_dataset(
+        DataSettings(dataset="omniglot", split=split),  # type: ignore[arg-type]
+        data_root=Path(DATA_ROOT),
+        cache_root=cache,
+    )
+
+
+@needs_omniglot
+def test_the_vinyals_split_has_the_published_classes(cache: Path) -> None:
+    dataset = real(cache, "vinyals")
+    banks = (dataset.meta_train, dataset.meta_validation, dataset.meta_test)
+    assert [len(bank.class_names) for bank in banks] == [1028, 172, 423]
+    assert [bank.classes for bank in banks] == [4112, 688, 1692]
+    assert all(set(bank.sizes.tolist()) == {20} for bank in banks)
+    assert tuple(dataset.meta_train.images.shape) == (32460, 1, 28, 28)
+
+
+@needs_omniglot
+def test_the_background_evaluation_split_keeps_alphabets_apart(cache: Path) -> None:
+    dataset = real(cache, "background-evaluation")
+    banks = (dataset.meta_train, dataset.meta_validation, dataset.meta_test)
+    alphabets = [{name.split("/")[0] for name in bank.class_names} for bank in banks]
+    assert [len(names) for names in alphabets] == [25, 5, 20]
+    assert len(set().union(*alphabets)) == 50
+    assert len(dataset.meta_test.class_names) == 659
+
+
+@needs_omniglot
+@pytest.mark.parametrize("split", ["vinyals", "background-evaluation"])
+def test_no_class_and_no_image_is_in_two_splits(cache: Path, split: str) -> None:
+    dataset = real(cache, split)
+    banks = (dataset.meta_train, dataset.meta_validation, dataset.meta_test)
+    names = [set(bank.class_names) for bank in banks]
+    assert sum(map(len, names)) == len(set().union(*names)) == 1623
+    rows = [set((bank.starts.unsqueeze(1) + torch.arange(20)).flatten().tolist()) for bank in banks]
+    assert sum(map(len, rows)) == len(set().union(*rows)) == 32460
+
+
+@needs_omniglot
+def test_ink_is_one_on_paper_of_zero(cache: Path) -> None:
+    bank = real(cache, "vinyals").meta_train
+    index = torch.arange(50)
+    images = bank.gather(index, index % 20)
+    assert images.dtype == torch.float32
+    assert float(images.min()) >= 0 and float(images.max()) <= 1
+    assert float(images.mean()) < 0.3  # mostly paper
+    assert float(images.amax(dim=(1, 2, 3)).min()) > 0.6  # and ink in every picture
+    assert len(images.unique()) > 10  # grey edges: it was not resized as a 1-bit picture
+
+
+def picture(size: tuple[int, int] = (105, 105)) -> bytes:
+    out = io.BytesIO()
+    Image.new("1", size, 1).save(out, "PNG")
+    return out.getvalue()
+
+
+def archives(root: Path, member: Callable[[int], str] = lambda i: f"images_background/A/character01/0001_{i:02d}.png") -> Path:
+    folder = root / "omniglot"
+    folder.mkdir(parents=True)
+    for name in omniglot.ARCHIVES:
+        with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
+            for number in range(20):
+                file.writestr(member(number), picture())
+    return root
+
+
+def refuse(root: Path, cache: Path) -> str:
+    with pytest.raises(DataCorruptError) as caught:
+        prepare("omniglot", data_root=root, cache_root=cache)
+    assert not cache.exists() or list(cache.iterdir()) == []
+    return str(caught.value)
+
+
+def test_an_incomplete_archive_is_named(tmp_path: Path) -> None:
+    message = refuse(archives(tmp_path / "data"), tmp_path / "cache")
+    assert "images_background.zip is incomplete: it holds 1 characters of 964" in message
+
+
+def test_a_character_without_all_its_drawings_is_named(tmp_path: Path) -> None:
+    root = archives(tmp_path / "data", lambda i: f"images_background/A/character{1 + i // 19:02d}/0001_{i:02d}.png")
+    assert "each character needs 20 drawings, unlike A/character01 (19), A/character02 (1)" in refuse(root, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/outside.png", "images_background/../../x.png", "a\\..\\b.png"])
+def test_a_member_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
+    root = archives(tmp_path / "data", lambda i: name if i == 3 else f"images_background/A/character01/0001_{i:02d}.png")
+    assert "points outside" in refuse(root, tmp_path / "cache")
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
+    root = archives(tmp_path / "data")
+    path = root / "omniglot" / "images_background.zip"
+    path.write_bytes(path.read_bytes()[:-200])
+    assert "images_background.zip is damaged" in refuse(root, tmp_path / "cache")
+
+
+@needs_omniglot
+def test_a_flipped_bit_in_a_drawing_is_named(tmp_path: Path) -> None:
+    assert DATA_ROOT is not None
+    folder = tmp_path / "data" / "omniglot"
+    folder.mkdir(parents=True)
+    for name in omniglot.ARCHIVES:
+        source = Path(DATA_ROOT) / "omniglot" / f"{name}.zip"
+        content = bytearray(source.read_bytes())
+        if name == "images_background":
+            content[200] ^= 0xFF  # inside the first drawing's data
+        (folder / f"{name}.zip").write_bytes(bytes(content))
+    assert "images_background" in refuse(tmp_path / "data", tmp_path / "cache")
+
+
+def test_without_files_and_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    with pytest.raises(DataMissingError, match=r"images_background\.zip and images_evaluation\.zip.*FSL_DATA_ROOT.*glyphs"):
+        prepare("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
+    assert not is_available("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
+    assert is_available("glyphs", data_root=None, cache_root=tmp_path / "cache")
+
+
+class Portal(http.server.BaseHTTPRequestHandler):
+    """Answers every request with a page that is no archive."""
+
+    def do_GET(self) -> None:
+        page = b"<html>please log in</html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_download_of_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A captive portal's page under the right name must not pass for the data set."""
+    portal = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal)
+    threading.Thread(target=portal.serve_forever, daemon=True).start()
+    try:
+        monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
+        with pytest.raises(DataMissingError, match="not found or corrupted"):
+            prepare("omniglot", data_root=None, cache_root=tmp_path / "cache")
+    finally:
+        portal.shutdown()
+        portal.server_close()
