@@ -146,7 +146,9 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
 
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:
-    """The same sweep on another data set, with that one's first split."""
+    """The same sweep on another data set, with that one's first split, under a name and a title that nobody can mistake."""
     split = SPLITS_OF_DATASET[dataset][0]
     cells = tuple(dataclasses.replace(cell, dataset=dataset, split=split) for cell in spec.cells)  # type: ignore[arg-type]
-    return dataclasses.replace(spec, cells=cells)
+    return dataclasses.replace(
+        spec, cells=cells, name=f"{spec.name}_{dataset}", title=f"On {dataset}, nothing else (meant for: {spec.title})"
+    )

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,7 +85,7 @@ class Store:
     """The trials under a runs folder.
 
     A file that is damaged, or that is of other work than its place says, is renamed to ``<name>.corrupt-<n>``, listed in
-    ``set_aside`` and taken as missing; nothing is ever deleted.
+    ``set_aside`` and taken as missing; nothing is ever deleted. Where the folder may not be written to, it stays in its place.
     """
 
     def __init__(self, runs_root: Path) -> None:
@@ -114,19 +115,19 @@ class Store:
         """All that is known of a trial; a trial that nobody started has a record of nothing."""
         paths = self.paths(fingerprint)
         result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint))
-        scores: list[EvaluationResult] = []
-        for path in sorted(paths.evaluations.glob("*.json")) if paths.evaluations.is_dir() else []:
-            score = self._read(path, evaluation_result_from_plain)
-            if score is not None and result is not None and score.weights_digest == result.weights_digest:
-                scores.append(score)
         return TrialRecord(
             fingerprint=fingerprint,
             result=result,
-            evaluations={score.evaluation.fingerprint: score for score in scores},
+            evaluations={} if result is None else self._scores(paths.evaluations, result),
             execution=self._read(paths.execution, lambda plain: checked(ExecutionRecord, plain)),
             failure=self._read(paths.failure, lambda plain: checked(FailureRecord, plain)),
             progress=self._read(paths.progress, lambda plain: checked(ProgressRecord, plain)),
         )
+
+    def _scores(self, folder: Path, result: TrialResult) -> dict[str, EvaluationResult]:
+        """The scores in a folder by fingerprint. While a result is lost its scores wait: it is trained again to the same bits."""
+        found = {path: self._read(path, partial(_score_of, result, path.stem)) for path in sorted(folder.glob("*.json"))}
+        return {path.stem: score for path, score in found.items() if score is not None}
 
     def records(self, fingerprints: Iterable[str]) -> dict[str, TrialRecord]:
         """The records of several trials, by fingerprint."""
@@ -137,8 +138,11 @@ class Store:
         self._write(self.paths(recipe.fingerprint).recipe, as_plain(recipe))
 
     def write_result(self, result: TrialResult) -> None:
-        """Declare a training done."""
-        self._write(self.paths(result.recipe.fingerprint).result, result.as_plain())
+        """Declare a training done. A result that differs, of the same training elsewhere, is set aside and not lost."""
+        path = self.paths(result.recipe.fingerprint).result
+        if path.is_file() and self._read(path, trial_result_from_plain) != result:
+            self.put_aside(path)
+        self._write(path, result.as_plain())
 
     def write_evaluation(self, score: EvaluationResult) -> None:
         """Declare an evaluation done."""
@@ -166,7 +170,8 @@ class Store:
         try:
             write_atomically(path, text.encode())
         except OSError as error:
-            raise StoreError(f"{path} cannot be written ({error.strerror}); what was computed up to the last checkpoint stays") from error
+            stays = "what was computed up to the last checkpoint stays"
+            raise StoreError(f"{path} cannot be written ({error.strerror}); {stays}") from error
 
     def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value]) -> Value | None:
         try:
@@ -174,20 +179,32 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError, KeyError, AttributeError, RecipeError):
-            self._put_aside(path)
+            self.put_aside(path)
             return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read ({error.strerror})") from error
 
-    def _put_aside(self, path: Path) -> None:
+    def put_aside(self, path: Path) -> Path | None:
+        """Take a damaged file out of use, and list it. Returns where it is now; None when it was not there."""
         number = 1
         while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
             number += 1
         try:
             path.rename(aside)
         except FileNotFoundError:  # another reader was first
-            return
+            return None
+        except OSError:  # one may look at runs that one may not write to
+            aside = path
         self.set_aside.append(aside)
+        return aside
+
+
+def _score_of(result: TrialResult, name: str, plain: dict[str, Any]) -> EvaluationResult:
+    score = evaluation_result_from_plain(plain)
+    found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest)
+    if found != (name, result.recipe.fingerprint, result.weights_digest):
+        raise RecipeError(f"the score is of (evaluation, recipe, weights) {found}, not of what its place says")
+    return score
 
 
 def _of(result: TrialResult, fingerprint: str) -> TrialResult:

@@ -130,7 +130,10 @@ class _Launch:
         self.records = store.records(self.trials)
 
     def begin(self, context: SweepContext) -> None:
-        states = {name: "diverged" if record.result and record.result.status == "diverged" else "done" for name, record in self.records.items()}
+        states = {
+            name: "diverged" if record.result and record.result.status == "diverged" else "done"
+            for name, record in self.records.items()
+        }
         done = {name: state for name, state in states.items() if is_done(self.trials[name], self.records[name])}
         self.view.start(self.plan, done)
         for path in self.store.set_aside:
@@ -140,6 +143,9 @@ class _Launch:
             self._sync(fingerprint)
 
     def event(self, event: TrialEvent) -> None:
+        if event.kind == "notice":
+            self.view.notice(f"{event.fingerprint} {self.trials[event.fingerprint].name}: {event.message}")
+            return
         self.view.event(event)
         if event.kind == "started":
             self.tracker.trial_started(self.trials[event.fingerprint])
@@ -181,7 +187,7 @@ def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
 
     previous: dict[int, Any] = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
             previous[number] = signal.signal(number, stop)
         yield
     finally:

@@ -86,7 +86,10 @@ def test_a_sabotaged_file_is_caught(path, source):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("fsl_core/trial.py", "import torch.nn.functional as F\nimport json\nfrom torchvision.datasets.utils import check_integrity"),
+        (
+            "fsl_core/trial.py",
+            "import torch.nn.functional as F\nimport json\nfrom torchvision.datasets.utils import check_integrity",
+        ),
         ("orchestrator/execution/ray_tune.py", "import ray\nfrom ray import tune"),
         ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
         ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),

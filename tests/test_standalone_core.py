@@ -1,4 +1,4 @@
-"""``fsl_core`` is a library of its own: installed from a wheel beside torch and torchvision alone, it trains and scores a trial."""
+"""``fsl_core`` alone: installed from a wheel beside torch and torchvision and nothing else, it trains and scores a trial."""
 
 import json
 import os

@@ -10,7 +10,10 @@ def aligned(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     table = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     lines = (
-        "  ".join(cell.rjust(width) if index in right else cell.ljust(width) for index, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in table
     )
     return "\n".join(line.rstrip() for line in lines)

@@ -44,7 +44,9 @@ def check(name: str, given: Given, as_json: bool) -> None:
     places = Places.resolve(given)
     if not is_available(name, data_root=places.data_root, cache_root=places.cache_root):
         where = f"under {places.data_root}" if places.data_root else "(no --data-root, FSL_DATA_ROOT is not set)"
-        raise Failure(f"{name} is not here {where}; `fsl data prepare {name}` fetches it where there is a network", ExitCode.USAGE)
+        raise Failure(
+            f"{name} is not here {where}; `fsl data prepare {name}` fetches it where there is a network", ExitCode.USAGE
+        )
     opened = list(_opened(name, places))
     read_prepared(prepared_folder(name, places.cache_root), verify=True)
     _show(opened, as_json)

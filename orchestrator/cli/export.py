@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -14,7 +15,20 @@ from orchestrator.cli.options import Given, Selection, json_option, takes_places
 @takes_selection
 @takes_places("runs_root", "data_root")
 @click.option("--format", "form", type=click.Choice(("parquet", "csv")), required=True, help="The kind of files.")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder; default <runs-root>/exports/<sweep>.")
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder; default <runs-root>/exports/<sweep>."
+)
 @json_option
 def export(selection: Selection, given: Given, form: str, output: Path | None, as_json: bool) -> None:
     """Write the tables trials, cells, episodes and curves, and print the files' paths."""
+    from orchestrator.cli.reports import read_run_ids, rows_of
+    from orchestrator.report.export import frames, write_exports
+
+    opened = open_sweep(selection, given)
+    folder = output or opened.places.runs_root / "exports" / opened.plan.spec.name
+    tables = frames(opened.plan, opened.records, rows_of(opened), run_ids=read_run_ids(opened))
+    paths = write_exports(tables, folder.absolute(), form)
+    if as_json:
+        click.echo(json.dumps({path.stem: {"path": str(path), "rows": len(tables[path.stem])} for path in paths}, indent=2))
+    else:
+        click.echo("\n".join(map(str, paths)))

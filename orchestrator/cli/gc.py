@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import click
 
+from fsl_core.recipe import DatasetName
 from orchestrator.cli.columns import aligned, size_text
 from orchestrator.cli.options import Given, Places, json_option, takes_places, type_of_file
+from orchestrator.cli.status import is_held
+from orchestrator.driver_lock import driver_lock
 from orchestrator.plan import Plan, build_plan
 from orchestrator.spec import load_sweep, with_dataset
 from orchestrator.store import Store
@@ -19,7 +24,7 @@ from orchestrator.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A folder or file of the runs folder that nothing needs any more, and why."""
+    """A folder inside the runs folder that nothing needs any more, and why."""
 
     why: str
     path: Path
@@ -41,9 +46,9 @@ def gc(sweeps: tuple[Path, ...], given: Given, dry_run: bool, yes: bool, as_json
     known = sweeps or tuple(sorted(Path("sweeps").glob("*.yaml")))
     leftovers = tuple(find_leftovers(places.runs_root, used_trials(known) if known else None))
     if yes and not dry_run:
-        with held(places.runs_root):
+        with every_sweep_held(places.runs_root):
             for leftover in leftovers:
-                remove(leftover.path)
+                shutil.rmtree(leftover.path)
     _show(leftovers, removed=yes and not dry_run, as_json=as_json)
 
 
@@ -57,7 +62,7 @@ def _plans(sweep: Path) -> Iterator[Plan]:
     spec = load_sweep(sweep)
     yield build_plan(spec)
     if spec.fallback_dataset:
-        yield build_plan(with_dataset(spec, spec.fallback_dataset))
+        yield build_plan(with_dataset(spec, cast(DatasetName, spec.fallback_dataset)))
 
 
 def find_leftovers(runs_root: Path, used: frozenset[str] | None) -> Iterator[Leftover]:
@@ -65,17 +70,27 @@ def find_leftovers(runs_root: Path, used: frozenset[str] | None) -> Iterator[Lef
     store = Store(runs_root)
     for folder in sorted(path for path in (runs_root / "trials").glob("*") if path.is_dir()):
         paths = store.paths(folder.name)
+        if is_held(paths.lock):  # a worker that outlived its driver
+            continue
         if used is not None and folder.name not in used:
             yield _leftover("a trial that no sweep uses", folder)
         elif paths.result.exists() and paths.checkpoints.is_dir():
             yield _leftover("training checkpoints of a finished trial", paths.checkpoints)
-    for folder in sorted((runs_root / "ray").glob("*")):
+    for folder in sorted((runs_root / "sweeps").glob("*/ray")):
         yield _leftover("Ray's own files", folder)
 
 
 def _leftover(why: str, path: Path) -> Leftover:
-    files = path.rglob("*") if path.is_dir() else iter((path,))
-    return Leftover(why=why, path=path, bytes=sum(file.lstat().st_size for file in files if not file.is_dir()))
+    return Leftover(why=why, path=path, bytes=sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir()))
+
+
+@contextmanager
+def every_sweep_held(runs_root: Path) -> Iterator[None]:
+    """Hold the lock of every sweep of a runs folder, so that no trial loses its files while it runs. Raises SweepLockedError."""
+    with ExitStack() as locks:
+        for folder in sorted((runs_root / "sweeps").glob("*/")):
+            locks.enter_context(driver_lock(folder))
+        yield
 
 
 def _show(leftovers: tuple[Leftover, ...], *, removed: bool, as_json: bool) -> None:

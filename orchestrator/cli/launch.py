@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
+
+import click
 
 from fsl_core.errors import DataMissingError
 from fsl_core.recipe import DataSettings
-from orchestrator.cli.options import Places
+from orchestrator.cli.options import Command, Places, gathered
 from orchestrator.execution.executor import Executor
 from orchestrator.plan import Plan
 from orchestrator.spec import SweepSpec
@@ -21,6 +23,35 @@ Device = Literal["cpu", "cuda"]
 
 GPU_SHARE = 0.25
 """The part of a GPU that one trial sets aside: Conv-4 on small images leaves most of one idle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HowToRun:
+    """Who runs the trials, and on what."""
+
+    address: str | None
+    executor: Literal["ray", "in-process"]
+    max_concurrent: int | None
+    device: Literal["auto", "cpu", "cuda"]
+
+
+_HOW = (
+    click.option(
+        "--address", envvar="RAY_ADDRESS", show_envvar=True, help="Ray cluster to run on; default: one on this machine."
+    ),
+    click.option(
+        "--executor", type=click.Choice(("ray", "in-process")), default="ray", show_default=True, help="Who runs trials."
+    ),
+    click.option("--max-concurrent", type=click.IntRange(1), help="Most trials at once."),
+    click.option(
+        "--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute."
+    ),
+)
+
+
+def takes_how(command: Command) -> Command:
+    """Give a command the options of :class:`HowToRun`, as its argument ``how``."""
+    return gathered("how", HowToRun, _HOW)(command)
 
 
 def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) -> None:
@@ -49,27 +80,27 @@ def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], N
     return True
 
 
-def choose_device(wanted: str) -> Device:
-    """The device that ``auto`` stands for on this machine, or the one that was asked for."""
-    if wanted != "auto":
-        return "cuda" if wanted == "cuda" else "cpu"
+def choose_device(how: HowToRun) -> Device:
+    """The device that was asked for, or that ``auto`` stands for on this machine."""
+    if how.device != "auto":
+        return how.device
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def make_executor(kind: str, plan: Plan, places: Places, *, address: str | None, max_concurrent: int | None) -> Executor:
-    """The executor of this name."""
-    if kind == "in-process":
+def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:
+    """The executor that was asked for."""
+    if how.executor == "in-process":
         from orchestrator.execution.in_process import InProcessExecutor
 
         return InProcessExecutor()
     from orchestrator.execution.ray_tune import RayTuneExecutor
 
     storage = sweep_folder(places.runs_root, plan) / "ray"
-    return RayTuneExecutor(storage=storage, address=address, max_concurrent=max_concurrent or plan.spec.max_concurrent)
+    return RayTuneExecutor(storage=storage, address=how.address, max_concurrent=how.max_concurrent or plan.spec.max_concurrent)
 
 
 def make_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
     """MLflow on the store in use, unable to fail the sweep."""
-    return ResilientTracker(MlflowTracker(places.tracking_uri, artifacts=artifact_root(Path(places.runs_root))), notice)
+    return ResilientTracker(MlflowTracker(places.tracking_uri, artifacts=artifact_root(places.runs_root)), notice)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import cast
 
 import click
 
+from fsl_core.recipe import DatasetName
 from orchestrator.cli.options import Given, Places, Selection
 from orchestrator.plan import Plan, build_plan
-from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.records import TrialRecord
+from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.store import Store
+from orchestrator.tracking.location import default_tracking_uri, without_password
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,18 @@ class OpenedSweep:
             click.echo(f"damaged record set aside as {path}: its trial counts as missing", err=True)
         return records
 
+    @property
+    def flags(self) -> list[str]:
+        """What another command must be given to find the same runs and the same store from this folder."""
+        places, flags = self.places, []
+        if places.runs_root != Path("runs").absolute():
+            flags += ["--runs-root", str(places.runs_root)]
+        if places.tracking_uri != default_tracking_uri(places.runs_root):
+            flags += ["--tracking-uri", without_password(places.tracking_uri)]
+        return flags
 
-def open_sweep(
-    selection: Selection, given: Given, *, has_data: Callable[[SweepSpec, Places], bool] | None = None
-) -> OpenedSweep:
+
+def open_sweep(selection: Selection, given: Given, *, has_data: Callable[[SweepSpec, Places], bool] | None = None) -> OpenedSweep:
     """Open the sweep that the command line names, on its fallback data set where that is the one to show.
 
     ``has_data`` says whether the sweep's own data set can be had; by default only what is already on this machine counts.
@@ -43,7 +55,7 @@ def open_sweep(
     places = Places.resolve(given, spec)
     plan, store = build_plan(spec), Store(places.runs_root)
     if spec.fallback_dataset and not _began(plan, store) and not (has_data or data_is_here)(spec, places):
-        plan = build_plan(with_dataset(spec, spec.fallback_dataset))
+        plan = build_plan(with_dataset(spec, cast(DatasetName, spec.fallback_dataset)))
         _warn_of_fallback(spec, places)
     return OpenedSweep(plan, places, store)
 
@@ -64,9 +76,10 @@ def data_is_here(spec: SweepSpec, places: Places) -> bool:
 def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
     wanted = ", ".join(sorted({cell.dataset for cell in spec.cells}))
     where = f"not under {places.data_root}" if places.data_root else "no --data-root and no FSL_DATA_ROOT"
+    name = spec.fallback_dataset
     lines = (
         f"{wanted.upper()} IS NOT HERE ({where}).",
-        f"THE NUMBERS BELOW ARE OF THE PROCEDURAL DATA SET '{spec.fallback_dataset}', NOT OF {wanted.upper()}, AND SAY NOTHING OF THE PAPER.",
+        f"EVERY NUMBER BELOW IS OF '{name}', A PROCEDURAL DATA SET: NOT OF {wanted.upper()}, AND NOT COMPARABLE WITH A PAPER.",
     )
     rule = "!" * max(len(line) for line in lines)
     click.echo("\n".join((rule, *lines, rule)), err=True)

@@ -1,4 +1,4 @@
-"""The options that commands share, and where they lead: a flag beats the environment, that beats the sweep file, that the default."""
+"""The options that commands share, and where they lead: flag before environment before sweep file before default."""
 
 from __future__ import annotations
 
@@ -78,13 +78,14 @@ class Places:
     @staticmethod
     def resolve(given: Given, spec: SweepSpec | None = None) -> Places:
         """Fill in what was not given: from the sweep file, then with the defaults. Paths are absolute."""
-        runs = (given.runs_root or _path(spec and spec.runs_root) or Path("runs")).absolute()
-        data = given.data_root or _path(spec and spec.data_root)
+        named = Given() if spec is None else _named_by(spec)
+        runs = (given.runs_root or named.runs_root or Path("runs")).absolute()
+        data = given.data_root or named.data_root
         return Places(
             data_root=None if data is None else data.absolute(),
             runs_root=runs,
-            results_root=(given.results_root or _path(spec and spec.results_root) or Path("results")).absolute(),
-            tracking_uri=given.tracking_uri or (spec and spec.tracking_uri) or default_tracking_uri(runs),
+            results_root=(given.results_root or named.results_root or Path("results")).absolute(),
+            tracking_uri=given.tracking_uri or named.tracking_uri or default_tracking_uri(runs),
         )
 
     @property
@@ -93,21 +94,27 @@ class Places:
         return self.runs_root / "data"
 
 
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
+def _named_by(spec: SweepSpec) -> Given:
+    """The places that a sweep file names."""
+    return Given(
+        data_root=Path(spec.data_root) if spec.data_root else None,
+        runs_root=Path(spec.runs_root) if spec.runs_root else None,
+        results_root=Path(spec.results_root) if spec.results_root else None,
+        tracking_uri=spec.tracking_uri,
+    )
 
 
 def takes_selection(command: Command) -> Command:
     """Give a command the sweep file and its overrides, as its argument ``selection``."""
-    return _gathered("selection", Selection, _SELECTION)(command)
+    return gathered("selection", Selection, _SELECTION)(command)
 
 
 def takes_places(*names: str) -> Decorator:
     """Give a command the flags of these places, as its argument ``given``."""
-    return _gathered("given", Given, tuple(_PLACES[name] for name in names))
+    return gathered("given", Given, tuple(_PLACES[name] for name in names))
 
 
-def _gathered(argument: str, kind: type[Any], options: tuple[Decorator, ...]) -> Decorator:
+def gathered(argument: str, kind: type[Any], options: tuple[Decorator, ...]) -> Decorator:
     """Several options as one argument of the command: a value of ``kind``, whose fields have the options' names."""
     names = {field.name for field in dataclasses.fields(kind)}
 
@@ -117,6 +124,9 @@ def _gathered(argument: str, kind: type[Any], options: tuple[Decorator, ...]) ->
             own = {name: options_given.pop(name) for name in names & options_given.keys()}
             return command(**{argument: kind(**own)}, **options_given)
 
-        return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_value)
+        decorated: Command = with_value
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
 
     return decorate

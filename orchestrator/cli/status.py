@@ -16,9 +16,10 @@ from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.plan import PlannedTrial
-from orchestrator.spec import SETTING_NAMES, CellSettings, SweepSpec
 from orchestrator.records import TrialRecord
+from orchestrator.spec import SETTING_NAMES, CellSettings, SweepSpec
 from orchestrator.store import TrialPaths
+from orchestrator.sweep import is_done
 
 State = Literal["running", "waiting", "done", "diverged", "failed"]
 STATES: tuple[State, ...] = ("running", "waiting", "done", "diverged", "failed")
@@ -63,12 +64,12 @@ def _state(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> State
         return "diverged"
     if is_done(trial, record):
         return "done"
-    if _is_held(paths.lock):
+    if is_held(paths.lock):
         return "running"
     return "waiting" if record.failure is None else "failed"
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
     """Whether some process works on the trial now."""
     if not lock.exists():
         return False
@@ -87,9 +88,7 @@ def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
     words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
     if len(cells) > 1:
         words += ["--only", what_sets_apart(cell.settings, [other.settings for other in cells])]
-    if opened.places.runs_root != Path("runs").absolute():
-        words += ["--runs-root", str(opened.places.runs_root)]
-    return shlex.join(words)
+    return shlex.join([*words, *opened.flags])
 
 
 def _fixed(spec: SweepSpec) -> list[str]:
@@ -117,10 +116,16 @@ def _text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
         lines = [_line(row) for row in rows if row.state == state]
         if lines:
             parts.append(f"{state}:\n{aligned(lines)}")
+    failures = failures_text(rows, opened)
+    return "\n\n".join([*parts, failures] if failures else parts)
+
+
+def failures_text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
+    """The failed trials, grouped by cause; of each cause one log and the command that runs one trial here."""
+    parts = []
     for cause, group in _failures_by_cause(rows).items():
-        lines = [_line(row) for row in group]
         hint = f"  log: {group[0].paths.log}\n  run one here: {command_in_process(group[0].trial, opened)}"
-        parts.append(f"failed, {cause}\n{aligned(lines)}\n{hint}")
+        parts.append(f"failed, {cause}\n{aligned([_line(row) for row in group])}\n{hint}")
     return "\n\n".join(parts)
 
 
@@ -141,8 +146,12 @@ def _plain(rows: Sequence[TrialStatus], opened: OpenedSweep) -> dict[str, Any]:
         "counts": {state: sum(row.state == state for row in rows) for state in STATES},
         "trials": [_plain_row(row) for row in rows],
         "failures": [
-            {"cause": cause, "trials": [row.trial.fingerprint for row in group], "log": str(group[0].paths.log),
-             "command": command_in_process(group[0].trial, opened)}
+            {
+                "cause": cause,
+                "trials": [row.trial.fingerprint for row in group],
+                "log": str(group[0].paths.log),
+                "command": command_in_process(group[0].trial, opened),
+            }
             for cause, group in _failures_by_cause(rows).items()
         ],
     }

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import get_args
-
 import click
 
-from orchestrator.cli.opened import OpenedSweep, open_sweep
+from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 
 FORMATS = ("text", "md", "csv", "latex", "json")
@@ -20,5 +17,7 @@ FORMATS = ("text", "md", "csv", "latex", "json")
 @json_option
 def table(selection: Selection, given: Given, form: str, as_json: bool) -> None:
     """Print the reproduced table beside the published one, at any time; missing numbers are missing."""
+    from orchestrator.cli.reports import rendered_table
+
     opened = open_sweep(selection, given)
     click.echo(rendered_table(opened, "json" if as_json else form).rstrip("\n"))

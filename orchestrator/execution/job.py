@@ -10,15 +10,15 @@ from typing import Literal
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.provenance import CodeState
 
-EventKind = Literal["started", "progress", "finished", "diverged", "failed", "stopped"]
+EventKind = Literal["started", "notice", "progress", "finished", "diverged", "failed", "stopped"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialJob:
     """One recipe and the evaluations wanted of it, and where and how to run them.
 
-    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the scheduler
-    sets aside. ``stop_file``: the trial ends at its next step once this file exists.
+    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the
+    scheduler sets aside. ``stop_file``: the trial ends at its next step once this file exists.
     """
 
     recipe: TrainingRecipe
@@ -40,7 +40,8 @@ class TrialJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEvent:
-    """Something that happened to a trial. ``metrics`` are the newest points of its curves; ``message`` is a failure's cause."""
+    """Something that happened to a trial. ``metrics`` are the newest points of its curves; ``message`` is a failure's cause, or
+    what a ``notice`` has to say."""
 
     kind: EventKind
     fingerprint: str

@@ -1,7 +1,7 @@
 """Runs trials on Ray Tune, on this machine or on a cluster; the only module that imports ray.
 
-Tune schedules and nothing more: every launch gives it a fresh grid of the jobs that are missing, the store decides what is missing,
-and a trial resumes from its own checkpoint. So Tune's experiment state is thrown away after use.
+Tune schedules and nothing more: every launch gives it a fresh grid of the jobs that are missing, the store decides what is
+missing, and a trial resumes from its own checkpoint. So Tune's experiment state is thrown away after use.
 """
 
 from __future__ import annotations
@@ -9,13 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import StoreError
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.session_folder import session_folder
+from orchestrator.provenance import now
+from orchestrator.records import FailureRecord
+from orchestrator.store import Store
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -44,8 +51,8 @@ _WORKER_DEATHS_FORGIVEN = 3
 class RayTuneExecutor:
     """Runs jobs as Tune trials.
 
-    ``address`` joins a running cluster; without it a local one is started and ended here. ``max_concurrent`` bounds the trials that
-    run at once, ``storage`` is the folder for Tune's own files of this launch.
+    ``address`` joins a running cluster; without it a local one is started and ended here. ``max_concurrent`` bounds the trials
+    that run at once, ``storage`` is the folder for Tune's own files of this launch.
     """
 
     storage: Path
@@ -60,15 +67,16 @@ class RayTuneExecutor:
             os.environ.setdefault(name, value)
         import ray
 
-        with tempfile.TemporaryDirectory(prefix="fsl-ray-", ignore_cleanup_errors=True) as session:
-            self._connect(Path(session), jobs)
+        with session_folder() as session:
+            with _own_sigterm():
+                self._connect(session)
             try:
                 self._fit(jobs, on_event)
             finally:
                 ray.shutdown()
         shutil.rmtree(self.storage, ignore_errors=True)
 
-    def _connect(self, session: Path, jobs: Sequence[TrialJob]) -> None:
+    def _connect(self, session: Path) -> None:
         import ray
 
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
@@ -78,6 +86,7 @@ class RayTuneExecutor:
             return
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, on its loopback
         ray.init(
+            address="local",  # without it Ray would join any cluster that runs on this machine
             include_dashboard=False,
             object_store_memory=200 * 2**20,
             runtime_env=runtime_env,
@@ -111,10 +120,8 @@ class RayTuneExecutor:
             ),
         )
         tuner.fit()
-        for fingerprint in by_fingerprint:
-            if fingerprint not in told.ended:
-                message = f"its worker process died {_WORKER_DEATHS_FORGIVEN + 1} times"
-                on_event(TrialEvent(kind="failed", fingerprint=fingerprint, message=message))
+        for fingerprint, error in told.lost.items():
+            on_event(_failed(by_fingerprint[fingerprint], error))
 
 
 def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
@@ -124,21 +131,46 @@ def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
     from orchestrator.execution.worker import execute
 
     execute(jobs[config["trial"]], lambda event: tune.report({"event": event}))
+    tune.report({"event": "ended"})  # Tune prints a line for a trial without a result that it can spell
+
+
+def _failed(job: TrialJob, error: str) -> TrialEvent:
+    """Record a trial whose workers died under it, or never came up; the rest of the trial's records stay as they are."""
+    lines = error.strip().splitlines() or [""]
+    cause = lines[-1] if "Traceback" in error or "ray::" in error else f"its worker died {_WORKER_DEATHS_FORGIVEN + 1} times"
+    store = Store(job.runs_root)
+    try:
+        progress = store.read(job.fingerprint).progress
+        attempts = progress.attempts if progress else _WORKER_DEATHS_FORGIVEN + 1
+        store.write_failure(job.fingerprint, FailureRecord(cause=cause, traceback=error, attempts=attempts, at=now()))
+    except StoreError as second:
+        cause = f"{cause} ({second})"
+    return TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=cause)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """``ray.init`` takes SIGTERM for itself and would end the driver at once; inside the block it may, after it no more."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as stop:  # Ray's handler, while no trial has started
+        raise KeyboardInterrupt from stop
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 class _Told:
-    """Passes events on to the driver and remembers which trials have ended. An event that cannot be passed on harms nobody."""
+    """Passes events on to the driver, and remembers the errors that ended trials from outside, by fingerprint."""
 
     def __init__(self, on_event: Callable[[TrialEvent], None]) -> None:
         self.on_event = on_event
-        self.ended: set[str] = set()
+        self.lost: dict[str, str] = {}
 
     def __call__(self, event: object) -> None:
-        if not isinstance(event, TrialEvent):
-            return
-        if event.kind in ("finished", "diverged", "failed", "stopped"):
-            self.ended.add(event.fingerprint)
-        self.on_event(event)
+        if isinstance(event, TrialEvent):
+            self.on_event(event)
 
 
 def _callback(told: _Told) -> Any:
@@ -152,8 +184,19 @@ def _callback(told: _Told) -> Any:
             return {}  # Tune pickles its callbacks into a file that nobody reads
 
         def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+            self._pass_on(result.get("event"))
+
+        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            message = "its worker died; another one goes on from the last checkpoint"
+            self._pass_on(TrialEvent(kind="notice", fingerprint=trial.config["trial"], message=message))
+
+        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            file = trial.error_file
+            self.told.lost[trial.config["trial"]] = Path(file).read_text() if file and Path(file).is_file() else ""
+
+        def _pass_on(self, event: object) -> None:
             try:
-                self.told(result.get("event"))
+                self.told(event)
             except Exception:  # an exception here would end the whole sweep
                 logging.getLogger(__name__).exception("an event was lost")
 

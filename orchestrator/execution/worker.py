@@ -2,65 +2,61 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-import filelock
 import torch
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
-from fsl_core.errors import StopRequested
+from fsl_core.errors import CheckpointCorruptError, StopRequested
 from fsl_core.recipe import DataSettings, Evaluation
 from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
-from orchestrator.execution.job import EventKind, TrialEvent, TrialJob
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.journal import Journal, Report
+from orchestrator.execution.trial_lock import trial_lock
 from orchestrator.provenance import host_name, library_versions, now, processor_name
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord
 from orchestrator.store import Store
 
 _STOP_POLL_SECONDS = 0.5
-Report = Callable[[TrialEvent], None]
 
 
 def execute(job: TrialJob, report: Report) -> None:
     """Train what is not trained and score what is not scored; tell ``report`` how it goes.
 
-    A trial's own error ends in its folder as ``failure.json`` and in a ``failed`` event, not in an exception: it would end the same
-    way again. What is done already is never done twice, and two processes never work on one trial at once.
+    A trial's own error ends in its folder as ``failure.json`` and in a ``failed`` event, not in an exception: it would end the
+    same way again. What is done already is never done twice, and two processes never work on one trial at once. A job whose stop
+    file is there before it starts is left as it is.
     """
+    if job.stop_file.exists():
+        return
     store = Store(job.runs_root)
     paths = store.paths(job.fingerprint)
-    paths.folder.mkdir(parents=True, exist_ok=True)
-    with paths.log.open("a", encoding="utf-8") as log:
-        attempt = _Attempt(job, store, report, log)
+    try:
+        paths.folder.mkdir(parents=True, exist_ok=True)
+        log = paths.log.open("a", encoding="utf-8")
+    except OSError as error:
+        message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
+        report(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
+        return
+    with log:
+        attempt = _Attempt(job, store, Journal(job, report, log))
         try:
-            with _lock(paths.lock, attempt.should_stop):
+            with trial_lock(paths.lock, attempt.should_stop):
                 attempt.run()
         except StopRequested as stop:
-            attempt.say(str(stop))
-            attempt.tell("stopped")
+            attempt.journal.say(str(stop))
+            attempt.journal.tell("stopped")
         except Exception as error:
             attempt.fail(error)
-
-
-def _lock(path: Path, should_stop: Callable[[], bool]) -> filelock.BaseFileLock:
-    """Wait for whoever works on the trial now, such as a worker that outlived its driver, and then hold it."""
-    lock = filelock.FileLock(path)
-    while True:
-        try:
-            lock.acquire(timeout=_STOP_POLL_SECONDS)
-        except filelock.Timeout as error:
-            if should_stop():
-                raise StopRequested("stopped while another process works on this trial") from error
-        else:
-            return lock
 
 
 @functools.lru_cache(maxsize=2)
@@ -70,36 +66,36 @@ def _open(data: DataSettings, data_root: Path | None, cache_root: Path) -> Split
 
 @dataclass
 class _Attempt:
-    """One attempt at a trial: counts its time, writes its log, tells its events."""
+    """One attempt at a trial: does what is missing, counts its time, leaves its records."""
 
     job: TrialJob
     store: Store
-    report: Report
-    log: TextIO
+    journal: Journal
+    attempts: int = 1
     asked_at: float = 0.0
     stopping: bool = False
 
     def run(self) -> None:
         record = self.store.read(self.job.fingerprint)
         for path in self.store.set_aside:
-            self.say(f"a damaged file was set aside as {path}")
+            self.journal.announce(f"a damaged file was set aside as {path}")
         before = record.progress
-        self.attempts = (before.attempts if before else 0) + (record.result is None)
+        self.attempts = max(1, (before.attempts if before else 0) + (record.result is None))
         self.seconds_before = before.train_seconds if before else 0.0
         self.first_start = before.started_at if before else now()
-        self.best = before.best if before else None
+        self.journal.best = before.best if before else None
         self.store.write_recipe(self.job.recipe)
-        self.say(f"attempt {self.attempts} on {host_name()}, {self.job.device}, {self.job.threads} thread(s)")
+        self.journal.say(f"attempt {self.attempts} on {host_name()}, {self.job.device}, {self.job.threads} thread(s)")
         self.started = time.perf_counter()
-        self.tell("started")
+        self.journal.tell("started")
         result = record.result or self._train()
         if result.status == "diverged":
             self._record_execution(result, {})
-            self.tell("diverged", step=result.steps_done)
+            self.journal.tell("diverged", step=result.steps_done)
             return
         self._evaluate(result, set(record.evaluations))
         self.store.clear_failure(self.job.fingerprint)
-        self.tell("finished", step=result.steps_done)
+        self.journal.tell("finished", step=result.steps_done)
 
     def _dataset(self) -> SplitDataset:
         return _open(self.job.recipe.data, self.job.data_root, self.job.cache_root)
@@ -107,25 +103,34 @@ class _Attempt:
     def _train(self) -> TrialResult:
         job = self.job
         self._note_progress(0, job.recipe.steps, {})
-        result = run_trial(
-            job.recipe,
-            folder=self.store.paths(job.fingerprint).folder,
-            dataset=self._dataset(),
-            device=job.device,
-            threads=job.threads,
-            observe=self._observe,
-            should_stop=self.should_stop,
-            announce=self.say,
-        )
+        try:
+            result = run_trial(
+                job.recipe,
+                folder=self.store.paths(job.fingerprint).folder,
+                dataset=self._dataset(),
+                device=job.device,
+                threads=job.threads,
+                observe=self._observe,
+                should_stop=self.should_stop,
+                announce=self.journal.announce,
+            )
+        except StopRequested:
+            self._note_seconds()
+            raise
         self._record_execution(result, {})
         self.store.write_result(result)
-        self.say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
+        self.journal.say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
         return result
 
     def _evaluate(self, result: TrialResult, done: set[str]) -> None:
         seconds: dict[str, float] = {}
         for evaluation in self.job.evaluations:
-            if evaluation.fingerprint not in done:
+            if evaluation.fingerprint in done:
+                continue
+            try:
+                seconds[evaluation.fingerprint] = self._score(result, evaluation)
+            except CheckpointCorruptError as error:
+                result = self._with_weights_made_again(error)
                 seconds[evaluation.fingerprint] = self._score(result, evaluation)
         if seconds:
             self._record_execution(result, seconds)
@@ -143,15 +148,22 @@ class _Attempt:
             threads=self.job.threads,
         )
         self.store.write_evaluation(score)
-        self.say(f"{evaluation.shape}: {100 * score.accuracy:.2f} ± {100 * score.ci95:.2f} % over {evaluation.episodes} episodes")
+        accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.ci95:.2f} %"
+        self.journal.say(f"{evaluation.shape}: {accuracy} over {evaluation.episodes} episodes")
         return time.perf_counter() - started
 
+    def _with_weights_made_again(self, error: CheckpointCorruptError) -> TrialResult:
+        """Select the weights again: from the last checkpoint where it is still there, else by training to the same bits."""
+        aside = self.store.put_aside(self.store.paths(self.job.fingerprint).selected)
+        self.journal.announce(f"{error}; {f'set aside as {aside}, ' if aside else ''}the weights are made again")
+        return self._train()
+
     def _observe(self, progress: Progress) -> None:
-        self.best = progress.best
+        self.journal.best = progress.best
         self._note_progress(progress.step, progress.steps, dict(progress.metrics))
         shown = ", ".join(f"{name} {value:.5g}" for name, value in progress.metrics.items())
-        self.say(f"step {progress.step} of {progress.steps}: {shown}")
-        self.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
+        self.journal.say(f"step {progress.step} of {progress.steps}: {shown}")
+        self.journal.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
 
     def _train_seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started
@@ -161,7 +173,7 @@ class _Attempt:
         record = ProgressRecord(
             step=max(step, known.step if known and step == 0 else 0),
             steps=steps,
-            best=self.best,
+            best=self.journal.best,
             train_seconds=self._train_seconds(),
             attempts=self.attempts,
             started_at=self.first_start,
@@ -169,6 +181,12 @@ class _Attempt:
             metrics=metrics,
         )
         self.store.write_progress(self.job.fingerprint, record)
+
+    def _note_seconds(self) -> None:
+        known = self.store.read(self.job.fingerprint).progress
+        if known is not None:
+            spent = dataclasses.replace(known, train_seconds=self._train_seconds(), at=now())
+            self.store.write_progress(self.job.fingerprint, spent)
 
     def _record_execution(self, result: TrialResult, evaluation_seconds: dict[str, float]) -> None:
         known = self.store.read(self.job.fingerprint).execution
@@ -189,7 +207,7 @@ class _Attempt:
                 git_commit=self.job.code.git_commit,
                 git_dirty=self.job.code.git_dirty,
                 lock_digest=self.job.code.lock_digest,
-                versions=library_versions(),
+                versions=_versions(),
                 peak_memory_bytes=_peak_memory_bytes(self.job.device),
             ),
         )
@@ -204,37 +222,19 @@ class _Attempt:
     def fail(self, error: Exception) -> None:
         """Leave the error in the trial's folder and tell it."""
         text = "".join(traceback.format_exception(error))
-        self.say(text)
+        self.journal.say(text)
         cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        record = FailureRecord(cause=cause, traceback=text, attempts=getattr(self, "attempts", 1), at=now())
+        record = FailureRecord(cause=cause, traceback=text, attempts=self.attempts, at=now())
         try:
             self.store.write_failure(self.job.fingerprint, record)
         except Exception as second:  # a full disk may be the very error that is being told
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
-        self.tell("failed", message=cause)
+        self.journal.tell("failed", message=cause)
 
-    def say(self, message: str) -> None:
-        """Add a line to the trial's log."""
-        try:
-            print(f"{now()} {message}", file=self.log, flush=True)
-        except OSError as error:  # a full disk must not hide what the message is about
-            print(f"{self.job.fingerprint}: {message} (log: {error})", file=sys.stderr)
 
-    def tell(
-        self, kind: EventKind, *, step: int = 0, steps: int = 0, metrics: dict[str, float] | None = None, message: str = ""
-    ) -> None:
-        """Report an event."""
-        self.report(
-            TrialEvent(
-                kind=kind,
-                fingerprint=self.job.fingerprint,
-                step=step,
-                steps=steps or self.job.recipe.steps,
-                best=getattr(self, "best", None),
-                metrics=metrics or {},
-                message=message,
-            )
-        )
+def _versions() -> Mapping[str, str]:
+    """The libraries, and the CUDA that torch was built for."""
+    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
 
 
 def _peak_memory_bytes(device: str) -> int:

@@ -20,7 +20,15 @@ def record(recipe: TrainingRecipe, seconds: float, steps: int) -> TrialRecord:
         weights_digest="0", data_digest="0",
     )  # fmt: skip
     execution = ExecutionRecord(
-        train_seconds=seconds, steps=steps, attempts=1, host="h", device="cpu", device_name="c", threads=1, started_at="", finished_at=""
+        train_seconds=seconds,
+        steps=steps,
+        attempts=1,
+        host="h",
+        device="cpu",
+        device_name="c",
+        threads=1,
+        started_at="",
+        finished_at="",
     )
     return TrialRecord(fingerprint=recipe.fingerprint, result=result, execution=execution)
 

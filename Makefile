@@ -1,0 +1,54 @@
+# The commands of the README. Everything they need is installed into .venv, once.
+#
+#   make sweep                      set up, then run sweeps/quick.yaml
+#   make sweep SWEEP=sweeps/X.yaml  set up, then run another sweep
+#   make test                       set up, then run all tests (PYTEST_ARGS='-k store -x' narrows them)
+#   make check                      set up, then lint, format and types
+#   make lock                       pin the newest dependencies that pyproject.toml allows in requirements.lock
+
+PYTHON ?= python3
+SWEEP ?= sweeps/quick.yaml
+SWEEP_ARGS ?=
+PYTEST_ARGS ?=
+BIN := .venv/bin
+export UV_HTTP_TIMEOUT ?= 300
+
+# The machine's own uv when it has a working one, else the one that is put into .venv.
+UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep test check lock
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: .venv/complete
+
+# Made anew only when one of the files it comes from has changed; the stamp is the last thing written.
+.venv/complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.11, 3.12 or 3.13 is needed (make PYTHON=python3.12)" >&2; exit 2; }
+	@if uv --version >/dev/null 2>&1; then \
+		test -x $(BIN)/python || uv venv --quiet --python "$$(command -v $(PYTHON))" .venv; \
+	elif ! test -x $(BIN)/uv; then \
+		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; \
+	fi
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The outcome goes beside the runs: only a plain `fsl run` writes ./results, where committed tables are.
+sweep: setup
+	$(BIN)/fsl run $(SWEEP) --results-root runs/results -y $(SWEEP_ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: setup
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--all-extras pyproject.toml -o requirements.lock

@@ -1,0 +1,217 @@
+"""One job in this process: what it records, what it mends, and that it never raises."""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import filelock
+import pytest
+import torch
+
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.worker import execute
+from orchestrator.provenance import code_state
+from orchestrator.records import ExecutionRecord
+from orchestrator.store import Store, TrialPaths
+from tests.orchestrator.small_sweep import contents, small_plan
+
+
+def job_in(runs: Path, **changes: str) -> TrialJob:
+    runs.mkdir(parents=True, exist_ok=True)
+    trial = small_plan(runs, **{"steps": "10", **changes}).trials[0]
+    return TrialJob(
+        recipe=trial.recipe,
+        evaluations=trial.evaluations,
+        runs_root=runs,
+        data_root=None,
+        cache_root=runs / "data",
+        stop_file=runs / "stop",
+        code=code_state(),
+    )
+
+
+def run(job: TrialJob, then: Callable[[TrialEvent], None] = lambda event: None) -> list[TrialEvent]:
+    events: list[TrialEvent] = []
+
+    def report(event: TrialEvent) -> None:
+        events.append(event)
+        then(event)
+
+    execute(job, report)
+    return events
+
+
+def kinds(events: list[TrialEvent]) -> list[str]:
+    return [event.kind for event in events]
+
+
+def paths_of(job: TrialJob) -> TrialPaths:
+    return Store(job.runs_root).paths(job.fingerprint)
+
+
+def execution(job: TrialJob) -> ExecutionRecord:
+    record = Store(job.runs_root).read(job.fingerprint).execution
+    assert record is not None
+    return record
+
+
+def test_a_job_tells_what_happens_in_order(tmp_path: Path):
+    job = job_in(tmp_path)
+    events = run(job)
+    assert [(event.kind, event.step) for event in events] == [
+        ("started", 0),
+        ("progress", 5),
+        ("progress", 10),
+        ("finished", 10),
+    ]
+    assert 0 <= events[1].metrics["validation_accuracy"] <= 1
+    assert kinds(run(job)) == ["started", "finished"]
+    assert paths_of(job).log.read_text().count("attempt ") >= 1
+
+
+def test_the_record_names_the_libraries_that_computed(tmp_path: Path):
+    job = job_in(tmp_path)
+    run(job)
+    versions = execution(job).versions
+    assert versions["torch"] == torch.__version__.partition("+")[0] or versions["torch"] == torch.__version__
+    assert versions.get("cuda") == torch.version.cuda
+
+
+def test_a_job_that_is_stopped_before_it_starts_leaves_no_trace(tmp_path: Path):
+    job = job_in(tmp_path)
+    job.stop_file.touch()
+    assert run(job) == []
+    assert not paths_of(job).folder.exists()
+
+
+def test_the_trials_lock_is_free_after_its_job_whatever_became_of_it(tmp_path: Path):
+    job = job_in(tmp_path)
+    other = filelock.FileLock(paths_of(job).lock)
+    run(job)
+    with other.acquire(timeout=0):
+        pass
+    paths_of(job).result.unlink()
+    paths_of(job).recipe.unlink()
+    paths_of(job).recipe.mkdir()
+    assert kinds(run(job))[-1] == "failed"
+    with other.acquire(timeout=0):
+        pass
+
+
+def test_two_processes_never_work_on_one_trial_at_once(tmp_path: Path):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    events: list[TrialEvent] = []
+    worker = threading.Thread(target=execute, args=(job, events.append))
+    with filelock.FileLock(paths_of(job).lock):
+        worker.start()
+        worker.join(1.5)
+        assert worker.is_alive() and events == []
+    worker.join(60)
+    assert kinds(events)[-1] == "finished"
+
+
+def test_a_job_that_waits_for_another_process_can_be_stopped(tmp_path: Path):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    events: list[TrialEvent] = []
+    worker = threading.Thread(target=execute, args=(job, events.append))
+    with filelock.FileLock(paths_of(job).lock):
+        worker.start()
+        job.stop_file.touch()
+        worker.join(60)
+    assert kinds(events) in (["stopped"], [])
+    assert not paths_of(job).result.exists()
+
+
+def test_a_trials_folder_that_cannot_be_made_is_a_failure_and_no_exception(tmp_path: Path):
+    job = job_in(tmp_path)
+    (tmp_path / "trials").mkdir()
+    paths_of(job).folder.write_text("a file where a folder belongs")
+    events = run(job)
+    assert kinds(events) == ["failed"]
+    assert str(paths_of(job).folder) in events[0].message
+
+
+@pytest.mark.parametrize("damage", ["truncated", "absent"])
+def test_damaged_weights_are_set_aside_and_made_again_for_a_new_score(tmp_path: Path, damage: str):
+    job = job_in(tmp_path)
+    run(dataclasses.replace(job, evaluations=()))
+    before = paths_of(job).result.read_bytes()
+    weights = paths_of(job).selected
+    whole = weights.read_bytes()
+    weights.unlink() if damage == "absent" else weights.write_bytes(whole[: len(whole) // 2])
+    events = run(job)
+    assert kinds(events)[-1] == "finished"
+    assert paths_of(job).result.read_bytes() == before
+    assert len(contents(tmp_path)) == 1 + len(job.evaluations)
+    if damage == "truncated":
+        aside = weights.with_name("selected.pt.corrupt-1")
+        assert aside.read_bytes() == whole[: len(whole) // 2]
+        assert any(event.kind == "notice" and str(aside) in event.message for event in events)
+
+
+def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path):
+    undisturbed, job = job_in(tmp_path / "undisturbed"), job_in(tmp_path / "damaged")
+    run(undisturbed)
+
+    def stop(event: TrialEvent) -> None:
+        if event.kind == "progress":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, stop)
+    [checkpoint] = paths_of(job).checkpoints.rglob("*.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    events = run(job)
+    notices = [event.message for event in events if event.kind == "notice"]
+    assert any(f"{checkpoint.name}.corrupt" in notice for notice in notices)
+    assert paths_of(job).result.read_bytes() == paths_of(undisturbed).result.read_bytes()
+    assert contents(job.runs_root) == contents(undisturbed.runs_root)
+
+
+def test_images_other_than_those_trained_on_are_a_failure(tmp_path: Path):
+    job = job_in(tmp_path)
+    run(dataclasses.replace(job, evaluations=()))
+    result = json.loads(paths_of(job).result.read_text())
+    paths_of(job).result.write_text(json.dumps({**result, "data_digest": "0" * 64}))
+    events = run(job)
+    assert kinds(events)[-1] == "failed"
+    failure = Store(tmp_path).read(job.fingerprint).failure
+    assert failure is not None and failure.cause.startswith("DataChangedError: ")
+    assert list(paths_of(job).evaluations.glob("*.json")) == []
+
+
+def test_seconds_and_attempts_add_up_over_interruptions(tmp_path: Path):
+    job = job_in(tmp_path, steps="15")
+
+    def stop(event: TrialEvent) -> None:
+        if event.kind == "progress" and event.step == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, stop)
+    progress = Store(tmp_path).read(job.fingerprint).progress
+    assert progress is not None and (progress.step, progress.attempts) == (10, 1)
+    events = run(job)
+    assert [event.step for event in events if event.kind == "progress"] == [15]
+    assert execution(job).attempts == 2
+    assert execution(job).train_seconds > progress.train_seconds
+    assert execution(job).started_at == progress.started_at
+
+
+def test_a_failure_counts_its_attempts_and_goes_when_the_trial_succeeds(tmp_path: Path):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    paths_of(job).checkpoints.write_text("a file where a folder belongs")
+    for attempt in (1, 2):
+        assert kinds(run(job))[-1] == "failed"
+        failure = Store(tmp_path).read(job.fingerprint).failure
+        assert failure is not None and failure.attempts == attempt
+        assert failure.cause in paths_of(job).log.read_text()
+    paths_of(job).checkpoints.unlink()
+    assert kinds(run(job))[-1] == "finished"
+    assert Store(tmp_path).read(job.fingerprint).failure is None
+    assert execution(job).attempts == 3
