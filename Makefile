@@ -33,13 +33,13 @@ setup: .venv/complete
 	elif ! test -x $(BIN)/uv; then \
 		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; \
 	fi
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The outcome goes beside the runs: only a plain `fsl run` writes ./results, where committed tables are.
 sweep: setup
-	$(BIN)/fsl run $(SWEEP) --results-root runs/results -y $(SWEEP_ARGS)
+	@$(BIN)/fsl run $(SWEEP) --results-root runs/results -y $(SWEEP_ARGS)
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -98,10 +98,11 @@ def _check_settings(document: Document, file: _SweepFile) -> None:
         for name, wanted in condition.items():
             for value in wanted if isinstance(wanted, list) else [wanted]:
                 _check(document, ("grid", key, "when"), name, value)
-    for part in ("include", "exclude"):
+    for part, lists in (("include", False), ("exclude", True)):
         for index, values in enumerate(getattr(file, part)):
             for key, value in values.items():
-                _check(document, (part, index), key, value)
+                for one in value if lists and isinstance(value, list) else [value]:
+                    _check(document, (part, index), key, one)
 
 
 def _check(document: Document, base: KeyPath, key: str, value: Any, *, at: KeyPath | None = None) -> None:
