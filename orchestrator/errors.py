@@ -1,11 +1,11 @@
 """Everything that the orchestrator raises on purpose; ``cli/`` alone turns these into exit codes.
 
-    OrchestratorError
-    ├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
-    ├── RegistryError        a file of published numbers is wrong (exit 2)
-    ├── StoreError           the runs folder cannot be read or written
-    ├── SweepLockedError     another run holds this sweep (exit 5)
-    └── TrackingError        the tracking server refused or did not answer
+OrchestratorError
+├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
+├── RegistryError        a file of published numbers is wrong (exit 2)
+├── StoreError           the runs folder cannot be read or written
+├── SweepLockedError     another run holds this sweep (exit 5)
+└── TrackingError        the tracking server refused or did not answer
 """
 
 

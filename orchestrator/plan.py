@@ -72,10 +72,19 @@ class PlannedTrial:
 
     @property
     def name(self) -> str:
-        """The trial in a few words, for people."""
-        recipe = self.recipe
-        episode = f"{recipe.episode.way}-way {recipe.episode.shot}-shot"
-        return f"{recipe.algorithm.name} {recipe.algorithm.distance} {recipe.data.dataset} {episode} seed {recipe.seed}"
+        """The trial in a few words, for people: what sets it apart from its neighbours first, since narrow columns cut the end."""
+        return f"{self.episode}, seed {self.recipe.seed}, {self.kind}"
+
+    @property
+    def episode(self) -> str:
+        """The shape of its training episodes in words."""
+        return f"{self.recipe.episode.way}-way {self.recipe.episode.shot}-shot"
+
+    @property
+    def kind(self) -> str:
+        """What is trained on what, in words."""
+        algorithm = self.recipe.algorithm
+        return f"{algorithm.name} ({_VARIANTS[algorithm.distance]}), {self.recipe.data.dataset}"
 
 
 @dataclass(frozen=True, kw_only=True)

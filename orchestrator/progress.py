@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from orchestrator.plan import Plan
 
 _REDRAWS_PER_SECOND = 4
 _MOST_ROWS = 24
+_OTHER_ROWS = 5  # title, headings, the whole sweep's bar, the summary, the cursor
 _STYLES = {"running": "cyan", "done": "green", "failed": "red", "diverged": "yellow", "waiting": "dim", "stopped": "yellow"}
 _STATE_AFTER = {
     "started": "running",
@@ -62,6 +63,18 @@ class TrialView:
         if self.state != "running" or self.began is None or self.first_step is None or self.step <= self.first_step:
             return None
         return (now - self.began) / (self.step - self.first_step) * (self.steps - self.step)
+
+
+def sweep_seconds_left(views: Collection[TrialView], now: float) -> float | None:
+    """Seconds until all trials are at the end of their budgets, at the pace that all running ones had together; None while unknown."""
+    paced = [
+        (view.step - view.first_step, view.began) for view in views if view.first_step is not None and view.began is not None
+    ]
+    made = sum(steps for steps, _ in paced)
+    if made == 0:
+        return None
+    left = sum(view.steps - view.step for view in views if view.state in ("waiting", "running"))
+    return (now - min(began for _, began in paced)) / made * left
 
 
 class SweepView(Protocol):
@@ -153,12 +166,25 @@ class LiveView:
     def _draw(self) -> Group:
         now = self.clock()
         table = Table(title=self.title, title_justify="left", box=None, pad_edge=False)
-        for heading in ("trial", "state", "step", "", "validation", "left"):
-            table.add_column(heading, justify="right" if heading in ("step", "validation", "left") else "left")
-        shown = sorted(self.trials.values(), key=lambda view: view.state not in ("running", "failed"))[:_MOST_ROWS]
+        table.add_column("trial")  # it may be squeezed on a narrow terminal; the others may not
+        for heading, width in (("state", 8), ("step", 9), ("", 18), ("validation", 10), ("left", 11)):
+            table.add_column(heading, justify="left" if heading in ("state", "") else "right", no_wrap=True, min_width=width)
+        rows = max(1, min(_MOST_ROWS, self.console.height - _OTHER_ROWS))
+        shown = sorted(self.trials.values(), key=lambda view: view.state not in ("running", "failed"))[:rows]
         for view in shown:
             table.add_row(*_row(view, now))
-        return Group(table, self._summary(now, len(self.trials) - len(shown)))
+        return Group(table, self._bar(now), self._summary(now, len(self.trials) - len(shown)))
+
+    def _bar(self, now: float) -> Table:
+        """The whole sweep in one line: a trial that ended before its budget did counts as its whole budget."""
+        views = list(self.trials.values())
+        ended = [view.steps if view.state in ("done", "diverged") else view.step for view in views]
+        total = max(1, sum(view.steps for view in views))
+        left = sweep_seconds_left(views, now)
+        line = Table.grid(padding=(0, 2))
+        percent = f"{100 * sum(ended) // total} %"
+        line.add_row("all", ProgressBar(total=total, completed=sum(ended), width=40), percent, _left_text(left))
+        return line
 
     def _summary(self, now: float, hidden: int) -> Text:
         counts: dict[str, int] = {}
@@ -170,10 +196,14 @@ class LiveView:
         return Text(", ".join(parts), style="bold")
 
 
+def _left_text(seconds: float | None) -> str:
+    return "" if seconds is None else f"{spell_seconds(seconds)} left"
+
+
 def _row(view: TrialView, now: float) -> tuple[Text | ProgressBar | str, ...]:
     left = view.seconds_left(now)
     return (
-        view.name,
+        Text(view.name, no_wrap=True, overflow="ellipsis"),
         Text(view.state, style=_STYLES[view.state]),
         f"{view.step}/{view.steps}",
         ProgressBar(total=max(view.steps, 1), completed=view.steps if view.state == "done" else view.step, width=18),

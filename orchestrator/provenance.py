@@ -25,11 +25,13 @@ class CodeState:
     lock_digest: str | None
 
 
-def code_state() -> CodeState:
-    """The state of this project's own checkout."""
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--", "fsl_core", "orchestrator", "sweeps", "pyproject.toml")
-    lock = _PROJECT / "requirements.lock"
+def code_state(project: Path = _PROJECT) -> CodeState:
+    """The state of this project's own checkout; a project that lies inside somebody else's checkout has none."""
+    top = _git(project, "rev-parse", "--show-toplevel")
+    own = top is not None and Path(top).resolve() == project.resolve()
+    commit = _git(project, "rev-parse", "HEAD") if own else None
+    changes = _git(project, "status", "--porcelain", "--", "fsl_core", "orchestrator", "sweeps", "pyproject.toml")
+    lock = project / "requirements.lock"
     return CodeState(
         git_commit=commit,
         git_dirty=None if commit is None or changes is None else bool(changes),
@@ -67,10 +69,10 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def _git(*arguments: str) -> str | None:
+def _git(project: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(_PROJECT), *arguments],
+            ["git", "-C", str(project), *arguments],
             capture_output=True,
             text=True,
             check=True,

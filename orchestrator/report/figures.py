@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.result import TrialResult
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow
 
@@ -36,11 +36,11 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step."""
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     accuracy, loss = figure.subplots(1, 2)
-    groups = list(dict.fromkeys(_group(trial.name) for trial in plan.trials))
+    groups = list(dict.fromkeys(map(_group, plan.trials)))
     for trial in plan.trials:
         result = records[trial.fingerprint].result
         if result is not None:
-            _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial.name)) % len(_COLOURS)])
+            _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial)) % len(_COLOURS)])
     for number, group in enumerate(groups):
         accuracy.plot([], [], color=_COLOURS[number % len(_COLOURS)], label=group)
     accuracy.set(xlabel="training steps", ylabel="validation accuracy (%)", title="Meta-validation")
@@ -52,8 +52,8 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     return _write(figure, path)
 
 
-def _group(name: str) -> str:
-    return name.rpartition(" seed ")[0]
+def _group(trial: PlannedTrial) -> str:
+    return f"{trial.episode}, {trial.kind}"
 
 
 def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str) -> None:

@@ -19,7 +19,7 @@ from orchestrator.tracking import run_tags
 from orchestrator.tracking.client_settings import prepare_client
 from orchestrator.tracking.known_run import KnownRun
 from orchestrator.tracking.location import is_database, without_password
-from orchestrator.tracking.run_view import DatasetView, FileView, Point, digest_of, file_views, flat_params, run_name, run_view
+from orchestrator.tracking.run_view import DatasetView, FileView, Point, digest_of, file_views, flat_params, run_view
 from orchestrator.tracking.tracker import SweepContext
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class MlflowTracker:
         if run is None:
             tags = run_tags.trial_tags(self._spec, trial) | run_tags.provenance_tags(self._context)
             tags |= run_tags.membership_tags(self._spec, trial, self._parent.run_id, {})
-            run = self._create(run_name(trial.recipe), tags, started_ms)
+            run = self._create(trial.name, tags, started_ms)
             self._runs[trial.fingerprint] = run
             self._send_params(run, trial)
         return run

@@ -70,14 +70,6 @@ class RunView:
         return digest_of([self.status, dict(self.tags), points, files, self.finished_ms])
 
 
-def run_name(recipe: TrainingRecipe) -> str:
-    """The name of a trial's run, for people; its fingerprint is a tag."""
-    algorithm = as_plain(recipe.algorithm)
-    words = [recipe.algorithm.name, *(value for key, value in algorithm.items() if key != "name" and isinstance(value, str))]
-    shape = recipe.episode
-    return f"{' '.join(words)} {recipe.data.dataset} train {shape.way}-way {shape.shot}-shot seed {recipe.seed}"
-
-
 def flat_params(recipe: TrainingRecipe) -> dict[str, str]:
     """The recipe as MLflow parameters: ``episode.way`` and so on; an algorithm, a backbone, an optimiser by its name."""
     return {key.removesuffix(".name"): text[:MOST_PARAM_CHARACTERS] for key, text in _flatten("", as_plain(recipe))}

@@ -67,3 +67,35 @@ def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(in_process:
     assert contents(tmp_path) == contents(in_process)
     attempts = [Store(tmp_path).read(trial.fingerprint).execution for trial in plan.trials]
     assert max(record.attempts for record in attempts if record is not None) == 2
+
+
+class KillsEveryWorkerOf(RayTuneExecutor):
+    """Kills the worker of one trial each time that trial begins, as a trial does that needs more memory than there is."""
+
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "started" and event.fingerprint == jobs[0].fingerprint:
+                for process in _workers():
+                    os.kill(process, signal.SIGKILL)
+
+        super().run(jobs, on_event=relay)
+
+
+@pytest.mark.slow
+def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan, view = small_plan(tmp_path, steps="200"), Recorder()
+    outcome = launch(
+        plan, tmp_path, view=view, executor=KillsEveryWorkerOf(storage=tmp_path / "ray" / "launch", max_concurrent=1)
+    )
+    lost, other = (trial.fingerprint for trial in plan.trials)
+    assert (outcome.failed, outcome.computed, outcome.interrupted) == ((lost,), (other,), False)
+    failure = Store(tmp_path).read(lost).failure
+    assert failure is not None and failure.cause == "its worker died 4 times"
+    assert [event.message for event in view.events if event.kind == "failed"] == [failure.cause]
+    assert sum("goes on from the last checkpoint" in notice for notice in view.notices) == 3
+    assert capfd.readouterr().out == ""
+    assert launch(plan, tmp_path).complete  # once the cause is gone the next launch finishes it
+    assert Store(tmp_path).read(lost).failure is None

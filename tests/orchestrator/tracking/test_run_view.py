@@ -6,7 +6,7 @@ import pytest
 
 from fsl_core.episode import EpisodeShape
 from fsl_core.recipe import Evaluation
-from orchestrator.tracking.run_view import Point, finite_points, flat_params, metric_suffix, run_name, run_view
+from orchestrator.tracking.run_view import Point, finite_points, flat_params, metric_suffix, run_view
 from tests.orchestrator.tracking.tracked_sweep import DATA_DIGEST, POINTS_A_TRIAL, TrackedSweep, tracked_sweep
 
 
@@ -16,8 +16,8 @@ def sweep(tmp_path: Path) -> TrackedSweep:
 
 
 def test_the_name_says_what_was_trained(sweep: TrackedSweep):
-    names = {run_name(trial.recipe) for trial in sweep.trials}
-    assert "prototypical squared_euclidean glyphs train 5-way 1-shot seed 0" in names
+    names = {trial.name for trial in sweep.trials}
+    assert "5-way 1-shot, seed 0, prototypical (squared Euclidean), glyphs" in names
     assert len(names) == len(sweep.trials) == 4
 
 
