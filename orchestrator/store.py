@@ -71,6 +71,11 @@ class TrialPaths:
         return self.folder / "selected.pt"
 
     @property
+    def picture(self) -> Path:
+        """A picture of an episode that the trial was asked."""
+        return self.folder / "episode.png"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of training checkpoints."""
         return self.folder / "checkpoints"

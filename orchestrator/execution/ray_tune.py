@@ -12,7 +12,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ class RayTuneExecutor:
     """Runs jobs as Tune trials.
 
     ``address`` joins a running cluster; without it a local one is started and ended here. ``max_concurrent`` bounds the trials
-    that run at once, ``storage`` is the folder for Tune's own files of this launch.
+    that run at once, ``storage`` is the folder for Tune's own files of this launch; what Ray prints goes to ``<storage>.log``.
     """
 
     storage: Path
@@ -67,7 +67,7 @@ class RayTuneExecutor:
             os.environ.setdefault(name, value)
         import ray
 
-        with session_folder() as session:
+        with session_folder() as session, _stdout_in(self.storage.with_name(f"{self.storage.name}.log")):
             with _own_sigterm():
                 self._connect(session)
             try:
@@ -146,6 +146,14 @@ def _failed(job: TrialJob, error: str) -> TrialEvent:
     except StoreError as second:
         cause = f"{cause} ({second})"
     return TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=cause)
+
+
+@contextmanager
+def _stdout_in(path: Path) -> Iterator[None]:
+    """Keep the driver's stdout for data: a raylet that tells of a dead worker prints there, whatever it is asked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", buffering=1) as log, redirect_stdout(log):
+        yield
 
 
 @contextmanager

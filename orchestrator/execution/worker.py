@@ -94,6 +94,7 @@ class _Attempt:
             self.journal.tell("diverged", step=result.steps_done)
             return
         self._evaluate(result, set(record.evaluations))
+        self._draw_episode()
         self.store.clear_failure(self.job.fingerprint)
         self.journal.tell("finished", step=result.steps_done)
 
@@ -134,6 +135,18 @@ class _Attempt:
                 seconds[evaluation.fingerprint] = self._score(result, evaluation)
         if seconds:
             self._record_execution(result, seconds)
+
+    def _draw_episode(self) -> None:
+        """Leave a picture of what the trial was asked; it is for people, so that it cannot be drawn fails nothing."""
+        from orchestrator.report.episode_picture import draw_first_episode  # matplotlib, only once a trial is done
+
+        path = self.store.paths(self.job.fingerprint).picture
+        if path.exists() or not self.job.evaluations:
+            return
+        try:
+            draw_first_episode(self.job.evaluations[0], self._dataset(), path)
+        except Exception as error:
+            self.journal.announce(f"no picture of an episode: {type(error).__name__}: {error}")
 
     def _score(self, result: TrialResult, evaluation: Evaluation) -> float:
         if self.should_stop():

@@ -173,7 +173,7 @@ def _dataset(record: TrialRecord) -> DatasetView | None:
 
 
 def _files(paths: TrialPaths, pictures: Sequence[Path]) -> dict[str, FileView]:
-    own = (paths.selected, paths.result, paths.failure, paths.log, paths.folder / "episode.png", *pictures)
+    own = (paths.selected, paths.result, paths.failure, paths.log, paths.picture, *pictures)
     scores = sorted(paths.evaluations.glob("*.json")) if paths.evaluations.is_dir() else []
     return file_views(own) | file_views(scores, "evaluations/")
 

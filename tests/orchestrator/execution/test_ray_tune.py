@@ -97,5 +97,6 @@ def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_o
     assert [event.message for event in view.events if event.kind == "failed"] == [failure.cause]
     assert sum("goes on from the last checkpoint" in notice for notice in view.notices) == 3
     assert capfd.readouterr().out == ""
+    assert "A worker died" in (tmp_path / "ray" / "launch.log").read_text()
     assert launch(plan, tmp_path).complete  # once the cause is gone the next launch finishes it
     assert Store(tmp_path).read(lost).failure is None
