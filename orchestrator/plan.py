@@ -72,13 +72,16 @@ class PlannedTrial:
 
     @property
     def name(self) -> str:
-        """The trial in a few words, for people: what sets it apart from its neighbours first, since narrow columns cut the end."""
-        return f"{self.episode}, seed {self.recipe.seed}, {self.kind}"
+        """The trial in a few words, for people, such as ``60w1s seed 0, prototypical (squared Euclidean), omniglot``.
+
+        What sets it apart from its neighbours comes first, for narrow columns cut the end: ways and shots of training, seed.
+        """
+        return f"{self.episode} seed {self.recipe.seed}, {self.kind}"
 
     @property
     def episode(self) -> str:
-        """The shape of its training episodes in words."""
-        return f"{self.recipe.episode.way}-way {self.recipe.episode.shot}-shot"
+        """Ways and shots of its training episodes, such as ``60w1s``."""
+        return f"{self.recipe.episode.way}w{self.recipe.episode.shot}s"
 
     @property
     def kind(self) -> str:

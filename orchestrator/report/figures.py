@@ -47,7 +47,9 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     loss.set(xlabel="training steps", ylabel="training loss (nats)", title="Meta-train", yscale="log")
     for axes in (accuracy, loss):
         axes.grid(alpha=0.3)
-    accuracy.legend(loc="lower right", fontsize=8, title="a line a seed; the dot is the selected step", title_fontsize=8)
+    accuracy.legend(
+        loc="lower right", fontsize=8, title="trained on; a line a seed, the dot is the selected step", title_fontsize=8
+    )
     figure.suptitle(plan.spec.title)
     return _write(figure, path)
 

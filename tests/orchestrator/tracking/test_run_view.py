@@ -17,7 +17,7 @@ def sweep(tmp_path: Path) -> TrackedSweep:
 
 def test_the_name_says_what_was_trained(sweep: TrackedSweep):
     names = {trial.name for trial in sweep.trials}
-    assert "5-way 1-shot, seed 0, prototypical (squared Euclidean), glyphs" in names
+    assert "5w1s seed 0, prototypical (squared Euclidean), glyphs" in names
     assert len(names) == len(sweep.trials) == 4
 
 
