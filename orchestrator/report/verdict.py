@@ -118,8 +118,8 @@ def _equivalence(measured: Measured, printed: Printed, margin: float) -> str:
         return settled
     more = seeds_to_settle(measured, printed, margin)
     if more is None:
-        return "inconclusive (more seeds alone would not settle it)"
-    return f"inconclusive (about {more} more seeds would settle it)"
+        return "inconclusive (seeds alone will not settle it)"
+    return f"inconclusive (~{more} more seeds)"
 
 
 def seeds_to_settle(measured: Measured, printed: Printed, margin: float) -> int | None:
