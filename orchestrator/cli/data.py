@@ -50,6 +50,17 @@ def check(name: str, given: Given, as_json: bool) -> None:
     opened = list(_opened(name, places))
     read_prepared(prepared_folder(name, places.cache_root), verify=True)
     _show(opened, as_json)
+    for dataset in opened:
+        _warn_of_shared_images(dataset)
+
+
+def _warn_of_shared_images(dataset: SplitDataset) -> None:
+    from fsl_core.datasets.duplicates import images_in_two_splits
+
+    shared = images_in_two_splits(dataset)
+    click.echo(f"{dataset.name}, split {dataset.split}: {len(shared)} identical images in two splits", err=True)
+    for pair in shared:
+        click.echo(f"  {pair.first} = {pair.second}", err=True)
 
 
 def _opened(name: str, places: Places) -> Iterator[SplitDataset]:
@@ -79,5 +90,5 @@ def _show(opened: Iterable[SplitDataset], as_json: bool) -> None:
 
 def _described(dataset: SplitDataset) -> dict[str, Any]:
     parts = {name: getattr(dataset, name) for name in ("meta_train", "meta_validation", "meta_test")}
-    counts = {name: {"base_classes": len(bank.class_names), "images": len(bank.images)} for name, bank in parts.items()}
+    counts = {name: {"base_classes": len(bank.class_names), "images": int(bank.sizes.sum())} for name, bank in parts.items()}
     return {"dataset": dataset.name, "split": dataset.split, "digest": dataset.digest, **counts}

@@ -1,12 +1,15 @@
 """Prepared data: made once, whole or not at all, by one process or by several at once."""
 
+import dataclasses
 import multiprocessing
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset, prepare
+from fsl_core.datasets.duplicates import images_in_two_splits
 from fsl_core.datasets.preparation import open_prepared, read_prepared
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import DataSettings
@@ -102,3 +105,17 @@ def test_rotations_are_part_of_the_digest(tmp_path: Path, glyphs: SplitDataset) 
     plain = open_dataset(DataSettings(dataset="glyphs", split="glyphs", rotations=False), data_root=None, cache_root=tmp_path)
     assert plain.digest != glyphs.digest
     assert plain.meta_train.classes * 4 == glyphs.meta_train.classes
+
+
+def test_an_image_in_two_splits_is_found(glyphs: SplitDataset) -> None:
+    assert images_in_two_splits(glyphs) == ()
+    test = glyphs.meta_test
+    leaking = dataclasses.replace(
+        test,
+        class_names=(*test.class_names, "leak"),
+        starts=torch.cat([test.starts, glyphs.meta_train.starts[3:4]]),
+        sizes=torch.cat([test.sizes, torch.tensor([2])]),
+    )
+    found = images_in_two_splits(dataclasses.replace(glyphs, meta_test=leaking))
+    assert [pair.first for pair in found] == ["meta_train: glyph003 #0", "meta_train: glyph003 #1"]
+    assert [pair.second for pair in found] == ["meta_test: leak #0", "meta_test: leak #1"]
