@@ -30,7 +30,7 @@ class ExecutionPath:
         """Raises ExecutionPathError when this machine cannot offer the path."""
         if self.device not in ("cpu", "cuda"):
             raise ExecutionPathError(f"device is {self.device!r}; accepted: 'cpu', 'cuda'")
-        if self.device == "cuda" and not torch.cuda.is_available():
+        if self.device == "cuda" and not cuda_is_here():
             raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
         if self.threads < 1:
             raise ExecutionPathError(f"threads is {self.threads}; it must be at least 1")
@@ -51,6 +51,11 @@ class ExecutionPath:
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
             torch.backends.cudnn.allow_tf32 = tf32
+
+
+def cuda_is_here() -> bool:
+    """Whether this machine offers a CUDA device."""
+    return torch.cuda.is_available()
 
 
 def keep_freed_memory() -> None:

@@ -81,12 +81,19 @@ def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], N
 
 
 def choose_device(how: HowToRun) -> Device:
-    """The device that was asked for, or that ``auto`` stands for on this machine."""
-    if how.device != "auto":
-        return how.device
-    import torch
+    """The device that was asked for, or that ``auto`` stands for on this machine.
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    Raises:
+        ExecutionPathError: CUDA was asked for where there is none. On a cluster the workers' machines decide, not this one.
+    """
+    if how.device == "cpu" or (how.device == "cuda" and how.address is not None):
+        return how.device
+    from fsl_core.execution_path import ExecutionPath, cuda_is_here
+
+    if how.device == "auto":
+        return "cuda" if cuda_is_here() else "cpu"
+    ExecutionPath(device=how.device).check_available()
+    return how.device
 
 
 def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:

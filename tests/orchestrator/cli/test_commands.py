@@ -1,0 +1,243 @@
+"""Every command, on a small sweep on glyphs: what is printed where, and what it exits with."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from orchestrator.cli.main import main
+from orchestrator.driver_lock import driver_lock
+from orchestrator.store import Store
+from tests.orchestrator.small_sweep import SMALL, contents
+
+ENVIRONMENT = ("FSL_DATA_ROOT", "FSL_RUNS_ROOT", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "FSL_DEBUG")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+
+
+class Workplace:
+    """A folder with a sweep file, in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs, self.results = folder, folder / "runs", folder / "results"
+        self.sweep = folder / "small.yaml"
+        self.sweep.write_text(SMALL)
+
+    def fsl(self, *arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    def run(self, *arguments: object) -> Result:
+        places = ("--runs-root", self.runs, "--results-root", self.results)
+        return self.fsl("run", self.sweep, *places, "--executor", "in-process", "-y", *arguments)
+
+    def read(self, command: str, *arguments: object) -> Result:
+        return self.fsl(command, self.sweep, "--runs-root", self.runs, *arguments)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workplace, Result]]:
+    workplace = Workplace(tmp_path_factory.mktemp("done"))
+    yield workplace, workplace.run()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
+
+
+def test_a_run_prints_the_table_on_stdout_and_all_else_on_stderr(done: tuple[Workplace, Result]) -> None:
+    workplace, result = done
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("A small sweep on glyphs\n")
+    assert "2/2" in result.stdout and "no published number" in result.stdout
+    assert "done" in result.stderr and "fsl ui" in result.stderr
+    assert str(workplace.results / "small") in result.stderr
+
+
+def test_a_complete_sweep_leaves_table_exports_figures_and_runs(done: tuple[Workplace, Result]) -> None:
+    workplace, _ = done
+    names = {path.name for path in (workplace.results / "small").iterdir()}
+    assert {"table.md", "table.csv", "trials.parquet", "episodes.parquet", "curves.png", "provenance.json"} <= names
+    assert (workplace.runs / "mlflow.db").is_file()
+    assert len(list(workplace.runs.glob("trials/*/episode.png"))) == 2
+
+
+def test_run_again_computes_nothing_and_prints_the_same(done: tuple[Workplace, Result]) -> None:
+    workplace, first = done
+    before = contents(workplace.runs)
+    again = workplace.run()
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    assert "2 of them done before" in again.stderr and ": running" not in again.stderr
+    assert contents(workplace.runs) == before
+
+
+def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> None:
+    workplace, first = done
+    assert workplace.read("table").stdout == first.stdout
+    lines = list(csv.DictReader(io.StringIO(workplace.read("table", "--format", "csv").stdout)))
+    cells = json.loads(workplace.read("table", "--json").stdout)["cells"]
+    assert [int(line["way"]) for line in lines] == [cell["way"] for cell in cells] == [5, 10]
+    assert all(0 < cell["reproduced"] < 100 and cell["published"] is None for cell in cells)
+    assert "\\begin{tabular}" in workplace.read("table", "--format", "latex").stdout
+    assert "| ---" in workplace.read("table", "--format", "md").stdout
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], tmp_path: Path, form: str) -> None:
+    result = done[0].read("export", "--format", form, "-o", tmp_path)
+    assert [Path(line).name for line in result.stdout.splitlines()] == [
+        f"{name}.{form}" for name in ("trials", "cells", "episodes", "curves")
+    ]
+    assert all(Path(line).is_file() for line in result.stdout.splitlines())
+
+
+def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplace) -> None:
+    assert done[0].read("status").stdout.startswith("0 running, 0 waiting, 2 done, 0 failed")
+    assert json.loads(fresh.read("status", "--json").stdout)["counts"] == {
+        "running": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
+    }  # fmt: skip
+
+
+def test_plan_before_and_after(done: tuple[Workplace, Result], fresh: Workplace) -> None:
+    before = json.loads(fresh.read("plan", "--json").stdout)
+    assert [trial["done"] for trial in before["trials"]] == [False, False]
+    assert [trial["predicted_from"] for trial in before["trials"]] == ["probe", "remembered probe"]
+    assert before["total_seconds"] > 0
+    after = json.loads(done[0].read("plan", "--json").stdout)
+    assert [trial["predicted_from"] for trial in after["trials"]] == ["earlier trials"] * 2
+    assert after["total_seconds"] == 0
+    assert "2 cells, 2 trials (2 fewer than without sharing), 0 to do" in done[0].read("plan").stdout
+
+
+def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:
+    result = fresh.run("--dry-run")
+    assert result.exit_code == 0 and "2 to do" in result.stdout
+    assert not (fresh.runs / "trials").exists()
+
+
+def test_an_overridden_sweep_never_touches_the_results(fresh: Workplace) -> None:
+    result = fresh.run("--set", "steps=5", "--seeds", "0")
+    assert result.exit_code == 0
+    assert "--set steps=5 --seeds 0" in result.stdout
+    assert not fresh.results.exists()
+    assert (fresh.runs / "sweeps" / "small" / "report" / "table.md").is_file()
+
+
+def test_a_failed_trial_exits_with_3_and_says_how_to_look_into_it(fresh: Workplace) -> None:
+    fingerprint = json.loads(fresh.read("plan", "--json").stdout)["trials"][0]["fingerprint"]
+    paths = Store(fresh.runs).paths(fingerprint)
+    paths.folder.mkdir(parents=True)
+    paths.checkpoints.write_text("a file where a folder belongs")
+    result = fresh.run("--set", "steps=20")
+    assert result.exit_code == 3
+    status = fresh.read("status", "--set", "steps=20")
+    assert "1 done, 1 failed" in status.stdout
+    assert str(paths.log) in status.stdout and "--executor in-process" in status.stdout
+    assert "Traceback" not in result.output
+
+
+def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:
+    with driver_lock(fresh.runs / "sweeps" / "small"):
+        result = fresh.run()
+    assert result.exit_code == 5
+    assert f"another run holds this sweep: process {os.getpid()}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "nothing.yaml"), "does not exist"),
+        (("frobnicate",), "No such command"),
+        (("table", "SWEEP", "--format", "pdf"), "'pdf' is not one of"),
+        (("plan", "SWEEP", "--set", "stepz=1"), "did you mean 'steps'?"),
+        (("plan", "SWEEP", "--only", "way=7"), "no cell of the sweep matches"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_one_message(fresh: Workplace, arguments: tuple[str, ...], expected: str) -> None:
+    result = fresh.fsl(*(str(fresh.sweep) if part == "SWEEP" else part for part in arguments))
+    assert result.exit_code == 2
+    assert expected in result.stderr and "Traceback" not in result.output
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there_exits_with_2(fresh: Workplace) -> None:
+    result = fresh.run("--device", "cuda")
+    assert result.exit_code == 2
+    assert "no CUDA device" in result.stderr
+
+
+def test_without_omniglot_a_sweep_says_what_to_do(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsl_core.datasets import omniglot
+
+    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    fresh.sweep.write_text(SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals"))
+    result = fresh.run()
+    assert result.exit_code == 2
+    assert "images_background.zip" in result.stderr and "FSL_DATA_ROOT" in result.stderr
+
+
+def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsl_core.datasets import omniglot
+
+    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    text = SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals")
+    fresh.sweep.write_text(text + "published: [snell_2017]\nfallback_dataset: glyphs\n")
+    result = fresh.run("--set", "steps=5", "--seeds", "0")
+    assert result.exit_code == 0, result.output
+    assert "OMNIGLOT IS NOT HERE" in result.stderr and "NOT OF OMNIGLOT" in result.stderr
+    assert result.stdout.startswith("On glyphs, nothing else") and "98.8" not in result.stdout
+    assert not (fresh.runs / "sweeps" / "small").exists()
+
+
+def test_gc_lists_first_and_removes_only_when_told(fresh: Workplace) -> None:
+    fresh.run("--set", "steps=5", "--seeds", "0")
+    listed = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "--dry-run")
+    assert listed.exit_code == 0 and "trials" in listed.stdout
+    assert contents(fresh.runs)
+    assert fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y").exit_code == 0
+    assert not contents(fresh.runs)
+
+
+def test_data_check_shows_the_splits(fresh: Workplace) -> None:
+    result = fresh.fsl("data", "check", "glyphs", "--runs-root", fresh.runs, "--json")
+    assert result.exit_code == 0
+    (row,) = json.loads(result.stdout)
+    assert (row["meta_train"], row["meta_test"]["images"]) == ({"base_classes": 100, "images": 2000}, 1200)
+
+
+def test_help_needs_none_of_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from orchestrator.cli.main import main; main(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split("'"))
+    assert not loaded & {"torch", "ray", "mlflow", "pandas", "matplotlib", "pyarrow"}
+
+
+def test_ctrl_c_exits_with_4_and_the_next_run_goes_on(fresh: Workplace) -> None:
+    command = [sys.executable, "-c", "from orchestrator.cli.main import main; main()", "run", str(fresh.sweep), "-y"]
+    command += ["--runs-root", str(fresh.runs), "--executor", "in-process", "--set", "steps=400"]
+    driver = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not list(fresh.runs.glob("trials/*/checkpoints/select/*.pt")):
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    stdout, stderr = driver.communicate(timeout=240)
+    assert driver.returncode == 4, stderr
+    assert "goes on from here" in stderr and "Traceback" not in stderr
+    assert "0/2" in stdout
+    assert "2 waiting" in fresh.read("status", "--set", "steps=400").stdout
