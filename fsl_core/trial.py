@@ -5,14 +5,12 @@ A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.p
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from torch import nn
 
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
@@ -24,7 +22,7 @@ from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.sampler import EpisodeSampler, frozen_episodes
-from fsl_core.training import TrainingState, Validation, meta_train, outer_lr_at, start_training, train_step
+from fsl_core.training import TrainingState, Validation, meta_train, start_training
 
 META_TEST_STREAM = "meta-test"
 
@@ -238,7 +236,7 @@ def evaluate_trial(
     sizes = dataset.meta_test.class_sizes
     episodes = frozen_episodes(sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
     with ExecutionPath(device=device, threads=threads).active() as there:
-        algorithm = _untrained(result.recipe, dataset, there)
+        algorithm = build_algorithm(result.recipe, channels=dataset.meta_test.images.shape[1], stage="select", device=there)
         algorithm.load_state_dict(dict(weights))
         correct = count_correct(algorithm, dataset.meta_test.to(there), episodes)
     return EvaluationResult(
@@ -249,27 +247,3 @@ def evaluate_trial(
         episodes_digest=episodes.digest(),
         correct=tuple(correct.tolist()),
     )
-
-
-def _untrained(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> nn.Module:
-    return build_algorithm(recipe, channels=dataset.meta_test.images.shape[1], stage="select", device=device)
-
-
-def measure_step_seconds(
-    recipe: TrainingRecipe, *, dataset: SplitDataset, device: str = "cpu", threads: int = 1, steps: int = 3
-) -> float:
-    """The seconds of one training step of ``recipe``: the fastest of ``steps`` real ones after a first that is not counted."""
-    with ExecutionPath(device=device, threads=threads).active() as there:
-        bank = dataset.meta_train.to(there)
-        state = start_training(_untrained(recipe, dataset, there), recipe.optimiser)
-        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "probe/episodes")
-        seconds = [_timed_step(state, sampler, recipe, there) for _ in range(steps + 1)]
-    return min(seconds[1:])
-
-
-def _timed_step(state: TrainingState, sampler: EpisodeSampler, recipe: TrainingRecipe, device: torch.device) -> float:
-    started = time.perf_counter()
-    train_step(state, sampler, meta_batch_size=recipe.meta_batch_size, outer_lr=outer_lr_at(recipe.optimiser, state.step))
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started

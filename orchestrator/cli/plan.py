@@ -62,7 +62,7 @@ def forecast(opened: OpenedSweep, *, device: Device = "cpu", max_concurrent: int
 def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], float]:
     def probe(recipe: TrainingRecipe) -> float:
         from fsl_core.datasets.catalogue import open_dataset
-        from fsl_core.trial import measure_step_seconds
+        from fsl_core.probe import measure_step_seconds
 
         places = opened.places
         dataset = open_dataset(recipe.data, data_root=places.data_root, cache_root=places.cache_root)

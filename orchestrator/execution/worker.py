@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import resource
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, StopRequested
@@ -21,8 +17,9 @@ from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
+from orchestrator.execution.machine import device_name, peak_memory_bytes, versions
 from orchestrator.execution.trial_lock import trial_lock
-from orchestrator.provenance import host_name, library_versions, now, processor_name
+from orchestrator.provenance import host_name, now
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord
 from orchestrator.store import Store
 
@@ -213,15 +210,15 @@ class _Attempt:
                 attempts=self.attempts,
                 host=host_name(),
                 device=self.job.device,
-                device_name=torch.cuda.get_device_name() if self.job.device == "cuda" else processor_name(),
+                device_name=device_name(self.job.device),
                 threads=self.job.threads,
                 started_at=self.first_start,
                 finished_at=now(),
                 git_commit=self.job.code.git_commit,
                 git_dirty=self.job.code.git_dirty,
                 lock_digest=self.job.code.lock_digest,
-                versions=_versions(),
-                peak_memory_bytes=_peak_memory_bytes(self.job.device),
+                versions=versions(),
+                peak_memory_bytes=peak_memory_bytes(self.job.device),
             ),
         )
 
@@ -243,15 +240,3 @@ class _Attempt:
         except Exception as second:  # a full disk may be the very error that is being told
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
         self.journal.tell("failed", message=cause)
-
-
-def _versions() -> Mapping[str, str]:
-    """The libraries, and the CUDA that torch was built for."""
-    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
-
-
-def _peak_memory_bytes(device: str) -> int:
-    """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
-    if device == "cuda":
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, ExecutionPathError, StopRequested
+from fsl_core.probe import measure_step_seconds
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.trial import Progress, evaluate_trial, measure_step_seconds, run_trial
+from fsl_core.trial import Progress, evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
 EVALUATION = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=50)

@@ -1,0 +1,28 @@
+"""What computes here, as far as only torch or the running process can tell."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from orchestrator.provenance import library_versions, processor_name
+
+
+def device_name(device: str) -> str:
+    """The name of the GPU, or of the processor."""
+    return torch.cuda.get_device_name() if device == "cuda" else processor_name()
+
+
+def versions() -> Mapping[str, str]:
+    """The libraries, and the CUDA that torch was built for."""
+    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
+
+
+def peak_memory_bytes(device: str) -> int:
+    """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
