@@ -17,6 +17,7 @@ from orchestrator.report.verdict import Printed, verdict
 class CellRow:
     """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
 
+    ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
     ``differs`` lists the settings unlike the published ones; ``trials`` the fingerprints of the trials behind the row.
     """
 
@@ -38,6 +39,8 @@ class CellRow:
     seeds_wanted: int
     difference: float | None
     verdict: str
+    verdict_label: str
+    verdict_reasons: tuple[str, ...]
     differs: tuple[str, ...]
     doubt: str | None
     trials: tuple[str, ...]
@@ -55,6 +58,15 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
     printed = None
     if published is not None:
         printed = Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
+    decided = verdict(
+        score.measured,
+        printed,
+        margin=registries.margin(cell.settings),
+        wanted=len(cell.recipes),
+        diverged=score.diverged,
+        material=_texts(unlike, "material") if not plan.spec.short else (),
+        short=_short(plan, cell, published, unlike),
+    )
     return CellRow(
         algorithm=cell.algorithm,
         variant=cell.variant,
@@ -73,15 +85,9 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         seeds_done=score.seeds_done,
         seeds_wanted=len(cell.recipes),
         difference=score.reproduced - published.accuracy if published and score.reproduced is not None else None,
-        verdict=verdict(
-            score.measured,
-            printed,
-            margin=registries.margin(cell.settings),
-            wanted=len(cell.recipes),
-            diverged=score.diverged,
-            material=_texts(unlike, "material") if not plan.spec.short else (),
-            short=_short(plan, cell, published, unlike),
-        ),
+        verdict=str(decided),
+        verdict_label=decided.short,
+        verdict_reasons=(*decided.reasons, *([decided.lost] if decided.lost else [])),
         differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
         doubt=published.doubt if published else None,
         trials=tuple(recipe.fingerprint for recipe in cell.recipes),

@@ -43,8 +43,8 @@ def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, obje
     """Which sweep this is, and for each trial that is done: code, libraries, machine, data, time."""
     trials = {}
     for trial in plan.trials:
-        record = records[trial.fingerprint]
-        if record.result is None or record.execution is None:
+        record = records.get(trial.fingerprint)
+        if record is None or record.result is None or record.execution is None:
             continue
         execution = record.execution
         trials[trial.fingerprint] = {

@@ -12,92 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.recipe import as_plain
+from fsl_core.recipe import TrainingRecipe, as_plain
 from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.aggregate import CellRow
-
-TEXT, WHOLE, REAL, TRUTH = "string", "Int64", "Float64", "boolean"
-
-COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
-    "trials": {
-        "fingerprint": (TEXT, "names the recipe"),
-        "name": (TEXT, "the trial in words"),
-        "status": (TEXT, "complete, diverged, failed, running or pending"),
-        "stopped_by": (TEXT, "budget, patience or divergence"),
-        "algorithm": (TEXT, ""),
-        "distance": (TEXT, ""),
-        "scale": (REAL, "factor of the similarity"),
-        "dataset": (TEXT, ""),
-        "split": (TEXT, "class split"),
-        "rotations": (TRUTH, "classes turned by 90 degrees count as new ones"),
-        "train_way": (WHOLE, "classes of a training episode"),
-        "train_shot": (WHOLE, "support images per class"),
-        "train_query": (WHOLE, "query images per class"),
-        "meta_batch_size": (WHOLE, "episodes of a step"),
-        "filters": (WHOLE, "of the backbone"),
-        "outer_lr": (REAL, "learning rate"),
-        "halve_every": (WHOLE, "steps"),
-        "steps_budget": (WHOLE, "steps"),
-        "patience": (WHOLE, "steps"),
-        "retrain": (TRUTH, "retrained with meta-validation classes"),
-        "seed": (WHOLE, "training seed"),
-        "steps_done": (WHOLE, "steps"),
-        "selected_step": (WHOLE, "step of the selected weights"),
-        "validation_accuracy_percent": (REAL, "percent, at the selected step"),
-        "weights_digest": (TEXT, "SHA-256"),
-        "data_digest": (TEXT, "SHA-256"),
-        "train_seconds": (REAL, "seconds, wall clock, all attempts"),
-        "attempts": (WHOLE, ""),
-        "host": (TEXT, ""),
-        "device": (TEXT, "what computed"),
-        "threads": (WHOLE, "CPU threads of an operation"),
-        "git_commit": (TEXT, ""),
-        "git_dirty": (TRUTH, "the working tree differed from the commit"),
-        "torch_version": (TEXT, ""),
-        "mlflow_run_id": (TEXT, ""),
-    },
-    "cells": {
-        "algorithm": (TEXT, ""),
-        "variant": (TEXT, ""),
-        "dataset": (TEXT, ""),
-        "way": (WHOLE, "classes of an episode"),
-        "shot": (WHOLE, "support images per class"),
-        "order": (WHOLE, "of MAML's gradient"),
-        "published_percent": (REAL, "percent"),
-        "published_ci95_points": (REAL, "half the 95% interval, percentage points"),
-        "article_2018_percent": (REAL, "percent"),
-        "reproduced_percent": (REAL, "percent, mean over seeds"),
-        "ci95_episodes_points": (REAL, "half the 95% interval over episodes, percentage points"),
-        "std_seeds_points": (REAL, "standard deviation over seeds, percentage points"),
-        "seeds_done": (WHOLE, ""),
-        "seeds_wanted": (WHOLE, ""),
-        "difference_points": (REAL, "reproduced minus published, percentage points"),
-        "verdict": (TEXT, ""),
-        "differs": (TEXT, "settings unlike the published ones"),
-        "doubt": (TEXT, "about the published number"),
-        "trials": (TEXT, "fingerprints"),
-    },
-    "episodes": {
-        "fingerprint": (TEXT, "names the recipe"),
-        "evaluation": (TEXT, "names the evaluation"),
-        "seed": (WHOLE, "training seed"),
-        "way": (WHOLE, "classes of an episode"),
-        "shot": (WHOLE, "support images per class"),
-        "query": (WHOLE, "query images per class"),
-        "episode": (WHOLE, "number of the frozen episode"),
-        "correct": (WHOLE, "query images classified rightly"),
-        "accuracy_percent": (REAL, "percent"),
-    },
-    "curves": {
-        "fingerprint": (TEXT, "names the recipe"),
-        "seed": (WHOLE, "training seed"),
-        "step": (WHOLE, "training steps done"),
-        "metric": (TEXT, "accuracies and losses of one interval"),
-        "value": (REAL, "accuracies in 0..1"),
-    },
-}
-"""The exported tables: each column's type and what it holds."""
+from orchestrator.report.export_columns import COLUMNS
 
 Row = dict[str, Any]
 
@@ -106,11 +25,12 @@ def frames(
     plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, run_ids: Mapping[str, str] | None = None
 ) -> dict[str, pd.DataFrame]:
     """The four tables ``trials``, ``cells``, ``episodes`` and ``curves``, with their columns and types even where they are empty."""
+    known = [(trial, records.get(trial.fingerprint) or TrialRecord(fingerprint=trial.fingerprint)) for trial in plan.trials]
     content: dict[str, Iterable[Row]] = {
-        "trials": (_trial(trial, records[trial.fingerprint], (run_ids or {}).get(trial.fingerprint)) for trial in plan.trials),
+        "trials": (_trial(trial, record, (run_ids or {}).get(trial.fingerprint)) for trial, record in known),
         "cells": map(_cell, rows),
-        "episodes": (row for trial in plan.trials for row in _episodes(trial, records[trial.fingerprint])),
-        "curves": (row for trial in plan.trials for row in _curves(trial, records[trial.fingerprint])),
+        "episodes": (row for trial, record in known for row in _episodes(trial, record)),
+        "curves": (row for trial, record in known for row in _curves(trial, record)),
     }
     return {name: _frame(name, lines) for name, lines in content.items()}
 
@@ -149,12 +69,20 @@ def status_of(record: TrialRecord) -> str:
 
 
 def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None) -> Row:
-    recipe, result, execution = trial.recipe, record.result, record.execution
-    accuracy = result.validation_accuracy if result else None
-    row: Row = {
-        "fingerprint": trial.fingerprint,
-        "name": trial.name,
-        "status": status_of(record),
+    row = {**_recipe(trial.recipe), **_provenance(record.execution), "fingerprint": trial.fingerprint, "name": trial.name}
+    for name in ("stopped_by", "steps_done", "selected_step", "weights_digest", "data_digest"):
+        row[name] = getattr(record.result, name, None)
+    accuracy = record.result.validation_accuracy if record.result else None
+    row["validation_accuracy_percent"] = None if accuracy is None else 100 * accuracy
+    row["status"] = status_of(record)
+    row["failure"] = record.failure.cause if record.failure and not record.result else None
+    row["mlflow_run_id"] = run_id
+    return row
+
+
+def _recipe(recipe: TrainingRecipe) -> Row:
+    watched = recipe.validation
+    return {
         **{key: value for key, value in as_plain(recipe.algorithm).items() if key != "name"},
         "algorithm": recipe.algorithm.name,
         **as_plain(recipe.data),
@@ -166,27 +94,37 @@ def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None) -> Row:
         "outer_lr": recipe.optimiser.outer_lr,
         "halve_every": recipe.optimiser.halve_every,
         "steps_budget": recipe.steps,
-        "patience": recipe.validation.patience,
+        **{f"validation_{name}": value for name, value in as_plain(watched.shape).items()},
+        "validation_every": watched.every,
+        "validation_episodes": watched.episodes,
+        "patience": watched.patience,
         "retrain": recipe.retrain,
         "seed": recipe.seed,
-        "validation_accuracy_percent": None if accuracy is None else 100 * accuracy,
-        "mlflow_run_id": run_id,
     }
-    for name in ("stopped_by", "steps_done", "selected_step", "weights_digest", "data_digest"):
-        row[name] = getattr(result, name, None)
-    for name in ("train_seconds", "attempts", "host", "threads", "git_commit", "git_dirty"):
-        row[name] = getattr(execution, name, None)
-    row["device"] = execution.device_name if execution else None
-    row["torch_version"] = execution.versions.get("torch") if execution else None
-    return row
+
+
+_AS_RECORDED = (
+    "train_seconds", "started_at", "finished_at", "peak_memory_bytes", "attempts", "host", "threads", "git_commit", "git_dirty",
+    "lock_digest",
+)  # fmt: skip
+
+
+def _provenance(execution: ExecutionRecord | None) -> Row:
+    if execution is None:
+        return {}
+    versions = {f"{name}_version": execution.versions.get(name) for name in ("python", "torch", "cuda")}
+    seconds = sum(execution.evaluation_seconds.values()) if execution.evaluation_seconds else None
+    recorded = {name: getattr(execution, name) for name in _AS_RECORDED}
+    return {**recorded, **versions, "evaluation_seconds": seconds, "device": execution.device_name}
 
 
 def _cell(row: CellRow) -> Row:
     points = {f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")}
     percents = {f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")}
-    same = ("algorithm", "variant", "dataset", "way", "shot", "order", "seeds_done", "seeds_wanted", "verdict", "doubt")
+    same = ("algorithm", "variant", "dataset", "way", "shot", "order", "published_source", "seeds_done", "seeds_wanted", "doubt")
+    verdicts = {"verdict": row.verdict, "verdict_label": row.verdict_label}
     lists = {"differs": "; ".join(row.differs), "trials": " ".join(row.trials)}
-    return {**{name: getattr(row, name) for name in same}, **points, **percents, **lists}
+    return {**{name: getattr(row, name) for name in same}, **points, **percents, **verdicts, **lists}
 
 
 def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:

@@ -38,8 +38,8 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     accuracy, loss = figure.subplots(1, 2)
     groups = list(dict.fromkeys(map(_group, plan.trials)))
     for trial in plan.trials:
-        result = records[trial.fingerprint].result
-        if result is not None:
+        record = records.get(trial.fingerprint)
+        if record is not None and (result := record.result) is not None:
             _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial)) % len(_COLOURS)])
     for number, group in enumerate(groups):
         accuracy.plot([], [], color=_COLOURS[number % len(_COLOURS)], label=group)

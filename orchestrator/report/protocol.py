@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.report.published import PublishedCell, effective
+from orchestrator.report.published import FULL_STEPS, PublishedCell, effective
 from orchestrator.spec import SETTING_NAMES, CellSettings
 
 Weight = Literal["material", "budget", "noted"]
@@ -22,6 +22,7 @@ _WEIGHTS: dict[str, Weight] = {
     "evaluation_episodes": "noted",
     "outer_lr": "noted",
     "halve_every": "noted",
+    "meta_batch_size": "noted",
     "retrain": "noted",
     "steps": "budget",
 }
@@ -39,15 +40,12 @@ class Difference:
 
 def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
     """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys."""
-    return tuple(
-        difference
-        for key in SETTING_NAMES
-        if key in _WEIGHTS and key in published.settings
-        for difference in _compare(key, settings, published)
-    )
+    return tuple(difference for key in SETTING_NAMES if key in _WEIGHTS for difference in _compare(key, settings, published))
 
 
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
+    if key not in published.settings:
+        return _shortfall(settings, published) if key == "steps" else []
     ours, theirs = effective(settings, key), published.settings[key]
     if ours == theirs:
         return []
@@ -57,3 +55,10 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
         text = "trained on meta-train classes alone, published with meta-validation classes added"
         return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
     return [Difference(f"{key} {ours}, published {theirs}", _WEIGHTS[key])]
+
+
+def _shortfall(settings: CellSettings, published: PublishedCell) -> list[Difference]:
+    full = published.settings.get(FULL_STEPS)
+    if not isinstance(full, int) or settings.steps >= full:
+        return []
+    return [Difference(f"steps {settings.steps}, a full training has {full}", "budget")]

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import RegistryError, SweepFileError
-from orchestrator.spec import SETTING_NAMES, CellSettings
+from orchestrator.spec import CellSettings
 from orchestrator.sweep_file import Document, explain, read_document
 
 ARTICLE_2018 = "knagg_2018"
 """The registry of the reproduction that has a column of its own in every table."""
-_VARIANT_SETTINGS = ("distance",)
+FULL_STEPS = "full_steps"
+"""The key of what counts as a full training where the source does not say how long its own was."""
 _MARGINS = "margins"
 
 Setting = bool | int | float | str | None
@@ -26,7 +27,8 @@ class PublishedCell:
     """One printed accuracy, in percent.
 
     ``ci95`` is half the printed 95% interval, None where none is printed; ``decimals`` the digits printed after the point;
-    ``settings`` what the source says of how it was made, by the keys of sweep files.
+    ``settings`` what the source says of how it was made, by the keys of sweep files, and ``full_steps``: a training that is allowed
+    fewer steps is short, whatever the source leaves unsaid of its own.
     """
 
     registry: str
@@ -46,7 +48,8 @@ class PublishedCell:
 
     def mismatches(self, settings: CellSettings) -> int:
         """How many settings the source states otherwise."""
-        return sum(1 for key, value in self.settings.items() if key in SETTING_NAMES and effective(settings, key) != value)
+        stated = ((key, value) for key, value in self.settings.items() if key != FULL_STEPS)
+        return sum(effective(settings, key) != value for key, value in stated)
 
 
 @dataclass(frozen=True)
@@ -90,43 +93,77 @@ def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
         settings.way,
         settings.shot,
     )
-    return same and all(getattr(settings, key) == cell.variant[key] for key in _VARIANT_SETTINGS if key in cell.variant)
+    return same and all(getattr(settings, key, value) == value for key, value in cell.variant.items())
 
 
-class _Cell(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _Variant(_Strict):
+    """What sets two forms of one algorithm apart. A cell without such a setting is of any form."""
+
+    distance: Literal["squared_euclidean", "cosine"] = "squared_euclidean"
+    similarity: Literal["softmax"] = "softmax"
+    fce: bool = False
+    fine_tuned: bool = False
+    order: Literal[1, 2] = 1
+    network: Literal["conv", "mlp"] = "conv"
+
+
+_Count = Annotated[int, Field(ge=1)]
+
+
+class _Protocol(_Strict):
+    """The settings that a source can state: those that :mod:`orchestrator.report.protocol` compares, and no others."""
+
+    split: str = ""
+    rotations: bool = True
+    scale: float = 1.0
+    query: _Count = 1
+    evaluation_episodes: _Count = 1
+    train_way: _Count = 1
+    train_shot: _Count = 1
+    train_query: _Count = 1
+    steps: _Count = 1
+    full_steps: _Count = 1
+    meta_batch_size: _Count = 1
+    outer_lr: Annotated[float, Field(gt=0)] = 1.0
+    halve_every: _Count | None = None
+    filters: _Count = 1
+    retrain: bool = False
+
+
+class _Cell(_Strict):
     table: str
     algorithm: str
-    variant: dict[str, bool | int | str] = {}
+    variant: _Variant = _Variant()
     dataset: str
     way: Annotated[int, Field(ge=2)]
     shot: Annotated[int, Field(ge=1)]
     accuracy: Annotated[float, Field(gt=0, le=100)]
-    ci95: Annotated[float, Field(gt=0)] | None = None
+    ci95: Annotated[float, Field(gt=0, lt=100)] | None = None
     decimals: Annotated[int, Field(ge=0, le=4)] = 1
     episodes: Annotated[int, Field(ge=1)] | None = None
-    settings: dict[str, Any] = {}
+    settings: _Protocol = _Protocol()
     doubt: str | None = None
 
 
-class _Registry(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class _Registry(_Strict):
     id: str
     title: str
     source: str
-    protocols: dict[str, dict[str, Any]]
+    protocols: dict[str, _Protocol]
     cells: Annotated[list[_Cell], Field(min_length=1)]
 
 
-class _Margin(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class _Margin(_Strict):
     dataset: str
     way: int
-    points: Annotated[float, Field(gt=0)]
+    points: Annotated[float, Field(gt=0, lt=100)]
 
 
-class _Margins(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class _Margins(_Strict):
     margins: list[_Margin]
 
 
@@ -141,8 +178,7 @@ def load_registries(folder: Path) -> Registries:
     for path in sorted(folder.glob("*.yaml")):
         document = _document(path)
         if path.stem == _MARGINS:
-            table = _parse(_Margins, document)
-            margins = {(margin.dataset, margin.way): margin.points for margin in table.margins}
+            margins = _margins(document)
             continue
         registry = _parse(_Registry, document)
         if registry.id != path.stem:
@@ -153,12 +189,23 @@ def load_registries(folder: Path) -> Registries:
     return Registries(cells, margins)
 
 
+def _margins(document: Document) -> dict[tuple[str, int], float]:
+    table: _Margins = _parse(_Margins, document)
+    margins = {(margin.dataset, margin.way): margin.points for margin in table.margins}
+    if len(margins) < len(table.margins):
+        raise RegistryError(str(document.fault(("margins",), "a data set and way stands here twice")))
+    return margins
+
+
 def _published(registry: _Registry, cell: _Cell) -> PublishedCell:
+    """A cell with its data set's protocol, which its own settings override. Only what the file states is kept, never a default."""
+    general = registry.protocols.get(cell.dataset, _Protocol())
     return PublishedCell(
         registry=registry.id,
         source=f"{registry.source}, {cell.table}",
-        settings={**registry.protocols.get(cell.dataset, {}), **cell.settings},
-        **cell.model_dump(exclude={"settings"}),
+        variant=cell.variant.model_dump(exclude_unset=True),
+        settings={**general.model_dump(exclude_unset=True), **cell.settings.model_dump(exclude_unset=True)},
+        **cell.model_dump(exclude={"variant", "settings"}),
     )
 
 

@@ -13,7 +13,8 @@ from orchestrator.report.aggregate import CellRow
 from orchestrator.spec import SweepSpec
 
 MISSING = "–"
-_WIDTH = 118
+WIDTH = 120
+"""The most columns that the text table takes."""
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
 _ALGORITHMS = {"prototypical": "Prototypical"}
 _HEADINGS = (
@@ -68,31 +69,39 @@ def _with_interval(value: float | None, half: float | None, decimals: int) -> st
     return _number(value, decimals) + ("" if value is None or half is None else f" ± {half:.{decimals}f}")
 
 
-def _cells(row: CellRow, notes: Sequence[str]) -> list[str]:
+def _cells(row: CellRow, notes: Sequence[str], verdict: str) -> list[str]:
     difference = MISSING if row.difference is None else f"{row.difference:+.2f}"
-    label = row.verdict.split(" (")[0] if row.verdict.startswith(("not comparable", "short run")) else row.verdict
+    decimals = 1 if row.published_decimals is None else row.published_decimals
     marks = "".join(f" [{note}]" for note in notes)
     return [
         f"{_ALGORITHMS.get(row.algorithm, row.algorithm)}, {row.variant}" + (f", order {row.order}" if row.order else ""),
         _DATASETS.get(row.dataset, row.dataset),
         str(row.way),
         str(row.shot),
-        _with_interval(row.published, row.published_ci95, row.published_decimals or 1),
+        _with_interval(row.published, row.published_ci95, decimals),
         _number(row.article_2018, 1),
         _with_interval(row.reproduced, row.ci95_episodes, 2),
         _number(row.std_seeds, 2),
         f"{row.seeds_done}/{row.seeds_wanted}",
         difference,
-        label + marks,
+        verdict + marks,
     ]
 
 
-def _footnotes(rows: Sequence[CellRow]) -> tuple[dict[str, str], list[list[str]]]:
+def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
+    """What the verdict's column says, and what of it is left to footnotes. What differs stands in a footnote of its own."""
+    if row.verdict_label in ("not comparable", "short run"):
+        return row.verdict_label, row.verdict_reasons[-1:] if row.verdict.endswith("diverged") else ()
+    return (row.verdict_label, row.verdict_reasons) if brief else (row.verdict, ())
+
+
+def _footnotes(rows: Sequence[CellRow], brief: bool) -> tuple[dict[str, str], list[list[str]]]:
     """Numbered texts of what differs and what is doubted, and the numbers that each row refers to."""
     numbers: dict[str, str] = {}
     marks: list[list[str]] = []
     for row in rows:
-        texts = [f"unlike the published run: {'; '.join(row.differs)}"] if row.differs else []
+        texts = [f"{row.verdict_label}: {reason}" for reason in _verdict(row, brief)[1]]
+        texts += [f"unlike the published run: {'; '.join(row.differs)}"] if row.differs else []
         texts += [f"the published number: {row.doubt}"] if row.doubt else []
         marks.append([numbers.setdefault(text, str(len(numbers) + 1)) for text in texts])
     return numbers, marks
@@ -116,39 +125,50 @@ def _head(spec: SweepSpec) -> list[str]:
     return lines
 
 
-def _body(rows: Sequence[CellRow]) -> tuple[list[list[str]], dict[str, str]]:
-    notes, marks = _footnotes(rows)
-    return [_cells(row, mark) for row, mark in zip(rows, marks, strict=True)], notes
+def _body(rows: Sequence[CellRow], brief: bool = False) -> tuple[list[list[str]], dict[str, str]]:
+    notes, marks = _footnotes(rows, brief)
+    return [_cells(row, mark, _verdict(row, brief)[0]) for row, mark in zip(rows, marks, strict=True)], notes
 
 
 def _text(rows: Sequence[CellRow], spec: SweepSpec) -> str:
-    body, notes = _body(rows)
-    body, shared = _without_constant(body)
-    widths = [max(len(line[index]) for line in body) for index in range(len(body[0]))]
-    right = {index for index, heading in enumerate(body[0]) if _HEADINGS.index(heading) in _RIGHT}
-    lines = [
+    """Aligned columns; the verdicts' reasons move to the footnotes where the lines would be too long for a terminal."""
+    full = _text_of(rows, spec, brief=False)
+    return full if max(map(len, full.splitlines())) <= WIDTH else _text_of(rows, spec, brief=True)
+
+
+def _text_of(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool) -> str:
+    body, notes = _body(rows, brief)
+    heading, *lines = _aligned([list(_HEADINGS[2:]), *(line[2:] for line in body)])
+    groups = [f"{line[0]}, {line[1]}" for line in body]
+    rule = "─" * min(max(map(len, [heading, *lines])), WIDTH)
+    if len(set(groups)) > 1:
+        lines = [text for index, line in enumerate(lines) for text in (*_new_group(groups, index), line)]
+    head = [part for text in (*_head(spec), *(groups[:1] if len(set(groups)) == 1 else [])) for part in _wrapped(text)]
+    foot = [
+        part for text in (_legend(rows), *(f"[{number}] {text}" for text, number in notes.items())) for part in _wrapped(text)
+    ]
+    return "\n".join([*head, rule, heading, rule, *lines, rule, *foot]) + "\n"
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    """The lines of a table without its first two columns, its numbers flush right."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    right = [index + 2 in _RIGHT for index in range(len(widths))]
+    return [
         "  ".join(
-            text.rjust(width) if index in right else text.ljust(width)
-            for index, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in body
+            text.rjust(width) if flush else text.ljust(width) for text, width, flush in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in table
     ]
-    rule = "─" * min(max(map(len, lines)), _WIDTH)
-    wrapped = [
-        part
-        for text in (_legend(rows), *(f"[{number}] {text}" for text, number in notes.items()))
-        for part in textwrap.wrap(text, _WIDTH)
-    ]
-    head = [*_head(spec), *([shared] if shared else [])]
-    return "\n".join([*head, rule, lines[0].rstrip(), rule, *(line.rstrip() for line in lines[1:]), rule, *wrapped]) + "\n"
 
 
-def _without_constant(body: list[list[str]]) -> tuple[list[list[str]], str]:
-    """Take the algorithm and the data set out of the columns where they are the same in every row: the table stays narrow."""
-    constant = [index for index in (0, 1) if len({line[index] for line in body}) == 1 and body]
-    kept = [index for index in range(len(_HEADINGS)) if index not in constant]
-    shared = ", ".join(body[0][index] for index in constant)
-    return [[line[index] for index in kept] for line in (list(_HEADINGS), *body)], shared
+def _new_group(groups: list[str], index: int) -> list[str]:
+    """The algorithm and the data set on a line of their own where they change."""
+    return [] if index and groups[index] == groups[index - 1] else [groups[index]]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - 2)
 
 
 def _markdown(rows: Sequence[CellRow], spec: SweepSpec) -> str:
@@ -189,7 +209,8 @@ def _latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     caption = _escaped(" ".join((". ".join(_head(spec)) + ".", _legend(rows))))
     parts = [r"\begin{table}", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     parts += [" & ".join(map(_escaped, _HEADINGS)) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
-    parts += [_escaped(f"[{number}] {text}") + r"\\" for text, number in notes.items()]
+    # A line break before "[" would take what follows for its optional argument, hence paragraphs.
+    parts += [rf"\par\noindent {_escaped(f'[{number}] {text}')}" for text, number in notes.items()]
     return "\n".join([*parts, r"\end{table}"]) + "\n"
 
 

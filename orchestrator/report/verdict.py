@@ -16,6 +16,7 @@ from fsl_core.statistics import Z_95
 FEW_SEEDS = 3
 """Below this many seeds a verdict is provisional: the spread over seeds is not known well enough."""
 _MOST_SEEDS = 100
+"""More further seeds than this are not counted out: nobody will train them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,33 @@ class Printed:
 
     @property
     def standard_error(self) -> float:
-        """From the printed interval; without one, only the rounding is known: half a unit of the last digit, uniform."""
+        """From the printed interval; without one, only the rounding is known: half a unit of the last digit, uniform.
+
+        No error of their episodes is made up where they print none, not even a binomial one from the number of episodes: answers of
+        one episode are not independent, so it would be a guess. Their side then looks surer than it was.
+        """
         if self.ci95 is not None:
             return self.ci95 / Z_95
         return 0.5 * 10.0**-self.decimals / math.sqrt(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What to make of a cell: a ``label`` in a word or two, ``reasons`` for it, and ``lost``: what became of seeds that diverged."""
+
+    label: str
+    reasons: tuple[str, ...] = ()
+    provisional: bool = False
+    lost: str | None = None
+
+    @property
+    def short(self) -> str:
+        """The label alone, with its ``provisional``."""
+        return f"{self.label}, provisional" if self.provisional else self.label
+
+    def __str__(self) -> str:
+        reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
+        return f"{self.label}{reasons}{', provisional' if self.provisional else ''}{f'; {self.lost}' if self.lost else ''}"
 
 
 def verdict(
@@ -66,8 +90,8 @@ def verdict(
     diverged: int = 0,
     material: Sequence[str] = (),
     short: Sequence[str] = (),
-) -> str:
-    """The verdict on a cell in a few words.
+) -> Verdict:
+    """The verdict on a cell.
 
     Args:
         measured: our side; None when no seed has a score yet.
@@ -78,21 +102,20 @@ def verdict(
         material: differences of the protocol that make the two incomparable.
         short: why the training was shorter than the published one.
     """
-    lost = [f"{diverged} of {wanted} seeds diverged"] if diverged else []
+    lost = f"{diverged} of {wanted} seeds diverged" if diverged else None
     if measured is None:
-        return f"diverged ({lost[0]})" if diverged else "pending"
+        return Verdict(label="diverged", reasons=(lost,)) if lost else Verdict(label="pending")
     if printed is None:
-        label = "no published number"
-    elif material:
-        label = f"not comparable ({'; '.join(material)})"
-    elif short:
-        label = f"short run ({'; '.join(short)})"
-    elif margin is None:
-        label = "no margin for such cells"
-    else:
-        label = _equivalence(measured, printed, margin)
-        label += ", provisional" if measured.seeds < FEW_SEEDS else ""
-    return "; ".join([label, *lost])
+        return Verdict(label="no published number", lost=lost)
+    if material:
+        return Verdict(label="not comparable", reasons=tuple(material), lost=lost)
+    if short:
+        return Verdict(label="short run", reasons=tuple(short), lost=lost)
+    if margin is None:
+        return Verdict(label="no margin for such cells", lost=lost)
+    settled = decide(measured, printed, margin)
+    reasons = () if settled else (_what_would_settle(measured, printed, margin),)
+    return Verdict(label=settled or "inconclusive", reasons=reasons, provisional=measured.seeds < FEW_SEEDS, lost=lost)
 
 
 def interval(measured: Measured, printed: Printed, seeds: int | None = None) -> tuple[float, float]:
@@ -112,21 +135,27 @@ def decide(measured: Measured, printed: Printed, margin: float, seeds: int | Non
     return "reproduced" if low >= -margin and high <= margin else None
 
 
-def _equivalence(measured: Measured, printed: Printed, margin: float) -> str:
-    settled = decide(measured, printed, margin)
-    if settled is not None:
-        return settled
+def _what_would_settle(measured: Measured, printed: Printed, margin: float) -> str:
+    if measured.std_seeds is None:
+        return f"{FEW_SEEDS - measured.seeds} more seeds to see their spread"
     more = seeds_to_settle(measured, printed, margin)
     if more is None:
-        return "inconclusive (seeds alone will not settle it)"
-    return f"inconclusive (~{more} more seeds)"
+        return "seeds alone will not settle it"
+    if more > _MOST_SEEDS:
+        return f"more than {_MOST_SEEDS} more seeds"
+    return f"~{more} more seed{'s' if more > 1 else ''}"
 
 
 def seeds_to_settle(measured: Measured, printed: Printed, margin: float) -> int | None:
-    """How many further seeds would settle the verdict at today's mean and spread; None when no reasonable number would."""
+    """How many further seeds would settle an inconclusive verdict, were the mean and the spread to stay as they are today.
+
+    None when no number would: the errors that more seeds leave as they are (our episodes, their number) already reach across the
+    margin's edge, or the spread over seeds is unknown.
+    """
     if measured.std_seeds is None:
-        return FEW_SEEDS - measured.seeds  # the spread must be seen first
-    for more in range(1, _MOST_SEEDS + 1):
-        if decide(measured, printed, margin, measured.seeds + more) is not None:
-            return more
-    return None
+        return None
+    distance = abs(abs(measured.accuracy - printed.accuracy) - margin)  # to the margin's nearer edge
+    room = (distance / Z_95) ** 2 - measured.se_episodes**2 - printed.standard_error**2
+    if room <= 0:
+        return None
+    return max(1, math.ceil(measured.std_seeds**2 / room) - measured.seeds)

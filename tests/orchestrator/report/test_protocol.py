@@ -1,0 +1,58 @@
+"""What differs from the published run, and what it does to the verdict."""
+
+import pytest
+
+from orchestrator.report.protocol import Difference, differences
+from orchestrator.spec import CellSettings
+from tests.orchestrator.report.reported_sweep import registries
+
+
+def unlike(source: str = "snell_2017", **changes: object) -> tuple[Difference, ...]:
+    plain = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, "retrain": True, **changes}
+    settings = CellSettings(**plain)  # type: ignore[arg-type]
+    published = registries().find([source], settings)
+    assert published is not None
+    return differences(settings, published)
+
+
+def test_the_papers_own_protocol_does_not_differ() -> None:
+    assert unlike() == ()
+    assert unlike(train_shot=1) == ()  # said or left to the evaluation's shot: the same
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "weight"),
+    [
+        ({"train_way": 30}, "train_way 30, published 60", "material"),
+        ({"filters": 32}, "filters 32, published 64", "material"),
+        ({"rotations": False}, "rotations False, published True", "material"),
+        ({"scale": 2.0}, "scale 2.0, published 1.0", "material"),
+        ({"split": "background-evaluation"}, "split background-evaluation, published vinyals", "material"),
+        ({"query": 5}, "query 5, published 15", "noted"),
+        ({"evaluation_episodes": 600}, "evaluation_episodes 600, published 1000", "noted"),
+        ({"outer_lr": 2e-3}, "outer_lr 0.002, published 0.001", "noted"),
+        ({"halve_every": None}, "halve_every None, published 2000", "noted"),
+        ({"meta_batch_size": 4}, "meta_batch_size 4, published 1", "noted"),
+        ({"retrain": False}, "trained on meta-train classes alone, published with meta-validation classes added", "noted"),
+        ({"steps": 200}, "steps 200, a full training has 10000", "budget"),
+    ],
+)
+def test_each_difference_is_told_with_its_weight(changes: dict[str, object], text: str, weight: str) -> None:
+    assert unlike(**changes) == (Difference(text, weight),)  # type: ignore[arg-type]
+
+
+def test_a_longer_training_than_a_full_one_is_no_difference() -> None:
+    assert unlike(steps=20_000) == ()
+
+
+def test_a_published_budget_is_compared_in_both_directions() -> None:
+    """The 2018 scripts say how long they trained: 4,000 episodes."""
+    common = {"source": "knagg_2018", "split": "background-evaluation", "retrain": False, "query": 1, "evaluation_episodes": 100}
+    assert unlike(**common, steps=4000) == ()
+    assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"),)
+    assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"),)
+
+
+def test_several_differences_come_in_the_order_of_the_keys() -> None:
+    texts = [difference.text.split()[0] for difference in unlike(split="background-evaluation", train_way=30, filters=32)]
+    assert texts == ["split", "train_way", "filters"]

@@ -1,0 +1,218 @@
+"""Published numbers: true to their sources, each row once, and files that are wrong are refused by file, line and key."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import RegistryError
+from orchestrator.report.published import PublishedCell, load_registries
+from orchestrator.spec import CellSettings
+from tests.orchestrator.report.reported_sweep import registries
+
+FOUR = [(5, 1), (5, 5), (20, 1), (20, 5)]
+VALID = """
+id: mine
+title: Mine
+source: arXiv 0000.00000
+protocols: {omniglot: {split: vinyals}}
+cells:
+  - {table: Table 1, algorithm: prototypical, dataset: omniglot, way: 5, shot: 1, accuracy: 98.8}
+"""
+
+
+def printed(source: str, table: str, algorithm: str, dataset: str, **variant: object) -> list[PublishedCell]:
+    cells = registries().cells[source]
+    here = [cell for cell in cells if (cell.table, cell.algorithm, cell.dataset) == (table, algorithm, dataset)]
+    return [cell for cell in here if all(cell.variant.get(key) == value for key, value in variant.items())]
+
+
+def settings(**changes: object) -> CellSettings:
+    plain = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, **changes}
+    return CellSettings(**plain)  # type: ignore[arg-type]
+
+
+def load(folder: Path, text: str, name: str = "mine") -> None:
+    (folder / f"{name}.yaml").write_text(text)
+    load_registries(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "table", "algorithm", "variant", "expected"),
+    [
+        ("vinyals_2016", "Table 1", "matching", {"fine_tuned": False}, [98.1, 98.9, 93.8, 98.5]),
+        ("vinyals_2016", "Table 1", "matching", {"fine_tuned": True}, [97.9, 98.7, 93.5, 98.7]),
+        ("vinyals_2016", "Table 1", "siamese", {"fine_tuned": False}, [96.7, 98.4, 88.0, 96.5]),
+        ("snell_2017", "Table 1", "prototypical", {}, [98.8, 99.7, 96.0, 98.9]),
+        ("finn_2017", "Table 1", "maml", {"network": "conv"}, [98.7, 99.9, 95.8, 98.9]),
+        ("knagg_2018", "README", "prototypical", {}, [98.2, 99.4, 95.8, 98.6]),
+        ("knagg_2018", "README", "matching", {"distance": "cosine"}, [92.0, 93.2, 75.6, 77.8]),
+        ("knagg_2018", "README", "matching", {"distance": "squared_euclidean"}, [98.3, 99.8, 92.8, 97.8]),
+        ("knagg_2018", "README", "maml", {"order": 1}, [95.5, 99.5, 92.2, 97.7]),
+        ("knagg_2018", "README", "maml", {"order": 2}, [98.1, 99.8, 91.6, 95.9]),
+    ],
+)
+def test_omniglot_as_printed(source: str, table: str, algorithm: str, variant: dict[str, object], expected: list[float]) -> None:
+    cells = printed(source, table, algorithm, "omniglot", **variant)
+    assert [(cell.way, cell.shot) for cell in cells] == FOUR
+    assert [cell.accuracy for cell in cells] == expected
+
+
+def test_mini_imagenet_as_printed_with_its_intervals() -> None:
+    snell = printed("snell_2017", "Table 2", "prototypical", "mini_imagenet")
+    assert [(cell.accuracy, cell.ci95, cell.decimals, cell.episodes) for cell in snell] == [
+        (49.42, 0.78, 2, 600),
+        (68.2, 0.66, 2, 600),
+    ]
+    assert [cell.settings["train_way"] for cell in snell] == [30, 20]
+    first = printed("finn_2017", "Table 1", "maml", "mini_imagenet", order=1)
+    assert [(cell.accuracy, cell.ci95) for cell in first] == [(48.07, 1.75), (63.15, 0.91)]
+
+
+def test_tables_are_whole() -> None:
+    counts = {
+        (source, table): sum(cell.table == table for cell in cells)
+        for source, cells in registries().cells.items()
+        for table in {cell.table for cell in cells}
+    }
+    assert counts == {
+        ("vinyals_2016", "Table 1"): 32,
+        ("vinyals_2016", "Table 2"): 16,
+        ("snell_2017", "Table 1"): 4,
+        ("snell_2017", "Table 2"): 10,
+        ("snell_2017", "Table 4"): 24,
+        ("snell_2017", "Table 5"): 32,  # 24 numbers; the 8 of one training shot are both methods'
+        ("snell_2017", "Table 6"): 24,
+        ("finn_2017", "Table 1"): 10,
+        ("knagg_2018", "README"): 30,
+    }
+
+
+def test_every_number_stands_once_with_a_precision_that_it_keeps() -> None:
+    everything = [cell for cells in registries().cells.values() for cell in cells]
+    keys = [
+        (cell.source, cell.algorithm, *sorted(cell.variant.items()), cell.dataset, cell.way, cell.shot, *sorted(_training(cell)))
+        for cell in everything
+    ]
+    assert len(set(keys)) == len(keys) == 182
+    for cell in everything:
+        assert cell.accuracy == round(cell.accuracy, cell.decimals)
+        assert cell.ci95 is None or cell.ci95 == round(cell.ci95, cell.decimals)
+
+
+def _training(cell: PublishedCell) -> list[tuple[str, object]]:
+    return [(key, cell.settings[key]) for key in ("train_way", "train_shot", "train_query") if key in cell.settings]
+
+
+def test_two_tables_that_contradict_each_other_say_so() -> None:
+    """Snell's Tables 5 and 6 print two accuracies for one run; where both have the run and agree, no doubt is raised."""
+    runs = [_by_run(table) for table in ("Table 5", "Table 6")]
+    shared = runs[0].keys() & runs[1].keys()
+    assert len(shared) == 8
+    for run in shared:
+        five, six = (run_cells[run] for run_cells in runs)
+        assert bool(five.doubt) == bool(six.doubt) == (five.accuracy != six.accuracy), run
+
+
+def _by_run(table: str) -> dict[tuple[object, ...], PublishedCell]:
+    cells = printed("snell_2017", table, "prototypical", "mini_imagenet", distance="squared_euclidean")
+    return {(cell.settings["train_way"], cell.settings["train_shot"], cell.shot): cell for cell in cells}
+
+
+def test_margins_are_the_agreed_ones() -> None:
+    assert dict(registries().margins) == {("omniglot", 5): 0.5, ("omniglot", 20): 1.0, ("mini_imagenet", 5): 2.0}
+    assert registries().margin(settings(way=7)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "table", "accuracy"),
+    [
+        ({}, "Table 1", 98.8),
+        ({"way": 20, "shot": 5}, "Table 1", 98.9),
+        ({"way": 20, "shot": 5, "train_shot": 1}, "Table 4", 99.0),
+        ({"train_way": 20, "train_query": 15}, "Table 4", 98.7),
+    ],
+)
+def test_the_number_of_the_nearest_protocol_is_found(changes: dict[str, object], table: str, accuracy: float) -> None:
+    cell = registries().find(["snell_2017"], settings(**changes))
+    assert cell is not None and (cell.table, cell.accuracy) == (table, accuracy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"distance": "cosine"}, {"way": 7}, {"shot": 2}, {"dataset": "glyphs", "split": "glyphs"}],
+)
+def test_no_number_is_lent_to_another_question(changes: dict[str, object]) -> None:
+    assert registries().find(["snell_2017", "knagg_2018"], settings(**changes)) is None
+
+
+def test_the_first_source_that_has_the_cell_wins() -> None:
+    both = registries()
+    theirs, knaggs = (both.find(order, settings()) for order in (["snell_2017", "knagg_2018"], ["knagg_2018", "snell_2017"]))
+    assert theirs is not None and knaggs is not None
+    assert (theirs.accuracy, knaggs.accuracy) == (98.8, 98.2)
+    assert both.find(["vinyals_2016", "snell_2017"], settings()) == theirs  # the first has no such algorithm
+
+
+def test_an_unknown_source_names_those_there_are() -> None:
+    with pytest.raises(RegistryError, match="'snell' is not a registry; accepted: finn_2017, knagg_2018, snell_2017"):
+        registries().find(["snell"], settings())
+
+
+def test_only_what_the_file_states_counts_as_stated(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(VALID)
+    (cell,) = load_registries(tmp_path).cells["mine"]
+    assert (dict(cell.settings), dict(cell.variant)) == ({"split": "vinyals"}, {})
+    assert cell.ci95 is None and cell.decimals == 1 and cell.source == "arXiv 0000.00000, Table 1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("accuracy: 98.8", "accuracy: 0.988e3", r"mine\.yaml:7: cells\[0\]\.accuracy: 988\.0 is not accepted"),
+        ("accuracy: 98.8", "accuracy: .nan", r"cells\[0\]\.accuracy: nan is not accepted"),
+        ("accuracy: 98.8", "accuracy: '98.8'", r"cells\[0\]\.accuracy: '98\.8' is not accepted"),
+        ("accuracy: 98.8", "accurcy: 98.8", r"cells\[0\]\.accuracy: this key is required"),
+        ("way: 5", "way: 1", r"cells\[0\]\.way: 1 is not accepted"),
+        ("accuracy: 98.8}", "accuracy: 98.8, settings: {train_wya: 60}}", r"settings\.train_wya: 60 is not accepted: extra"),
+        ("accuracy: 98.8}", "accuracy: 98.8, settings: {train_way: sixty}}", r"settings\.train_way: 'sixty' is not accepted"),
+        (
+            "accuracy: 98.8}",
+            "accuracy: 98.8, variant: {distnace: cosine}}",
+            r"variant\.distnace: 'cosine' is not accepted: extra",
+        ),
+        ("accuracy: 98.8}", "accuracy: 98.8, variant: {distance: euclid}}", r"variant\.distance: 'euclid' is not accepted"),
+        ("split: vinyals", "split: 1", r"mine\.yaml:5: protocols\.omniglot\.split: 1 is not accepted"),
+        ("id: mine", "id: yours", r"mine\.yaml:2: id: 'yours' must be the file's name"),
+        ("title: Mine", "title: Mine\ntitle: Ours", r"mine\.yaml:4: .*duplicate key"),
+        (VALID, "- a list", r"mine\.yaml:1: "),
+    ],
+)
+def test_a_wrong_registry_is_refused_by_file_line_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in VALID
+    with pytest.raises(RegistryError, match=said):
+        load(tmp_path, VALID.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("margins: [{dataset: omniglot, way: 5, points: 0}]", r"margins\.yaml:1: margins\[0\]\.points: 0 is not accepted"),
+        ("margins: [{dataset: a, way: 5, points: 1}, {dataset: a, way: 5, points: 2}]", r"margins: .* stands here twice"),
+    ],
+)
+def test_wrong_margins_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RegistryError, match=said):
+        load(tmp_path, text, "margins")
+
+
+def test_a_folder_without_registries_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="no published numbers here"):
+        load_registries(tmp_path / "nowhere")
+
+
+def test_a_mismatch_counts_what_the_source_states_and_nothing_else() -> None:
+    cell = registries().find(["snell_2017"], settings(retrain=True))
+    assert cell is not None and cell.mismatches(settings(retrain=True)) == 0
+    assert cell.mismatches(settings(retrain=True, patience=None, steps=500, validation_way=20)) == 0
+    assert cell.mismatches(dataclasses.replace(settings(), train_way=20)) == 2  # and retrain
