@@ -30,7 +30,9 @@ def test_a_committed_number_follows_from_the_committed_episodes(folder: Path) ->
     known = json.loads((folder / "provenance.json").read_text())["trials"]
     compared = 0
     for row in json.loads((folder / "table.json").read_text())["cells"]:
-        scores = episodes[episodes["fingerprint"].isin(row["trials"]) & (episodes["way"] == row["way"]) & (episodes["shot"] == row["shot"])]
+        scores = episodes[
+            episodes["fingerprint"].isin(row["trials"]) & (episodes["way"] == row["way"]) & (episodes["shot"] == row["shot"])
+        ]
         seeds = scores.groupby("fingerprint")["accuracy_percent"].mean()
         assert len(seeds) == row["seeds_done"]
         assert set(seeds.index) <= set(known)
