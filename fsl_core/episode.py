@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,3 +64,8 @@ class EpisodeBatch:
 
     def __len__(self) -> int:
         return int(self.support.shape[0])
+
+    def parts(self, size: int) -> Iterator[EpisodeBatch]:
+        """The same episodes in order, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield EpisodeBatch(support=self.support[start : start + size], query=self.query[start : start + size])

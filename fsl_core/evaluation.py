@@ -1,39 +1,65 @@
-"""Scoring: frozen episodes of unseen classes, each image embedded once."""
+"""Scoring: frozen episodes of unseen classes, without a trace of them in the weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 
-from fsl_core.algorithms.algorithm import Algorithm, query_labels
+from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch, EpisodeShape
-from fsl_core.sampler import EpisodeIndices
+from fsl_core.episode import EpisodeBatch
+from fsl_core.sampler import EpisodeIndices, gather_episodes
 
 _IMAGES_AT_ONCE = 500
-_SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances
+_SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances,
+_DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are many where images are large
+_PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once
 
 
 @torch.no_grad()
-def count_correct(algorithm: nn.Module, bank: ImageBank, episodes: EpisodeIndices) -> torch.Tensor:
-    """How many query images of each episode the algorithm classifies rightly: int64 ``[E]`` on the CPU.
+def count_correct(
+    algorithm: nn.Module, bank: ImageBank, episodes: EpisodeIndices, *, adaptation_steps: Sequence[int] | None = None
+) -> torch.Tensor:
+    """How many query images of each episode the algorithm classifies rightly: int64 ``[S, E]`` on the CPU.
 
-    BatchNorm uses its running statistics (``algorithm.eval()``), so a score does not depend on the other queries of its episode.
-    The algorithm is left in the mode it was in.
+    An algorithm that adapts answers after each of the ascending ``adaptation_steps``, of which there are ``S``; for others there are
+    none and ``S`` is 1. The algorithm is in evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running
+    statistics uses them, so that a score does not depend on the other queries of its episode.
     """
-    assert isinstance(algorithm, Algorithm)
     was_training = algorithm.training
     algorithm.eval()
     try:
-        embedded, places = _embed_once(algorithm, bank, episodes)
-        return torch.cat([_correct(algorithm, chunk) for chunk in _chunks(embedded, places)]).cpu()
+        if isinstance(algorithm, AdaptingAlgorithm):
+            assert adaptation_steps is not None
+            scores = _adapted(algorithm, bank, episodes, adaptation_steps)
+        else:
+            assert isinstance(algorithm, MetricAlgorithm)
+            scores = _compared(algorithm, bank, episodes)
+        return torch.cat([_correct(part, episodes) for part in scores], dim=1).cpu()
     finally:
         algorithm.train(was_training)
 
 
-def _embed_once(algorithm: Algorithm, bank: ImageBank, episodes: EpisodeIndices) -> tuple[torch.Tensor, EpisodeBatch]:
+def _adapted(
+    algorithm: AdaptingAlgorithm, bank: ImageBank, episodes: EpisodeIndices, adaptation_steps: Sequence[int]
+) -> Iterator[torch.Tensor]:
+    pixels = (episodes.support[0].numel() + episodes.query[0].numel()) * bank.images[0].numel()
+    for part in episodes.parts(max(1, _PIXELS_AT_ONCE // pixels)):
+        yield algorithm.logits_after(gather_episodes(bank, part.to(bank.images.device)), adaptation_steps)
+
+
+def _compared(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> Iterator[torch.Tensor]:
+    """Scores ``[1, E, way * query, way]`` by chunks of episodes; each distinct image is embedded once."""
+    embedded, places = _embed_once(algorithm, bank, episodes)
+    scores = places.shape.queries * places.shape.way
+    size = max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * embedded.shape[1])))
+    for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
+        yield algorithm.logits(EpisodeBatch(support=embedded[support], query=embedded[query])).unsqueeze(0)
+
+
+def _embed_once(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> tuple[torch.Tensor, EpisodeBatch]:
     """Embeddings of the distinct images of all episodes, and for each support and query image its row among them."""
     per_class = int(bank.class_sizes.max())
     classes = episodes.classes.to(bank.class_sizes.device).unsqueeze(2)
@@ -49,14 +75,6 @@ def _embed_once(algorithm: Algorithm, bank: ImageBank, episodes: EpisodeIndices)
     return embedded, places
 
 
-def _chunks(embedded: torch.Tensor, places: EpisodeBatch) -> Iterator[EpisodeBatch]:
-    shape = places.shape
-    size = max(1, _SCORES_AT_ONCE // (shape.queries * shape.way))
-    for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
-        yield EpisodeBatch(support=embedded[support], query=embedded[query])
-
-
-def _correct(algorithm: Algorithm, episodes: EpisodeBatch) -> torch.Tensor:
-    shape: EpisodeShape = episodes.shape
-    predicted = algorithm.logits(episodes).argmax(dim=2)
-    return (predicted == query_labels(shape, device=predicted.device)).sum(dim=1)
+def _correct(scores: torch.Tensor, episodes: EpisodeIndices) -> torch.Tensor:
+    predicted = scores.argmax(dim=3)
+    return (predicted == query_labels(episodes.shape, device=predicted.device)).sum(dim=2)

@@ -21,10 +21,14 @@ _MIB = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPath:
-    """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation."""
+    """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation.
+
+    ``episodes_at_once``: how many episodes of a meta-batch are differentiated together; the gradient is that of the whole in any case.
+    """
 
     device: str = "cpu"
     threads: int = 1
+    episodes_at_once: int = 1
 
     def check_available(self) -> None:
         """Raises ExecutionPathError when this machine cannot offer the path."""
@@ -34,6 +38,8 @@ class ExecutionPath:
             raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
         if self.threads < 1:
             raise ExecutionPathError(f"threads is {self.threads}; it must be at least 1")
+        if self.episodes_at_once < 1:
+            raise ExecutionPathError(f"episodes_at_once is {self.episodes_at_once}; it must be at least 1")
 
     @contextmanager
     def active(self) -> Iterator[torch.device]:

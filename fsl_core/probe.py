@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import torch
@@ -11,26 +12,30 @@ from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.sampler import EpisodeSampler
-from fsl_core.training import TrainingState, outer_lr_at, start_training, train_step
+from fsl_core.training import StepSettings, TrainingState, start_training, train_step
 
 
 def measure_step_seconds(
     recipe: TrainingRecipe, *, dataset: SplitDataset, device: str = "cpu", threads: int = 1, steps: int = 3
 ) -> float:
-    """The seconds of one training step of ``recipe``: the fastest of ``steps`` real ones after a first that is not counted."""
+    """The seconds of one training step of ``recipe``: the fastest of ``steps`` real ones after a first that is not counted.
+
+    One episode of the meta-batch is timed and counted as often as there are episodes: they are differentiated one after another.
+    """
     with ExecutionPath(device=device, threads=threads).active() as there:
         bank = dataset.meta_train.to(there)
-        state = start_training(
-            build_algorithm(recipe, channels=bank.images.shape[1], stage="probe", device=there), recipe.optimiser
-        )
+        algorithm = build_algorithm(recipe, image_shape=bank.image_shape, stage="probe", device=there)
+        state = start_training(algorithm, recipe.optimiser)
         sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "probe/episodes")
-        seconds = [_timed_step(state, sampler, recipe, there) for _ in range(steps + 1)]
-    return min(seconds[1:])
+        settings = StepSettings.of(recipe, episodes_at_once=1)
+        one = dataclasses.replace(settings, meta_batch_size=1)
+        seconds = [_timed_step(state, sampler, one, there) for _ in range(steps + 1)]
+    return min(seconds[1:]) * recipe.meta_batch_size
 
 
-def _timed_step(state: TrainingState, sampler: EpisodeSampler, recipe: TrainingRecipe, device: torch.device) -> float:
+def _timed_step(state: TrainingState, sampler: EpisodeSampler, settings: StepSettings, device: torch.device) -> float:
     started = time.perf_counter()
-    train_step(state, sampler, meta_batch_size=recipe.meta_batch_size, outer_lr=outer_lr_at(recipe.optimiser, state.step))
+    train_step(state, sampler, settings)
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - started

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fsl_core.errors import RecipeError
-from fsl_core.recipe import Evaluation, TrainingRecipe, as_plain, evaluation_from_plain, recipe_from_plain
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import Evaluation, TrainingRecipe, evaluation_from_plain, recipe_from_plain
 from fsl_core.statistics import confidence_interval_95, mean
 
 Curve = tuple[tuple[int, float], ...]
@@ -70,7 +71,8 @@ def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
 class EvaluationResult:
     """The score of one trained trial on the frozen episodes of one evaluation.
 
-    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly.
+    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly. For an
+    algorithm that adapts ``correct_by_step[s][i]`` is the same after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
     ``episodes_digest`` names the episodes drawn (their classes and images): equal digests mean that two scores can be paired.
     """
 
@@ -80,11 +82,21 @@ class EvaluationResult:
     data_digest: str
     episodes_digest: str
     correct: tuple[int, ...]
+    correct_by_step: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        most = self.evaluation.shape.queries
-        if len(self.correct) != self.evaluation.episodes or not all(0 <= count <= most for count in self.correct):
-            raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
+        most, steps = self.evaluation.shape.queries, self.evaluation.adaptation_steps
+        for counts in (self.correct, *(self.correct_by_step or ())):
+            if len(counts) != self.evaluation.episodes or not all(0 <= count <= most for count in counts):
+                raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
+        if steps is None and self.correct_by_step is not None:
+            raise RecipeError("an evaluation without adaptation steps has no counts by step")
+        if steps is not None and (
+            self.correct_by_step is None or len(self.correct_by_step) != steps + 1 or self.correct_by_step[-1] != self.correct
+        ):
+            raise RecipeError(
+                f"an evaluation of {steps} adaptation steps needs counts after 0 to {steps}, the last the score's own"
+            )
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -113,6 +125,7 @@ class EvaluationResult:
             "accuracy": self.accuracy,
             "ci95": self.ci95,
             "correct": list(self.correct),
+            **({} if self.correct_by_step is None else {"correct_by_step": [list(counts) for counts in self.correct_by_step]}),
         }
 
 
@@ -120,9 +133,11 @@ def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
     """The score that :meth:`EvaluationResult.as_plain` wrote. Raises RecipeError when the document is not one."""
     try:
         names = ("recipe_fingerprint", "weights_digest", "data_digest", "episodes_digest")
+        by_step = plain.get("correct_by_step")
         return EvaluationResult(
             evaluation=evaluation_from_plain(plain["evaluation"]),
             correct=tuple(int(count) for count in plain["correct"]),
+            correct_by_step=None if by_step is None else tuple(tuple(map(int, counts)) for counts in by_step),
             **{name: plain[name] for name in names},
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,24 @@ class EpisodeIndices:
     classes: torch.Tensor
     support: torch.Tensor
     query: torch.Tensor
+
+    @property
+    def shape(self) -> EpisodeShape:
+        """The shape that every episode has."""
+        return EpisodeShape(way=self.support.shape[1], shot=self.support.shape[2], query=self.query.shape[2])
+
+    def __len__(self) -> int:
+        return int(self.classes.shape[0])
+
+    def parts(self, size: int) -> Iterator[EpisodeIndices]:
+        """The same episodes in order, at most ``size`` at a time."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield EpisodeIndices(classes=self.classes[part], support=self.support[part], query=self.query[part])
+
+    def to(self, device: torch.device | str) -> EpisodeIndices:
+        """The same episodes on ``device``."""
+        return EpisodeIndices(classes=self.classes.to(device), support=self.support.to(device), query=self.query.to(device))
 
     def digest(self) -> str:
         """The SHA-256 of the indices: equal digests are equal episodes."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from fsl_core.algorithms.algorithm import Algorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.episode import EpisodeBatch
 from fsl_core.evaluation import count_correct
-from fsl_core.recipe import OptimiserSettings, ValidationSettings
+from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.sampler import EpisodeIndices, EpisodeSampler
 
 Curves = dict[str, list[tuple[int, float]]]
@@ -98,17 +99,41 @@ class Validation:
 
     def accuracy(self, algorithm: nn.Module) -> float:
         """The mean accuracy over the frozen episodes, in 0..1."""
-        correct = count_correct(algorithm, self.bank, self.episodes)
+        steps = self.settings.adaptation_steps
+        correct = count_correct(algorithm, self.bank, self.episodes, adaptation_steps=None if steps is None else (steps,))[-1]
         return int(correct.sum()) / (len(correct) * self.settings.shape.queries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSettings:
+    """What one training step is made of.
+
+    ``meta_batch_size`` episodes are drawn and ``episodes_at_once`` of them are differentiated at a time, which bounds the memory and
+    leaves the gradient as it is. The loss is the mean cross-entropy of the queries times ``loss_factor``.
+    """
+
+    optimiser: OptimiserSettings
+    meta_batch_size: int = 1
+    episodes_at_once: int = 1
+    loss_factor: float = 1.0
+
+    @staticmethod
+    def of(recipe: TrainingRecipe, *, episodes_at_once: int) -> StepSettings:
+        """The steps that a recipe asks for."""
+        return StepSettings(
+            optimiser=recipe.optimiser,
+            meta_batch_size=recipe.meta_batch_size,
+            episodes_at_once=episodes_at_once,
+            loss_factor=recipe.outer_loss_factor,
+        )
 
 
 def meta_train(
     state: TrainingState,
     sampler: EpisodeSampler,
+    settings: StepSettings,
     *,
     steps: int,
-    meta_batch_size: int,
-    optimiser: OptimiserSettings,
     every: int,
     validation: Validation | None,
     after_interval: Callable[[TrainingState], None],
@@ -117,13 +142,16 @@ def meta_train(
     """Train ``state`` until it stops: at ``steps`` steps, when patience ends, or when the loss is no longer finite.
 
     Every ``every`` steps the curves get a point, meta-validation is looked at (if any) and ``after_interval`` is called; the caller
-    writes its checkpoint there. ``before_step`` may raise to end the loop between two steps; the state is then whole.
+    writes its checkpoint there. ``before_step`` may raise to end the loop between two steps; the state is then whole. Where there is
+    no step to take the first weights are what is selected.
     """
     while state.stopped_by is None:
         before_step(state)
-        train_step(state, sampler, meta_batch_size=meta_batch_size, outer_lr=outer_lr_at(optimiser, state.step))
+        if state.step < steps:
+            train_step(state, sampler, settings)
         if state.step % every == 0 or state.step == steps:
-            _close_interval(state, every=every, outer_lr=outer_lr_at(optimiser, state.step - 1))
+            if state.step:
+                _close_interval(state, every=every, outer_lr=outer_lr_at(settings.optimiser, state.step - 1))
             if state.stopped_by is None and validation is not None:
                 _select(state, validation)
             if state.stopped_by is None and state.step >= steps:
@@ -131,22 +159,36 @@ def meta_train(
             after_interval(state)
 
 
-def train_step(state: TrainingState, sampler: EpisodeSampler, *, meta_batch_size: int, outer_lr: float) -> None:
-    """One optimiser step on the next ``meta_batch_size`` episodes."""
-    assert isinstance(state.algorithm, Algorithm)
+def train_step(state: TrainingState, sampler: EpisodeSampler, settings: StepSettings) -> None:
+    """One optimiser step on the next episodes."""
     state.algorithm.train()
     for group in state.optimiser.param_groups:
-        group["lr"] = outer_lr
-    episodes = sampler.batch(state.step, meta_batch_size)
-    logits = state.algorithm.training_logits(episodes).flatten(0, 1)
-    labels = query_labels(episodes.shape, device=logits.device).repeat(len(episodes))
-    loss = nn.functional.cross_entropy(logits, labels)
+        group["lr"] = outer_lr_at(settings.optimiser, state.step)
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    episodes = sampler.batch(state.step, settings.meta_batch_size)
+    for part in episodes.parts(settings.episodes_at_once):
+        _add_gradient(state, part, share=len(part) / len(episodes), loss_factor=settings.loss_factor)
+    _clip(state.algorithm, settings.optimiser)
     state.optimiser.step()
     state.step += 1
+
+
+def _add_gradient(state: TrainingState, episodes: EpisodeBatch, *, share: float, loss_factor: float) -> None:
+    """Add a part of the meta-batch, ``share`` of it, to the gradient and to the interval's sums."""
+    algorithm = cast(Algorithm, state.algorithm)
+    logits = algorithm.training_logits(episodes).flatten(0, 1)
+    labels = query_labels(episodes.shape, device=logits.device).repeat(len(episodes))
+    loss = nn.functional.cross_entropy(logits, labels) * share
+    (loss * loss_factor).backward()  # type: ignore[no-untyped-call]
     state.interval_loss += loss.detach()
-    state.interval_accuracy += (logits.detach().argmax(dim=1) == labels).double().mean()
+    state.interval_accuracy += (logits.detach().argmax(dim=1) == labels).double().mean() * share
+
+
+def _clip(algorithm: nn.Module, settings: OptimiserSettings) -> None:
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(algorithm.parameters(), settings.clip_norm)
+    if settings.clip_value is not None:
+        nn.utils.clip_grad_value_(algorithm.parameters(), settings.clip_value)
 
 
 def _close_interval(state: TrainingState, *, every: int, outer_lr: float) -> None:

@@ -22,7 +22,7 @@ from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.sampler import EpisodeSampler, frozen_episodes
-from fsl_core.training import TrainingState, Validation, meta_train, start_training
+from fsl_core.training import StepSettings, TrainingState, Validation, meta_train, start_training
 
 META_TEST_STREAM = "meta-test"
 
@@ -70,6 +70,7 @@ def run_trial(
     dataset: SplitDataset,
     device: str = "cpu",
     threads: int = 1,
+    episodes_at_once: int = 1,
     observe: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda message: None,
@@ -82,6 +83,7 @@ def run_trial(
         dataset: the images, as :func:`fsl_core.datasets.catalogue.open_dataset` gives them.
         device: ``cpu`` or ``cuda``; with ``threads`` it is the execution path, which an existing checkpoint overrules.
         threads: CPU threads inside one operation.
+        episodes_at_once: how many episodes of a meta-batch are differentiated together, also part of the execution path.
         observe: called at every point of the curves.
         should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
         announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
@@ -91,7 +93,7 @@ def run_trial(
         ExecutionPathError: the checkpoint's execution path, or the wanted one, is not to be had here.
         DataChangedError: the checkpoint was trained on other images.
     """
-    wanted = ExecutionPath(device=device, threads=threads)
+    wanted = ExecutionPath(device=device, threads=threads, episodes_at_once=episodes_at_once)
     run = TrialRun(folder=folder, dataset=dataset, path=wanted, observe=observe, should_stop=should_stop, announce=announce)
     select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
     state = _run_stage(recipe, select, run)
@@ -135,19 +137,26 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
     path = run.path if checkpoint is None else ExecutionPath(**checkpoint["path"])
     with path.active() as device:
         bank = stage.bank.to(device)
-        algorithm = build_algorithm(recipe, channels=bank.images.shape[1], stage=stage.name, device=device)
+        algorithm = build_algorithm(recipe, image_shape=bank.image_shape, stage=stage.name, device=device)
         state = start_training(algorithm, recipe.optimiser)
         if checkpoint is not None:
             _check_same_work(checkpoint, recipe, run.dataset)
             state.restore(checkpoint["state"])
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes")
-        _train(recipe, stage, state, sampler, run, _Saver(folder, recipe, path, run.dataset))
+        settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once)
+        _train(recipe, stage, state, sampler, settings, run, _Saver(folder, recipe, path, run.dataset))
     return state
 
 
 def _train(
-    recipe: TrainingRecipe, stage: _Stage, state: TrainingState, sampler: EpisodeSampler, run: TrialRun, save: _Saver
+    recipe: TrainingRecipe,
+    stage: _Stage,
+    state: TrainingState,
+    sampler: EpisodeSampler,
+    settings: StepSettings,
+    run: TrialRun,
+    save: _Saver,
 ) -> None:
     def after_interval(state: TrainingState) -> None:
         save(state)
@@ -161,9 +170,8 @@ def _train(
     meta_train(
         state,
         sampler,
+        settings,
         steps=stage.steps,
-        meta_batch_size=recipe.meta_batch_size,
-        optimiser=recipe.optimiser,
         every=recipe.validation.every,
         validation=_validation(recipe, run.dataset, sampler.bank.images.device) if stage.selects else None,
         after_interval=after_interval,
@@ -227,7 +235,9 @@ def evaluate_trial(
         CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
         DataChangedError: the trial was trained on other images.
         EpisodeError: the meta-test classes cannot give such episodes.
+        RecipeError: the trial cannot be scored so, such as with adaptation steps where nothing adapts.
     """
+    evaluation.check_suits(result.recipe)
     if result.weights_digest is None:
         raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
     if result.data_digest != dataset.digest:
@@ -236,14 +246,17 @@ def evaluate_trial(
     sizes = dataset.meta_test.class_sizes
     episodes = frozen_episodes(sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
     with ExecutionPath(device=device, threads=threads).active() as there:
-        algorithm = build_algorithm(result.recipe, channels=dataset.meta_test.images.shape[1], stage="select", device=there)
+        algorithm = build_algorithm(result.recipe, image_shape=dataset.meta_test.image_shape, stage="select", device=there)
         algorithm.load_state_dict(dict(weights))
-        correct = count_correct(algorithm, dataset.meta_test.to(there), episodes)
+        adapted = evaluation.adaptation_steps
+        recorded = None if adapted is None else range(adapted + 1)
+        correct = count_correct(algorithm, dataset.meta_test.to(there), episodes, adaptation_steps=recorded).tolist()
     return EvaluationResult(
         recipe_fingerprint=result.recipe.fingerprint,
         evaluation=evaluation,
         weights_digest=result.weights_digest,
         data_digest=dataset.digest,
         episodes_digest=episodes.digest(),
-        correct=tuple(correct.tolist()),
+        correct=tuple(correct[-1]),
+        correct_by_step=None if adapted is None else tuple(map(tuple, correct)),
     )

@@ -8,12 +8,16 @@ import heapq
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.atomic_file import write_atomically
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe, as_plain
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import OptimiserSettings, TrainingRecipe
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 
@@ -21,7 +25,8 @@ Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
 
 _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
 _BYTES_PER_PIXEL_AND_FILTER = 4 * 10  # float32 activations that a Conv-4 step keeps for its backward pass, all blocks together
-_WEIGHT_COPIES = 12  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
+_WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
+_SIDES = {"omniglot": (1, 28), "glyphs": (1, 28), "mini_imagenet": (3, 84)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +113,43 @@ class CostBook:
         write_atomically(self._path, json.dumps(plain, indent=1).encode())
 
 
-def memory_bytes(recipe: TrainingRecipe, *, pixels: int = 28 * 28) -> int:
-    """The memory of a trial's process at its peak: the libraries, and the activations of one training episode. An estimate."""
-    images = recipe.episode.way * recipe.episode.images_per_class
-    return _PROCESS_BYTES + images * pixels * recipe.backbone.filters * _BYTES_PER_PIXEL_AND_FILTER // 4
+def memory_bytes(recipe: TrainingRecipe) -> int:
+    """The memory of a trial's process at its peak: the libraries, the weights, the activations of one episode. An estimate.
+
+    MAML keeps one pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass.
+    """
+    side = _SIDES[recipe.data.dataset][1]
+    filters = recipe.backbone.filters if isinstance(recipe.backbone, Conv4Settings) else 1
+    shape, algorithm = recipe.episode, recipe.algorithm
+    images = float(shape.way * shape.images_per_class)
+    if isinstance(algorithm, MamlSettings):
+        kept = 3 * algorithm.adaptation_steps if algorithm.order == 2 else 1
+        images = shape.way * (shape.query + shape.shot * kept)
+    weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
+    return round(_PROCESS_BYTES + weights + images * side**2 * filters * _BYTES_PER_PIXEL_AND_FILTER / 4)
 
 
-def disk_bytes(trial: PlannedTrial, *, channels: int = 1) -> int:
+def weight_count(recipe: TrainingRecipe) -> int:
+    """How many numbers the networks of a recipe are made of."""
+    channels, side = _SIDES[recipe.data.dataset]
+    if isinstance(recipe.backbone, Conv4Settings):
+        filters = recipe.backbone.filters
+        count, features = 9 * filters * (channels + 3 * filters) + 8 * filters, filters * max(1, side // 16) ** 2
+        features = filters if recipe.backbone.downsampling == "stride" else features
+    else:
+        widths = (channels * side**2, 256, 128, 64, 64)
+        count, features = sum(before * after + 2 * after for before, after in pairwise(widths)), 64
+    if isinstance(recipe.algorithm, MamlSettings):
+        count += (features + 1) * recipe.episode.way
+    elif isinstance(recipe.algorithm, MatchingSettings) and recipe.algorithm.fce:
+        count += 2 * 4 * features * (2 * features + 2) + 4 * features * (3 * features + 2)  # the two LSTMs
+    return count
+
+
+def disk_bytes(trial: PlannedTrial) -> int:
     """What a trial's folder takes in the end: its checkpoints, its weights, its scores. An estimate."""
-    filters = trial.recipe.backbone.filters
-    weights = 4 * (9 * filters * (channels + 3 * filters) + 16 * filters)
-    return weights * _WEIGHT_COPIES + sum(6 * evaluation.episodes + 1000 for evaluation in trial.evaluations) + 50_000
+    scores = sum(6 * each.episodes * (1 + (each.adaptation_steps or 0)) + 1000 for each in trial.evaluations)
+    return 4 * weight_count(trial.recipe) * _WEIGHT_COPIES + scores + 50_000
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:

@@ -8,16 +8,17 @@ import json
 from dataclasses import dataclass
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
-from orchestrator.spec import CellSettings, SweepSpec
-
-_VARIANTS = {"squared_euclidean": "squared Euclidean", "cosine": "cosine"}
+from orchestrator.cell_settings import CellSettings
+from orchestrator.spec import SweepSpec
+from orchestrator.variant import form_of, variants
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One entry of the table: an evaluation of one recipe a seed."""
+    """One entry of the table: an evaluation of one recipe a seed. ``variant`` is what sets it apart beside the table's columns."""
 
     settings: CellSettings
+    variant: str
     evaluation: Evaluation
     recipes: tuple[TrainingRecipe, ...]
 
@@ -25,11 +26,6 @@ class Cell:
     def algorithm(self) -> str:
         """The algorithm's name as sweep files spell it."""
         return self.settings.algorithm
-
-    @property
-    def variant(self) -> str:
-        """What sets this form of the algorithm apart from its others."""
-        return _VARIANTS[self.settings.distance]
 
     @property
     def dataset(self) -> str:
@@ -49,12 +45,13 @@ class Cell:
     @property
     def order(self) -> int | None:
         """The order of MAML's gradient; None for other algorithms."""
-        return None
+        return self.settings.order
 
     @property
     def name(self) -> str:
         """The cell in words, unlike every other cell of its plan in the table's own axes."""
-        return f"{self.algorithm} {self.variant}, {self.dataset} {self.way}-way {self.shot}-shot"
+        order = f" order {self.order}" if self.order else ""
+        return f"{self.algorithm}{order} {self.variant}, {self.dataset} {self.way}-way {self.shot}-shot"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +83,9 @@ class PlannedTrial:
     @property
     def kind(self) -> str:
         """What is trained on what, in words."""
-        algorithm = self.recipe.algorithm
-        return f"{algorithm.name} ({_VARIANTS[algorithm.distance]}), {self.recipe.data.dataset}"
+        recipe = self.recipe
+        form = form_of(recipe.algorithm, recipe.backbone)
+        return f"{recipe.algorithm.name} ({form}), {recipe.data.dataset}{'' if recipe.steps else ', untrained'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +106,13 @@ class Plan:
 def build_plan(spec: SweepSpec) -> Plan:
     """Unfold a sweep. Cells that train the same recipe share its trial; a pure function."""
     cells = tuple(
-        Cell(settings=settings, evaluation=settings.evaluation(), recipes=tuple(map(settings.recipe, spec.seeds)))
-        for settings in spec.cells
+        Cell(
+            settings=settings,
+            variant=variant,
+            evaluation=settings.evaluation(),
+            recipes=tuple(map(settings.recipe, spec.seeds)),
+        )
+        for settings, variant in zip(spec.cells, variants(spec.cells), strict=True)
     )
     trials: dict[str, PlannedTrial] = {}
     for cell in cells:

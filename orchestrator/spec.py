@@ -7,106 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsl_core.episode import EpisodeShape
-from fsl_core.errors import RecipeError
-from fsl_core.recipe import (
-    SPLITS_OF_DATASET,
-    BackboneSettings,
-    DatasetName,
-    DataSettings,
-    Distance,
-    Evaluation,
-    OptimiserSettings,
-    PrototypicalSettings,
-    SplitName,
-    TrainingRecipe,
-    ValidationSettings,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellSettings:
-    """One cell of the table, flat: the keys of a sweep file.
-
-    ``way``, ``shot``, ``query``, ``evaluation_episodes`` and ``evaluation_seed`` are the evaluation; ``train_*`` the shape of a
-    training episode (``train_shot`` None: that of the evaluation); ``validation_*`` what model selection watches
-    (``validation_shot`` None: the training shot). ``steps`` is the most training steps, ``patience`` the steps without a better
-    validation after which training ends (None: never).
-
-    Raises:
-        RecipeError: if the settings cannot make a recipe and an evaluation.
-    """
-
-    algorithm: str = "prototypical"
-    distance: Distance = "squared_euclidean"
-    scale: float = 1.0
-    dataset: DatasetName
-    split: SplitName
-    rotations: bool = True
-    way: int
-    shot: int
-    query: int = 15
-    evaluation_episodes: int = 1000
-    evaluation_seed: int = 0
-    train_way: int = 60
-    train_shot: int | None = None
-    train_query: int = 5
-    validation_way: int = 5
-    validation_shot: int | None = None
-    validation_query: int = 15
-    validation_every: int = 100
-    validation_episodes: int = 200
-    patience: int | None = 2000
-    steps: int = 10_000
-    meta_batch_size: int = 1
-    outer_lr: float = 1e-3
-    halve_every: int | None = 2000
-    filters: int = 64
-    retrain: bool = False
-
-    def __post_init__(self) -> None:
-        if self.algorithm != PrototypicalSettings.name:
-            raise RecipeError(f"algorithm is {self.algorithm!r}; accepted: {PrototypicalSettings.name!r}")
-        self.recipe(0)
-        self.evaluation()
-
-    def recipe(self, seed: int) -> TrainingRecipe:
-        """What this cell trains with one seed."""
-        shot = self.shot if self.train_shot is None else self.train_shot
-        watched = shot if self.validation_shot is None else self.validation_shot
-        return TrainingRecipe(
-            algorithm=PrototypicalSettings(distance=self.distance, scale=float(self.scale)),
-            data=DataSettings(dataset=self.dataset, split=self.split, rotations=self.rotations),
-            episode=EpisodeShape(way=self.train_way, shot=shot, query=self.train_query),
-            validation=ValidationSettings(
-                shape=EpisodeShape(way=self.validation_way, shot=watched, query=self.validation_query),
-                every=self.validation_every,
-                episodes=self.validation_episodes,
-                patience=self.patience,
-            ),
-            steps=self.steps,
-            seed=seed,
-            meta_batch_size=self.meta_batch_size,
-            backbone=BackboneSettings(filters=self.filters),
-            optimiser=OptimiserSettings(outer_lr=float(self.outer_lr), halve_every=self.halve_every),
-            retrain=self.retrain,
-        )
-
-    def evaluation(self) -> Evaluation:
-        """How this cell scores what it trained."""
-        shape = EpisodeShape(way=self.way, shot=self.shot, query=self.query)
-        return Evaluation(shape=shape, episodes=self.evaluation_episodes, seed=self.evaluation_seed)
-
-
-SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
-"""Every key that a cell has."""
+from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
+from orchestrator.cell_settings import CellSettings
+from orchestrator.presets import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSpec:
     """A sweep file, read and checked.
 
-    ``published`` names the registries it is compared with, the first that has a cell wins. ``short`` marks a run that is shorter
+    ``published`` names the registries it is compared with, the first that has a cell wins; where it names none, a cell's preset does.
+    ``short`` marks a run that is shorter
     than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be had. ``overrides`` are the command
     line's ``--set``, ``--only`` and ``--seeds`` in force: none for the sweep as its file has it.
     """
@@ -126,6 +37,12 @@ class SweepSpec:
     results_root: str | None = None
     tracking_uri: str | None = None
     max_concurrent: int | None = None
+    presets: tuple[Preset, ...] = ()
+
+    def compared_with(self, cell: CellSettings) -> tuple[str, ...]:
+        """The registries that a cell's published number is looked for in."""
+        own = next((preset for preset in self.presets if preset.id == cell.preset), None)
+        return self.published or (own.published if own else ())
 
 
 def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None) -> SweepSpec:
@@ -147,8 +64,8 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:
     """The same sweep on another data set, with that one's first split, under a name and a title that nobody can mistake."""
-    split = SPLITS_OF_DATASET[dataset][0]
-    cells = tuple(dataclasses.replace(cell, dataset=dataset, split=split) for cell in spec.cells)  # type: ignore[arg-type]
+    change = {"dataset": dataset, "split": SPLITS_OF_DATASET[dataset][0], "rotations": dataset not in WITHOUT_ROTATIONS}
+    cells = tuple(dict.fromkeys(dataclasses.replace(cell, **change) for cell in spec.cells))  # type: ignore[arg-type]
     return dataclasses.replace(
         spec, cells=cells, name=f"{spec.name}_{dataset}", title=f"On {dataset}, nothing else (meant for: {spec.title})"
     )

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
-from fsl_core.recipe import TrainingRecipe, as_plain
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from orchestrator.errors import StoreError
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, checked

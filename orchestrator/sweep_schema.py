@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fsl_core.errors import RecipeError
+from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.errors import SweepFileError
-from orchestrator.spec import SETTING_NAMES, CellSettings, SweepSpec
+from orchestrator.preset_file import load_presets
+from orchestrator.presets import Preset, matches
+from orchestrator.setting_types import check_settings, problem_with
+from orchestrator.spec import SweepSpec
 from orchestrator.sweep_file import Document, KeyPath, explain, nearest, parse_scalar, read_document, spell
 
 Values = dict[str, Any]
-
-_SETTING_TYPES = {
-    name: TypeAdapter(kind, config=ConfigDict(strict=True))
-    for name, kind in typing.get_type_hints(CellSettings).items()
-    if name in SETTING_NAMES
-}
 
 
 class _Axis(BaseModel):
@@ -66,7 +63,8 @@ def parse_sweep(path: Path, *, set_values: tuple[str, ...], only: tuple[str, ...
     if len(set(file.seeds)) != len(file.seeds):
         raise document.fault(("seeds",), f"{file.seeds} repeats a seed")
     _check_settings(document, file)
-    cells = _only(_cells(document, file, _set_values(set_values)), only)
+    presets = load_presets(path.parent)
+    cells = _only(_cells(document, file, _set_values(set_values), presets), only)
     chosen = tuple(file.seeds) if seeds is None else _parse_seeds(seeds)
     overrides = [f"--set {text}" for text in set_values] + [f"--only {text}" for text in only]
     overrides += [] if chosen == tuple(file.seeds) else [f"--seeds {seeds}"]
@@ -82,37 +80,25 @@ def parse_sweep(path: Path, *, set_values: tuple[str, ...], only: tuple[str, ...
         cells=cells,
         overrides=tuple(overrides),
         source=path,
+        presets=presets,
         **file.model_dump(include=rest),
     )
 
 
 def _check_settings(document: Document, file: _SweepFile) -> None:
     """Every setting that the file names must exist and every value must be of its type; axes must not be empty."""
-    for key, value in file.fixed.items():
-        _check(document, ("fixed",), key, value)
+    check_settings(document, ("fixed",), file.fixed)
     for key in file.grid:
         values, condition = _axis(document, file, key)
         base: KeyPath = ("grid", key) if isinstance(file.grid[key], list) else ("grid", key, "values")
         for index, value in enumerate(values):
-            _check(document, base[:-1] if base[-1] == key else base, key, value, at=(*base, index))
-        for name, wanted in condition.items():
-            for value in wanted if isinstance(wanted, list) else [wanted]:
-                _check(document, ("grid", key, "when"), name, value)
-    for part, lists in (("include", False), ("exclude", True)):
-        for index, values in enumerate(getattr(file, part)):
-            for key, value in values.items():
-                for one in value if lists and isinstance(value, list) else [value]:
-                    _check(document, (part, index), key, one)
-
-
-def _check(document: Document, base: KeyPath, key: str, value: Any, *, at: KeyPath | None = None) -> None:
-    place = (*base, key) if at is None else at
-    if key not in _SETTING_TYPES:
-        raise document.fault(place, f"unknown setting {key!r}; {nearest(key, SETTING_NAMES)}")
-    try:
-        _SETTING_TYPES[key].validate_python(value)
-    except ValidationError as error:
-        raise document.fault(place, explain(error)[1]) from error
+            if problem := problem_with(key, value):
+                raise document.fault((*base, index) if key in SETTING_NAMES else ("grid", key), problem)
+        check_settings(document, ("grid", key, "when"), condition, lists=True)
+    for index, settings in enumerate(file.include):
+        check_settings(document, ("include", index), settings)
+    for index, pattern in enumerate(file.exclude):
+        check_settings(document, ("exclude", index), pattern, lists=True)
 
 
 def _axis(document: Document, file: _SweepFile, key: str) -> tuple[list[Any], Values]:
@@ -138,17 +124,19 @@ def _axis(document: Document, file: _SweepFile, key: str) -> tuple[list[Any], Va
     return values, condition
 
 
-def _cells(document: Document, file: _SweepFile, overridden: Values) -> tuple[CellSettings, ...]:
+def _cells(document: Document, file: _SweepFile, overridden: Values, presets: Sequence[Preset]) -> tuple[CellSettings, ...]:
     """All cells in the file's order: the grid, its last axis fastest, then ``include``, less ``exclude``."""
     fixed = {**file.fixed, **{key: value for key, value in overridden.items() if not isinstance(value, list)}}
     drafts: list[Values] = [fixed] if file.grid or not file.include else []
     axes = {key: _axis(document, file, key) for key in file.grid}
+    _check_conditions(document, file, axes)
     axes |= {key: (value, {}) for key, value in overridden.items() if isinstance(value, list)}
     for key, (values, condition) in axes.items():
         if key not in fixed:
-            drafts = [longer for draft in drafts for longer in _extend(document, draft, key, values, condition)]
+            drafts = [longer for draft in drafts for longer in _extend(draft, key, values, condition)]
     drafts += [{**file.fixed, **more, **overridden} for more in file.include]
-    drafts = [draft for draft in drafts if not any(_matches(draft, pattern) for pattern in file.exclude)]
+    drafts = [_with_preset(document, draft, presets) for draft in drafts]
+    drafts = [draft for draft in drafts if not any(matches(draft, pattern) for pattern in file.exclude)]
     cells: dict[CellSettings, int] = {}
     for draft in drafts:
         cell = _cell(document, draft)
@@ -162,18 +150,33 @@ def _cells(document: Document, file: _SweepFile, overridden: Values) -> tuple[Ce
     return tuple(cells)
 
 
-def _extend(document: Document, draft: Values, key: str, values: list[Any], condition: Values) -> list[Values]:
-    for name in condition:
-        if name not in draft:
-            raise document.fault(("grid", key, "when"), f"{name!r} is neither fixed nor an axis above this one")
-    return [{**draft, key: value} for value in values] if _matches(draft, condition) else [draft]
+def _check_conditions(document: Document, file: _SweepFile, axes: dict[str, tuple[list[Any], Values]]) -> None:
+    """A condition is about what is known by then: fixed settings and the axes above, which some cells may lack."""
+    known = set(file.fixed)
+    for key, (_, condition) in axes.items():
+        for name in condition:
+            if name not in known:
+                raise document.fault(("grid", key, "when"), f"{name!r} is neither fixed nor an axis above this one")
+        known.add(key)
 
 
-def _matches(draft: Values, pattern: Values) -> bool:
-    return all(
-        name in draft and (draft[name] in wanted if isinstance(wanted, list) else draft[name] == wanted)
-        for name, wanted in pattern.items()
-    )
+def _extend(draft: Values, key: str, values: list[Any], condition: Values) -> list[Values]:
+    return [{**draft, key: value} for value in values] if matches(draft, condition) else [draft]
+
+
+def _with_preset(document: Document, draft: Values, presets: Sequence[Preset]) -> Values:
+    """A cell's settings on those of its preset, if it has one."""
+    name = draft.get("preset")
+    if name is None:
+        return draft
+    preset = next((preset for preset in presets if preset.id == name), None)
+    place = next((path for path in (("fixed", "preset"), ("grid", "preset")) if path in document.lines), ())
+    if preset is None:
+        raise document.fault(place, f"unknown preset {name!r}; {nearest(str(name), [known.id for known in presets])}")
+    settings = preset.settings_for(draft)
+    if settings is None:
+        raise document.fault(place, f"the preset {name!r} has no rule for such a cell: {_describe(draft)}")
+    return settings
 
 
 def _cell(document: Document, draft: Values) -> CellSettings:
@@ -207,10 +210,8 @@ def _set_values(texts: Sequence[str]) -> Values:
         if not values:
             raise SweepFileError(f"{source}: an empty axis; give at least one value")
         for item in values:
-            try:
-                _SETTING_TYPES[key].validate_python(item)
-            except ValidationError as error:
-                raise SweepFileError(f"{source}: {explain(error)[1]}") from error
+            if problem := problem_with(key, item):
+                raise SweepFileError(f"{source}: {problem}")
         overridden[key] = value
     return overridden
 
@@ -220,7 +221,7 @@ def _assignment(text: str, source: str) -> tuple[str, Any]:
     key = key.strip()
     if not equals:
         raise SweepFileError(f"{source}: write key=value")
-    if key not in _SETTING_TYPES:
+    if key not in SETTING_NAMES:
         raise SweepFileError(f"{source}: unknown setting {key!r}; {nearest(key, SETTING_NAMES)}")
     return key, parse_scalar(value, source=source)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -9,28 +10,47 @@ import torch
 from fsl_core.episode import EpisodeBatch, EpisodeShape
 
 
-@runtime_checkable
 class Algorithm(Protocol):
     """A learner of episodes; concretely a :class:`torch.nn.Module`, whose state is what a checkpoint saves.
 
-    Training calls :meth:`training_logits` on batches of images. Scoring calls :meth:`embed` once on every image that the frozen
-    episodes need and then :meth:`logits` on episodes of what it gave: an image's embedding does not depend on its episode. An
-    algorithm for which it does returns the images themselves from :meth:`embed`.
+    Every algorithm is a :class:`MetricAlgorithm` or an :class:`AdaptingAlgorithm`, which differ in how they are scored.
     """
 
     def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:
         """Scores of the query images of episodes of images, differentiable: ``[E, way * query, way]``."""
         ...
 
+
+@runtime_checkable
+class MetricAlgorithm(Algorithm, Protocol):
+    """Compares embeddings. A trained backbone gives an image the same embedding in every episode, so each is embedded once."""
+
     def embed(self, images: torch.Tensor) -> torch.Tensor:
-        """What scoring needs of single images: ``[B, C, H, W]`` to ``[B, ...]``."""
+        """Images ``[B, C, H, W]`` to embeddings ``[B, D]``."""
         ...
 
     def logits(self, embedded: EpisodeBatch) -> torch.Tensor:
-        """Scores of the query images of episodes of :meth:`embed` outputs: ``[E, way * query, way]``."""
+        """Scores of the query images of episodes of embeddings: ``[E, way * query, way]``."""
         ...
 
 
+@runtime_checkable
+class AdaptingAlgorithm(Algorithm, Protocol):
+    """Learns each episode from its support before it answers."""
+
+    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int]) -> torch.Tensor:
+        """Scores of the query images of episodes of images after each of the given numbers of adaptation steps.
+
+        ``adaptation_steps`` are ascending; the answer is ``[len(adaptation_steps), E, way * query, way]``.
+        """
+        ...
+
+
+def class_labels(way: int, images: int, *, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The labels of ``images`` images of each of ``way`` classes, class by class: int64 ``[way * images]``."""
+    return torch.arange(way, device=device).repeat_interleave(images)
+
+
 def query_labels(shape: EpisodeShape, *, device: torch.device | str = "cpu") -> torch.Tensor:
-    """The labels of an episode's query images in the order of its logits: int64 ``[way * query]``, class by class."""
-    return torch.arange(shape.way, device=device).repeat_interleave(shape.query)
+    """The labels of an episode's query images in the order of its logits: int64 ``[way * query]``."""
+    return class_labels(shape.way, shape.query, device=device)

@@ -5,21 +5,40 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
+from fsl_core.algorithms.maml import Maml
+from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
+from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.mlp import Mlp
 from fsl_core.randomness import generator_at
 from fsl_core.recipe import TrainingRecipe
 
-ALGORITHMS: dict[str, type[PrototypicalNetworks]] = {"prototypical": PrototypicalNetworks}
-"""Every algorithm, by the name that recipes use."""
 
+def build_algorithm(
+    recipe: TrainingRecipe, *, image_shape: tuple[int, int, int], stage: str, device: torch.device | str = "cpu"
+) -> nn.Module:
+    """The untrained algorithm of a recipe for images of ``image_shape`` ``(C, H, W)``.
 
-def build_algorithm(recipe: TrainingRecipe, *, channels: int, stage: str, device: torch.device | str = "cpu") -> nn.Module:
-    """The untrained algorithm of a recipe; ``stage`` names the stream that its first weights are drawn from.
-
-    Weights are drawn on the CPU and then moved, so that they are the same on every device.
+    ``stage`` names the stream that its first weights are drawn from. They are drawn on the CPU and then moved, so that they are the
+    same on every device.
     """
-    generator = generator_at(recipe.seed, f"{stage}/weights")
-    backbone = Conv4(channels, recipe.backbone.filters, generator=generator)
-    algorithm = ALGORITHMS[recipe.algorithm.name](backbone, recipe.algorithm)
+    algorithm = _algorithm(recipe, image_shape, generator_at(recipe.seed, f"{stage}/weights"))
     return algorithm.to(device).to(memory_format=torch.channels_last)
+
+
+def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], generator: torch.Generator) -> nn.Module:
+    backbone = _backbone(recipe, image_shape, generator)
+    settings = recipe.algorithm
+    if isinstance(settings, MamlSettings):
+        return Maml(backbone, settings, features=backbone.features, way=recipe.episode.way, generator=generator)
+    if isinstance(settings, MatchingSettings):
+        return MatchingNetworks(backbone, settings, features=backbone.features, generator=generator)
+    return PrototypicalNetworks(backbone, settings)
+
+
+def _backbone(recipe: TrainingRecipe, image_shape: tuple[int, int, int], generator: torch.Generator) -> Conv4 | Mlp:
+    if isinstance(recipe.backbone, Conv4Settings):
+        return Conv4(image_shape, recipe.backbone, generator=generator)
+    return Mlp(image_shape, recipe.backbone, generator=generator)

@@ -12,18 +12,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsl_core.datasets import glyphs, omniglot
+from fsl_core.datasets import glyphs, mini_imagenet, omniglot
 from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.datasets.mini_imagenet import Inspection, Progress
 from fsl_core.datasets.preparation import PreparedImages, open_prepared
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import DataSettings
 
 MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class SplitDataset:
-    """A data set cut into disjoint class splits. ``digest`` is the SHA-256 of its images and of who belongs to which split."""
+    """A data set cut into disjoint class splits.
+
+    ``digest`` is the SHA-256 of its images, of who belongs to which split, and of how they are normalised where they are.
+    """
 
     name: str
     split: str
@@ -35,17 +40,37 @@ class SplitDataset:
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """Where a data set comes from: the folder it is prepared in, how its images are made, and how its classes are split."""
+    """Where a data set comes from: the folder it is prepared in, how its images are made, and how its classes are split.
+
+    ``normalisation``: the mean and the deviation of each channel, in 0..1. ``source_size``: the width and height that every source
+    picture must have to be prepared; None where any will do, or where there are none. ``inspect`` looks at the source alone.
+    """
 
     prepared_as: str
-    make: Callable[[Path | None, Path, Callable[[str], None]], MadeImages]
+    make: Callable[[Path | None, Path, Announce, Progress], MadeImages]
     split_classes: Callable[[str, Sequence[str]], Mapping[str, Sequence[str]]]
     found: Callable[[Path | None], bool]
+    downloadable: bool = True
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    source_size: tuple[int, int] | None = None
+    inspect: Callable[[Path | None, Progress], Inspection | None] = lambda data_root, progress: None
 
 
-def _make_omniglot(data_root: Path | None, cache_root: Path, announce: Callable[[str], None]) -> MadeImages:
+def _make_omniglot(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
     archives = omniglot.find_archives(data_root)
     return omniglot.read_archives(archives or omniglot.fetch_archives(cache_root / "downloads", announce=announce))
+
+
+def _make_mini_imagenet(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
+    source = mini_imagenet.find_source(data_root)
+    if source is None:
+        raise mini_imagenet.missing(data_root)
+    return mini_imagenet.read_images(source, progress=progress)
+
+
+def _inspect_mini_imagenet(data_root: Path | None, progress: Progress) -> Inspection | None:
+    source = mini_imagenet.find_source(data_root)
+    return None if source is None else mini_imagenet.inspect(source, progress=progress)
 
 
 DATASETS: dict[str, DatasetSource] = {
@@ -54,10 +79,20 @@ DATASETS: dict[str, DatasetSource] = {
         make=_make_omniglot,
         split_classes=lambda split, names: omniglot.split_classes(split, names, omniglot.evaluation_alphabets()),
         found=lambda data_root: omniglot.find_archives(data_root) is not None,
+        source_size=(105, 105),
+    ),
+    "mini_imagenet": DatasetSource(
+        prepared_as="mini_imagenet-84",
+        make=_make_mini_imagenet,
+        split_classes=lambda split, names: mini_imagenet.split_classes(),
+        found=lambda data_root: mini_imagenet.find_source(data_root) is not None,
+        downloadable=False,
+        normalisation=(mini_imagenet.CHANNEL_MEAN, mini_imagenet.CHANNEL_STD),
+        inspect=_inspect_mini_imagenet,
     ),
     "glyphs": DatasetSource(
         prepared_as="glyphs-28",
-        make=lambda data_root, cache_root, announce: glyphs.make_glyphs(),
+        make=lambda data_root, cache_root, announce, progress: glyphs.make_glyphs(),
         split_classes=lambda split, names: glyphs.split_classes(names),
         found=lambda data_root: True,
     ),
@@ -77,15 +112,22 @@ def prepared_folder(dataset: str, cache_root: Path) -> Path:
 
 
 def prepare(
-    dataset: str, *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None] = lambda message: None
+    dataset: str,
+    *,
+    data_root: Path | None,
+    cache_root: Path,
+    announce: Announce = lambda message: None,
+    progress: Progress = lambda done, total: None,
 ) -> PreparedImages:
     """Open a data set's prepared images, after preparing them where they are not.
+
+    ``progress`` is told how many images are read and of how many, where that takes long.
 
     Raises:
         DataMissingError: if the files are absent and cannot be fetched.
         DataCorruptError: if they are damaged or incomplete.
     """
-    make = partial(DATASETS[dataset].make, data_root, cache_root, announce)
+    make = partial(DATASETS[dataset].make, data_root, cache_root, announce, progress)
     return open_prepared(prepared_folder(dataset, cache_root), make, announce=announce)
 
 
@@ -94,21 +136,29 @@ def open_dataset(
     *,
     data_root: Path | None,
     cache_root: Path,
-    announce: Callable[[str], None] = lambda message: None,
+    announce: Announce = lambda message: None,
+    progress: Progress = lambda done, total: None,
 ) -> SplitDataset:
     """The three class splits of a data set; see :func:`prepare` for what it raises."""
-    prepared = prepare(data.dataset, data_root=data_root, cache_root=cache_root, announce=announce)
-    parts = DATASETS[data.dataset].split_classes(data.split, prepared.class_names)
-    document = json.dumps([prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())])
+    prepared = prepare(data.dataset, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
+    source = DATASETS[data.dataset]
+    parts = source.split_classes(data.split, prepared.class_names)
+    facts = [prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())]
+    document = json.dumps(facts if source.normalisation is None else [*facts, source.normalisation])
     return SplitDataset(
         name=data.dataset,
         split=data.split,
         digest=hashlib.sha256(document.encode()).hexdigest(),
-        **{part: _bank(prepared, names, data.rotations) for part, names in parts.items()},
+        **{part: _bank(prepared, names, data.rotations, source.normalisation) for part, names in parts.items()},
     )
 
 
-def _bank(prepared: PreparedImages, names: Sequence[str], rotations: bool) -> ImageBank:
+def _bank(
+    prepared: PreparedImages,
+    names: Sequence[str],
+    rotations: bool,
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None,
+) -> ImageBank:
     where = {name: index for index, name in enumerate(prepared.class_names)}
     missing = [name for name in names if name not in where]
     if missing:
@@ -116,4 +166,5 @@ def _bank(prepared: PreparedImages, names: Sequence[str], rotations: bool) -> Im
     chosen = torch.tensor([where[name] for name in names])
     sizes = torch.tensor(prepared.sizes)
     starts = sizes.cumsum(0) - sizes
-    return ImageBank(prepared.images, starts[chosen], sizes[chosen], tuple(names), rotations)
+    mean, std = (None, None) if normalisation is None else map(torch.tensor, normalisation)
+    return ImageBank(prepared.images, starts[chosen], sizes[chosen], tuple(names), rotations, mean, std)

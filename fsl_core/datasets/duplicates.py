@@ -1,4 +1,4 @@
-"""Images that stand in two class splits: what a score on unseen classes must not contain unnoticed."""
+"""Images that stand twice: what a score on unseen classes must not contain unnoticed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,38 @@ SPLITS = ("meta_train", "meta_validation", "meta_test")
 
 @dataclass(frozen=True)
 class SharedImage:
-    """One picture found in two splits: where it stands in each, as ``split: class #number``."""
+    """One picture found twice: where each of the two stands, as ``split: class #number``."""
 
     first: str
     second: str
 
 
-def images_in_two_splits(dataset: SplitDataset) -> tuple[SharedImage, ...]:
-    """Every pair of byte-identical images of which the two lie in different splits; each image is compared once, unturned."""
-    seen: dict[bytes, tuple[str, str]] = {}
-    shared = []
+@dataclass(frozen=True)
+class IdenticalImages:
+    """Pairs of byte-identical images: those whose two lie in different splits, and those within one split."""
+
+    across: tuple[SharedImage, ...]
+    within: tuple[SharedImage, ...]
+
+
+def identical_images(dataset: SplitDataset) -> IdenticalImages:
+    """Every image that stood before, with where it first stood in each split; each image is compared once, unturned."""
+    seen: dict[bytes, dict[str, str]] = {}
+    across: list[SharedImage] = []
+    within: list[SharedImage] = []
     for split in SPLITS:
         for place, digest in _images(getattr(dataset, split)):
-            first_split, first_place = seen.setdefault(digest, (split, place))
-            if first_split != split:
-                shared.append(SharedImage(f"{first_split}: {first_place}", f"{split}: {place}"))
-    return tuple(shared)
+            firsts = seen.setdefault(digest, {})
+            for first_split, first_place in firsts.items():
+                pair = SharedImage(f"{first_split}: {first_place}", f"{split}: {place}")
+                (within if first_split == split else across).append(pair)
+            firsts.setdefault(split, place)
+    return IdenticalImages(tuple(across), tuple(within))
+
+
+def images_in_two_splits(dataset: SplitDataset) -> tuple[SharedImage, ...]:
+    """Every pair of byte-identical images of which the two lie in different splits."""
+    return identical_images(dataset).across
 
 
 def _images(bank: ImageBank) -> Iterator[tuple[str, bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,7 +17,10 @@ class ImageBank:
     ``images``: uint8 ``[total, C, H, W]``, ink or intensity in 0..255; a memory-mapped view that several banks share will do.
     ``starts`` and ``sizes``: int64 ``[base classes]``; base class ``b`` owns ``images[starts[b] : starts[b] + sizes[b]]``. With
     ``rotations`` every base class counts as four: class ``4 * b + r`` is base class ``b`` turned by ``r`` times 90 degrees; the
-    turned images are not stored.
+    turned images are not stored. ``mean`` and ``std``: float32 ``[C]`` in 0..1, both or neither; gathered images are normalised by them.
+
+    Raises:
+        ValueError: if ``mean`` or ``std`` stands alone or has not one value a channel.
     """
 
     images: torch.Tensor
@@ -25,6 +28,23 @@ class ImageBank:
     sizes: torch.Tensor
     class_names: tuple[str, ...]
     rotations: bool
+    mean: torch.Tensor | None = None
+    std: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std are given both or not at all")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and values.shape != self.images.shape[1:2]:
+                raise ValueError(
+                    f"{name} has shape {tuple(values.shape)}; it needs one value for each of {self.images.shape[1]} channels"
+                )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     @property
     def turns(self) -> int:
@@ -42,7 +62,17 @@ class ImageBank:
         return self.sizes.repeat_interleave(self.turns)
 
     def gather(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
-        """The named images, each turned as its class says: float32 ``[..., C, H, W]`` in 0..1.
+        """The named images, each turned as its class says: float32 ``[..., C, H, W]``.
+
+        They are in 0..1 where the bank has no ``mean`` and ``std``, else less the mean and divided by the deviation of their channel.
+        """
+        pixels = self.pixels(class_index, image_index)
+        if self.mean is None or self.std is None:
+            return pixels
+        return pixels.sub_(self.mean.view(-1, 1, 1)).div_(self.std.view(-1, 1, 1))
+
+    def pixels(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
+        """The named images as they look, never normalised: float32 ``[..., C, H, W]`` in 0..1.
 
         ``class_index`` and ``image_index`` are int64 tensors of one shape ``[...]`` on the bank's device; the second numbers the
         images within their class.
@@ -55,7 +85,14 @@ class ImageBank:
 
     def to(self, device: torch.device | str) -> ImageBank:
         """The same bank with its arrays on ``device``."""
-        return ImageBank(self.images.to(device), self.starts.to(device), self.sizes.to(device), self.class_names, self.rotations)
+        return replace(
+            self,
+            images=self.images.to(device),
+            starts=self.starts.to(device),
+            sizes=self.sizes.to(device),
+            mean=None if self.mean is None else self.mean.to(device),
+            std=None if self.std is None else self.std.to(device),
+        )
 
 
 def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -71,12 +108,18 @@ def join(first: ImageBank, second: ImageBank) -> ImageBank:
     """One bank with the classes of both, those of ``first`` before those of ``second``; banks of one array go on sharing it.
 
     Raises:
-        ValueError: if one has rotations and the other has not.
+        ValueError: if one has rotations and the other has not, or the two are not normalised alike.
     """
     if first.rotations != second.rotations:
         raise ValueError("a bank with rotations cannot be joined to one without")
+    if not (_alike(first.mean, second.mean) and _alike(first.std, second.std)):
+        raise ValueError("banks of different mean or std cannot be joined")
     shared = first.images.data_ptr() == second.images.data_ptr() and first.images.shape == second.images.shape
     images = first.images if shared else torch.cat([first.images, second.images])
     starts = torch.cat([first.starts, second.starts if shared else second.starts + len(first.images)])
     sizes = torch.cat([first.sizes, second.sizes])
-    return ImageBank(images, starts, sizes, first.class_names + second.class_names, first.rotations)
+    return replace(first, images=images, starts=starts, sizes=sizes, class_names=first.class_names + second.class_names)
+
+
+def _alike(first: torch.Tensor | None, second: torch.Tensor | None) -> bool:
+    return first is second or (first is not None and second is not None and first.equal(second))

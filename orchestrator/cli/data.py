@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fsl_core.recipe import SPLITS_OF_DATASET, DataSettings
+from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from orchestrator.cli.exit_codes import ExitCode, Failure
+from orchestrator.cli.launch import shown_progress
 from orchestrator.cli.options import Given, Places, json_option, takes_places
 
 if TYPE_CHECKING:
     from fsl_core.datasets.catalogue import SplitDataset
+    from fsl_core.datasets.mini_imagenet import Inspection
+
+PARTS = ("meta_train", "meta_validation", "meta_test")
 
 name_argument = click.argument("name", type=click.Choice(sorted(SPLITS_OF_DATASET)), default="omniglot")
 
@@ -38,42 +43,114 @@ def prepare(name: str, given: Given, as_json: bool) -> None:
 @json_option
 def check(name: str, given: Given, as_json: bool) -> None:
     """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged."""
-    from fsl_core.datasets.catalogue import is_available, prepared_folder
+    from fsl_core.datasets.catalogue import DATASETS, is_available, prepared_folder
     from fsl_core.datasets.preparation import read_prepared
 
     places = Places.resolve(given)
-    if not is_available(name, data_root=places.data_root, cache_root=places.cache_root):
+    # One that cannot be downloaded says itself what to do when it is opened.
+    if DATASETS[name].downloadable and not is_available(name, data_root=places.data_root, cache_root=places.cache_root):
         where = f"under {places.data_root}" if places.data_root else "(no --data-root, FSL_DATA_ROOT is not set)"
         raise Failure(
             f"{name} is not here {where}; `fsl data prepare {name}` fetches it where there is a network", ExitCode.USAGE
         )
+    with shown_progress("source pictures looked at") as progress:
+        inspection = DATASETS[name].inspect(places.data_root, progress)
+    if inspection is not None and inspection.faults:
+        _refuse(name, inspection, as_json)
     opened = list(_opened(name, places))
     read_prepared(prepared_folder(name, places.cache_root), verify=True)
-    _show(opened, as_json)
-    for dataset in opened:
-        _warn_of_shared_images(dataset)
+    rows = [_checked(dataset, inspection) for dataset in opened]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(_checked_text(row))
+        _warn_of_identical_images(row)
 
 
-def _warn_of_shared_images(dataset: SplitDataset) -> None:
-    from fsl_core.datasets.duplicates import images_in_two_splits
+def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([{"dataset": name, "source": _source(inspection)}], indent=2))
+    for fault in inspection.faults:
+        click.echo(f"  {fault}", err=True)
+    raise Failure(f"the source of {name} has {len(inspection.faults)} faults, listed above", ExitCode.USAGE)
 
-    shared = images_in_two_splits(dataset)
-    click.echo(f"{dataset.name}, split {dataset.split}: {len(shared)} identical images in two splits", err=True)
-    for pair in shared:
-        click.echo(f"  {pair.first} = {pair.second}", err=True)
+
+def _checked(dataset: SplitDataset, inspection: Inspection | None) -> dict[str, Any]:
+    """Everything that ``fsl data check`` says of one split of a data set."""
+    from fsl_core.datasets.catalogue import DATASETS
+    from fsl_core.datasets.duplicates import identical_images
+
+    identical, size = identical_images(dataset), DATASETS[dataset.name].source_size
+    images = sum(int(getattr(dataset, part).sizes.sum()) for part in PARTS)
+    enforced = {f"{size[0]}x{size[1]}": images} if size else None
+    return {
+        **_described(dataset),
+        "images_in_each_class": _usual_and_exceptions(dataset),
+        "source": {"sizes": enforced, "grey": None, "faults": []} if inspection is None else _source(inspection),
+        "grey_images": _grey_images(dataset),
+        "identical_in_two_splits": [[pair.first, pair.second] for pair in identical.across],
+        "identical_within_a_split": [[pair.first, pair.second] for pair in identical.within],
+    }
+
+
+def _source(inspection: Inspection) -> dict[str, Any]:
+    sizes = {f"{width}x{height}": count for (width, height), count in sorted(inspection.sizes.items())}
+    return {"sizes": sizes, "grey": list(inspection.grey), "faults": list(inspection.faults)}
+
+
+def _usual_and_exceptions(dataset: SplitDataset) -> dict[str, Any]:
+    """The most frequent number of images in a class, and the classes that have another."""
+    banks = [getattr(dataset, part) for part in PARTS]
+    counts = {name: count for bank in banks for name, count in zip(bank.class_names, bank.sizes.tolist(), strict=True)}
+    usual = Counter(counts.values()).most_common(1)[0][0]
+    return {"usual": usual, "exceptions": {name: count for name, count in counts.items() if count != usual}}
+
+
+def _grey_images(dataset: SplitDataset) -> int | None:
+    """How many prepared images have R = G = B everywhere; None where images have one channel."""
+    if dataset.meta_train.images.shape[1] == 1:
+        return None
+    banks = [getattr(dataset, part) for part in PARTS]
+    runs = [bank.images[start : start + size] for bank in banks for start, size in zip(bank.starts, bank.sizes, strict=True)]
+    return sum(int((run == run[:, :1]).flatten(1).all(1).sum()) for run in runs)
+
+
+def _checked_text(row: dict[str, Any]) -> str:
+    each, sizes = row["images_in_each_class"], row["source"]["sizes"]
+    except_for = ", ".join(f"{name} ({count})" for name, count in each["exceptions"].items())
+    lines = [
+        _described_text(row),
+        f"  {each['usual']} images in each class" + (f" but {except_for}" if except_for else ""),
+        "  source pictures: " + (", ".join(f"{count} of {size}" for size, count in sizes.items()) if sizes else "none here"),
+        "  grey images (R = G = B): "
+        + ("does not apply, one channel" if row["grey_images"] is None else str(row["grey_images"])),
+    ]
+    return "\n".join(lines)
+
+
+def _warn_of_identical_images(row: dict[str, Any]) -> None:
+    for key, where in (("identical_in_two_splits", "in two splits"), ("identical_within_a_split", "within a split")):
+        click.echo(f"{row['dataset']}, split {row['split']}: {len(row[key])} identical images {where}", err=True)
+        for first, second in row[key]:
+            click.echo(f"  {first} = {second}", err=True)
 
 
 def _opened(name: str, places: Places) -> Iterator[SplitDataset]:
     from fsl_core.datasets.catalogue import open_dataset
 
     for split in SPLITS_OF_DATASET[name]:
-        settings = DataSettings(dataset=name, split=split)  # type: ignore[arg-type]  # both come from the catalogue
-        yield open_dataset(
-            settings,
-            data_root=places.data_root,
-            cache_root=places.cache_root,
-            announce=lambda message: click.echo(message, err=True),
-        )
+        rotations = name not in WITHOUT_ROTATIONS
+        settings = DataSettings(dataset=name, split=split, rotations=rotations)  # type: ignore[arg-type]  # from the catalogue
+        with shown_progress("images read") as progress:
+            dataset = open_dataset(
+                settings,
+                data_root=places.data_root,
+                cache_root=places.cache_root,
+                announce=lambda message: click.echo(message, err=True),
+                progress=progress,
+            )
+        yield dataset
 
 
 def _show(opened: Iterable[SplitDataset], as_json: bool) -> None:
@@ -82,13 +159,17 @@ def _show(opened: Iterable[SplitDataset], as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['dataset']}, split {row['split']}, sha256 {row['digest']}")
-        for part in ("meta_train", "meta_validation", "meta_test"):
-            count = row[part]
-            click.echo(f"  {part:<16}{count['base_classes']:>5} classes, {count['images']:>6} images")
+        click.echo(_described_text(row))
+
+
+def _described_text(row: dict[str, Any]) -> str:
+    lines = [f"{row['dataset']}, split {row['split']}, sha256 {row['digest']}"]
+    for part in PARTS:
+        lines.append(f"  {part:<16}{row[part]['base_classes']:>5} classes, {row[part]['images']:>6} images")
+    return "\n".join(lines)
 
 
 def _described(dataset: SplitDataset) -> dict[str, Any]:
-    parts = {name: getattr(dataset, name) for name in ("meta_train", "meta_validation", "meta_test")}
+    parts = {name: getattr(dataset, name) for name in PARTS}
     counts = {name: {"base_classes": len(bank.class_names), "images": int(bank.sizes.sum())} for name, bank in parts.items()}
     return {"dataset": dataset.name, "split": dataset.split, "digest": dataset.digest, **counts}

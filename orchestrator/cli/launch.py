@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
 
 from fsl_core.errors import DataMissingError
 from fsl_core.recipe import DataSettings
@@ -54,6 +58,44 @@ def takes_how(command: Command) -> Command:
     return gathered("how", HowToRun, _HOW)(command)
 
 
+@contextmanager
+def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What to tell of how many images are done, of how many: a bar on a terminal, a line each quarter elsewhere, on stderr.
+
+    Nothing is shown before the first call.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_each_quarter(what)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = ProgressBar(*columns, console=console)
+    task = bar.add_task(what)
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _line_each_quarter(what: str) -> Callable[[int, int], None]:
+    told = 0
+
+    def show(done: int, total: int) -> None:
+        nonlocal told
+        quarter = 4 * done // total
+        if quarter > told:
+            click.echo(f"{what}: {done} of {total}", err=True)
+        told = max(told, quarter)
+
+    return show
+
+
 def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) -> None:
     """Find, download or prepare every data set of a plan once, before any trial asks for it.
 
@@ -64,7 +106,8 @@ def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) 
 
     wanted: dict[DataSettings, None] = dict.fromkeys(trial.recipe.data for trial in plan.trials)
     for data in wanted:
-        open_dataset(data, data_root=places.data_root, cache_root=places.cache_root, announce=announce)
+        with shown_progress("images read") as progress:
+            open_dataset(data, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress)
 
 
 def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], None]) -> bool:
@@ -73,7 +116,8 @@ def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], N
 
     try:
         for dataset in sorted({cell.dataset for cell in spec.cells}):
-            prepare(dataset, data_root=places.data_root, cache_root=places.cache_root, announce=announce)
+            with shown_progress("images read") as progress:
+                prepare(dataset, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress)
     except DataMissingError as error:
         announce(str(error))
         return False

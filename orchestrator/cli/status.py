@@ -12,12 +12,13 @@ from typing import Any, Literal
 import click
 import filelock
 
+from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
-from orchestrator.spec import SETTING_NAMES, CellSettings, SweepSpec
+from orchestrator.spec import SweepSpec
 from orchestrator.store import TrialPaths
 from orchestrator.sweep import is_done
 

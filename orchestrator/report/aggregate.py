@@ -52,7 +52,7 @@ def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Regist
 
 
 def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> CellRow:
-    published = registries.find(plan.spec.published, cell.settings)
+    published = registries.find(plan.spec.compared_with(cell.settings), cell.settings)
     article = registries.find([ARTICLE_2018], cell.settings) if ARTICLE_2018 in registries.cells else None
     unlike = differences(cell.settings, published) if published else ()
     printed = None

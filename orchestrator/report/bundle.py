@@ -11,7 +11,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.export import frames, write_exports
-from orchestrator.report.figures import cells_figure, curves_figure
+from orchestrator.report.figures import adaptation_figure, cells_figure, curves_figure
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
 
@@ -34,6 +34,8 @@ def write_bundle(
         paths.append(folder / name)
     paths += write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet")
     paths.append(curves_figure(plan, records, folder / "curves.png"))
+    adaptation = adaptation_figure(plan, records, folder / "adaptation.png")
+    paths += [adaptation] if adaptation else []
     paths.append(cells_figure(rows, folder / "cells.png", title=plan.spec.title))
     write_atomically(folder / "provenance.json", json.dumps(provenance(plan, records), indent=1, sort_keys=True).encode() + b"\n")
     return (*paths, folder / "provenance.json")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.recipe import Evaluation
-from fsl_core.sampler import frozen_episodes, gather_episodes
+from fsl_core.sampler import frozen_episodes
 from fsl_core.trial import META_TEST_STREAM
 from orchestrator.report.figures import episode_figure
 
@@ -18,7 +17,7 @@ def draw_first_episode(evaluation: Evaluation, dataset: SplitDataset, path: Path
     drawn = frozen_episodes(
         bank.class_sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM
     )
-    first = dataclasses.replace(drawn, classes=drawn.classes[:1], support=drawn.support[:1], query=drawn.query[:1])
-    images = gather_episodes(bank, first)
+    classes = drawn.classes[0].unsqueeze(1)
+    support, query = (bank.pixels(classes.expand_as(index), index) for index in (drawn.support[0], drawn.query[0]))
     title = f"{dataset.name}, meta-test episode 1 of {evaluation.episodes}: {evaluation.shape}\nsupport left of the line"
-    return episode_figure(images.support[0].numpy(), images.query[0].numpy(), path, title=title)
+    return episode_figure(support.numpy(), query.numpy(), path, title=title)

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.recipe import TrainingRecipe, as_plain
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import TrainingRecipe
+from fsl_core.statistics import confidence_interval_95, mean
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.aggregate import CellRow
@@ -24,7 +26,10 @@ Row = dict[str, Any]
 def frames(
     plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, run_ids: Mapping[str, str] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """The four tables ``trials``, ``cells``, ``episodes`` and ``curves``, with their columns and types even where they are empty."""
+    """The tables ``trials``, ``cells``, ``episodes`` and ``curves``, with their columns and types even where they are empty.
+
+    Where something adapts there is also ``adaptation``: each score after every number of adaptation steps up to its own.
+    """
     known = [(trial, records.get(trial.fingerprint) or TrialRecord(fingerprint=trial.fingerprint)) for trial in plan.trials]
     content: dict[str, Iterable[Row]] = {
         "trials": (_trial(trial, record, (run_ids or {}).get(trial.fingerprint)) for trial, record in known),
@@ -32,6 +37,8 @@ def frames(
         "episodes": (row for trial, record in known for row in _episodes(trial, record)),
         "curves": (row for trial, record in known for row in _curves(trial, record)),
     }
+    if any(evaluation.adaptation_steps is not None for trial in plan.trials for evaluation in trial.evaluations):
+        content["adaptation"] = (row for trial, record in known for row in _adaptation(trial, record))
     return {name: _frame(name, lines) for name, lines in content.items()}
 
 
@@ -90,12 +97,18 @@ def _recipe(recipe: TrainingRecipe) -> Row:
         "train_shot": recipe.episode.shot,
         "train_query": recipe.episode.query,
         "meta_batch_size": recipe.meta_batch_size,
-        "filters": recipe.backbone.filters,
+        **{key: value for key, value in as_plain(recipe.backbone).items() if key != "name"},
+        "backbone": recipe.backbone.name,
+        "downsampling": getattr(recipe.backbone, "downsampling", None),
+        "batch_norm": recipe.backbone.batch_norm,
         "outer_lr": recipe.optimiser.outer_lr,
         "halve_every": recipe.optimiser.halve_every,
+        "clip_norm": recipe.optimiser.clip_norm,
+        "clip_value": recipe.optimiser.clip_value,
         "steps_budget": recipe.steps,
         **{f"validation_{name}": value for name, value in as_plain(watched.shape).items()},
         "validation_every": watched.every,
+        "validation_adaptation_steps": watched.adaptation_steps,
         "validation_episodes": watched.episodes,
         "patience": watched.patience,
         "retrain": recipe.retrain,
@@ -138,9 +151,29 @@ def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "way": evaluation.shape.way,
                 "shot": evaluation.shape.shot,
                 "query": evaluation.shape.query,
+                "adaptation_steps": evaluation.adaptation_steps,
                 "episode": number,
                 "correct": correct,
                 "accuracy_percent": 100 * correct / evaluation.shape.queries,
+            }
+
+
+def _adaptation(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
+    for evaluation in trial.evaluations:
+        score = record.evaluations.get(evaluation.fingerprint)
+        for steps, correct in enumerate((score.correct_by_step if score else None) or ()):
+            accuracies = [count / evaluation.shape.queries for count in correct]
+            yield {
+                "fingerprint": trial.fingerprint,
+                "evaluation": evaluation.fingerprint,
+                "seed": trial.recipe.seed,
+                "order": getattr(trial.recipe.algorithm, "order", None),
+                "dataset": trial.recipe.data.dataset,
+                "way": evaluation.shape.way,
+                "shot": evaluation.shape.shot,
+                "adaptation_steps": steps,
+                "accuracy_percent": 100 * mean(accuracies),
+                "ci95_points": 100 * confidence_interval_95(accuracies),
             }
 
 

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.result import TrialResult
+from fsl_core.recipe import Evaluation
+from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow
@@ -69,6 +70,49 @@ def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str) -
 def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
     points = np.array(result.curves.get(metric, ()), dtype=float).reshape(-1, 2)
     return points[:, 0], points[:, 1]
+
+
+def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
+    """Accuracy against adaptation steps, a panel a data set and shape, a line a trial; None where nothing has adapted yet."""
+    scores = [
+        (trial, record.evaluations[each.fingerprint])
+        for trial in plan.trials
+        if (record := records.get(trial.fingerprint)) is not None
+        for each in _longest(trial.evaluations)
+        if each.adaptation_steps and each.fingerprint in record.evaluations
+    ]
+    panels = list(dict.fromkeys(_panel(trial, score) for trial, score in scores))
+    if not panels:
+        return None
+    figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for trial, score in scores:
+            if _panel(trial, score) == panel and score.correct_by_step is not None:
+                _draw_adaptation(axes, trial, score)
+        axes.set(xlabel="adaptation steps", ylabel="accuracy (%)", title=panel)
+        axes.grid(alpha=0.3)
+        handles, labels = axes.get_legend_handles_labels()
+        distinct = dict(zip(labels, handles, strict=True))
+        axes.legend(distinct.values(), distinct.keys(), fontsize=8)
+    figure.suptitle(plan.spec.title)
+    return _write(figure, path)
+
+
+def _longest(evaluations: Sequence[Evaluation]) -> Sequence[Evaluation]:
+    """Of each shape the evaluation with the most adaptation steps: it records the accuracies of the others on its way."""
+    by_shape = {each.shape: each for each in sorted(evaluations, key=lambda each: each.adaptation_steps or 0)}
+    return tuple(by_shape.values())
+
+
+def _panel(trial: PlannedTrial, score: EvaluationResult) -> str:
+    shape = score.evaluation.shape
+    return f"{trial.recipe.data.dataset}, {shape.way}-way {shape.shot}-shot"
+
+
+def _draw_adaptation(axes: Axes, trial: PlannedTrial, score: EvaluationResult) -> None:
+    order = getattr(trial.recipe.algorithm, "order", 1)
+    means = [100 * np.mean(counts) / score.evaluation.shape.queries for counts in score.correct_by_step or ()]
+    axes.plot(range(len(means)), means, "o-", color=_COLOURS[order - 1], markersize=3, linewidth=1.2, label=f"order {order}")
 
 
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.report.published import FULL_STEPS, PublishedCell, effective
-from orchestrator.spec import SETTING_NAMES, CellSettings
+from orchestrator.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.report.published import FULL_STEPS, PublishedCell, has_setting
 
 Weight = Literal["material", "budget", "noted"]
 
 _WEIGHTS: dict[str, Weight] = {
     "split": "material",
     "rotations": "material",
-    "scale": "material",
+    "scale": "noted",
+    "learn_scale": "noted",
+    "reading_steps": "noted",
+    "adaptation_steps": "material",
+    "evaluation_adaptation_steps": "material",
+    "inner_lr": "noted",
+    "inner_reduction": "noted",
+    "outer_reduction": "noted",
+    "adapt_batch_norm": "noted",
+    "clip_norm": "noted",
+    "clip_value": "noted",
+    "downsampling": "noted",
     "train_way": "material",
     "train_shot": "material",
     "train_query": "material",
@@ -46,7 +57,9 @@ def differences(settings: CellSettings, published: PublishedCell) -> tuple[Diffe
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
     if key not in published.settings:
         return _shortfall(settings, published) if key == "steps" else []
-    ours, theirs = effective(settings, key), published.settings[key]
+    if not has_setting(settings, key):
+        return []
+    ours, theirs = getattr(settings, key), published.settings[key]
     if ours == theirs:
         return []
     if key == "steps" and isinstance(ours, int) and isinstance(theirs, int) and ours > theirs:

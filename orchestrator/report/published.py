@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.cell_settings import OF_SOME_ONLY, CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
-from orchestrator.spec import CellSettings
 from orchestrator.sweep_file import Document, explain, read_document
 
 ARTICLE_2018 = "knagg_2018"
@@ -49,7 +49,7 @@ class PublishedCell:
     def mismatches(self, settings: CellSettings) -> int:
         """How many settings the source states otherwise."""
         stated = ((key, value) for key, value in self.settings.items() if key != FULL_STEPS)
-        return sum(effective(settings, key) != value for key, value in stated)
+        return sum(has_setting(settings, key) and getattr(settings, key) != value for key, value in stated)
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,19 @@ class Registries:
     def find(self, sources: Sequence[str], settings: CellSettings) -> PublishedCell | None:
         """The number to compare a cell with: of the first source that has one, the one whose protocol is nearest, headline first.
 
+        A source is a registry, ``snell_2017``, or one of its tables, ``snell_2017/Table 4``.
+
         Raises:
             RegistryError: if a source is not there.
         """
         for source in sources:
-            if source not in self.cells:
+            registry, _, table = source.partition("/")
+            if registry not in self.cells:
                 raise RegistryError(f"published: {source!r} is not a registry; accepted: {', '.join(sorted(self.cells))}")
-            matching = [cell for cell in self.cells[source] if _is_of(cell, settings)]
+            here = [cell for cell in self.cells[registry] if not table or cell.table == table]
+            if not here:
+                raise RegistryError(f"published: {registry!r} has no {table!r}")
+            matching = [cell for cell in here if _is_of(cell, settings)]
             if matching:
                 return min(matching, key=lambda cell: cell.mismatches(settings))
         return None
@@ -78,12 +84,9 @@ class Registries:
         return self.margins.get((settings.dataset, settings.way))
 
 
-def effective(settings: CellSettings, key: str) -> Setting:
-    """A setting as it acts: a training shot that is not given is the evaluation's."""
-    if key == "train_shot" and settings.train_shot is None:
-        return settings.shot
-    value: Setting = getattr(settings, key)
-    return value
+def has_setting(settings: CellSettings, key: str) -> bool:
+    """Whether a cell's algorithm and backbone have a setting at all, and can thus differ in it."""
+    return getattr(settings, key) is not None or key not in OF_SOME_ONLY
 
 
 def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
@@ -108,7 +111,7 @@ class _Variant(_Strict):
     fce: bool = False
     fine_tuned: bool = False
     order: Literal[1, 2] = 1
-    network: Literal["conv", "mlp"] = "conv"
+    backbone: Literal["conv4", "mlp"] = "conv4"
 
 
 _Count = Annotated[int, Field(ge=1)]
@@ -132,6 +135,17 @@ class _Protocol(_Strict):
     halve_every: _Count | None = None
     filters: _Count = 1
     retrain: bool = False
+    learn_scale: bool = False
+    reading_steps: _Count = 1
+    adaptation_steps: _Count = 1
+    evaluation_adaptation_steps: _Count = 1
+    inner_lr: Annotated[float, Field(gt=0)] = 1.0
+    inner_reduction: Literal["mean", "sum_over_shot"] = "mean"
+    outer_reduction: Literal["mean", "sum_over_shot"] = "mean"
+    adapt_batch_norm: bool = True
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    downsampling: Literal["max_pool", "stride"] = "max_pool"
 
 
 class _Cell(_Strict):

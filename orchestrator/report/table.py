@@ -16,7 +16,7 @@ MISSING = "–"
 WIDTH = 120
 """The most columns that the text table takes."""
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
-_ALGORITHMS = {"prototypical": "Prototypical"}
+_ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}
 _HEADINGS = (
     "algorithm",
     "data set",

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fsl_core.recipe import Evaluation, TrainingRecipe, as_plain
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import TrialPaths

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.algorithm_settings import PrototypicalSettings
+from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episode import EpisodeShape
-from fsl_core.recipe import (
-    BackboneSettings,
-    DataSettings,
-    OptimiserSettings,
-    PrototypicalSettings,
-    TrainingRecipe,
-    ValidationSettings,
-)
+from fsl_core.recipe import DataSettings, OptimiserSettings, TrainingRecipe, ValidationSettings
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +27,7 @@ def glyphs_recipe(**changes: object) -> TrainingRecipe:
         "validation": ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=5), every=5, episodes=10, patience=None),
         "steps": 20,
         "seed": 0,
-        "backbone": BackboneSettings(filters=16),
+        "backbone": Conv4Settings(filters=16),
         "optimiser": OptimiserSettings(halve_every=10),
     }
     return TrainingRecipe(**{**settings, **changes})  # type: ignore[arg-type]

@@ -8,11 +8,12 @@ import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
+from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.evaluation import count_correct
-from fsl_core.recipe import BackboneSettings, OptimiserSettings, ValidationSettings
+from fsl_core.recipe import OptimiserSettings, ValidationSettings
 from fsl_core.sampler import frozen_episodes
 from fsl_core.trial import run_trial
 from tests.fsl_core.conftest import glyphs_recipe
@@ -21,7 +22,7 @@ SHAPE = EpisodeShape(way=5, shot=1, query=10)
 RECIPE = glyphs_recipe(
     steps=150,
     episode=EpisodeShape(way=15, shot=1, query=5),
-    backbone=BackboneSettings(filters=32),
+    backbone=Conv4Settings(filters=32),
     optimiser=OptimiserSettings(outer_lr=2e-3, halve_every=75),
     validation=ValidationSettings(shape=SHAPE, every=50, episodes=50, patience=None),
 )
@@ -30,7 +31,7 @@ GATE_POINTS = 15
 
 def accuracy(weights: dict[str, torch.Tensor] | None, bank: ImageBank) -> float:
     """Percent on frozen meta-test episodes; None scores the untrained network."""
-    algorithm = build_algorithm(RECIPE, channels=1, stage="select")
+    algorithm = build_algorithm(RECIPE, image_shape=bank.image_shape, stage="select")
     if weights is not None:
         algorithm.load_state_dict(weights)
     episodes = frozen_episodes(bank.class_sizes, SHAPE, 200, seed=0, stream="meta-test")

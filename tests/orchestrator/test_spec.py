@@ -85,8 +85,8 @@ def test_the_order_of_keys_and_the_spelling_of_numbers_change_no_trial(tmp_path:
     assert [trial.fingerprint for trial in plans[0].trials] == [trial.fingerprint for trial in plans[1].trials]
 
 
-def test_cells_of_one_training_shot_share_their_trials(tmp_path: Path) -> None:
-    plan = build_plan(load(tmp_path, GOOD))
+def test_cells_of_one_training_shape_share_their_trials(tmp_path: Path) -> None:
+    plan = build_plan(load(tmp_path, GOOD, set_values=["train_way=60"]))
     assert (len(plan.cells), len(plan.trials)) == (4, 4)
     assert all(len(trial.cells) == len(trial.evaluations) == 2 for trial in plan.trials)
 
@@ -115,11 +115,11 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         (GOOD.replace("  steps: 500", "  stepz: 500"), "/sweep.yaml:8: fixed.stepz: unknown setting 'stepz'; did you mean 'steps'?"),
         (GOOD.replace("steps: 500", "steps: lots"), "/sweep.yaml:8: fixed.steps: 'lots' is not accepted: input should be a valid integer"),
         (GOOD.replace("steps: 500", "steps: true"), "/sweep.yaml:8: fixed.steps: True is not accepted: input should be a valid integer"),
-        (GOOD.replace("steps: 500", "steps: 0"), "/sweep.yaml:8: fixed.steps: steps is 0; it must be an integer of at least 1"),
+        (GOOD.replace("steps: 500", "steps: -1"), "/sweep.yaml:8: fixed.steps: steps is -1; it must be an integer of at least 0"),
         (GOOD.replace("[5, 20]", "[]"), "/sweep.yaml:10: grid.way: [] is an empty axis; give at least one value"),
         (GOOD.replace("[5, 20]", "[5, 5]"), "/sweep.yaml:10: grid.way: [5, 5] repeats a value"),
         (GOOD.replace("[5, 20]", "[5, twenty]"), "/sweep.yaml:10: grid.way[1]: 'twenty' is not accepted"),
-        (GOOD.replace("vinyals", "ravi"), "/sweep.yaml:7: fixed.split: 'ravi' is not accepted: input should be 'vinyals', "),
+        (GOOD.replace("vinyals", "vinyal"), "/sweep.yaml:7: fixed.split: 'vinyal' is not accepted: input should be 'vinyals', "),
         (GOOD.replace("seeds: [0, 1]", "seeds: [0, 0]"), "/sweep.yaml:4: seeds: [0, 0] repeats a seed"),
         (GOOD.replace("seeds: [0, 1]", "seeds: []"), "/sweep.yaml:4: seeds: [] is not accepted"),
         (GOOD.replace("name: small", "name: Small Sweep"), "/sweep.yaml:1: name: 'Small Sweep' is not accepted"),

@@ -5,20 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.algorithms.algorithm import Algorithm, query_labels
-from fsl_core.algorithms.prototypical import PrototypicalNetworks, squared_euclidean
+from fsl_core.algorithm_settings import PrototypicalSettings
+from fsl_core.algorithms.algorithm import MetricAlgorithm
+from fsl_core.algorithms.metric import squared_euclidean
+from fsl_core.algorithms.prototypical import PrototypicalNetworks
+from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.episode import EpisodeBatch
-from fsl_core.recipe import PrototypicalSettings
+from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
 DISTANCES = st.sampled_from(["squared_euclidean", "cosine"])
-
-
-def embedded_episodes(way: int, shot: int, query: int, seed: int, episodes: int = 2) -> EpisodeBatch:
-    generator = torch.Generator().manual_seed(seed)
-    draw = lambda images: torch.randn(episodes, way, images, 7, generator=generator, dtype=torch.float64)  # noqa: E731
-    return EpisodeBatch(support=draw(shot), query=draw(query))
 
 
 def reference_logits(episodes: EpisodeBatch, distance: str, scale: float) -> torch.Tensor:
@@ -48,11 +45,7 @@ def test_logits_loss_and_gradients_agree_with_the_paper(
     leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
     ours, theirs = network(distance, scale).logits(episodes), reference_logits(episodes, distance, scale)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
-    labels = query_labels(episodes.shape).repeat(len(episodes))
-    losses = [torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels) for logits in (ours, theirs)]
-    gradients = [torch.autograd.grad(loss, leaves) for loss in losses]
-    for mine, reference in zip(*gradients, strict=True):
-        assert (mine - reference).abs().max() <= 1e-10 * max(1.0, float(reference.abs().max()))
+    assert_gradients_agree(loss_of(ours, episodes), loss_of(theirs, episodes), leaves)
 
 
 def test_the_distance_is_squared() -> None:
@@ -97,19 +90,15 @@ def test_scoring_a_zero_embedding_by_cosine_stays_finite() -> None:
     assert torch.isfinite(zeros.grad).all()
 
 
-def images(episodes: int, seed: int = 0) -> EpisodeBatch:
-    generator = torch.Generator().manual_seed(seed)
-    draw = lambda count: torch.rand(episodes, 3, count, 1, 28, 28, generator=generator)  # noqa: E731
-    return EpisodeBatch(support=draw(2), query=draw(4))
-
-
 def conv_network() -> PrototypicalNetworks:
-    return PrototypicalNetworks(Conv4(1, 8, generator=torch.Generator().manual_seed(0)), PrototypicalSettings())
+    return PrototypicalNetworks(
+        Conv4((1, 28, 28), Conv4Settings(filters=8), generator=torch.Generator().manual_seed(0)), PrototypicalSettings()
+    )
 
 
 def test_episodes_of_one_batch_do_not_see_each_other() -> None:
     """Their BatchNorm statistics are apart: an episode scores the same alone and in company."""
-    batch = images(3)
+    batch = image_episodes(3, 2, 4, episodes=3)
     together = conv_network().training_logits(batch)
     alone = [
         conv_network().training_logits(EpisodeBatch(support=batch.support[i : i + 1], query=batch.query[i : i + 1]))
@@ -119,7 +108,7 @@ def test_episodes_of_one_batch_do_not_see_each_other() -> None:
 
 
 def test_support_and_query_share_their_batch_statistics_in_training() -> None:
-    batch = images(1)
+    batch = image_episodes(3, 2, 4, episodes=1)
     algorithm = conv_network()
     every = torch.cat([batch.support.flatten(0, 2), batch.query.flatten(0, 2)])
     embedded = algorithm.embed(every)
@@ -129,12 +118,11 @@ def test_support_and_query_share_their_batch_statistics_in_training() -> None:
 
 def test_every_parameter_gets_a_gradient() -> None:
     algorithm = conv_network()
-    logits = algorithm.training_logits(images(2)).flatten(0, 1)
-    labels = query_labels(images(2).shape).repeat(2)
-    torch.nn.functional.cross_entropy(logits, labels).backward()
+    episodes = image_episodes(3, 2, 4)
+    loss_of(algorithm.training_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
     for name, parameter in algorithm.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
 def test_it_is_an_algorithm() -> None:
-    assert isinstance(conv_network(), Algorithm)
+    assert isinstance(conv_network(), MetricAlgorithm)

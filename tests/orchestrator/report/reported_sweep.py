@@ -16,7 +16,7 @@ name: reported
 title: Reported & checked_100%
 published: [snell_2017]
 seeds: [0, 1, 2]
-fixed: {dataset: omniglot, split: vinyals, retrain: true, evaluation_episodes: 1000}
+fixed: {dataset: omniglot, split: vinyals, train_way: 60, retrain: true, evaluation_episodes: 1000}
 grid: {way: [5, 20], shot: [1]}
 """
 

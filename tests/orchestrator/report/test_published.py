@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import RegistryError
 from orchestrator.report.published import PublishedCell, load_registries
-from orchestrator.spec import CellSettings
+from orchestrator.cell_settings import CellSettings
 from tests.orchestrator.report.reported_sweep import registries
 
 FOUR = [(5, 1), (5, 5), (20, 1), (20, 5)]
@@ -28,7 +28,7 @@ def printed(source: str, table: str, algorithm: str, dataset: str, **variant: ob
 
 
 def settings(**changes: object) -> CellSettings:
-    plain = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, **changes}
+    plain = {"dataset": "omniglot", "split": "vinyals", "train_way": 60, "way": 5, "shot": 1, **changes}
     return CellSettings(**plain)  # type: ignore[arg-type]
 
 
@@ -44,7 +44,7 @@ def load(folder: Path, text: str, name: str = "mine") -> None:
         ("vinyals_2016", "Table 1", "matching", {"fine_tuned": True}, [97.9, 98.7, 93.5, 98.7]),
         ("vinyals_2016", "Table 1", "siamese", {"fine_tuned": False}, [96.7, 98.4, 88.0, 96.5]),
         ("snell_2017", "Table 1", "prototypical", {}, [98.8, 99.7, 96.0, 98.9]),
-        ("finn_2017", "Table 1", "maml", {"network": "conv"}, [98.7, 99.9, 95.8, 98.9]),
+        ("finn_2017", "Table 1", "maml", {"backbone": "conv4"}, [98.7, 99.9, 95.8, 98.9]),
         ("knagg_2018", "README", "prototypical", {}, [98.2, 99.4, 95.8, 98.6]),
         ("knagg_2018", "README", "matching", {"distance": "cosine"}, [92.0, 93.2, 75.6, 77.8]),
         ("knagg_2018", "README", "matching", {"distance": "squared_euclidean"}, [98.3, 99.8, 92.8, 97.8]),

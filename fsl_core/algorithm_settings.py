@@ -1,0 +1,95 @@
+"""The settings of every algorithm. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from fsl_core.checks import one_of, positive, whole
+from fsl_core.errors import RecipeError
+
+Distance = Literal["squared_euclidean", "cosine"]
+SupportOrder = Literal["by_class", "interleaved"]
+Reduction = Literal["mean", "sum_over_shot"]
+
+
+def _check_truth(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise RecipeError(f"{name} is {value!r}; it must be true or false")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrototypicalSettings:
+    """Prototypical Networks (Snell et al. 2017): the distance, and the factor its negative is multiplied by to give logits."""
+
+    name: ClassVar[str] = "prototypical"
+    distance: Distance = "squared_euclidean"
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("distance", self.distance, get_args(Distance))
+        positive("scale", self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchingSettings:
+    """Matching Networks (Vinyals et al. 2016).
+
+    ``scale`` multiplies the similarity before the attention's softmax; with ``learn_scale`` it is only where learning begins.
+    ``fce``: full context embeddings, with ``reading_steps`` steps of the attention LSTM (None without). ``support_order`` is the
+    order in which the bidirectional LSTM reads the support: class by class, or the first image of each class, then the second.
+    """
+
+    name: ClassVar[str] = "matching"
+    distance: Distance = "cosine"
+    scale: float = 1.0
+    learn_scale: bool = False
+    fce: bool = False
+    reading_steps: int | None = None
+    support_order: SupportOrder | None = None
+
+    def __post_init__(self) -> None:
+        one_of("distance", self.distance, get_args(Distance))
+        positive("scale", self.scale)
+        _check_truth("learn_scale", self.learn_scale)
+        _check_truth("fce", self.fce)
+        if not self.fce:
+            for name in ("reading_steps", "support_order"):
+                if getattr(self, name) is not None:
+                    raise RecipeError(f"{name} is {getattr(self, name)!r}; without fce there is none")
+            return
+        whole("reading_steps", self.reading_steps, 1)
+        one_of("support_order", self.support_order, get_args(SupportOrder))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MamlSettings:
+    """MAML (Finn et al. 2017).
+
+    ``order`` 2 differentiates through the adaptation, 1 takes its gradients as constants. ``adaptation_steps`` of ``inner_lr`` each
+    are taken in training. ``inner_reduction`` and ``outer_reduction`` say how the cross-entropy of an episode's support and of its
+    query is put together: its mean, or its sum divided by the shot as in the authors' code, which is ``way`` times the mean of a
+    support and ``way * query / shot`` times that of a query. ``adapt_batch_norm``: whether BatchNorm's weights are adapted too.
+    """
+
+    name: ClassVar[str] = "maml"
+    order: Literal[1, 2] = 2
+    adaptation_steps: int = 1
+    inner_lr: float = 0.4
+    inner_reduction: Reduction = "mean"
+    outer_reduction: Reduction = "mean"
+    adapt_batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        one_of("order", self.order, (1, 2))
+        whole("adaptation_steps", self.adaptation_steps, 0)
+        positive("inner_lr", self.inner_lr)
+        one_of("inner_reduction", self.inner_reduction, get_args(Reduction))
+        one_of("outer_reduction", self.outer_reduction, get_args(Reduction))
+        _check_truth("adapt_batch_norm", self.adapt_batch_norm)
+
+
+AlgorithmSettings = PrototypicalSettings | MatchingSettings | MamlSettings
+"""The settings of any algorithm."""
+ALGORITHM_NAMES = tuple(kind.name for kind in (PrototypicalSettings, MatchingSettings, MamlSettings))
+"""Every algorithm, as sweep files spell it."""

@@ -1,0 +1,40 @@
+"""The network without convolutions of MAML's Omniglot table. Finn et al. 2017, appendix A.1."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from fsl_core.backbone_settings import MlpSettings
+from fsl_core.backbones.initialisation import draw_weights
+
+WIDTHS = (256, 128, 64, 64)
+
+
+class Mlp(nn.Module):
+    """Four hidden layers, each with BatchNorm and ReLU: images ``[B, C, H, W]`` to embeddings ``[B, 64]``."""
+
+    features = WIDTHS[-1]
+
+    def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, generator: torch.Generator) -> None:
+        super().__init__()
+        inputs = (math.prod(image_shape), *WIDTHS)
+        # Paper: no biases, as in Conv4: BatchNorm follows.
+        self.layers = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Linear(before, after, bias=False),
+                    nn.BatchNorm1d(after, track_running_stats=settings.batch_norm == "running"),
+                    nn.ReLU(),
+                )
+                for before, after in zip(inputs, WIDTHS, strict=False)
+            )
+        )
+        draw_weights(self, generator=generator)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """``[B, C, H, W]`` to ``[B, 64]``."""
+        embedded: torch.Tensor = self.layers(torch.flatten(images, start_dim=1))
+        return embedded

@@ -1,0 +1,84 @@
+"""Settings as plain JSON values and back, and the fingerprint that names them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from fsl_core.errors import RecipeError
+
+SCHEMA_VERSION = 1
+"""Raised by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
+
+ADDED_LATER: Mapping[str, bool] = types.MappingProxyType({"added_later": True})
+"""Metadata of a field that came when fingerprints were out already: at its default it is left out, so that it changes none of them."""
+
+
+def as_plain(value: Any) -> Any:
+    """A settings value as plain JSON types.
+
+    A field that is None is left out, and so is one that was added later and has its default. A whole float is written as a float,
+    whatever the caller wrote: ``1`` and ``1.0`` are the same learning rate.
+    """
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    name = getattr(type(value), "name", None)
+    plain: dict[str, Any] = {"name": name} if isinstance(name, str) else {}
+    for item in dataclasses.fields(value):
+        inner = getattr(value, item.name)
+        if inner is None or (item.metadata.get("added_later") and inner == item.default):
+            continue
+        plain[item.name] = float(inner) if "float" in str(item.type) else as_plain(inner)
+    return plain
+
+
+def canonical_json(value: Any) -> str:
+    """The one text of a settings value that its fingerprint hashes: sorted keys, no spaces, defaults filled in."""
+    document = {"kind": type(value).__name__, "schema": SCHEMA_VERSION, "value": as_plain(value)}
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def fingerprint(value: Any) -> str:
+    """The first sixteen hex digits of the SHA-256 of :func:`canonical_json`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def from_plain(kind: type[Any], plain: Any) -> Any:
+    """The value of dataclass ``kind`` that :func:`as_plain` wrote.
+
+    What was left out is None where the field may be None, else its default. Raises RecipeError when the document is not such a value.
+    """
+    if not isinstance(plain, Mapping):
+        raise RecipeError(f"not settings of {kind.__name__}: {plain!r}")
+    rest = {key: value for key, value in plain.items() if key != "name"}
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        if item.name in rest:
+            values[item.name] = _field_from_plain(hints[item.name], rest.pop(item.name))
+        elif type(None) in typing.get_args(hints[item.name]):
+            values[item.name] = None
+        elif item.default is dataclasses.MISSING or not item.metadata.get("added_later"):
+            raise RecipeError(f"not settings of {kind.__name__}: {item.name} is missing")
+    if rest:
+        raise RecipeError(f"not settings of {kind.__name__}: unknown {', '.join(sorted(map(str, rest)))}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise RecipeError(f"not settings of {kind.__name__}: {error}") from error
+
+
+def _field_from_plain(hint: Any, plain: Any) -> Any:
+    kinds = [kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)]
+    if not kinds:
+        return plain
+    named = plain.get("name") if isinstance(plain, Mapping) else None
+    kind = next((kind for kind in kinds if len(kinds) == 1 or getattr(kind, "name", None) == named), None)
+    if kind is None:
+        raise RecipeError(f"{named!r} is none of {', '.join(repr(getattr(kind, 'name', None)) for kind in kinds)}")
+    return from_plain(typing.cast(type[Any], kind), plain)

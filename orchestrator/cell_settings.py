@@ -1,0 +1,204 @@
+"""One cell of the table, flat: the keys of a sweep file, every one filled in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fsl_core.algorithm_settings import (
+    ALGORITHM_NAMES,
+    AlgorithmSettings,
+    Distance,
+    MamlSettings,
+    MatchingSettings,
+    PrototypicalSettings,
+    Reduction,
+    SupportOrder,
+)
+from fsl_core.backbone_settings import (
+    BACKBONE_NAMES,
+    BackboneSettings,
+    BatchNormStatistics,
+    Conv4Settings,
+    Downsampling,
+    MlpSettings,
+)
+from fsl_core.checks import one_of
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError
+from fsl_core.recipe import (
+    WITHOUT_ROTATIONS,
+    DatasetName,
+    DataSettings,
+    Evaluation,
+    OptimiserSettings,
+    SplitName,
+    TrainingRecipe,
+    ValidationSettings,
+)
+
+_ALGORITHMS: Mapping[str, type[Any]] = {kind.name: kind for kind in (PrototypicalSettings, MatchingSettings, MamlSettings)}
+_BACKBONES: Mapping[str, type[Any]] = {kind.name: kind for kind in (Conv4Settings, MlpSettings)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellSettings:
+    """What one cell trains and how it is scored.
+
+    ``way``, ``shot``, ``query`` and ``evaluation_*`` are the evaluation; ``train_*`` the shape of a training episode (``train_way``
+    and ``train_shot`` by default those of the evaluation); ``validation_*`` what model selection watches (by default 5 ways, or
+    MAML's own; the training shot; the evaluation's adaptation steps). ``steps`` is the most training steps, ``patience`` the steps
+    without a better validation after which training ends (None: never).
+
+    A setting that only some algorithms or backbones have is None for the others, and giving it to them is an error. ``preset`` names
+    the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
+
+    Raises:
+        RecipeError: if the settings cannot make a recipe and an evaluation.
+    """
+
+    preset: str | None = None
+    algorithm: str = PrototypicalSettings.name
+    distance: Distance | None = None
+    scale: float | None = None
+    learn_scale: bool | None = None
+    fce: bool | None = None
+    reading_steps: int | None = None
+    support_order: SupportOrder | None = None
+    order: Literal[1, 2] | None = None
+    adaptation_steps: int | None = None
+    evaluation_adaptation_steps: int | None = None
+    inner_lr: float | None = None
+    inner_reduction: Reduction | None = None
+    outer_reduction: Reduction | None = None
+    adapt_batch_norm: bool | None = None
+    dataset: DatasetName
+    split: SplitName
+    rotations: bool | None = None
+    way: int
+    shot: int
+    query: int = 15
+    evaluation_episodes: int = 1000
+    evaluation_seed: int = 0
+    train_way: int | None = None
+    train_shot: int | None = None
+    train_query: int = 5
+    validation_way: int | None = None
+    validation_shot: int | None = None
+    validation_query: int = 15
+    validation_every: int = 100
+    validation_episodes: int = 200
+    validation_adaptation_steps: int | None = None
+    patience: int | None = 2000
+    steps: int = 10_000
+    meta_batch_size: int = 1
+    outer_lr: float = 1e-3
+    halve_every: int | None = 2000
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    backbone: str = Conv4Settings.name
+    filters: int | None = None
+    downsampling: Downsampling | None = None
+    batch_norm: BatchNormStatistics | None = None
+    retrain: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("algorithm", self.algorithm, ALGORITHM_NAMES)
+        one_of("backbone", self.backbone, BACKBONE_NAMES)
+        self._refuse_what_is_not_had("algorithm", self.algorithm, _ALGORITHMS)
+        self._refuse_what_is_not_had("backbone", self.backbone, _BACKBONES)
+        adapts = self.algorithm == MamlSettings.name
+        for name in ("evaluation_adaptation_steps", "validation_adaptation_steps"):
+            if not adapts and getattr(self, name) is not None:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}; {self.algorithm} does not adapt")
+        self._fill("batch_norm", "batch" if adapts else "running")
+        self._fill("rotations", self.dataset not in WITHOUT_ROTATIONS)
+        self._fill("train_way", self.way)
+        self._fill("train_shot", self.shot)
+        self._fill("validation_way", self.train_way if adapts else 5)
+        self._fill("validation_shot", self.train_shot)
+        for part in (self._algorithm(), self._backbone()):
+            for item in dataclasses.fields(part):
+                self._fill(item.name, getattr(part, item.name))
+        if adapts:
+            self._fill("evaluation_adaptation_steps", self.adaptation_steps)
+            self._fill("validation_adaptation_steps", self.evaluation_adaptation_steps)
+        self.evaluation().check_suits(self.recipe(0))
+
+    def _fill(self, name: str, value: object) -> None:
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
+
+    def _refuse_what_is_not_had(self, what: str, chosen: str, kinds: Mapping[str, type[Any]]) -> None:
+        having = {name: [item.name for item in dataclasses.fields(kind)] for name, kind in kinds.items()}
+        for setting in dict.fromkeys(name for names in having.values() for name in names):
+            if getattr(self, setting) is not None and setting not in having[chosen]:
+                owners = ", ".join(name for name, names in having.items() if setting in names)
+                raise RecipeError(f"{setting} is {getattr(self, setting)!r}; {what} {chosen!r} has none, only {owners}")
+
+    def _algorithm(self) -> AlgorithmSettings:
+        made: AlgorithmSettings = self._made(_ALGORITHMS[self.algorithm])
+        return made
+
+    def _backbone(self) -> BackboneSettings:
+        made: BackboneSettings = self._made(_BACKBONES[self.backbone])
+        return made
+
+    def _made(self, kind: type[Any]) -> Any:
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(kind)}
+        return kind(**{name: _as_float(name, value) for name, value in values.items() if value is not None})
+
+    def recipe(self, seed: int) -> TrainingRecipe:
+        """What this cell trains with one seed."""
+        return TrainingRecipe(
+            algorithm=self._algorithm(),
+            data=DataSettings(dataset=self.dataset, split=self.split, rotations=bool(self.rotations)),
+            episode=_shape(self.train_way, self.train_shot, self.train_query),
+            validation=ValidationSettings(
+                shape=_shape(self.validation_way, self.validation_shot, self.validation_query),
+                every=self.validation_every,
+                episodes=self.validation_episodes,
+                patience=self.patience,
+                adaptation_steps=self.validation_adaptation_steps,
+            ),
+            steps=self.steps,
+            seed=seed,
+            meta_batch_size=self.meta_batch_size,
+            backbone=self._backbone(),
+            optimiser=OptimiserSettings(
+                outer_lr=float(self.outer_lr),
+                halve_every=self.halve_every,
+                clip_norm=_as_float("clip_norm", self.clip_norm),
+                clip_value=_as_float("clip_value", self.clip_value),
+            ),
+            retrain=self.retrain,
+        )
+
+    def evaluation(self) -> Evaluation:
+        """How this cell scores what it trained."""
+        return Evaluation(
+            shape=EpisodeShape(way=self.way, shot=self.shot, query=self.query),
+            episodes=self.evaluation_episodes,
+            seed=self.evaluation_seed,
+            adaptation_steps=self.evaluation_adaptation_steps,
+        )
+
+
+def _shape(way: int | None, shot: int | None, query: int) -> EpisodeShape:
+    assert way is not None and shot is not None
+    return EpisodeShape(way=way, shot=shot, query=query)
+
+
+_FLOATS = ("scale", "inner_lr", "clip_norm", "clip_value")
+
+
+def _as_float(name: str, value: Any) -> Any:
+    return float(value) if name in _FLOATS and value is not None else value
+
+
+OF_SOME_ONLY = frozenset(item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind))
+"""The keys that only some algorithms or backbones have; they are None in a cell of another."""
+SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
+"""Every key that a cell has."""

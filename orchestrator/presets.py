@@ -1,0 +1,49 @@
+"""Presets: the settings of a paper, of its authors' code or of another reproduction, as data.
+
+A preset is a list of rules; a rule gives settings to every cell that matches it, and a later rule overrides an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Settings for the cells whose own settings match ``when``, a value or a list of values for each key."""
+
+    when: Mapping[str, Any]
+    give: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with."""
+
+    id: str
+    title: str
+    published: tuple[str, ...]
+    rules: tuple[Rule, ...]
+
+    def settings_for(self, draft: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the preset gives to a cell with these settings of its own, which win; None where no rule is about such a cell.
+
+        A rule looks at the cell's own settings and at those that the rules before it gave.
+        """
+        given: dict[str, Any] = {}
+        matched = False
+        for rule in self.rules:
+            if matches({**given, **draft}, rule.when):
+                matched = True
+                given |= rule.give
+        return {**given, **draft} if matched else None
+
+
+def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
+    """Whether a cell's settings have each of the values that a pattern asks for, or one of them where it gives a list."""
+    return all(
+        name in draft and (draft[name] in wanted if isinstance(wanted, list) else draft[name] == wanted)
+        for name, wanted in pattern.items()
+    )

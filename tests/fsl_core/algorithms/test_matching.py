@@ -1,0 +1,212 @@
+"""Matching Networks and full context embeddings against references written here in float64."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsl_core.algorithm_settings import MatchingSettings
+from fsl_core.algorithms.algorithm import MetricAlgorithm
+from fsl_core.algorithms.matching import MatchingNetworks
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.backbones.conv4 import Conv4
+from fsl_core.episode import EpisodeBatch
+from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
+
+FEATURES = 7
+SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
+DISTANCES = st.sampled_from(["squared_euclidean", "cosine"])
+SEEDS = st.integers(0, 2**31)
+
+
+def network(**changes: object) -> MatchingNetworks:
+    """Matching Networks on embeddings as they are, in float64."""
+    given_settings = MatchingSettings(**changes)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(1)
+    return MatchingNetworks(torch.nn.Identity(), given_settings, features=FEATURES, generator=generator).double()
+
+
+def with_context(**changes: object) -> MatchingNetworks:
+    return network(**{"fce": True, "reading_steps": 3, "support_order": "by_class", **changes})
+
+
+def reference_similarity(x: torch.Tensor, y: torch.Tensor, distance: str) -> torch.Tensor:
+    return (x @ y) / (x.norm() * y.norm()) if distance == "cosine" else -((x - y) ** 2).sum()
+
+
+def reference_probabilities(support: torch.Tensor, queries: torch.Tensor, distance: str, scale: float) -> torch.Tensor:
+    """Equations 1 and 2 of the paper, one query at a time: support ``[way, shot, D]``, queries ``[Q, D]``."""
+    way, shot = support.shape[:2]
+    rows = []
+    for x in queries:
+        kernel = torch.stack([(scale * reference_similarity(x, y, distance)).exp() for y in support.reshape(way * shot, -1)])
+        attention = kernel / kernel.sum()
+        rows.append(attention.reshape(way, shot).sum(dim=1))
+    return torch.stack(rows)
+
+
+def reference_lstm(
+    x: torch.Tensor, hidden: torch.Tensor, cell: torch.Tensor, weights: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of an LSTM: its output and its cell. ``weights`` are of the input, of the hidden state, and the two biases."""
+    gates = weights[0] @ x + weights[1] @ hidden + weights[2] + weights[3]
+    take, forget, candidate, give = gates.chunk(4)
+    cell = torch.sigmoid(forget) * cell + torch.sigmoid(take) * torch.tanh(candidate)
+    return torch.sigmoid(give) * torch.tanh(cell), cell
+
+
+def reference_context(algorithm: MatchingNetworks, support: torch.Tensor, queries: torch.Tensor, reading_steps: int):  # type: ignore[no-untyped-def]
+    """Appendix A.2 and A.1: support ``[S, D]`` in reading order and queries ``[Q, D]``, one item and one step at a time."""
+    context = algorithm.context
+    assert context is not None
+    sums = list(support)
+    for direction in ("", "_reverse"):
+        names = (f"weight_ih_l0{direction}", f"weight_hh_l0{direction}", f"bias_ih_l0{direction}", f"bias_hh_l0{direction}")
+        weights = tuple(getattr(context.support_lstm, name) for name in names)
+        hidden = cell = torch.zeros(FEATURES, dtype=torch.float64)
+        for index in range(len(support)) if not direction else reversed(range(len(support))):
+            hidden, cell = reference_lstm(support[index], hidden, cell, weights)
+            sums[index] = sums[index] + hidden
+    g = torch.stack(sums)
+    cell_weights = context.query_cell
+    input_weight, read_weight = cell_weights.weight_ih[:, :FEATURES], cell_weights.weight_ih[:, FEATURES:]
+    both = torch.cat([cell_weights.weight_hh, read_weight], dim=1)  # what multiplies the concatenated state [h, r]
+    answers = []
+    for x in queries:
+        state = cell = torch.zeros(FEATURES, dtype=torch.float64)
+        for _ in range(reading_steps):
+            attention = torch.softmax(torch.stack([state @ item for item in g]), dim=0)
+            read = sum(weight * item for weight, item in zip(attention, g, strict=True))
+            weights = (input_weight, both, cell_weights.bias_ih, cell_weights.bias_hh)
+            output, cell = reference_lstm(x, torch.cat([state, read]), cell, weights)
+            state = output + x
+        answers.append(state)
+    return g, torch.stack(answers)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, st.floats(0.1, 5), SEEDS)
+def test_logits_loss_and_gradients_agree_with_the_paper(
+    shape: tuple[int, int, int], distance: str, scale: float, seed: int
+) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
+    ours = network(distance=distance, scale=scale).logits(episodes)
+    parts = zip(episodes.support, episodes.query.flatten(1, 2), strict=True)
+    theirs = torch.stack([reference_probabilities(support, query, distance, scale).log() for support, query in parts])
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert_gradients_agree(loss_of(ours, episodes), loss_of(theirs, episodes), leaves)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SHAPES, DISTANCES, st.integers(1, 4), st.sampled_from(["by_class", "interleaved"]), SEEDS)
+def test_full_context_embeddings_agree_with_the_paper(
+    shape: tuple[int, int, int], distance: str, reading_steps: int, order: str, seed: int
+) -> None:
+    way, shot, _ = shape
+    episodes = embedded_episodes(*shape, seed, episodes=1)
+    algorithm = with_context(distance=distance, reading_steps=reading_steps, support_order=order)
+    places = torch.arange(way * shot)  # in reading order; places[i] is the row, class by class, of the i-th item read
+    if order == "interleaved":
+        places = torch.tensor([index * shot + item for item in range(shot) for index in range(way)])
+    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_(), *algorithm.parameters()]
+    read = episodes.support[0].flatten(0, 1)[places]
+    g, f = reference_context(algorithm, read, episodes.query[0].flatten(0, 1), reading_steps)
+    theirs = reference_probabilities(g[places.argsort()].reshape(way, shot, -1), f, distance, 1.0).log()[None]
+    ours = algorithm.logits(episodes)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+    assert_gradients_agree(loss_of(ours, episodes), loss_of(theirs, episodes), leaves)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, SEEDS)
+def test_scores_are_log_probabilities(shape: tuple[int, int, int], distance: str, seed: int) -> None:
+    logits = network(distance=distance).logits(embedded_episodes(*shape, seed))
+    torch.testing.assert_close(logits.exp().sum(dim=2), torch.ones(logits.shape[:2], dtype=torch.float64))
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, SEEDS)
+def test_permuting_the_classes_permutes_the_scores(shape: tuple[int, int, int], distance: str, seed: int) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    order = torch.randperm(shape[0], generator=torch.Generator().manual_seed(seed))
+    permuted = network(distance=distance).logits(EpisodeBatch(support=episodes.support[:, order], query=episodes.query))
+    torch.testing.assert_close(permuted, network(distance=distance).logits(episodes)[..., order])
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, SEEDS)
+def test_the_order_of_the_support_does_not_matter_without_context(shape: tuple[int, int, int], distance: str, seed: int) -> None:
+    episodes = embedded_episodes(*shape, seed)
+    turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
+    torch.testing.assert_close(network(distance=distance).logits(turned), network(distance=distance).logits(episodes))
+
+
+def test_the_order_of_the_support_matters_with_context() -> None:
+    """Which is why it is part of the recipe."""
+    episodes = embedded_episodes(3, 2, 2, 0)
+    turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
+    orders = [with_context(support_order=order).logits(episodes) for order in ("by_class", "interleaved")]
+    assert not torch.allclose(orders[0], orders[1])
+    assert not torch.allclose(orders[0], with_context().logits(turned))
+
+
+@pytest.mark.parametrize("distance", ["squared_euclidean", "cosine"])
+@pytest.mark.parametrize("size", [0.0, 1e-20, 1.0, 1e4])
+def test_it_is_finite_and_differentiable_everywhere_in_float32(distance: str, size: float) -> None:
+    """Also where a probability rounds to 0 or to 1, or an embedding is zero."""
+    generator = torch.Generator().manual_seed(0)
+    support = (size * torch.randn(1, 5, 3, FEATURES, generator=generator)).requires_grad_()
+    query = (size * torch.randn(1, 5, 2, FEATURES, generator=generator)).requires_grad_()
+    episodes = EpisodeBatch(support=support, query=query)
+    logits = network(distance=distance, scale=10.0).float().logits(episodes)
+    loss_of(logits, episodes).backward()  # type: ignore[no-untyped-call]
+    for value in (logits, support.grad, query.grad):
+        assert value is not None and torch.isfinite(value).all()
+
+
+def test_a_wrong_sure_answer_still_has_a_gradient() -> None:
+    """Where a clamp of the probabilities would cut it."""
+    support = torch.eye(2, FEATURES).reshape(1, 2, 1, -1) * 100
+    query = support.flip(1).clone().requires_grad_()
+    episodes = EpisodeBatch(support=support, query=query)
+    loss_of(network(distance="squared_euclidean").float().logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
+    assert query.grad is not None and query.grad.abs().max() > 1
+
+
+@pytest.mark.parametrize(("way", "cap"), [(5, 0.405), (20, 0.125)])
+def test_a_plain_cosine_of_rectified_embeddings_caps_the_attention(way: int, cap: float) -> None:
+    """At its best one support has cosine 1 and the others 0: e / (e + way - 1). A scale lifts the cap."""
+    support = torch.eye(way, way, dtype=torch.float64).reshape(1, way, 1, -1)
+    episodes = EpisodeBatch(support=support, query=support)
+    best = MatchingNetworks(torch.nn.Identity(), MatchingSettings(), features=way, generator=torch.Generator()).logits(episodes)
+    assert best.exp().max().item() == pytest.approx(cap, abs=5e-4)
+    scaled = MatchingSettings(scale=10.0)
+    lifted = MatchingNetworks(torch.nn.Identity(), scaled, features=way, generator=torch.Generator()).logits(episodes)
+    assert lifted.exp().max().item() > 0.99
+
+
+def test_a_learned_scale_begins_where_it_is_told_and_is_learned() -> None:
+    algorithm, fixed = network(scale=10.0, learn_scale=True), network(scale=10.0)
+    episodes = embedded_episodes(4, 2, 3, 0)
+    torch.testing.assert_close(algorithm.logits(episodes), fixed.logits(episodes), rtol=1e-6, atol=1e-6)
+    loss_of(algorithm.logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
+    assert algorithm.log_scale is not None and algorithm.log_scale.grad is not None
+    assert algorithm.log_scale.grad.abs() > 0
+    assert math.isclose(float(torch.as_tensor(algorithm.scale).detach()), 10.0, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_every_parameter_gets_a_gradient(context: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    backbone = Conv4((1, 28, 28), Conv4Settings(filters=8), generator=generator)
+    extra = {"fce": True, "reading_steps": 2, "support_order": "by_class"} if context else {}
+    chosen = MatchingSettings(scale=10.0, learn_scale=True, **extra)  # type: ignore[arg-type]
+    algorithm = MatchingNetworks(backbone, chosen, features=backbone.features, generator=generator)
+    assert isinstance(algorithm, MetricAlgorithm)
+    episodes = image_episodes(3, 2, 4)
+    loss_of(algorithm.training_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in algorithm.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
