@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.report.protocol import Difference, differences
 from orchestrator.cell_settings import CellSettings
+from orchestrator.report.protocol import Difference, differences
 from tests.orchestrator.report.reported_sweep import registries
 
 

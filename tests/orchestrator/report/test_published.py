@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError
 from orchestrator.report.published import PublishedCell, load_registries
-from orchestrator.cell_settings import CellSettings
 from tests.orchestrator.report.reported_sweep import registries
 
 FOUR = [(5, 1), (5, 5), (20, 1), (20, 5)]
