@@ -24,7 +24,10 @@ from orchestrator.records import TrialRecord
 Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
 
 _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
-_BYTES_PER_PIXEL_AND_FILTER = 4 * 10  # float32 activations that a Conv-4 step keeps for its backward pass, all blocks together
+_TRAINING_BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
+_SCORING_BYTES = 12  # the same without gradients, for the images that scoring embeds at once,
+_SCORING_IMAGES = 500
+_SCORES_BYTES = 600 * 2**20  # and the distances of a chunk of episodes
 _WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
 _SIDES = {"omniglot": (1, 28), "glyphs": (1, 28), "mini_imagenet": (3, 84)}
 
@@ -114,7 +117,7 @@ class CostBook:
 
 
 def memory_bytes(recipe: TrainingRecipe) -> int:
-    """The memory of a trial's process at its peak: the libraries, the weights, the activations of one episode. An estimate.
+    """The memory of a trial's process at its peak: the libraries, the weights, and training on an episode or scoring. An estimate.
 
     MAML keeps one pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass.
     """
@@ -126,7 +129,10 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
         kept = 3 * algorithm.adaptation_steps if algorithm.order == 2 else 1
         images = shape.way * (shape.query + shape.shot * kept)
     weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
-    return round(_PROCESS_BYTES + weights + images * side**2 * filters * _BYTES_PER_PIXEL_AND_FILTER / 4)
+    scoring = 0.0
+    if not isinstance(algorithm, MamlSettings):
+        scoring = _SCORING_IMAGES * side**2 * filters * _SCORING_BYTES + _SCORES_BYTES
+    return round(_PROCESS_BYTES + weights + max(images * side**2 * filters * _TRAINING_BYTES, scoring))
 
 
 def weight_count(recipe: TrainingRecipe) -> int:

@@ -27,18 +27,18 @@ class Preset:
     published: tuple[str, ...]
     rules: tuple[Rule, ...]
 
-    def settings_for(self, draft: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the preset gives to a cell with these settings of its own, which win; None where no rule is about such a cell.
+    def given_to(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the rules give to a cell with these settings of its own; None where no rule is about such a cell.
 
         A rule looks at the cell's own settings and at those that the rules before it gave.
         """
         given: dict[str, Any] = {}
-        matched = False
+        about = False
         for rule in self.rules:
-            if matches({**given, **draft}, rule.when):
-                matched = True
+            if matches({**given, **settings}, rule.when):
+                about = True
                 given |= rule.give
-        return {**given, **draft} if matched else None
+        return given if about else None
 
 
 def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:

@@ -173,10 +173,10 @@ def _with_preset(document: Document, draft: Values, presets: Sequence[Preset]) -
     place = next((path for path in (("fixed", "preset"), ("grid", "preset")) if path in document.lines), ())
     if preset is None:
         raise document.fault(place, f"unknown preset {name!r}; {nearest(str(name), [known.id for known in presets])}")
-    settings = preset.settings_for(draft)
-    if settings is None:
+    given = preset.given_to(draft)
+    if given is None:
         raise document.fault(place, f"the preset {name!r} has no rule for such a cell: {_describe(draft)}")
-    return settings
+    return {**given, **draft}
 
 
 def _cell(document: Document, draft: Values) -> CellSettings:

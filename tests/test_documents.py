@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -48,3 +51,15 @@ def test_links_lead_to_files(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", document.read_text())
     missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert not missing
+
+
+def test_the_example_of_the_library_runs(tmp_path: Path) -> None:
+    """The README's Python block, with fewer steps, in a folder of its own and with nothing but what it imports."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shorter = example.replace("steps=200", "steps=50")
+    assert shorter != example
+    done = subprocess.run(
+        [sys.executable, "-c", shorter], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\d+\.\d\d ± \d\.\d\d %", done.stdout.strip().splitlines()[-1])

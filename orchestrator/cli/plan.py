@@ -12,9 +12,10 @@ import click
 
 from fsl_core.recipe import TrainingRecipe
 from orchestrator.cli.columns import aligned, duration_text, size_text
-from orchestrator.cli.launch import GPU_SHARE, Device, HowToRun, choose_device, takes_how
+from orchestrator.cli.launch import GPU_SHARE, Device, HowToRun, choose_device, shown_progress, takes_how
 from orchestrator.cli.opened import OpenedSweep, data_is_here, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
 from orchestrator.plan import PlannedTrial
 from orchestrator.sweep import is_done
@@ -65,7 +66,15 @@ def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], f
         from fsl_core.probe import measure_step_seconds
 
         places = opened.places
-        dataset = open_dataset(recipe.data, data_root=places.data_root, cache_root=places.cache_root)
+        with shown_progress("images read") as progress:
+            dataset = open_dataset(
+                recipe.data,
+                data_root=places.data_root,
+                cache_root=places.cache_root,
+                announce=lambda message: click.echo(message, err=True),
+                progress=progress,
+            )
+        click.echo(f"timing a training step, once: {PlannedTrial(recipe=recipe, evaluations=(), cells=()).name}", err=True)
         return measure_step_seconds(recipe, dataset=dataset, device=device)
 
     return probe
@@ -80,10 +89,13 @@ def _slots(device: Device, most: int | None) -> int:
 @takes_selection
 @takes_places("data_root", "runs_root")
 @takes_how
+@click.option("--settings", is_flag=True, help="Also show which settings each cell uses and which preset they come from.")
 @json_option
-def plan(selection: Selection, given: Given, how: HowToRun, as_json: bool) -> None:
+def plan(selection: Selection, given: Given, how: HowToRun, settings: bool, as_json: bool) -> None:
     """Show every cell, the trials it needs and shares, which are done, and the time, memory and disk that the rest will take."""
     opened = open_sweep(selection, given)
+    if settings and not as_json:
+        click.echo(settings_text(opened.plan) + "\n")
     expected = forecast(opened, device=choose_device(how), max_concurrent=how.max_concurrent)
     click.echo(json.dumps(_plain(opened, expected), indent=2) if as_json else plan_text(opened, expected))
 
@@ -100,10 +112,11 @@ def plan_text(opened: OpenedSweep, expected: Forecast) -> str:
 
 
 def _cells_text(opened: OpenedSweep, expected: Forecast) -> str:
-    rows = [("cell", "seeds done", "trials")]
+    rows = [("cell", "preset", "seeds done", "trials")]
     for cell in opened.plan.cells:
         names = [recipe.fingerprint for recipe in cell.recipes]
-        rows.append((cell.name, f"{sum(name in expected.done for name in names)}/{len(names)}", " ".join(names)))
+        done = f"{sum(name in expected.done for name in names)}/{len(names)}"
+        rows.append((cell.name, cell.settings.preset or "–", done, " ".join(names)))
     return aligned(rows)
 
 
@@ -153,7 +166,13 @@ def _plain(opened: OpenedSweep, expected: Forecast) -> dict[str, Any]:
         "title": spec.title,
         "seeds": list(spec.seeds),
         "cells": [
-            {"name": cell.name, "way": cell.way, "shot": cell.shot, "trials": [recipe.fingerprint for recipe in cell.recipes]}
+            {
+                "name": cell.name,
+                "way": cell.way,
+                "shot": cell.shot,
+                "trials": [recipe.fingerprint for recipe in cell.recipes],
+                "settings": plain_settings(opened.plan, cell),
+            }
             for cell in opened.plan.cells
         ],
         "trials": [
