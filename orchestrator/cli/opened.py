@@ -66,11 +66,16 @@ def _began(plan: Plan, store: Store) -> bool:
 
 
 def data_is_here(spec: SweepSpec, places: Places) -> bool:
-    """Whether the sweep's data sets are on this machine, so that no network is needed."""
+    """Whether all of the sweep's data sets are on this machine, so that no network is needed."""
+    return datasets_here(spec, places) == {cell.dataset for cell in spec.cells}
+
+
+def datasets_here(spec: SweepSpec, places: Places) -> set[str]:
+    """Those of the sweep's data sets that are on this machine."""
     from fsl_core.datasets.catalogue import is_available
 
-    datasets = {cell.dataset for cell in spec.cells}
-    return all(is_available(dataset, data_root=places.data_root, cache_root=places.cache_root) for dataset in datasets)
+    wanted = {cell.dataset for cell in spec.cells}
+    return {name for name in wanted if is_available(name, data_root=places.data_root, cache_root=places.cache_root)}
 
 
 def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:

@@ -13,7 +13,7 @@ import click
 from fsl_core.recipe import TrainingRecipe
 from orchestrator.cli.columns import aligned, duration_text, size_text
 from orchestrator.cli.launch import GPU_SHARE, Device, HowToRun, choose_device, shown_progress, takes_how
-from orchestrator.cli.opened import OpenedSweep, data_is_here, open_sweep
+from orchestrator.cli.opened import OpenedSweep, datasets_here, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
@@ -53,9 +53,12 @@ def forecast(opened: OpenedSweep, *, device: Device = "cpu", max_concurrent: int
     book = CostBook(opened.places.runs_root / "cost.json", device=device)
     book.learn(opened.store.read(folder.name) for folder in sorted(opened.store.trials.glob("*")) if folder.is_dir())
     done = frozenset(trial.fingerprint for trial in opened.plan.trials if is_done(trial, opened.records[trial.fingerprint]))
-    probe = _prober(opened, device) if data_is_here(opened.plan.spec, opened.places) else None
+    probe, here = _prober(opened, device), datasets_here(opened.plan.spec, opened.places)
     predictions = {
-        trial.fingerprint: book.predict(trial, None if trial.fingerprint in done else probe) for trial in opened.plan.trials
+        trial.fingerprint: book.predict(
+            trial, probe if trial.fingerprint not in done and trial.recipe.data.dataset in here else None
+        )
+        for trial in opened.plan.trials
     }
     return Forecast(predictions, done, _slots(device, max_concurrent or opened.plan.spec.max_concurrent))
 

@@ -13,6 +13,7 @@ mpl.use("Agg")
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.recipe import Evaluation
@@ -34,11 +35,22 @@ _OURS, _THEIRS = _COLOURS[0], _COLOURS[1]
 
 
 def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path:
-    """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    accuracy, loss = figure.subplots(1, 2)
-    groups = list(dict.fromkeys(map(_group, plan.trials)))
-    for trial in plan.trials:
+    """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step.
+
+    Each algorithm on each data set has a row of its own. Untrained networks have no curve and are left out.
+    """
+    rows = list(dict.fromkeys((trial.recipe.algorithm.name, trial.recipe.data.dataset) for trial in plan.trials))
+    figure = Figure(figsize=(11, 0.4 + 3.8 * len(rows)), layout="constrained")
+    for (accuracy, loss), row in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
+        trials = [trial for trial in plan.trials if (trial.recipe.algorithm.name, trial.recipe.data.dataset) == row]
+        _draw_row(accuracy, loss, [trial for trial in trials if trial.recipe.steps], records)
+    figure.suptitle(plan.spec.title)
+    return _write(figure, path)
+
+
+def _draw_row(accuracy: Axes, loss: Axes, trials: Sequence[PlannedTrial], records: Mapping[str, TrialRecord]) -> None:
+    groups = list(dict.fromkeys(map(_group, trials)))
+    for trial in trials:
         record = records.get(trial.fingerprint)
         if record is not None and (result := record.result) is not None:
             _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial)) % len(_COLOURS)])
@@ -48,11 +60,9 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     loss.set(xlabel="training steps", ylabel="training loss (nats)", title="Meta-train", yscale="log")
     for axes in (accuracy, loss):
         axes.grid(alpha=0.3)
-    accuracy.legend(
-        loc="lower right", fontsize=8, title="trained on; a line a seed, the dot is the selected step", title_fontsize=8
-    )
-    figure.suptitle(plan.spec.title)
-    return _write(figure, path)
+    if groups:
+        title = "trained on; a line a seed, the dot is the selected step"
+        accuracy.legend(loc="best", fontsize=8, title=title, title_fontsize=8)
 
 
 def _group(trial: PlannedTrial) -> str:
@@ -90,6 +100,7 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
             if _panel(trial, score) == panel and score.correct_by_step is not None:
                 _draw_adaptation(axes, trial, score)
         axes.set(xlabel="adaptation steps", ylabel="accuracy (%)", title=panel)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         handles, labels = axes.get_legend_handles_labels()
         distinct = dict(zip(labels, handles, strict=True))
@@ -112,7 +123,9 @@ def _panel(trial: PlannedTrial, score: EvaluationResult) -> str:
 def _draw_adaptation(axes: Axes, trial: PlannedTrial, score: EvaluationResult) -> None:
     order = getattr(trial.recipe.algorithm, "order", 1)
     means = [100 * np.mean(counts) / score.evaluation.shape.queries for counts in score.correct_by_step or ()]
-    axes.plot(range(len(means)), means, "o-", color=_COLOURS[order - 1], markersize=3, linewidth=1.2, label=f"order {order}")
+    label, line = (f"order {order}", "o-") if trial.recipe.steps else ("untrained", "o:")
+    colour = _COLOURS[order - 1] if trial.recipe.steps else "#777777"
+    axes.plot(range(len(means)), means, line, color=colour, markersize=3, linewidth=1.2, label=label)
 
 
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
