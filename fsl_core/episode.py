@@ -51,7 +51,8 @@ class EpisodeBatch:
     """The images of ``E`` episodes of one shape, class by class.
 
     ``support``: ``[E, way, shot, ...]``; ``query``: ``[E, way, query, ...]``. The trailing axes are ``[C, H, W]`` for images
-    (float, ink or intensity in 0..1) and ``[D]`` once they are embedded. The class at index ``n`` of an episode has label ``n``.
+    (float; ink or intensity in 0..1, or normalised by channel) and ``[D]`` once they are embedded. The class at index ``n`` of an
+    episode has label ``n``.
     """
 
     support: torch.Tensor

@@ -111,7 +111,7 @@ class EpisodeSampler:
 
 
 def gather_episodes(bank: ImageBank, indices: EpisodeIndices) -> EpisodeBatch:
-    """The images of the drawn episodes: float32 ``[E, way, shot or query, C, H, W]`` in 0..1."""
+    """The images of the drawn episodes: float32 ``[E, way, shot or query, C, H, W]``, as the bank gathers them."""
     classes = indices.classes.unsqueeze(2)
     return EpisodeBatch(
         support=bank.gather(classes.expand_as(indices.support), indices.support),

@@ -87,8 +87,13 @@ def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
 def metric_suffix(evaluation: Evaluation) -> str:
     """What tells this evaluation's metrics from another's, such as ``5way_1shot``; only unusual settings are said."""
     shape = evaluation.shape
-    usual = {"query": USUAL_QUERY, "episodes": Evaluation.episodes, "seed": Evaluation.seed}
-    actual = {"query": shape.query, "episodes": evaluation.episodes, "seed": evaluation.seed}
+    usual = {"adaptation_steps": None, "query": USUAL_QUERY, "episodes": Evaluation.episodes, "seed": Evaluation.seed}
+    actual = {
+        "adaptation_steps": evaluation.adaptation_steps,
+        "query": shape.query,
+        "episodes": evaluation.episodes,
+        "seed": evaluation.seed,
+    }
     unusual = [f"_{actual[name]}{name}" for name in usual if actual[name] != usual[name]]
     return f"{shape.way}way_{shape.shot}shot{''.join(unusual)}"
 
@@ -162,6 +167,9 @@ def _points(record: TrialRecord) -> Iterator[Point]:
         suffix = metric_suffix(score.evaluation)
         last |= {f"test_accuracy_{suffix}": score.accuracy, f"test_ci95_{suffix}": score.ci95}
         last[f"test_accuracy_percent_{suffix}"] = 100 * score.accuracy
+        for steps, correct in enumerate(score.correct_by_step or ()):
+            adapted = sum(correct) / (len(correct) * score.evaluation.shape.queries)
+            yield Point(f"test_accuracy_{suffix}_by_adaptation_step", steps, adapted)
     yield from finite_points(result.steps_done, last)
 
 

@@ -77,3 +77,9 @@ def test_the_digest_changes_with_a_file_and_with_nothing_else(sweep: TrackedSwee
     assert run_view(trial, sweep.record(trial), paths).digest == before
     paths.log.write_text("another log\n")
     assert run_view(trial, record, paths).digest != before
+
+
+def test_scores_after_other_adaptation_steps_have_names_of_their_own() -> None:
+    shape = EpisodeShape(way=5, shot=1, query=15)
+    names = [metric_suffix(Evaluation(shape=shape, adaptation_steps=steps)) for steps in (None, 0, 3)]
+    assert names == ["5way_1shot", "5way_1shot_0adaptation_steps", "5way_1shot_3adaptation_steps"]
