@@ -1,0 +1,178 @@
+"""Recipes of every algorithm and backbone: their fingerprints, their documents, and what is refused."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError
+from fsl_core.fingerprint import as_plain
+from fsl_core.recipe import (
+    DataSettings,
+    Evaluation,
+    OptimiserSettings,
+    TrainingRecipe,
+    ValidationSettings,
+    evaluation_from_plain,
+    recipe_from_plain,
+)
+from tests.fsl_core.test_recipe import a_recipe
+
+FIVE_WAYS = ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=3)
+MAML: dict[str, Any] = {
+    "algorithm": MamlSettings(),
+    "episode": EpisodeShape(way=5, shot=1, query=1),
+    "validation": FIVE_WAYS,
+    "backbone": Conv4Settings(batch_norm="batch"),
+}
+CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class")
+
+positive = st.floats(1e-6, 100)
+distances = st.sampled_from(["squared_euclidean", "cosine"])
+matching = st.builds(MatchingSettings, distance=distances, scale=positive, learn_scale=st.booleans()) | st.builds(
+    MatchingSettings,
+    distance=distances,
+    fce=st.just(True),
+    reading_steps=st.integers(1, 9),
+    support_order=st.sampled_from(["by_class", "interleaved"]),
+)
+reductions = st.sampled_from(["mean", "sum_over_shot"])
+maml = st.builds(
+    MamlSettings,
+    order=st.sampled_from([1, 2]),
+    adaptation_steps=st.integers(0, 9),
+    inner_lr=positive,
+    inner_reduction=reductions,
+    outer_reduction=reductions,
+    adapt_batch_norm=st.booleans(),
+)
+convolutions = st.builds(Conv4Settings, filters=st.integers(1, 128), downsampling=st.sampled_from(["max_pool", "stride"]))
+optimisers = st.builds(OptimiserSettings, clip_norm=st.none() | positive, clip_value=st.none() | positive)
+recipes = st.builds(a_recipe, algorithm=matching, backbone=convolutions, optimiser=optimisers) | st.builds(
+    a_recipe,
+    algorithm=maml,
+    backbone=st.builds(Conv4Settings, batch_norm=st.just("batch")) | st.just(MlpSettings()),
+    optimiser=optimisers,
+    episode=st.just(MAML["episode"]),
+    validation=st.just(FIVE_WAYS),
+    meta_batch_size=st.integers(1, 32),
+)
+
+
+@given(recipes)
+def test_a_recipe_survives_json(recipe: TrainingRecipe) -> None:
+    read_back = recipe_from_plain(json.loads(json.dumps(as_plain(recipe))))
+    assert read_back == recipe
+    assert read_back.fingerprint == recipe.fingerprint
+
+
+@given(st.none() | st.integers(0, 20))
+def test_an_evaluation_survives_json(steps: int | None) -> None:
+    evaluation = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=steps)
+    assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
+
+
+def test_every_new_field_changes_the_fingerprint() -> None:
+    base = a_recipe(algorithm=CONTEXT)
+    adapting = a_recipe(**MAML)
+    changes: list[TrainingRecipe] = [
+        a_recipe(algorithm=MatchingSettings()),
+        *(
+            a_recipe(algorithm=dataclasses.replace(CONTEXT, **change))
+            for change in ({"reading_steps": 3}, {"support_order": "interleaved"}, {"learn_scale": True}, {"scale": 10.0})
+        ),
+        a_recipe(algorithm=CONTEXT, optimiser=OptimiserSettings(clip_norm=1.0)),
+        a_recipe(algorithm=CONTEXT, optimiser=OptimiserSettings(clip_value=1.0)),
+        a_recipe(algorithm=CONTEXT, backbone=Conv4Settings(downsampling="stride")),
+        a_recipe(algorithm=CONTEXT, backbone=Conv4Settings(batch_norm="batch")),
+        a_recipe(algorithm=CONTEXT, backbone=MlpSettings()),
+        a_recipe(algorithm=CONTEXT, steps=0),
+        *(
+            a_recipe(**{**MAML, "algorithm": MamlSettings(**change)})  # type: ignore[arg-type]
+            for change in (
+                {"order": 1},
+                {"adaptation_steps": 2},
+                {"inner_lr": 0.1},
+                {"inner_reduction": "sum_over_shot"},
+                {"outer_reduction": "sum_over_shot"},
+                {"adapt_batch_norm": False},
+            )
+        ),
+        a_recipe(**{**MAML, "validation": dataclasses.replace(FIVE_WAYS, adaptation_steps=1)}),
+    ]
+    assert len({recipe.fingerprint for recipe in [base, adapting, *changes]}) == len(changes) + 2
+
+
+def test_the_fingerprints_of_known_recipes_never_change() -> None:
+    """See the test of the same name in test_recipe.py."""
+    assert a_recipe(algorithm=CONTEXT).fingerprint == "98d18aed0042753f"
+    assert a_recipe(**MAML).fingerprint == "f2fe6df6d5cc911d"
+
+
+def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
+    assert as_plain(Conv4Settings()) == {"name": "conv4", "filters": 64}
+    assert as_plain(OptimiserSettings()) == {"name": "adam", "outer_lr": 1e-3, "halve_every": 2000}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({**MAML, "backbone": Conv4Settings()}, "batch_norm is 'running'"),
+        ({**MAML, "episode": EpisodeShape(way=20, shot=1, query=1)}, "validation way is 5"),
+        ({**MAML, "validation": dataclasses.replace(FIVE_WAYS, adaptation_steps=None)}, "adaptation_steps is None"),
+        ({"validation": FIVE_WAYS}, "prototypical does not adapt"),
+        ({"data": {"dataset": "mini_imagenet", "split": "ravi"}}, "rotations is True"),
+        ({"algorithm": {"fce": True}}, "reading_steps is None"),
+        ({"algorithm": {"reading_steps": 2}}, "without fce"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        if isinstance(changes.get("data"), dict):
+            changes = {"data": DataSettings(**changes["data"])}
+        if isinstance(changes.get("algorithm"), dict):
+            changes = {"algorithm": MatchingSettings(**changes["algorithm"])}
+        a_recipe(**changes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda plain: plain.update(stepz=3), "unknown stepz"),
+        (lambda plain: plain["algorithm"].pop("order"), "order is missing"),
+        (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
+        (lambda plain: plain.update(backbone=3), "None is none of"),
+        (lambda plain: plain["algorithm"].update(order=3), "order is 3"),
+    ],
+)
+def test_a_spoilt_document_is_refused(spoil: Any, named: str) -> None:
+    plain = as_plain(a_recipe(**MAML))
+    spoil(plain)
+    with pytest.raises(RecipeError, match=named):
+        recipe_from_plain(plain)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "recipe", "named"),
+    [
+        (Evaluation(shape=FIVE_WAYS.shape, adaptation_steps=3), a_recipe(), "prototypical does not adapt"),
+        (Evaluation(shape=FIVE_WAYS.shape), a_recipe(**MAML), "adaptation_steps is None"),
+        (Evaluation(shape=EpisodeShape(way=20, shot=1, query=1), adaptation_steps=3), a_recipe(**MAML), "way is 20"),
+    ],
+)
+def test_an_evaluation_must_suit_the_recipe(evaluation: Evaluation, recipe: TrainingRecipe, named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        evaluation.check_suits(recipe)
+
+
+def test_the_loss_factor_is_that_of_the_reduction() -> None:
+    """Its sum over the images divided by the shot is way * query / shot times the mean."""
+    summed = {**MAML, "algorithm": MamlSettings(outer_reduction="sum_over_shot"), "episode": EpisodeShape(way=5, shot=2, query=6)}
+    assert a_recipe(**summed).outer_loss_factor == 15.0
+    assert a_recipe(**MAML).outer_loss_factor == a_recipe(algorithm=PrototypicalSettings()).outer_loss_factor == 1.0

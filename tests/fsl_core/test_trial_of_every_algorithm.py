@@ -1,0 +1,97 @@
+"""Trials of the algorithms that have more state or another way of being scored: stopped, resumed, scored, untrained."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError, StopRequested
+from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.result import evaluation_result_from_plain
+from fsl_core.trial import evaluate_trial, run_trial
+from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.test_trial import StopAfter, text
+
+SHAPE = EpisodeShape(way=3, shot=1, query=2)
+FORMS: dict[str, AlgorithmSettings] = {
+    "full context": MatchingSettings(scale=10.0, learn_scale=True, fce=True, reading_steps=2, support_order="interleaved"),
+    "maml order 1": MamlSettings(order=1),
+    "maml order 2": MamlSettings(order=2, adaptation_steps=2, outer_reduction="sum_over_shot"),
+}
+
+
+def recipe_of(algorithm: AlgorithmSettings) -> TrainingRecipe:
+    adapts = isinstance(algorithm, MamlSettings)
+    return glyphs_recipe(
+        algorithm=algorithm,
+        steps=8,
+        episode=SHAPE,
+        meta_batch_size=3,
+        backbone=Conv4Settings(filters=4, batch_norm="batch" if adapts else "running"),
+        optimiser=OptimiserSettings(clip_norm=1.0, clip_value=0.5),
+        validation=ValidationSettings(shape=SHAPE, every=4, episodes=6, patience=None, adaptation_steps=2 if adapts else None),
+    )
+
+
+@pytest.mark.parametrize("algorithm", FORMS.values(), ids=FORMS.keys())
+def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
+    algorithm: AlgorithmSettings, glyphs: SplitDataset, tmp_path: Path
+) -> None:
+    recipe = recipe_of(algorithm)
+    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs)
+    for steps in (3, 2):
+        with pytest.raises(StopRequested):
+            run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(steps))
+    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs)) == text(whole)
+
+
+def test_how_many_episodes_are_differentiated_at_once_is_pinned_by_the_checkpoint(glyphs: SplitDataset, tmp_path: Path) -> None:
+    """The gradient is the same, its rounding is not: a trial goes on as it began."""
+    recipe = recipe_of(FORMS["maml order 2"])
+    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs, episodes_at_once=3)
+    with pytest.raises(StopRequested):
+        run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, episodes_at_once=3, should_stop=StopAfter(5))
+    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, episodes_at_once=1)) == text(whole)
+    one_by_one = run_trial(recipe, folder=tmp_path / "apart", dataset=glyphs)
+    assert [value for _, value in one_by_one.curves["train_loss"]] == pytest.approx(
+        [value for _, value in whole.curves["train_loss"]], rel=1e-3
+    )
+
+
+def test_a_score_records_the_accuracy_after_every_number_of_steps(glyphs: SplitDataset, folder: Path) -> None:
+    result = run_trial(recipe_of(FORMS["maml order 1"]), folder=folder, dataset=glyphs)
+    scores = [
+        evaluate_trial(result, Evaluation(shape=SHAPE, episodes=20, adaptation_steps=steps), folder=folder, dataset=glyphs)
+        for steps in (0, 1, 3)
+    ]
+    longest = scores[-1].correct_by_step
+    assert longest is not None and len(longest) == 4
+    assert [score.correct for score in scores] == [longest[0], longest[1], longest[3]]
+    plain = json.loads(json.dumps(scores[-1].as_plain()))
+    assert evaluation_result_from_plain(plain) == scores[-1]
+    for spoilt in (plain["correct_by_step"][:-1], plain["correct_by_step"][::-1], None):
+        with pytest.raises(RecipeError, match="adaptation steps"):
+            evaluation_result_from_plain({**plain, "correct_by_step": spoilt})
+
+
+@pytest.mark.parametrize("name", ["full context", "maml order 1"])
+def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, folder: Path) -> None:
+    """The first weights are selected, and they are those that a training of the same seed begins with."""
+    recipe = dataclasses.replace(recipe_of(FORMS[name]), steps=0)
+    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    assert (result.status, result.steps_done, result.selected_step) == ("complete", 0, 0)
+    assert set(result.curves) == {"validation_accuracy"}
+    again = run_trial(dataclasses.replace(recipe, seed=1), folder=folder.with_name("other"), dataset=glyphs)
+    assert again.weights_digest != result.weights_digest
+    assert text(run_trial(recipe, folder=folder.with_name("again"), dataset=glyphs)) == text(result)
+
+
+def test_what_does_not_adapt_cannot_be_scored_after_steps(glyphs: SplitDataset, folder: Path) -> None:
+    result = run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs)
+    with pytest.raises(RecipeError, match="does not adapt"):
+        evaluate_trial(result, Evaluation(shape=SHAPE, adaptation_steps=1), folder=folder, dataset=glyphs)

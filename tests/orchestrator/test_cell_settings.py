@@ -1,0 +1,66 @@
+"""A cell's settings: what is filled in, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.errors import RecipeError
+from orchestrator.cell_settings import CellSettings
+
+
+def a_cell(**changes: Any) -> CellSettings:
+    return CellSettings(**{"dataset": "omniglot", "split": "vinyals", "way": 20, "shot": 5, **changes})
+
+
+def test_training_follows_the_evaluation_where_nothing_else_is_said() -> None:
+    recipe = a_cell().recipe(3)
+    assert (recipe.episode.way, recipe.episode.shot, recipe.seed) == (20, 5, 3)
+    assert (recipe.validation.shape.way, recipe.validation.shape.shot) == (5, 5)
+    assert recipe.data.rotations
+    assert recipe.algorithm == PrototypicalSettings() and recipe.backbone == Conv4Settings()
+
+
+def test_maml_is_watched_and_scored_on_its_own_ways_and_by_the_batch() -> None:
+    cell = a_cell(algorithm="maml", adaptation_steps=2)
+    recipe, evaluation = cell.recipe(0), cell.evaluation()
+    assert recipe.algorithm == MamlSettings(adaptation_steps=2)
+    assert recipe.backbone.batch_norm == "batch"
+    assert recipe.validation.shape.way == 20
+    assert (recipe.validation.adaptation_steps, evaluation.adaptation_steps) == (2, 2)
+    apart = a_cell(algorithm="maml", evaluation_adaptation_steps=7)
+    assert (apart.recipe(0).validation.adaptation_steps, apart.evaluation().adaptation_steps) == (7, 7)
+
+
+def test_every_setting_reaches_the_recipe() -> None:
+    cell = a_cell(algorithm="matching", distance="cosine", scale=10, learn_scale=True, fce=True, reading_steps=3,
+                  support_order="interleaved", clip_norm=1, clip_value=2, downsampling="stride", filters=32)  # fmt: skip
+    recipe = cell.recipe(0)
+    assert recipe.algorithm == MatchingSettings(
+        distance="cosine", scale=10.0, learn_scale=True, fce=True, reading_steps=3, support_order="interleaved"
+    )
+    assert recipe.backbone == Conv4Settings(filters=32, downsampling="stride")
+    assert (recipe.optimiser.clip_norm, recipe.optimiser.clip_value) == (1.0, 2.0)
+    assert a_cell(algorithm="maml", backbone="mlp").recipe(0).backbone == MlpSettings()
+
+
+def test_photographs_are_not_turned() -> None:
+    assert not a_cell(dataset="mini_imagenet", split="ravi", way=5).recipe(0).data.rotations
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"algorithm": "reptile"}, "algorithm is 'reptile'"),
+        ({"order": 1}, "order is 1; algorithm 'prototypical' has none, only maml"),
+        ({"algorithm": "maml", "distance": "cosine"}, "distance is 'cosine'; algorithm 'maml' has none"),
+        ({"algorithm": "maml", "backbone": "mlp", "filters": 64}, "filters is 64; backbone 'mlp' has none, only conv4"),
+        ({"evaluation_adaptation_steps": 3}, "prototypical does not adapt"),
+        ({"algorithm": "maml", "train_way": 5}, "way is 20; maml answers the 5 ways"),
+        ({"algorithm": "matching", "fce": True}, "reading_steps is None"),
+    ],
+)
+def test_what_an_algorithm_does_not_have_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(RecipeError, match=named):
+        a_cell(**changes)

@@ -1,0 +1,196 @@
+"""Presets, and the sweeps of the whole table that stand on them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cell_settings import CellSettings
+from orchestrator.cli.settings import settings_of
+from orchestrator.errors import SweepFileError
+from orchestrator.plan import Plan, build_plan
+from orchestrator.preset_file import SHIPPED, load_presets
+from orchestrator.presets import Preset, Rule
+from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.report.protocol import differences
+from orchestrator.report.published import load_registries
+from orchestrator.spec import SweepSpec, load_sweep
+
+SWEEPS = SHIPPED.parent
+NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+REGISTRIES = load_registries(SWEEPS / "published")
+
+
+def plan_of(name: str) -> Plan:
+    return build_plan(load_sweep(SWEEPS / f"{name}.yaml"))
+
+
+def rows_of(name: str) -> tuple[CellRow, ...]:
+    return aggregate(plan_of(name), {}, REGISTRIES)
+
+
+def trials(plan: Plan) -> set[str]:
+    return {trial.fingerprint for trial in plan.trials}
+
+
+def find(plan: Plan, **wanted: Any) -> CellSettings:
+    (cell,) = [
+        cell.settings for cell in plan.cells if all(getattr(cell.settings, name) == value for name, value in wanted.items())
+    ]
+    return cell
+
+
+def rule(when: Mapping[str, Any], **give: Any) -> Rule:
+    return Rule(when=when, give=give)
+
+
+def test_a_later_rule_overrides_an_earlier_one_and_sees_what_it_gave() -> None:
+    preset = Preset(
+        id="p",
+        title="",
+        published=("snell_2017",),
+        rules=(
+            rule({"dataset": "omniglot"}, steps=100, filters=32),
+            rule({"filters": [16, 32], "way": 5}, steps=200),
+            rule({"steps": 100}, outer_lr=1.0),
+        ),
+    )
+    assert preset.given_to({"dataset": "omniglot", "way": 5}) == {"steps": 200, "filters": 32}
+    assert preset.given_to({"dataset": "omniglot", "way": 20}) == {"steps": 100, "filters": 32, "outer_lr": 1.0}
+    assert preset.given_to({"dataset": "omniglot", "way": 5, "filters": 64, "steps": 7}) == {"steps": 100, "filters": 32}
+    assert preset.given_to({"dataset": "glyphs"}) is None
+
+
+def sweep(folder: Path, fixed: str, preset: str | None = None) -> SweepSpec:
+    if preset is not None:
+        (folder / "presets").mkdir()
+        (folder / "presets" / "mine.yaml").write_text(preset)
+    (folder / "sweep.yaml").write_text(f"name: s\ntitle: S\nseeds: [0]\nfixed: {{way: 5, shot: 1, {fixed}}}\n")
+    return load_sweep(folder / "sweep.yaml")
+
+
+MINE = """id: mine
+title: Mine
+description: d
+published: [snell_2017]
+rules:
+  - when: {dataset: omniglot}
+    give: {split: vinyals, steps: 123, train_way: 7}
+"""
+
+
+def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
+    spec = sweep(tmp_path, "preset: mine, dataset: omniglot, steps: 456", MINE)
+    (cell,) = spec.cells
+    assert (cell.steps, cell.train_way, cell.split) == (456, 7, "vinyals")
+    assert spec.compared_with(cell) == ("snell_2017",)
+    told = settings_of(spec, cell)
+    assert told["preset"] == {"split": "vinyals", "train_way": 7}
+    assert told["instead"] == {"steps": [456, 123]}
+    assert told["own"]["query"] == 15
+
+
+@pytest.mark.parametrize(
+    ("fixed", "preset", "message"),
+    [
+        ("preset: papper, dataset: omniglot", None, "sweep.yaml:4: fixed.preset: unknown preset 'papper'; did you mean 'paper'?"),
+        ("preset: mine, dataset: glyphs", MINE, "sweep.yaml:4: fixed.preset: the preset 'mine' has no rule for such a cell"),
+        ("preset: mine, dataset: omniglot", MINE.replace("steps", "stepz"), "mine.yaml:7: rules[0].give.stepz: unknown setting"),
+        ("preset: mine, dataset: omniglot", MINE.replace("123", "many"), "mine.yaml:7: rules[0].give.steps: 'many' is not"),
+        ("preset: mine, dataset: omniglot", MINE.replace("id: mine", "id: yours"), "mine.yaml:1: id: 'yours' must be"),
+        ("preset: mine, dataset: omniglot", MINE.replace("{dataset: omniglot}", "{data: 1}"), "mine.yaml:6: rules[0].when.data"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(tmp_path: Path, fixed: str, preset: str | None, message: str) -> None:
+    with pytest.raises(SweepFileError) as caught:
+        sweep(tmp_path, fixed, preset)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_shipped_sweep_loads_and_its_cells_read_apart(name: str) -> None:
+    plan = plan_of(name)
+    assert plan.spec.name == name
+    names = [cell.name for cell in plan.cells]
+    assert len(set(names)) == len(names)
+
+
+def test_every_preset_says_what_it_follows() -> None:
+    assert {preset.id: preset.published for preset in load_presets(SWEEPS)} == {
+        "paper": ("snell_2017", "vinyals_2016", "finn_2017"),
+        "reference": ("snell_2017", "finn_2017"),
+        "article_2018": ("knagg_2018",),
+    }
+
+
+def test_the_papers_table_has_every_algorithm_on_both_data_sets() -> None:
+    plan = plan_of("paper")
+    assert len(plan.cells) == 42
+    halves = [plan_of(name) for name in ("omniglot", "mini_imagenet")]
+    assert trials(plan) == trials(halves[0]) | trials(halves[1])
+    assert not trials(halves[0]) & trials(halves[1])
+    assert trials(plan_of("omniglot_prototypical")) < trials(halves[0])
+
+
+def test_under_the_papers_preset_nothing_that_a_paper_states_differs_but_what_is_said() -> None:
+    """Two things differ and stay: no second training on meta-validation classes, and the scale where the sweep gives one."""
+    texts = {text for row in rows_of("paper") for text in row.differs}
+    assert texts == {
+        "trained on meta-train classes alone, published with meta-validation classes added",
+        "scale 10.0, published 1.0",
+    }
+
+
+def test_the_2018_reproduction_has_all_its_runs_and_numbers() -> None:
+    rows = rows_of("article_2018")
+    assert len(rows) == 34
+    assert sum(row.published is not None for row in rows) == 30
+    assert all(row.published == row.article_2018 for row in rows)
+    assert {text.split()[0] for row in rows for text in row.differs} == {"query", "evaluation_episodes"}
+
+
+def test_the_ablation_stands_beside_the_rows_of_its_own_training_shape() -> None:
+    plan = plan_of("snell_ablation")
+    assert len(plan.cells) == 64
+    for cell in plan.cells:
+        published = REGISTRIES.find(plan.spec.compared_with(cell.settings), cell.settings)
+        assert published is not None, cell.name
+        assert published.table in {"Table 4", "Table 5", "Table 6"}
+        assert not [each for each in differences(cell.settings, published) if each.text.startswith("train_")], cell.name
+
+
+def test_the_adaptation_steps_share_their_trainings() -> None:
+    plan = plan_of("inner_steps")
+    assert len(plan.cells) == 2 * 2 * 2 * 6
+    assert len(plan.trials) == 2 * 2 * 2 * len(plan.spec.seeds)
+
+
+def test_the_reference_code_differs_from_the_paper_as_its_preset_says(tmp_path: Path) -> None:
+    cells = {}
+    for name in ("paper", "reference"):
+        (tmp_path / name).mkdir()
+        (cells[name],) = sweep(tmp_path / name, f"preset: {name}, algorithm: maml, dataset: mini_imagenet").cells
+    differing = {key for key in vars(cells["paper"]) if getattr(cells["paper"], key) != getattr(cells["reference"], key)}
+    assert differing == {
+        "preset", "inner_reduction", "outer_reduction", "adapt_batch_norm", "clip_value", "query", "validation_query",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stated"),
+    [
+        ({"algorithm": "maml", "dataset": "omniglot", "way": 5, "shot": 1, "order": 2},
+         {"adaptation_steps": 1, "evaluation_adaptation_steps": 3, "inner_lr": 0.4, "meta_batch_size": 32, "downsampling": "stride"}),
+        ({"algorithm": "maml", "dataset": "omniglot", "way": 20, "shot": 5, "order": 1},
+         {"adaptation_steps": 5, "evaluation_adaptation_steps": 5, "inner_lr": 0.1, "meta_batch_size": 16, "steps": 60_000}),
+        ({"algorithm": "maml", "dataset": "mini_imagenet", "shot": 5, "order": 2},
+         {"adaptation_steps": 5, "evaluation_adaptation_steps": 10, "inner_lr": 0.01, "meta_batch_size": 2, "filters": 32}),
+        ({"algorithm": "prototypical", "dataset": "mini_imagenet", "shot": 1}, {"train_way": 30, "train_query": 15}),
+        ({"algorithm": "prototypical", "dataset": "mini_imagenet", "shot": 5}, {"train_way": 20, "train_shot": 5}),
+    ],
+)  # fmt: skip
+def test_the_papers_settings_are_as_printed(wanted: dict[str, Any], stated: dict[str, Any]) -> None:
+    cell = find(plan_of("paper"), **wanted)
+    assert {name: getattr(cell, name) for name in stated} == stated
