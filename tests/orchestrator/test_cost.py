@@ -2,14 +2,17 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import TrialResult
-from orchestrator.cost import CostBook, Workload, longest_first, makespan
+from orchestrator.cell_settings import CellSettings
+from orchestrator.cost import CostBook, Workload, longest_first, makespan, memory_bytes, weight_count
 from orchestrator.records import ExecutionRecord, TrialRecord
 from tests.orchestrator.small_sweep import small_plan
 
@@ -92,3 +95,39 @@ def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
     unknown = dataclasses.replace(known, seconds=None)
     key = longest_first({plan.trials[0].fingerprint: known, plan.trials[1].fingerprint: unknown})
     assert sorted(plan.trials, key=key, reverse=True)[0] == plan.trials[1]
+
+
+CONTEXT = {"algorithm": "matching", "distance": "cosine", "fce": True, "reading_steps": 2, "support_order": "by_class"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"algorithm": "prototypical", "distance": "cosine"},
+        {"algorithm": "matching", "distance": "cosine"},
+        {**CONTEXT, "filters": 8},
+        {"algorithm": "maml"},
+        {"algorithm": "maml", "downsampling": "stride", "filters": 32},
+        {"algorithm": "maml", "backbone": "mlp"},
+        {"algorithm": "maml", "dataset": "mini_imagenet", "split": "ravi", "filters": 32},
+        {"algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi"},
+    ],
+    ids=lambda settings: " ".join(map(str, settings.values())),
+)
+def test_the_weights_are_counted_as_they_are(settings: dict[str, Any]) -> None:
+    cell = CellSettings(**{"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, **settings})
+    recipe = cell.recipe(0)
+    shape = (3, 84, 84) if cell.dataset == "mini_imagenet" else (1, 28, 28)
+    algorithm = build_algorithm(recipe, image_shape=shape, stage="select")
+    assert weight_count(recipe) == sum(weights.numel() for weights in algorithm.parameters())
+
+
+def test_full_context_embeddings_of_photographs_take_their_memory_and_disk() -> None:
+    """Their LSTMs have 1,600 features: 72 million weights, with which checkpoints, moments and gradients grow."""
+    plain, context = (
+        CellSettings(**{"dataset": "mini_imagenet", "split": "ravi", "way": 5, "shot": 1, **settings})  # type: ignore[arg-type]
+        for settings in ({"algorithm": "matching"}, CONTEXT)
+    )
+    extra = 4 * (weight_count(context.recipe(0)) - weight_count(plain.recipe(0)))
+    assert extra > 2**28
+    assert memory_bytes(context.recipe(0)) - memory_bytes(plain.recipe(0)) >= 4 * extra

@@ -1,0 +1,58 @@
+"""Accuracy by adaptation step, in the exports and as a figure: where something adapts, and nowhere else."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan import Plan
+from orchestrator.records import TrialRecord
+from orchestrator.report.bundle import write_bundle
+from orchestrator.report.export import frames
+from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
+
+SWEEP = """
+name: adapting
+title: Adapting
+seeds: [0, 1]
+fixed: {algorithm: maml, dataset: omniglot, split: vinyals, way: 5, shot: 1, evaluation_episodes: 40, validation_adaptation_steps: 1}
+grid: {order: [1, 2], evaluation_adaptation_steps: [0, 2]}
+"""
+
+
+def records_of(plan: Plan) -> Mapping[str, TrialRecord]:
+    """Every trial answers 15 of 75 before it adapts and 15 more after each step."""
+    records = {}
+    for trial in plan.trials:
+        scores = []
+        for evaluation in trial.evaluations:
+            steps = evaluation.adaptation_steps or 0
+            by_step = tuple((15 * (1 + step),) * evaluation.episodes for step in range(steps + 1))
+            whole = score(trial.recipe, dataclasses.replace(evaluation, adaptation_steps=None), [by_step[-1][0]])
+            scores.append(dataclasses.replace(whole, evaluation=evaluation, correct_by_step=by_step))
+        records[trial.fingerprint] = finished(trial.recipe, scores)
+    return records
+
+
+def test_each_score_has_a_row_for_every_step_up_to_its_own(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, SWEEP)
+    assert len(plan.trials) == 4  # the evaluations of one training share it
+    table = frames(plan, records_of(plan), ())["adaptation"]
+    assert len(table) == 4 * (1 + 3)
+    assert sorted(table["adaptation_steps"].unique()) == [0, 1, 2]
+    by_step = table.groupby("adaptation_steps")["accuracy_percent"].unique()
+    assert [list(values) for values in by_step] == [[pytest.approx(20)], [pytest.approx(40)], [pytest.approx(60)]]
+
+
+def test_the_figure_and_the_export_are_in_the_bundle(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, SWEEP)
+    files = {path.name for path in write_bundle(tmp_path / "report", plan, records_of(plan), registries())}
+    assert {"adaptation.png", "adaptation.parquet"} <= files
+    pending = {path.name for path in write_bundle(tmp_path / "pending", plan, {}, registries())}
+    assert "adaptation.png" not in pending and "adaptation.parquet" in pending
+
+
+def test_nothing_of_it_is_there_where_nothing_adapts(tmp_path: Path) -> None:
+    files = {path.name for path in write_bundle(tmp_path / "report", plan_of(tmp_path), {}, registries())}
+    assert not {name for name in files if name.startswith("adaptation")}
