@@ -12,7 +12,7 @@ from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch
 from fsl_core.sampler import EpisodeIndices, gather_episodes
 
-_IMAGES_AT_ONCE = 500
+_EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels of the images that the backbone sees at once, whose activations bound the memory
 _SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances,
 _DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are many where images are large
 _PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once
@@ -66,8 +66,9 @@ def _embed_once(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIn
     support = classes * per_class + episodes.support.to(classes.device)
     query = classes * per_class + episodes.query.to(classes.device)
     distinct, rows = torch.unique(torch.cat([support.flatten(), query.flatten()]), return_inverse=True)
+    at_once = max(1, _EMBEDDED_AT_ONCE // bank.images[0, 0].numel())
     embedded = torch.cat(
-        [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in torch.split(distinct, _IMAGES_AT_ONCE)]
+        [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in torch.split(distinct, at_once)]
     )
     places = EpisodeBatch(
         support=rows[: support.numel()].reshape(support.shape), query=rows[support.numel() :].reshape(query.shape)

@@ -98,7 +98,7 @@ def run_trial(
     select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
     state = _run_stage(recipe, select, run)
     weights = state.best_weights
-    if recipe.retrain and weights is not None and state.best_step is not None and state.stopped_by != "divergence":
+    if recipe.retrain and weights is not None and state.best_step and state.stopped_by != "divergence":  # at step 0: untrained
         bank = join(dataset.meta_train, dataset.meta_validation)
         steps = state.best_step + (recipe.validation.patience or 0)
         retrained = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)

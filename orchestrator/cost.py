@@ -26,7 +26,7 @@ Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
 _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
 _TRAINING_BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
 _SCORING_BYTES = 12  # the same without gradients, for the images that scoring embeds at once,
-_SCORING_IMAGES = 500
+_SCORING_PIXELS = 500 * 28 * 28
 _SCORES_BYTES = 600 * 2**20  # and the distances of a chunk of episodes
 _WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
 _SIDES = {"omniglot": (1, 28), "glyphs": (1, 28), "mini_imagenet": (3, 84)}
@@ -131,7 +131,7 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
     weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
     scoring = 0.0
     if not isinstance(algorithm, MamlSettings):
-        scoring = _SCORING_IMAGES * side**2 * filters * _SCORING_BYTES + _SCORES_BYTES
+        scoring = _SCORING_PIXELS * filters * _SCORING_BYTES + _SCORES_BYTES
     return round(_PROCESS_BYTES + weights + max(images * side**2 * filters * _TRAINING_BYTES, scoring))
 
 
@@ -147,7 +147,9 @@ def weight_count(recipe: TrainingRecipe) -> int:
         count, features = sum(before * after + 2 * after for before, after in pairwise(widths)), 64
     if isinstance(recipe.algorithm, MamlSettings):
         count += (features + 1) * recipe.episode.way
-    elif isinstance(recipe.algorithm, MatchingSettings) and recipe.algorithm.fce:
+    elif isinstance(recipe.algorithm, MatchingSettings):
+        count += recipe.algorithm.learn_scale
+    if isinstance(recipe.algorithm, MatchingSettings) and recipe.algorithm.fce:
         count += 2 * 4 * features * (2 * features + 2) + 4 * features * (3 * features + 2)  # the two LSTMs
     return count
 

@@ -52,9 +52,9 @@ def _plain_variant(cell: CellSettings) -> str:
 
 def _apart(cell: CellSettings, among: Sequence[CellSettings]) -> str:
     differing = [name for name in SETTING_NAMES if len({getattr(other, name) for other in among}) > 1]
-    if "steps" in differing and cell.steps == 0:
+    if "steps" in differing and [other.steps for other in among if other.steps == 0] == [cell.steps]:
         return "untrained"
-    if len(differing) > 1 and "preset" in differing:
+    if len(differing) > 1 and len({other.preset for other in among}) == len(among):
         return f"preset {cell.preset}"
     brief = [name for name in differing if name != "train_query" and not name.startswith("validation_")]
     told = brief if len({tuple(getattr(other, name) for name in brief) for other in among}) == len(among) else differing
