@@ -55,6 +55,9 @@ def from_plain(kind: type[Any], plain: Any) -> Any:
     """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not settings of {kind.__name__}: {plain!r}")
+    own = getattr(kind, "name", None)
+    if plain.get("name") != own:
+        raise RecipeError(f"not settings of {kind.__name__}: the name is {plain.get('name')!r}, not {own!r}")
     rest = {key: value for key, value in plain.items() if key != "name"}
     hints = typing.get_type_hints(kind)
     values: dict[str, Any] = {}

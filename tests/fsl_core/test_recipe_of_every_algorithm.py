@@ -52,15 +52,22 @@ maml = st.builds(
     outer_reduction=reductions,
     adapt_batch_norm=st.booleans(),
 )
-convolutions = st.builds(Conv4Settings, filters=st.integers(1, 128), downsampling=st.sampled_from(["max_pool", "stride"]))
+statistics = st.sampled_from(["running", "batch"])
+backbones = st.builds(
+    Conv4Settings,
+    filters=st.integers(1, 128),
+    downsampling=st.sampled_from(["max_pool", "stride"]),
+    batch_norm=statistics,
+) | st.builds(MlpSettings, batch_norm=statistics)
 optimisers = st.builds(OptimiserSettings, clip_norm=st.none() | positive, clip_value=st.none() | positive)
-recipes = st.builds(a_recipe, algorithm=matching, backbone=convolutions, optimiser=optimisers) | st.builds(
+prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
+recipes = st.builds(a_recipe, algorithm=prototypical | matching, backbone=backbones, optimiser=optimisers) | st.builds(
     a_recipe,
     algorithm=maml,
-    backbone=st.builds(Conv4Settings, batch_norm=st.just("batch")) | st.just(MlpSettings()),
+    backbone=backbones.filter(lambda backbone: backbone.batch_norm == "batch"),
     optimiser=optimisers,
     episode=st.just(MAML["episode"]),
-    validation=st.just(FIVE_WAYS),
+    validation=st.builds(ValidationSettings, shape=st.just(FIVE_WAYS.shape), adaptation_steps=st.integers(0, 20)),
     meta_batch_size=st.integers(1, 32),
 )
 
@@ -78,35 +85,51 @@ def test_an_evaluation_survives_json(steps: int | None) -> None:
     assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
 
 
-def test_every_new_field_changes_the_fingerprint() -> None:
-    base = a_recipe(algorithm=CONTEXT)
-    adapting = a_recipe(**MAML)
-    changes: list[TrainingRecipe] = [
-        a_recipe(algorithm=MatchingSettings()),
-        *(
-            a_recipe(algorithm=dataclasses.replace(CONTEXT, **change))
-            for change in ({"reading_steps": 3}, {"support_order": "interleaved"}, {"learn_scale": True}, {"scale": 10.0})
-        ),
-        a_recipe(algorithm=CONTEXT, optimiser=OptimiserSettings(clip_norm=1.0)),
-        a_recipe(algorithm=CONTEXT, optimiser=OptimiserSettings(clip_value=1.0)),
-        a_recipe(algorithm=CONTEXT, backbone=Conv4Settings(downsampling="stride")),
-        a_recipe(algorithm=CONTEXT, backbone=Conv4Settings(batch_norm="batch")),
-        a_recipe(algorithm=CONTEXT, backbone=MlpSettings()),
-        a_recipe(algorithm=CONTEXT, steps=0),
-        *(
-            a_recipe(**{**MAML, "algorithm": MamlSettings(**change)})  # type: ignore[arg-type]
-            for change in (
-                {"order": 1},
-                {"adaptation_steps": 2},
-                {"inner_lr": 0.1},
-                {"inner_reduction": "sum_over_shot"},
-                {"outer_reduction": "sum_over_shot"},
-                {"adapt_batch_norm": False},
-            )
-        ),
-        a_recipe(**{**MAML, "validation": dataclasses.replace(FIVE_WAYS, adaptation_steps=1)}),
+FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
+    ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
+    ("algorithm", CONTEXT, {}, {
+        "distance": "squared_euclidean", "scale": 10.0, "learn_scale": True, "reading_steps": 3, "support_order": "interleaved",
+        "fce": {"fce": False, "reading_steps": None, "support_order": None},
+    }),
+    ("algorithm", MamlSettings(), MAML, {
+        "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
+        "adapt_batch_norm": False,
+    }),
+    ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride", "batch_norm": "batch"}),
+    ("backbone", MlpSettings(), {}, {"batch_norm": "running"}),
+    ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
+        "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
+    }),
+    ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
+    ("optimiser", OptimiserSettings(), {}, {"outer_lr": 1e-2, "halve_every": None, "clip_norm": 1.0, "clip_value": 1.0}),
+    ("validation", FIVE_WAYS, MAML, {
+        "shape": EpisodeShape(way=5, shot=5, query=15), "every": 50, "episodes": 100, "patience": None, "adaptation_steps": 0,
+    }),
+]  # fmt: skip
+"""Where settings stand in a recipe, the settings, what else their recipe has, and another value for each of their fields."""
+
+
+@pytest.mark.parametrize(("place", "settings", "beside", "changes"), FIELDS, ids=lambda value: type(value).__name__)
+def test_every_field_of_all_settings_changes_the_fingerprint(
+    place: str, settings: Any, beside: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    assert set(changes) == {item.name for item in dataclasses.fields(settings)}
+    recipes = [a_recipe(**{**beside, place: settings})]
+    for name, value in changes.items():
+        change = value if isinstance(value, dict) else {name: value}
+        recipes.append(a_recipe(**{**beside, place: dataclasses.replace(settings, **change)}))
+    assert len({recipe.fingerprint for recipe in recipes}) == len(changes) + 1
+
+
+def test_the_kind_of_algorithm_and_of_backbone_changes_the_fingerprint() -> None:
+    """Also where two kinds have the same fields with the same values."""
+    recipes = [
+        a_recipe(backbone=backbone, algorithm=algorithm)
+        for backbone in (Conv4Settings(batch_norm="batch"), MlpSettings())
+        for algorithm in (PrototypicalSettings(distance="cosine"), MatchingSettings())
     ]
-    assert len({recipe.fingerprint for recipe in [base, adapting, *changes]}) == len(changes) + 2
+    recipes.append(a_recipe(steps=0))
+    assert len({recipe.fingerprint for recipe in recipes}) == 5
 
 
 def test_the_fingerprints_of_known_recipes_never_change() -> None:
@@ -145,7 +168,13 @@ def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) 
     ("spoil", "named"),
     [
         (lambda plain: plain.update(stepz=3), "unknown stepz"),
+        (lambda plain: plain["optimiser"].update(name="sgd"), "the name is 'sgd', not 'adam'"),
+        (lambda plain: plain["algorithm"].update(distance="cosine"), "not settings of MamlSettings: unknown distance"),
         (lambda plain: plain["algorithm"].pop("order"), "order is missing"),
+        (lambda plain: plain["algorithm"].pop("name"), "None is none of 'prototypical', 'matching', 'maml'"),
+        (lambda plain: plain["validation"].pop("every"), "every is missing"),
+        (lambda plain: plain["validation"].pop("adaptation_steps"), "validation adaptation_steps is None"),
+        (lambda plain: plain["backbone"].pop("batch_norm"), "batch_norm is 'running'"),
         (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
         (lambda plain: plain.update(backbone=3), "None is none of"),
         (lambda plain: plain["algorithm"].update(order=3), "order is 3"),

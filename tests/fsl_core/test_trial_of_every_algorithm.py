@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings
+from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.checkpoint import weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.result import evaluation_result_from_plain
+from fsl_core.result import evaluation_result_from_plain, trial_result_from_plain
 from fsl_core.trial import evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
@@ -48,6 +50,9 @@ def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
         with pytest.raises(StopRequested):
             run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(steps))
     assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs)) == text(whole)
+    assert trial_result_from_plain(json.loads(text(whole))) == whole
+    shifted = run_trial(dataclasses.replace(recipe, seed=1), folder=tmp_path / "other", dataset=glyphs)
+    assert shifted.weights_digest != whole.weights_digest
 
 
 def test_how_many_episodes_are_differentiated_at_once_is_pinned_by_the_checkpoint(glyphs: SplitDataset, tmp_path: Path) -> None:
@@ -85,10 +90,21 @@ def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, f
     recipe = dataclasses.replace(recipe_of(FORMS[name]), steps=0)
     result = run_trial(recipe, folder=folder, dataset=glyphs)
     assert (result.status, result.steps_done, result.selected_step) == ("complete", 0, 0)
-    assert set(result.curves) == {"validation_accuracy"}
+    assert result.curves == {"validation_accuracy": ((0, result.validation_accuracy),)}
+    first = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
+    assert result.weights_digest == weights_digest(first.state_dict())
     again = run_trial(dataclasses.replace(recipe, seed=1), folder=folder.with_name("other"), dataset=glyphs)
     assert again.weights_digest != result.weights_digest
     assert text(run_trial(recipe, folder=folder.with_name("again"), dataset=glyphs)) == text(result)
+
+
+def test_no_steps_leave_the_network_untrained_where_a_training_would_be_repeated(glyphs: SplitDataset, folder: Path) -> None:
+    watched = ValidationSettings(shape=SHAPE, every=5, episodes=10, patience=5)
+    recipe = glyphs_recipe(steps=0, retrain=True, validation=watched)
+    once = run_trial(dataclasses.replace(recipe, retrain=False), folder=folder.with_name("once"), dataset=glyphs)
+    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    assert result.weights_digest == once.weights_digest
+    assert set(result.curves) == {"validation_accuracy"}
 
 
 def test_what_does_not_adapt_cannot_be_scored_after_steps(glyphs: SplitDataset, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A cell's settings: what is filled in, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, Prototyp
 from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.errors import RecipeError
 from orchestrator.cell_settings import CellSettings
+from orchestrator.errors import SweepFileError
+from orchestrator.spec import load_sweep
 
 
 def a_cell(**changes: Any) -> CellSettings:
@@ -64,3 +67,33 @@ def test_photographs_are_not_turned() -> None:
 def test_what_an_algorithm_does_not_have_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(RecipeError, match=named):
         a_cell(**changes)
+
+
+BOTH = """name: both
+title: Both
+seeds: [0]
+fixed: {dataset: omniglot, split: vinyals, way: 5, shot: 1}
+grid:
+  algorithm: [prototypical, maml]
+  order: ORDERS
+"""
+
+
+def test_an_axis_of_mamls_order_is_for_mamls_cells_alone(tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text(BOTH.replace("ORDERS", "{values: [1, 2], when: {algorithm: maml}}"))
+    cells = load_sweep(path).cells
+    assert [(cell.algorithm, cell.order) for cell in cells] == [("prototypical", None), ("maml", 1), ("maml", 2)]
+    path.write_text(BOTH.replace("ORDERS", "[1, 2]"))
+    with pytest.raises(
+        SweepFileError, match=r"both\.yaml:7: grid\.order: order is 1; algorithm 'prototypical' has none, only maml"
+    ):
+        load_sweep(path)
+
+
+def test_what_is_filled_in_and_what_is_given_are_the_same_cell() -> None:
+    given = a_cell(
+        algorithm="maml", order=2, adaptation_steps=1, inner_lr=0.4, batch_norm="batch", train_way=20, validation_shot=5
+    )
+    assert given == a_cell(algorithm="maml")
+    assert a_cell(scale=1, distance="squared_euclidean", filters=64) == a_cell()

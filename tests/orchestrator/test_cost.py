@@ -111,6 +111,12 @@ CONTEXT = {"algorithm": "matching", "distance": "cosine", "fce": True, "reading_
         {"algorithm": "maml", "backbone": "mlp"},
         {"algorithm": "maml", "dataset": "mini_imagenet", "split": "ravi", "filters": 32},
         {"algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi"},
+        {"algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi", "downsampling": "stride"},
+        {"algorithm": "matching", "distance": "cosine", "learn_scale": True, "filters": 8},
+        {**CONTEXT, "backbone": "mlp"},
+        {**CONTEXT, "filters": 8, "learn_scale": True},
+        {"algorithm": "maml", "dataset": "mini_imagenet", "split": "ravi", "backbone": "mlp"},
+        {"algorithm": "maml", "way": 20},
     ],
     ids=lambda settings: " ".join(map(str, settings.values())),
 )

@@ -1,5 +1,6 @@
 """Presets, and the sweeps of the whole table that stand on them."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from orchestrator.presets import Preset, Rule
 from orchestrator.report.aggregate import CellRow, aggregate
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import load_registries
-from orchestrator.spec import SweepSpec, load_sweep
+from orchestrator.spec import SweepSpec, load_sweep, with_dataset
 
 SWEEPS = SHIPPED.parent
 NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
@@ -115,6 +116,7 @@ def test_every_shipped_sweep_loads_and_its_cells_read_apart(name: str) -> None:
     assert plan.spec.name == name
     names = [cell.name for cell in plan.cells]
     assert len(set(names)) == len(names)
+    assert {name for trial in plan.trials for name in trial.cells} == set(names)
 
 
 def test_every_preset_says_what_it_follows() -> None:
@@ -167,15 +169,63 @@ def test_the_adaptation_steps_share_their_trainings() -> None:
     assert len(plan.trials) == 2 * 2 * 2 * len(plan.spec.seeds)
 
 
-def test_the_reference_code_differs_from_the_paper_as_its_preset_says(tmp_path: Path) -> None:
-    cells = {}
-    for name in ("paper", "reference"):
-        (tmp_path / name).mkdir()
-        (cells[name],) = sweep(tmp_path / name, f"preset: {name}, algorithm: maml, dataset: mini_imagenet").cells
-    differing = {key for key in vars(cells["paper"]) if getattr(cells["paper"], key) != getattr(cells["reference"], key)}
-    assert differing == {
-        "preset", "inner_reduction", "outer_reduction", "adapt_batch_norm", "clip_value", "query", "validation_query",
+def test_every_algorithm_and_order_is_in_the_quick_look_and_on_glyphs_too() -> None:
+    spec = load_sweep(SWEEPS / "quick.yaml")
+    assert {(cell.algorithm, cell.order) for cell in spec.cells} == {
+        ("prototypical", None), ("matching", None), ("maml", 1), ("maml", 2),
     }  # fmt: skip
+    fallback = with_dataset(spec, "glyphs")
+    assert [dataclasses.replace(cell, dataset="omniglot", split="vinyals") for cell in fallback.cells] == list(spec.cells)
+    assert not trials(build_plan(fallback)) & trials(build_plan(spec))
+
+
+def test_the_short_sweeps_find_what_the_long_ones_have_computed() -> None:
+    matching = plan_of("matching_omniglot")
+    fixed_scale = {trial.fingerprint for trial in matching.trials if not getattr(trial.recipe.algorithm, "learn_scale", True)}
+    assert fixed_scale and fixed_scale < trials(matching) and fixed_scale <= trials(plan_of("paper"))
+    lengthened = build_plan(load_sweep(SWEEPS / "maml_omniglot.yaml", set_values=["steps=2500"]))
+    assert len(lengthened.trials) == 6 and trials(lengthened) <= trials(plan_of("article_2018"))
+
+
+@pytest.mark.parametrize("name", ["maml_omniglot", "mini_imagenet_short"])
+def test_an_untrained_network_stands_beside_each_form(name: str) -> None:
+    """One for both orders of MAML, which begin with the same weights."""
+    cells = plan_of(name).cells
+    trained = {(cell.algorithm, cell.settings.fce) for cell in cells if cell.settings.steps}
+    assert trained == {(cell.algorithm, cell.settings.fce) for cell in cells if not cell.settings.steps}
+    assert all(cell.variant.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
+
+
+REDUCTIONS = {"inner_reduction", "outer_reduction", "adapt_batch_norm", "query", "validation_query"}
+
+
+@pytest.mark.parametrize(
+    ("other", "fixed", "expected"),
+    [
+        ("reference", "algorithm: maml, dataset: mini_imagenet", {*REDUCTIONS, "clip_value"}),
+        ("reference", "algorithm: maml, dataset: omniglot", REDUCTIONS),
+        ("reference", "algorithm: maml, dataset: omniglot, backbone: mlp", REDUCTIONS),
+        ("reference", "algorithm: prototypical, dataset: omniglot", {"steps", "patience", "retrain", "validation_episodes"}),
+        ("article_2018", "algorithm: prototypical, dataset: omniglot", {"split", "steps", "patience"}),
+        ("article_2018", "algorithm: matching, dataset: omniglot", {"split", "halve_every", "patience"}),
+        ("article_2018", "algorithm: maml, dataset: mini_imagenet",
+         {"filters", "query", "validation_query", "train_query", "evaluation_episodes", "steps"}),
+    ],
+)  # fmt: skip
+def test_presets_differ_from_the_papers_in_this_and_nothing_else(
+    tmp_path: Path, other: str, fixed: str, expected: set[str]
+) -> None:
+    cells = {}
+    for name in ("paper", other):
+        (tmp_path / name).mkdir()
+        (cells[name],) = sweep(tmp_path / name, f"preset: {name}, {fixed}").cells
+    differing = {key for key in vars(cells["paper"]) if getattr(cells["paper"], key) != getattr(cells[other], key)}
+    assert differing == {"preset", *expected}
+
+
+def test_nobody_published_code_of_matching_networks(tmp_path: Path) -> None:
+    with pytest.raises(SweepFileError, match="the preset 'reference' has no rule for such a cell"):
+        sweep(tmp_path, "preset: reference, algorithm: matching, dataset: omniglot")
 
 
 @pytest.mark.parametrize(

@@ -2,101 +2,48 @@
 
 import dataclasses
 import io
-import json
 import lzma
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 
 from fsl_core.datasets import mini_imagenet
-from fsl_core.datasets.catalogue import DATASETS, SplitDataset, is_available, open_dataset, prepare
+from fsl_core.datasets.catalogue import DATASETS, is_available, prepare
 from fsl_core.datasets.image_bank import ImageBank, join
-from fsl_core.datasets.mini_imagenet import Contents, Inspection, find_source, fitted, inspect, read_images
-from fsl_core.episode import EpisodeShape
+from fsl_core.datasets.mini_imagenet import Inspection, find_source, fitted, inspect, read_images
 from fsl_core.errors import DataCorruptError, DataMissingError
-from fsl_core.recipe import DataSettings, Evaluation
-from fsl_core.sampler import frozen_episodes
-from fsl_core.trial import META_TEST_STREAM
-from orchestrator.cli.main import main
-from orchestrator.report import episode_picture
-from orchestrator.report.figures import episode_figure
-
-EACH = 25
-SMALL = Contents({"train": ["n3", "n1", "n5"], "val": ["n2"], "test": ["n4"]}, EACH)
-TOTAL = 5 * EACH
-Pictures = dict[str, bytes]
-"""The pictures of a source by member name, ``<split>/<wnid>/<file>``."""
-
-
-def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind)
-    return out.getvalue()
-
-
-def photograph(seed: int, size: tuple[int, int] = (84, 84)) -> Image.Image:
-    corners = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), dtype=np.uint8)
-    return Image.fromarray(corners).resize(size, Image.Resampling.BILINEAR)
+from tests.fsl_core.datasets.small_mini_imagenet import (
+    EACH,
+    LAYOUTS,
+    SMALL,
+    TOTAL,
+    Pictures,
+    as_archives,
+    as_folders,
+    as_tables,
+    encoded,
+    make_small,
+    opened,
+    photograph,
+    regular,
+    small_pictures,
+    without,
+    write_archive,
+)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pictures() -> Pictures:
-    found, seed = {}, 0
-    for split, wnids in SMALL.splits.items():
-        for wnid in wnids:
-            for number in range(EACH):
-                found[f"{split}/{wnid}/{wnid}{number:08d}.jpg"] = encoded(photograph(seed))
-                seed += 1
-    return found
+    return small_pictures()
 
 
-def as_archives(root: Path, pictures: Pictures) -> Path:
-    for split in SMALL.splits:
-        write_archive(root, split, [regular(name, data) for name, data in pictures.items() if name.startswith(f"{split}/")])
-    return root
-
-
-def regular(name: str, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    return member, data
-
-
-def write_archive(root: Path, split: str, members: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
-    path = root / "mini_imagenet" / f"{split}.tar.xz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lzma.open(path, "wb", preset=0) as stream, tarfile.open(fileobj=stream, mode="w|") as archive:
-        for member, data in members:
-            archive.addfile(member, io.BytesIO(data))
-    return path
-
-
-def as_folders(root: Path, pictures: Pictures) -> Path:
-    for name, data in pictures.items():
-        path = root / "mini_imagenet" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return root
-
-
-def as_tables(root: Path, pictures: Pictures) -> Path:
-    folder = root / "mini_imagenet"
-    (folder / "images").mkdir(parents=True)
-    for split in SMALL.splits:
-        rows = [name.split("/")[1:] for name in pictures if name.startswith(f"{split}/")]
-        (folder / f"{split}.csv").write_text("\n".join(["filename,label", *(f"{file},{wnid}" for wnid, file in rows)]) + "\n")
-    for name, data in pictures.items():
-        (folder / "images" / name.split("/")[2]).write_bytes(data)
-    return root
-
-
-LAYOUTS = {"archives": as_archives, "folders": as_folders, "tables": as_tables}
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
 
 
 def read(root: Path) -> tuple[np.ndarray, list[str], list[int]]:
@@ -109,10 +56,6 @@ def looked_at(root: Path) -> Inspection:
     source = find_source(root)
     assert source is not None
     return inspect(source, contents=SMALL)
-
-
-def without(pictures: Pictures, *names: str) -> Pictures:
-    return {name: data for name, data in pictures.items() if name not in names}
 
 
 def refusal(root: Path) -> str:
@@ -345,19 +288,6 @@ def test_absent_files_are_asked_for(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data set of the catalogue, with the few classes and images of :data:`SMALL`."""
-    monkeypatch.setattr(mini_imagenet, "published", lambda: SMALL)
-
-
-PHOTOGRAPHS = DataSettings(dataset="mini_imagenet", split="ravi", rotations=False)
-
-
-def opened(root: Path, told: Callable[[int, int], None] = lambda done, total: None) -> SplitDataset:
-    return open_dataset(PHOTOGRAPHS, data_root=root, cache_root=root / "cache", progress=told)
-
-
 @pytest.mark.usefixtures("small")
 def test_damaged_files_leave_nothing_half_written(tmp_path: Path, pictures: Pictures) -> None:
     name = "test/n4/n400000024.jpg"
@@ -432,74 +362,3 @@ def test_banks_that_are_normalised_otherwise_are_not_joined(mean: tuple[float, .
 def test_an_impossible_normalisation_is_refused(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
     with pytest.raises(ValueError, match="mean"):
         a_bank(mean, std)
-
-
-def fsl(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.mark.usefixtures("small")
-def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -> None:
-    twin = {
-        "val/n2/n200000002.jpg": pictures["train/n1/n100000001.jpg"],
-        "test/n4/n400000003.jpg": pictures["test/n4/n400000009.jpg"],
-    }
-    grey = {"train/n3/n300000004.jpg": encoded(photograph(3).convert("L"))}
-    root = as_archives(tmp_path / "data", {**pictures, **twin, **grey})
-    places = ("--data-root", root, "--runs-root", tmp_path / "runs")
-    prepared = fsl("data", "prepare", "mini_imagenet", *places)
-    assert prepared.exit_code == 0, prepared.output
-    assert "images read: 100 of 125\nimages read: 125 of 125" in prepared.stderr
-    shown = fsl("data", "check", "mini_imagenet", *places)
-    assert shown.exit_code == 0, shown.output
-    for line in ("  25 images in each class", "  source pictures: 125 of 84x84", "  grey images (R = G = B): 1"):
-        assert line in shown.stdout.splitlines()
-    assert "1 identical images in two splits\n  meta_train: n1 #1 = meta_validation: n2 #2\n" in shown.stderr
-    assert "1 identical images within a split\n  meta_test: n4 #3 = meta_test: n4 #9\n" in shown.stderr
-    (row,) = json.loads(fsl("data", "check", "mini_imagenet", *places, "--json").stdout)
-    assert row["meta_train"] == {"base_classes": 3, "images": 75}
-    assert row["images_in_each_class"] == {"usual": 25, "exceptions": {}}
-    assert row["source"]["sizes"] == {"84x84": 125} and row["source"]["faults"] == []
-    assert [Path(name).name for name in row["source"]["grey"]] == ["n300000004.jpg"] and row["grey_images"] == 1
-    assert row["identical_in_two_splits"] == [["meta_train: n1 #1", "meta_validation: n2 #2"]]
-    assert row["identical_within_a_split"] == [["meta_test: n4 #3", "meta_test: n4 #9"]]
-
-
-@pytest.mark.usefixtures("small")
-def test_check_names_every_damaged_picture_and_exits_with_2(tmp_path: Path, pictures: Pictures) -> None:
-    broken = ("train/n1/n100000003.jpg", "test/n4/n400000000.jpg")
-    root = as_archives(tmp_path / "data", {**pictures, **dict.fromkeys(broken, b"noise")})
-    result = fsl("data", "check", "mini_imagenet", "--data-root", root, "--runs-root", tmp_path / "runs", "--json")
-    assert result.exit_code == 2 and "has 2 faults" in result.stderr
-    assert all(name in result.stderr for name in broken)
-    assert len(json.loads(result.stdout)[0]["source"]["faults"]) == 2
-    assert not (tmp_path / "runs" / "data").exists()
-
-
-def test_check_says_what_to_obtain_where_nothing_is(tmp_path: Path) -> None:
-    result = fsl("data", "check", "mini_imagenet", "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
-    assert result.exit_code == 2 and "research use only" in result.stderr
-
-
-@pytest.mark.usefixtures("small")
-def test_the_picture_of_an_episode_shows_the_photographs_as_they_look(
-    tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dataset = opened(as_folders(tmp_path, pictures))
-    dataset = dataclasses.replace(dataset, meta_test=dataset.meta_train)  # the other split has a single class here
-    shown: list[np.ndarray] = []
-
-    def keep(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
-        shown.extend((support, query))
-        return episode_figure(support, query, path, title=title)
-
-    monkeypatch.setattr(episode_picture, "episode_figure", keep)
-    evaluation = Evaluation(shape=EpisodeShape(way=2, shot=2, query=3), episodes=2)
-    path = episode_picture.draw_first_episode(evaluation, dataset, tmp_path / "episode.png")
-    assert path.stat().st_size > 0
-    assert [part.shape for part in shown] == [(2, 2, 3, 84, 84), (2, 3, 3, 84, 84)]
-    bank = dataset.meta_test
-    drawn = frozen_episodes(bank.class_sizes, evaluation.shape, 2, seed=0, stream=META_TEST_STREAM)
-    for part, index in zip(shown, (drawn.support[0], drawn.query[0]), strict=True):
-        expected = bank.images[bank.starts[drawn.classes[0]].unsqueeze(1) + index].numpy() / 255
-        np.testing.assert_allclose(part, expected, rtol=1e-6)

@@ -10,7 +10,9 @@ from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.bundle import write_bundle
 from orchestrator.report.export import frames
+from orchestrator.report.figures import adaptation_figure
 from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
+from tests.orchestrator.report.test_figures import BLUE, ORANGE, inked, picture
 
 SWEEP = """
 name: adapting
@@ -21,14 +23,15 @@ grid: {order: [1, 2], evaluation_adaptation_steps: [0, 2]}
 """
 
 
-def records_of(plan: Plan) -> Mapping[str, TrialRecord]:
-    """Every trial answers 15 of 75 before it adapts and 15 more after each step."""
+def records_of(plan: Plan, *, apart: int = 0) -> Mapping[str, TrialRecord]:
+    """Every trial answers 15 of 75 before it adapts and 15 more after each step; with order 2 ``apart`` more."""
     records = {}
     for trial in plan.trials:
+        more = apart if getattr(trial.recipe.algorithm, "order", 1) == 2 else 0
         scores = []
         for evaluation in trial.evaluations:
             steps = evaluation.adaptation_steps or 0
-            by_step = tuple((15 * (1 + step),) * evaluation.episodes for step in range(steps + 1))
+            by_step = tuple((15 * (1 + step) + more,) * evaluation.episodes for step in range(steps + 1))
             whole = score(trial.recipe, dataclasses.replace(evaluation, adaptation_steps=None), [by_step[-1][0]])
             scores.append(dataclasses.replace(whole, evaluation=evaluation, correct_by_step=by_step))
         records[trial.fingerprint] = finished(trial.recipe, scores)
@@ -56,3 +59,26 @@ def test_the_figure_and_the_export_are_in_the_bundle(tmp_path: Path) -> None:
 def test_nothing_of_it_is_there_where_nothing_adapts(tmp_path: Path) -> None:
     files = {path.name for path in write_bundle(tmp_path / "report", plan_of(tmp_path), {}, registries())}
     assert not {name for name in files if name.startswith("adaptation")}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "blue", "orange"),
+    [
+        ({}, True, True),
+        ({"only": ["order=1"]}, True, False),
+        ({"only": ["order=2"]}, False, True),
+        ({"set_values": ["steps=0"], "only": ["order=1"]}, False, False),  # the untrained network is grey
+    ],
+)
+def test_each_order_has_its_colour(tmp_path: Path, overrides: dict[str, object], blue: bool, orange: bool) -> None:
+    plan = plan_of(tmp_path, SWEEP, **overrides)
+    path = adaptation_figure(plan, records_of(plan, apart=5), tmp_path / "adaptation.png")
+    assert path is not None
+    image = picture(path)
+    assert (inked(image, BLUE) > 50, inked(image, ORANGE) > 50) == (blue, orange)
+
+
+def test_scores_without_a_step_are_no_figure(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, SWEEP, only=["evaluation_adaptation_steps=0"])
+    assert len(frames(plan, records_of(plan), ())["adaptation"]) == 4
+    assert adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png") is None

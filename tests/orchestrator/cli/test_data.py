@@ -1,0 +1,67 @@
+"""``fsl data`` on miniImageNet: what is prepared, what a check shows, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestrator.cli.main import main
+from tests.fsl_core.datasets.small_mini_imagenet import Pictures, as_archives, encoded, make_small, photograph, small_pictures
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    return small_pictures()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+
+
+def fsl(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.usefixtures("small")
+def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -> None:
+    twin = {
+        "val/n2/n200000002.jpg": pictures["train/n1/n100000001.jpg"],
+        "test/n4/n400000003.jpg": pictures["test/n4/n400000009.jpg"],
+    }
+    grey = {"train/n3/n300000004.jpg": encoded(photograph(3).convert("L"))}
+    root = as_archives(tmp_path / "data", {**pictures, **twin, **grey})
+    places = ("--data-root", root, "--runs-root", tmp_path / "runs")
+    prepared = fsl("data", "prepare", "mini_imagenet", *places)
+    assert prepared.exit_code == 0, prepared.output
+    assert "images read: 100 of 125\nimages read: 125 of 125" in prepared.stderr
+    shown = fsl("data", "check", "mini_imagenet", *places)
+    assert shown.exit_code == 0, shown.output
+    for line in ("  25 images in each class", "  source pictures: 125 of 84x84", "  grey images (R = G = B): 1"):
+        assert line in shown.stdout.splitlines()
+    assert "1 identical images in two splits\n  meta_train: n1 #1 = meta_validation: n2 #2\n" in shown.stderr
+    assert "1 identical images within a split\n  meta_test: n4 #3 = meta_test: n4 #9\n" in shown.stderr
+    (row,) = json.loads(fsl("data", "check", "mini_imagenet", *places, "--json").stdout)
+    assert row["meta_train"] == {"base_classes": 3, "images": 75}
+    assert row["images_in_each_class"] == {"usual": 25, "exceptions": {}}
+    assert row["source"]["sizes"] == {"84x84": 125} and row["source"]["faults"] == []
+    assert [Path(name).name for name in row["source"]["grey"]] == ["n300000004.jpg"] and row["grey_images"] == 1
+    assert row["identical_in_two_splits"] == [["meta_train: n1 #1", "meta_validation: n2 #2"]]
+    assert row["identical_within_a_split"] == [["meta_test: n4 #3", "meta_test: n4 #9"]]
+
+
+@pytest.mark.usefixtures("small")
+def test_check_names_every_damaged_picture_and_exits_with_2(tmp_path: Path, pictures: Pictures) -> None:
+    broken = ("train/n1/n100000003.jpg", "test/n4/n400000000.jpg")
+    root = as_archives(tmp_path / "data", {**pictures, **dict.fromkeys(broken, b"noise")})
+    result = fsl("data", "check", "mini_imagenet", "--data-root", root, "--runs-root", tmp_path / "runs", "--json")
+    assert result.exit_code == 2 and "has 2 faults" in result.stderr
+    assert all(name in result.stderr for name in broken)
+    assert len(json.loads(result.stdout)[0]["source"]["faults"]) == 2
+    assert not (tmp_path / "runs" / "data").exists()
+
+
+def test_check_says_what_to_obtain_where_nothing_is(tmp_path: Path) -> None:
+    result = fsl("data", "check", "mini_imagenet", "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
+    assert result.exit_code == 2 and "research use only" in result.stderr

@@ -1,0 +1,37 @@
+"""The picture of an episode: the very images that a trial is asked about."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsl_core.episode import EpisodeShape
+from fsl_core.recipe import Evaluation
+from fsl_core.sampler import frozen_episodes
+from fsl_core.trial import META_TEST_STREAM
+from orchestrator.report import episode_picture
+from orchestrator.report.figures import episode_figure
+from tests.fsl_core.datasets.small_mini_imagenet import as_folders, make_small, opened, small_pictures
+
+
+def test_the_picture_of_an_episode_shows_the_photographs_as_they_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small(monkeypatch)
+    dataset = opened(as_folders(tmp_path, small_pictures()))
+    dataset = dataclasses.replace(dataset, meta_test=dataset.meta_train)  # the other split has a single class here
+    shown: list[np.ndarray] = []
+
+    def keep(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
+        shown.extend((support, query))
+        return episode_figure(support, query, path, title=title)
+
+    monkeypatch.setattr(episode_picture, "episode_figure", keep)
+    evaluation = Evaluation(shape=EpisodeShape(way=2, shot=2, query=3), episodes=2)
+    path = episode_picture.draw_first_episode(evaluation, dataset, tmp_path / "episode.png")
+    assert path.stat().st_size > 0
+    assert [part.shape for part in shown] == [(2, 2, 3, 84, 84), (2, 3, 3, 84, 84)]
+    bank = dataset.meta_test
+    drawn = frozen_episodes(bank.class_sizes, evaluation.shape, 2, seed=0, stream=META_TEST_STREAM)
+    for part, index in zip(shown, (drawn.support[0], drawn.query[0]), strict=True):
+        expected = bank.images[bank.starts[drawn.classes[0]].unsqueeze(1) + index].numpy() / 255
+        np.testing.assert_allclose(part, expected, rtol=1e-6)
