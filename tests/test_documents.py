@@ -46,6 +46,19 @@ def test_a_committed_number_follows_from_the_committed_episodes(folder: Path) ->
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_an_accuracy_in_a_document_stands_in_a_committed_table(document: Path) -> None:
+    """Each "97.6 %" is, rounded alike, a reproduced or a published number of some table under ``results/``."""
+    known = set()
+    for folder in RESULTS:
+        for row in json.loads((folder / "table.json").read_text())["cells"]:
+            for column in ("reproduced", "published", "article_2018"):
+                if row[column] is not None:
+                    known.add(f"{row[column]:.1f}")
+    said = re.findall(r"(\d+\.\d) %", document.read_text())
+    assert set(said) <= known
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_to_files(document: Path) -> None:
     """Every relative link and picture is there."""
     links = re.findall(r"\]\(([^)#\s]+)", document.read_text())

@@ -109,7 +109,7 @@ def _footnotes(rows: Sequence[CellRow], brief: bool) -> tuple[dict[str, str], li
 
 def _legend(rows: Sequence[CellRow]) -> str:
     sources = sorted({row.published_source for row in rows if row.published_source})
-    compared = f"Published: {', '.join(sources)}. " if sources else ""
+    compared = f"Published: {'; '.join(sources)}. " if sources else ""
     return (
         f"{compared}Accuracy in percent. Reproduced: mean over the seeds done ± half the 95% interval over test episodes; "
         "seeds' std: standard deviation over training seeds; 2018: the PyTorch reproduction by O. Knagg."
