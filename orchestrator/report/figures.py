@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,7 +32,13 @@ _COLOURS = (
     "#56B4E9",
     "#000000",
 )  # Okabe and Ito's, told apart by all eyes
+_DASHES = ("-", "--", ":", "-.")
 _OURS, _THEIRS = _COLOURS[0], _COLOURS[1]
+
+
+def line_style(number: int) -> tuple[str, str]:
+    """Colour and dash of the line with this number, from 0: the first 28 differ."""
+    return _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
 
 
 def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path:
@@ -40,11 +47,11 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     Each algorithm on each data set has a row of its own. Untrained networks have no curve and are left out.
     """
     rows = list(dict.fromkeys((trial.recipe.algorithm.name, trial.recipe.data.dataset) for trial in plan.trials))
-    figure = Figure(figsize=(11, 0.4 + 3.8 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(14, 0.4 + 3.8 * len(rows)), layout="constrained")
     for (accuracy, loss), row in zip(figure.subplots(len(rows), 2, squeeze=False), rows, strict=True):
         trials = [trial for trial in plan.trials if (trial.recipe.algorithm.name, trial.recipe.data.dataset) == row]
         _draw_row(accuracy, loss, [trial for trial in trials if trial.recipe.steps], records)
-    figure.suptitle(plan.spec.title)
+    _head(figure, plan.spec.title)
     return _write(figure, path)
 
 
@@ -53,28 +60,29 @@ def _draw_row(accuracy: Axes, loss: Axes, trials: Sequence[PlannedTrial], record
     for trial in trials:
         record = records.get(trial.fingerprint)
         if record is not None and (result := record.result) is not None:
-            _draw_curves(accuracy, loss, result, _COLOURS[groups.index(_group(trial)) % len(_COLOURS)])
+            _draw_curves(accuracy, loss, result, *line_style(groups.index(_group(trial))))
     for number, group in enumerate(groups):
-        accuracy.plot([], [], color=_COLOURS[number % len(_COLOURS)], label=group)
+        colour, dash = line_style(number)
+        loss.plot([], [], dash, color=colour, label=group)
     accuracy.set(xlabel="training steps", ylabel="validation accuracy (%)", title="Meta-validation")
     loss.set(xlabel="training steps", ylabel="training loss (nats)", title="Meta-train", yscale="log")
     for axes in (accuracy, loss):
         axes.grid(alpha=0.3)
-    if groups:
-        title = "trained on; a line a seed, the dot is the selected step"
-        accuracy.legend(loc="best", fontsize=8, title=title, title_fontsize=8)
+    if groups:  # beside the panels, where it hides no curve
+        title = "trained on; a line a seed,\nthe dot is the selected step"
+        loss.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title=title, title_fontsize=8)
 
 
 def _group(trial: PlannedTrial) -> str:
     return f"{trial.episode}, {trial.kind}"
 
 
-def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str) -> None:
+def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str, dash: str) -> None:
     steps, values = _points(result, "validation_accuracy")
-    accuracy.plot(steps, 100 * values, color=colour, linewidth=1.2, alpha=0.85)
+    accuracy.plot(steps, 100 * values, dash, color=colour, linewidth=1.2, alpha=0.85)
     if result.selected_step is not None and result.validation_accuracy is not None:
         accuracy.plot(result.selected_step, 100 * result.validation_accuracy, "o", color=colour, markersize=5)
-    loss.plot(*_points(result, "train_loss"), color=colour, linewidth=1.2, alpha=0.85)
+    loss.plot(*_points(result, "train_loss"), dash, color=colour, linewidth=1.2, alpha=0.85)
 
 
 def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +113,7 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
         handles, labels = axes.get_legend_handles_labels()
         distinct = dict(zip(labels, handles, strict=True))
         axes.legend(distinct.values(), distinct.keys(), fontsize=8)
-    figure.suptitle(plan.spec.title)
+    _head(figure, plan.spec.title)
     return _write(figure, path)
 
 
@@ -140,9 +148,10 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     axes.plot([], [], "o", color=_OURS, label="reproduced")
     labels = [f"{row.algorithm}, {row.variant}\n{row.dataset} {row.way}-way {row.shot}-shot" for row in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
-    axes.set(xlabel="accuracy (%), 95% interval over episodes", title=title, ylim=(-0.6, len(rows) - 0.4))
+    axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
+    _head(figure, title)
     return _write(figure, path)
 
 
@@ -166,6 +175,11 @@ def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title:
     axes.set_xticks([]), axes.set_yticks([])
     axes.set_title(title, fontsize=8)
     return _write(figure, path)
+
+
+def _head(figure: Figure, title: str) -> None:
+    """Writes the title above the panels, in as many lines as the width needs."""
+    figure.suptitle(textwrap.fill(title, int(9 * figure.get_figwidth())))
 
 
 def _write(figure: Figure, path: Path) -> Path:

@@ -6,7 +6,7 @@ import matplotlib.image
 import numpy as np
 
 from orchestrator.report.aggregate import aggregate
-from orchestrator.report.figures import cells_figure, curves_figure, episode_figure
+from orchestrator.report.figures import cells_figure, curves_figure, episode_figure, line_style
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
@@ -34,6 +34,18 @@ def test_the_forest_has_our_numbers_only_once_there_are_some(tmp_path: Path) -> 
 
 def test_the_forest_moves_with_the_numbers(tmp_path: Path) -> None:
     assert not np.array_equal(forest(tmp_path, {0: [74]}), forest(tmp_path, {0: [70]}))
+
+
+def test_a_long_title_stays_within_the_picture(tmp_path: Path) -> None:
+    rows = aggregate(plan := plan_of(tmp_path), records_of(plan, {}), registries())
+    image = picture(cells_figure(rows, tmp_path / "cells.png", title="A title of very many words " * 8))
+    assert (image[:, :2] == 255).all() and (image[:, -2:] == 255).all()
+
+
+def test_no_two_of_many_lines_look_alike() -> None:
+    """The first table with more kinds of trials than colours had two blue lines."""
+    styles = [line_style(number) for number in range(28)]
+    assert len(set(styles)) == 28
 
 
 def test_curves_are_drawn_of_the_trials_that_are_done(tmp_path: Path) -> None:
