@@ -6,14 +6,14 @@ A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
+from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
@@ -23,6 +23,7 @@ from fsl_core.recipe import Evaluation, TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.sampler import EpisodeSampler, frozen_episodes
 from fsl_core.training import StepSettings, TrainingState, Validation, meta_train, start_training
+from fsl_core.trial_checkpoint import StageCheckpoints, check_same_work
 
 META_TEST_STREAM = "meta-test"
 
@@ -43,7 +44,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """How to run a trial: its folder and data, its execution path, who watches it, who may stop it, who hears of damaged files."""
+    """How to run a trial: its folder and data, the execution path, and who is asked and told; see :func:`run_trial`."""
 
     folder: Path
     dataset: SplitDataset
@@ -51,6 +52,7 @@ class TrialRun:
     observe: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], bool] = lambda: False
     announce: Callable[[str], None] = lambda message: None
+    on_path: Callable[[ExecutionPath], None] = lambda path: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ def run_trial(
     observe: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda message: None,
+    on_path: Callable[[ExecutionPath], None] = lambda path: None,
 ) -> TrialResult:
     """Train a recipe in ``folder``, from where an earlier run of it stopped, and select its weights on meta-validation.
 
@@ -87,6 +90,7 @@ def run_trial(
         observe: called at every point of the curves.
         should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
         announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
+        on_path: told, before the first step, the execution path that is taken.
 
     Raises:
         StopRequested: ``should_stop`` said so.
@@ -94,14 +98,17 @@ def run_trial(
         DataChangedError: the checkpoint was trained on other images.
     """
     wanted = ExecutionPath(device=device, threads=threads, episodes_at_once=episodes_at_once)
-    run = TrialRun(folder=folder, dataset=dataset, path=wanted, observe=observe, should_stop=should_stop, announce=announce)
+    run = TrialRun(
+        folder=folder, dataset=dataset, path=wanted, observe=observe, should_stop=should_stop, announce=announce, on_path=on_path
+    )
     select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
-    state = _run_stage(recipe, select, run)
+    state, path = _run_stage(recipe, select, run)
     weights = state.best_weights
     if recipe.retrain and weights is not None and state.best_step and state.stopped_by != "divergence":  # at step 0: untrained
         bank = join(dataset.meta_train, dataset.meta_validation)
         steps = state.best_step + (recipe.validation.patience or 0)
-        retrained = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)
+        retrain = _Stage(name="retrain", bank=bank, steps=steps, selects=False)
+        retrained, _ = _run_stage(recipe, retrain, replace(run, path=path))
         state.curves |= {f"retrain_{name}": curve for name, curve in retrained.curves.items()}
         weights = retrained.algorithm.state_dict()
         if retrained.stopped_by == "divergence":
@@ -129,24 +136,26 @@ def _result(
     )
 
 
-def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
+def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> tuple[TrainingState, ExecutionPath]:
     folder = run.folder / "checkpoints" / stage.name
     checkpoint, damaged = load_newest_checkpoint(folder)
     for aside in damaged:
         run.announce(f"a damaged checkpoint was set aside as {aside}")
     path = run.path if checkpoint is None else ExecutionPath(**checkpoint["path"])
+    run.on_path(path)
     with path.active() as device:
         bank = stage.bank.to(device)
         algorithm = build_algorithm(recipe, image_shape=bank.image_shape, stage=stage.name, device=device)
         state = start_training(algorithm, recipe.optimiser)
         if checkpoint is not None:
-            _check_same_work(checkpoint, recipe, run.dataset)
+            check_same_work(checkpoint, recipe, run.dataset)
             state.restore(checkpoint["state"])
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes")
         settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once)
-        _train(recipe, stage, state, sampler, settings, run, _Saver(folder, recipe, path, run.dataset))
-    return state
+        saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
+        _train(recipe, stage, state, sampler, settings, run, saver)
+    return state, path
 
 
 def _train(
@@ -156,15 +165,15 @@ def _train(
     sampler: EpisodeSampler,
     settings: StepSettings,
     run: TrialRun,
-    save: _Saver,
+    checkpoints: StageCheckpoints,
 ) -> None:
     def after_interval(state: TrainingState) -> None:
-        save(state)
+        checkpoints.save(state)
         run.observe(_progress(state, stage.steps))
 
     def before_step(state: TrainingState) -> None:
         if run.should_stop():
-            save(state)
+            checkpoints.save(state)
             raise StopRequested(f"stopped at step {state.step} of {stage.steps}; the checkpoint is written")
 
     meta_train(
@@ -184,35 +193,6 @@ def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.dev
     sizes = dataset.meta_validation.class_sizes
     episodes = frozen_episodes(sizes, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
     return Validation(bank=dataset.meta_validation.to(device), episodes=episodes, settings=settings)
-
-
-@dataclass(frozen=True)
-class _Saver:
-    """Writes checkpoints of one stage."""
-
-    folder: Path
-    recipe: TrainingRecipe
-    path: ExecutionPath
-    dataset: SplitDataset
-
-    def __call__(self, state: TrainingState) -> None:
-        envelope = {
-            "recipe": self.recipe.fingerprint,
-            "data": self.dataset.digest,
-            "path": asdict(self.path),
-            "state": state.as_checkpoint(),
-        }
-        save_checkpoint(self.folder, state.step, envelope)
-
-
-def _check_same_work(checkpoint: Mapping[str, Any], recipe: TrainingRecipe, dataset: SplitDataset) -> None:
-    if checkpoint["recipe"] != recipe.fingerprint:
-        raise CheckpointCorruptError(f"the checkpoint is of recipe {checkpoint['recipe']}, not of {recipe.fingerprint}")
-    if checkpoint["data"] != dataset.digest:
-        raise DataChangedError(
-            f"the checkpoint was trained on {dataset.name} images with digest {checkpoint['data'][:16]}; those found now have "
-            f"{dataset.digest[:16]}. Give back the old data, or remove the trial's folder to train on the new"
-        )
 
 
 def _progress(state: TrainingState, steps: int) -> Progress:

@@ -10,18 +10,13 @@ from fsl_core.result import EvaluationResult, TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecutionRecord:
-    """What may differ from one run of the same work to another. Seconds are wall-clock and summed over attempts; times are ISO, UTC."""
+class ComputedBy:
+    """Who computed something, along which execution path, and when it was done (ISO, UTC)."""
 
-    train_seconds: float
-    evaluation_seconds: Mapping[str, float] = field(default_factory=dict)
-    steps: int
-    attempts: int
     host: str
     device: str
     device_name: str
     threads: int
-    started_at: str
     finished_at: str
     git_commit: str | None = None
     git_dirty: bool | None = None
@@ -29,10 +24,33 @@ class ExecutionRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
 
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringRecord(ComputedBy):
+    """How one evaluation was computed, in ``seconds`` of wall clock."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRecord(ComputedBy):
+    """How the training was executed, its seconds of wall clock summed over attempts; and each evaluation, by its fingerprint."""
+
+    train_seconds: float
+    steps: int
+    attempts: int
+    started_at: str
+    evaluations: Mapping[str, ScoringRecord] = field(default_factory=dict)
+
     @property
     def seconds_per_step(self) -> float | None:
         """Training seconds of one step, validation included; None when no step was taken."""
         return self.train_seconds / self.steps if self.steps else None
+
+    @property
+    def evaluation_seconds(self) -> float | None:
+        """Seconds of all evaluations together; None before the first."""
+        return sum(each.seconds for each in self.evaluations.values()) if self.evaluations else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +89,7 @@ class TrialRecord:
     progress: ProgressRecord | None = None
 
 
-def checked(kind: type[Any], plain: Mapping[str, Any]) -> Any:
-    """A record of ``kind`` from the JSON that its fields were written as. Raises TypeError when a field is missing or unknown."""
-    return kind(**plain)
+def execution_from_plain(plain: Mapping[str, Any]) -> ExecutionRecord:
+    """The record that ``dataclasses.asdict`` made plain. Raises TypeError or AttributeError when it is none."""
+    evaluations = {name: ScoringRecord(**each) for name, each in plain["evaluations"].items()}
+    return ExecutionRecord(**{**plain, "evaluations": evaluations})

@@ -20,7 +20,7 @@ from fsl_core.fingerprint import as_plain
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from orchestrator.errors import StoreError
-from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, checked
+from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, execution_from_plain
 
 Value = TypeVar("Value")
 
@@ -125,9 +125,9 @@ class Store:
             fingerprint=fingerprint,
             result=result,
             evaluations={} if result is None else self._scores(paths.evaluations, result),
-            execution=self._read(paths.execution, lambda plain: checked(ExecutionRecord, plain)),
-            failure=self._read(paths.failure, lambda plain: checked(FailureRecord, plain)),
-            progress=self._read(paths.progress, lambda plain: checked(ProgressRecord, plain)),
+            execution=self._read(paths.execution, execution_from_plain),
+            failure=self._read(paths.failure, lambda plain: FailureRecord(**plain)),
+            progress=self._read(paths.progress, lambda plain: ProgressRecord(**plain)),
         )
 
     def _scores(self, folder: Path, result: TrialResult) -> dict[str, EvaluationResult]:

@@ -126,9 +126,8 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
     if execution is None:
         return {}
     versions = {f"{name}_version": execution.versions.get(name) for name in ("python", "torch", "cuda")}
-    seconds = sum(execution.evaluation_seconds.values()) if execution.evaluation_seconds else None
     recorded = {name: getattr(execution, name) for name in _AS_RECORDED}
-    return {**recorded, **versions, "evaluation_seconds": seconds, "device": execution.device_name}
+    return {**recorded, **versions, "evaluation_seconds": execution.evaluation_seconds, "device": execution.device_name}
 
 
 def _cell(row: CellRow) -> Row:

@@ -12,7 +12,7 @@ import torch
 
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.worker import execute
-from orchestrator.provenance import code_state
+from orchestrator.provenance import CodeState, code_state
 from orchestrator.records import ExecutionRecord
 from orchestrator.store import Store, TrialPaths
 from tests.orchestrator.small_sweep import contents, small_plan
@@ -151,6 +151,52 @@ def test_damaged_weights_are_set_aside_and_made_again_for_a_new_score(tmp_path: 
         aside = weights.with_name("selected.pt.corrupt-1")
         assert aside.read_bytes() == whole[: len(whole) // 2]
         assert any(event.kind == "notice" and str(aside) in event.message for event in events)
+
+
+def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_path: Path):
+    """As after a training on another kind of processor, whose weights are gone."""
+    job = job_in(tmp_path)
+    first, *others = job.evaluations
+    assert others
+    run(dataclasses.replace(job, evaluations=(first,)))
+    for path in (paths_of(job).result, *paths_of(job).evaluations.iterdir()):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "weights_digest": "f" * 64}))
+    events = run(job)
+    assert any("every score is made again" in event.message for event in events)
+    assert kinds(events)[-1] == "finished"
+    record = Store(tmp_path).read(job.fingerprint)
+    assert record.result is not None and record.result.weights_digest != "f" * 64
+    assert set(record.evaluations) == {each.fingerprint for each in job.evaluations}
+
+
+def test_who_scores_later_is_not_taken_for_who_trained(tmp_path: Path):
+    job = job_in(tmp_path)
+    first, second, *_ = job.evaluations
+    trainer, scorer = (CodeState(git_commit=letter * 40, git_dirty=letter == "b", lock_digest=None) for letter in "ab")
+    run(dataclasses.replace(job, evaluations=(first,), code=trainer))
+    before = execution(job)
+    run(dataclasses.replace(job, evaluations=(first, second), code=scorer))
+    after = execution(job)
+    assert (after.git_commit, after.git_dirty, after.finished_at) == ("a" * 40, False, before.finished_at)
+    assert after.train_seconds == before.train_seconds
+    assert after.evaluations[first.fingerprint] == before.evaluations[first.fingerprint]
+    assert after.evaluations[second.fingerprint].git_commit == "b" * 40
+
+
+def test_a_pinned_path_is_recorded_and_scores_too(tmp_path: Path):
+    """A trial that began with one thread goes on with one, whatever is asked, and that is what its record says."""
+    job = job_in(tmp_path)
+
+    def stop(event: TrialEvent) -> None:
+        if event.kind == "progress":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job, stop)
+    run(dataclasses.replace(job, threads=2))
+    assert execution(job).threads == 1
+    assert {each.threads for each in execution(job).evaluations.values()} == {1}
+    assert "1 thread(s)" in paths_of(job).log.read_text() and "2 thread(s)" not in paths_of(job).log.read_text()
 
 
 def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path):
