@@ -90,13 +90,13 @@ class TrialPaths:
 class Store:
     """The trials under a runs folder.
 
-    A file that is damaged, or that is of other work than its place says, is renamed to ``<name>.corrupt-<n>``, listed in
-    ``set_aside`` and taken as missing; nothing is ever deleted. Where the folder may not be written to, it stays in its place.
+    A file that is damaged, or that is of other work than its place says, is taken as missing and listed in ``damaged``. Reading
+    changes nothing; whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`put_aside`. Nothing is ever deleted.
     """
 
     def __init__(self, runs_root: Path) -> None:
         self.runs_root = runs_root
-        self.set_aside: list[Path] = []
+        self.damaged: list[Path] = []
 
     @property
     def trials(self) -> Path:
@@ -185,23 +185,24 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, TypeError, KeyError, AttributeError, RecipeError):
-            self.put_aside(path)
+            if path not in self.damaged:
+                self.damaged.append(path)
             return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read ({error.strerror})") from error
 
     def put_aside(self, path: Path) -> Path | None:
-        """Take a damaged file out of use, and list it. Returns where it is now; None when it was not there."""
+        """Take a damaged file out of use. Returns where it is now; None when it was not there."""
         number = 1
         while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
             number += 1
         try:
             path.rename(aside)
-        except FileNotFoundError:  # another reader was first
+        except FileNotFoundError:
             return None
-        except OSError:  # one may look at runs that one may not write to
-            aside = path
-        self.set_aside.append(aside)
+        except OSError as error:
+            raise StoreError(f"{path} is damaged and cannot be renamed ({error.strerror})") from error
+        self.damaged = [other for other in self.damaged if other != path]
         return aside
 
 

@@ -136,8 +136,8 @@ class _Launch:
         }
         done = {name: state for name, state in states.items() if is_done(self.trials[name], self.records[name])}
         self.view.start(self.plan, done)
-        for path in self.store.set_aside:
-            self.view.notice(f"a damaged record was set aside as {path}; its work is done again")
+        for path in self.store.damaged:
+            self.view.notice(f"{path} is damaged and taken as missing")
         self.tracker.begin(self.plan, context)
         for fingerprint in done:
             self._sync(fingerprint)

@@ -29,10 +29,10 @@ class OpenedSweep:
 
     @cached_property
     def records(self) -> Mapping[str, TrialRecord]:
-        """What is known of the plan's trials, by fingerprint. Records that were damaged are named on stderr."""
+        """What is known of the plan's trials, by fingerprint. Records that are damaged are named on stderr."""
         records = self.store.records([trial.fingerprint for trial in self.plan.trials])
-        for path in self.store.set_aside:
-            click.echo(f"damaged record set aside as {path}: its trial counts as missing", err=True)
+        for path in self.store.damaged:
+            click.echo(f"{path} is damaged and taken as missing", err=True)
         return records
 
     @property

@@ -20,7 +20,7 @@ from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
 from orchestrator.execution.trial_lock import trial_lock
 from orchestrator.provenance import host_name, now
-from orchestrator.records import FailureRecord
+from orchestrator.records import FailureRecord, TrialRecord
 from orchestrator.store import Store
 
 _STOP_POLL_SECONDS = 0.5
@@ -73,9 +73,7 @@ class _Attempt:
     stopping: bool = False
 
     def run(self) -> None:
-        job, record = self.job, self.store.read(self.job.fingerprint)
-        for path in self.store.set_aside:
-            self.journal.announce(f"a damaged file was set aside as {path}")
+        job, record = self.job, self._read()
         self.books = books = Bookkeeping.begin(job, self.store, record)
         self.journal.best = books.progress.best
         self.store.write_recipe(job.recipe)
@@ -89,6 +87,13 @@ class _Attempt:
         self._draw_episode()
         self.store.clear_failure(job.fingerprint)
         self.journal.tell("finished", step=result.steps_done)
+
+    def _read(self) -> TrialRecord:
+        """What is known of the trial, its damaged files taken out of the way."""
+        record = self.store.read(self.job.fingerprint)
+        for path in tuple(self.store.damaged):
+            self.journal.announce(f"a damaged file was set aside as {self.store.put_aside(path)}")
+        return record
 
     def _dataset(self) -> SplitDataset:
         return _open(self.job.recipe.data, self.job.data_root, self.job.cache_root)
@@ -140,7 +145,7 @@ class _Attempt:
             self._score_missing(self._with_weights_made_again(result, error, books), books)
 
     def _score_missing(self, result: TrialResult, books: Bookkeeping) -> None:
-        done = self.store.read(self.job.fingerprint).evaluations
+        done = self._read().evaluations
         missing = [evaluation for evaluation in self.job.evaluations if evaluation.fingerprint not in done]
         path = self._path(books)
         for evaluation in missing:

@@ -1,9 +1,9 @@
-"""The store: what is written comes back, what is damaged or misplaced is set aside, never dropped."""
+"""The store: what is written comes back, what is damaged or misplaced counts as missing and is never dropped."""
 
 import dataclasses
 import json
 import math
-import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def test_what_is_written_comes_back(sweep: TrackedSweep):
     assert list(record.evaluations) == [evaluation.fingerprint for evaluation in trial.evaluations]
     sweep.store.clear_failure(trial.fingerprint)
     assert sweep.record(trial).failure is None
-    assert sweep.store.set_aside == []
+    assert sweep.store.damaged == []
 
 
 def test_a_trial_that_nobody_started_has_a_record_of_nothing(tmp_path: Path):
@@ -88,31 +88,35 @@ def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest
     )
     path.write_bytes(damaged)
     assert sweep.record(trial).result is None
+    assert sweep.store.damaged == [path]
+    assert path.read_bytes() == damaged  # whoever only looks changes nothing
     aside = path.with_name("result.json.corrupt-1")
-    assert sweep.store.set_aside == [aside]
+    assert sweep.store.put_aside(path) == aside
     assert aside.read_bytes() == damaged
-    assert not path.exists()
+    assert sweep.store.damaged == [] and not path.exists()
 
 
 def test_every_damaged_file_of_a_trial_is_kept(sweep: TrackedSweep):
     trial = sweep.trials[0]
     paths = sweep.store.paths(trial.fingerprint)
+    aside = []
     for round_ in ("first", "second"):
         paths.execution.write_text(round_)
         assert sweep.record(trial).execution is None
-    assert [path.read_text() for path in sweep.store.set_aside] == ["first", "second"]
-    assert [path.name for path in sweep.store.set_aside] == ["execution.json.corrupt-1", "execution.json.corrupt-2"]
+        aside.append(sweep.store.put_aside(paths.execution))
+    assert [path.read_text() for path in aside if path] == ["first", "second"]
+    assert [path.name for path in aside if path] == ["execution.json.corrupt-1", "execution.json.corrupt-2"]
 
 
-def test_a_result_in_another_trials_folder_is_set_aside(sweep: TrackedSweep):
+def test_a_result_in_another_trials_folder_does_not_count(sweep: TrackedSweep):
     ours, theirs = (sweep.store.paths(trial.fingerprint) for trial in sweep.trials[:2])
     ours.result.write_bytes(theirs.result.read_bytes())
     assert sweep.record(sweep.trials[0]).result is None
-    assert ours.result.with_name("result.json.corrupt-1") in sweep.store.set_aside
+    assert ours.result in sweep.store.damaged
 
 
 @pytest.mark.parametrize("change", ["recipe", "name", "weights"])
-def test_a_score_that_is_not_of_this_trials_weights_is_set_aside(sweep: TrackedSweep, change: str):
+def test_a_score_that_is_not_of_this_trials_weights_does_not_count(sweep: TrackedSweep, change: str):
     trial = sweep.trials[0]
     score = score_of(sweep, trial)
     path = sweep.store.paths(trial.fingerprint).evaluations / f"{score.evaluation.fingerprint}.json"
@@ -124,7 +128,7 @@ def test_a_score_that_is_not_of_this_trials_weights_is_set_aside(sweep: TrackedS
     else:
         path = path.rename(path.with_name("0123456789abcdef.json"))
     assert sweep.record(trial).evaluations == {}
-    assert sweep.store.set_aside == [path.with_name(path.name + ".corrupt-1")]
+    assert sweep.store.damaged == [path]
 
 
 def test_scores_wait_for_a_lost_result(sweep: TrackedSweep):
@@ -132,7 +136,7 @@ def test_scores_wait_for_a_lost_result(sweep: TrackedSweep):
     trial = sweep.trials[0]
     sweep.store.paths(trial.fingerprint).result.unlink()
     assert sweep.record(trial).evaluations == {}
-    assert sweep.store.set_aside == []
+    assert sweep.store.damaged == []
     sweep.store.write_result(result_of(trial))
     assert len(sweep.record(trial).evaluations) == 1
 
@@ -162,13 +166,16 @@ def test_a_runs_folder_that_cannot_be_is_an_error_that_names_it(tmp_path: Path):
         Store(tmp_path / "runs").check_writable()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_an_error_that_names_the_file(sweep: TrackedSweep):
+def test_a_disk_that_takes_no_more_is_an_error_that_names_the_file(sweep: TrackedSweep):
     trial = sweep.trials[0]
     path = sweep.store.paths(trial.fingerprint).result
     before = path.read_bytes()
-    full = path.with_name(f".result.json.{os.getpid()}.tmp")
-    full.symlink_to("/dev/full")
-    with pytest.raises(StoreError, match=r"result\.json cannot be written \(No space left on device\)"):
-        sweep.store.write_result(result_of(trial))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StoreError, match=r"result\.json cannot be written \(File too large\)"):
+            sweep.store.write_result(result_of(trial))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
+    assert not list(path.parent.glob(".*.tmp"))
