@@ -11,6 +11,8 @@ from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.provenance import CodeState
 
 EventKind = Literal["started", "notice", "progress", "finished", "diverged", "failed", "stopped"]
+ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
+"""The kinds of event after which a job has no more to say."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,18 +11,16 @@ import os
 import shutil
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import StoreError
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.session_folder import session_folder
-from orchestrator.provenance import now
-from orchestrator.records import FailureRecord
-from orchestrator.store import Store
+from orchestrator.execution.told import OUT_OF_MEMORY, WORKER_DEATHS_FORGIVEN, Told, cause_of, record_failure
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -44,7 +42,6 @@ _WORKER = {
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_ARENA_MAX": "1",
 }
-_WORKER_DEATHS_FORGIVEN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +57,51 @@ class RayTuneExecutor:
     max_concurrent: int | None = None
 
     def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
-        """See :class:`orchestrator.execution.executor.Executor`."""
-        if not jobs:
-            return
+        """See :class:`orchestrator.execution.executor.Executor`.
+
+        Where Ray ends workers because the memory runs out, the rest is launched anew, half as many trials at a time.
+        """
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
+        with _stdout_in(self.storage.with_name(f"{self.storage.name}.log")):
+            self._run_until_ended(jobs, on_event)
+
+    def _run_until_ended(self, jobs: Sequence[TrialJob], on_event: Callable[[TrialEvent], None]) -> None:
+        left, at_once, deaths = list(jobs), self.max_concurrent, Counter[str]()
+        while left:
+            told = Told(on_event)
+            try:
+                self._launch(left, told, at_once)
+                return
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                at_once = max(1, len(told.running) // 2)
+                left = self._after_memory_ran_out(left, told, deaths, str(error))
+
+    def _after_memory_ran_out(self, jobs: Sequence[TrialJob], told: Told, deaths: Counter[str], error: str) -> list[TrialJob]:
+        """The jobs to go on with. Those that were running too often when it happened are recorded as failed."""
+        left = [job for job in jobs if job.fingerprint not in told.ended]
+        deaths.update(told.running or {job.fingerprint for job in left})
+        for job in left:
+            if deaths[job.fingerprint] > WORKER_DEATHS_FORGIVEN:
+                told.on_event(record_failure(job, OUT_OF_MEMORY, error))
+            elif job.fingerprint in told.running:
+                message = "the memory ran out; it goes on from the last checkpoint, with fewer trials at a time"
+                told.on_event(TrialEvent(kind="notice", fingerprint=job.fingerprint, message=message))
+        return [job for job in left if deaths[job.fingerprint] <= WORKER_DEATHS_FORGIVEN]
+
+    def _launch(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
         import ray
 
-        with session_folder() as session, _stdout_in(self.storage.with_name(f"{self.storage.name}.log")):
+        with session_folder() as session:
             with _own_sigterm():
                 self._connect(session)
             try:
-                self._fit(jobs, on_event)
+                self._fit(jobs, told, at_once)
             finally:
                 ray.shutdown()
-        shutil.rmtree(self.storage, ignore_errors=True)
+                shutil.rmtree(self.storage, ignore_errors=True)
 
     def _connect(self, session: Path) -> None:
         import ray
@@ -94,12 +121,11 @@ class RayTuneExecutor:
             **quiet,
         )
 
-    def _fit(self, jobs: Sequence[TrialJob], on_event: Callable[[TrialEvent], None]) -> None:
+    def _fit(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
         from ray import tune
 
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         by_fingerprint = {job.fingerprint: job for job in jobs}
-        told = _Told(on_event)
         tuner = tune.Tuner(
             tune.with_resources(
                 tune.with_parameters(_trainable, jobs=by_fingerprint), {"cpu": jobs[0].threads, "gpu": jobs[0].gpus}
@@ -107,7 +133,7 @@ class RayTuneExecutor:
             param_space={"trial": tune.grid_search(list(by_fingerprint))},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
-                max_concurrent_trials=self.max_concurrent,
+                max_concurrent_trials=at_once,
                 trial_name_creator=lambda trial: trial.config["trial"],
                 trial_dirname_creator=lambda trial: trial.config["trial"],
             ),
@@ -115,13 +141,13 @@ class RayTuneExecutor:
                 name=self.storage.name,
                 storage_path=str(self.storage.parent),
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=_WORKER_DEATHS_FORGIVEN),
+                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS_FORGIVEN),
                 callbacks=[_callback(told)],
             ),
         )
         tuner.fit()
         for fingerprint, error in told.lost.items():
-            on_event(_failed(by_fingerprint[fingerprint], error))
+            told.on_event(record_failure(by_fingerprint[fingerprint], cause_of(error), error))
 
 
 def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
@@ -134,18 +160,11 @@ def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
     tune.report({"event": "ended"})  # Tune prints a line for a trial without a result that it can spell
 
 
-def _failed(job: TrialJob, error: str) -> TrialEvent:
-    """Record a trial whose workers died under it, or never came up; the rest of the trial's records stay as they are."""
-    lines = error.strip().splitlines() or [""]
-    cause = lines[-1] if "Traceback" in error or "ray::" in error else f"its worker died {_WORKER_DEATHS_FORGIVEN + 1} times"
-    store = Store(job.runs_root)
-    try:
-        progress = store.read(job.fingerprint).progress
-        attempts = progress.attempts if progress else _WORKER_DEATHS_FORGIVEN + 1
-        store.write_failure(job.fingerprint, FailureRecord(cause=cause, traceback=error, attempts=attempts, at=now()))
-    except StoreError as second:
-        cause = f"{cause} ({second})"
-    return TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=cause)
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether Tune's controller gave up because Ray's memory monitor ended a worker: an error that Tune has no answer to."""
+    from ray.exceptions import OutOfMemoryError
+
+    return isinstance(error.__cause__, OutOfMemoryError)
 
 
 @contextmanager
@@ -169,24 +188,19 @@ def _own_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
-class _Told:
-    """Passes events on to the driver, and remembers the errors that ended trials from outside, by fingerprint."""
-
-    def __init__(self, on_event: Callable[[TrialEvent], None]) -> None:
-        self.on_event = on_event
-        self.lost: dict[str, str] = {}
-
-    def __call__(self, event: object) -> None:
-        if isinstance(event, TrialEvent):
-            self.on_event(event)
+def _text(path: str | None) -> str:
+    try:
+        return Path(path).read_text() if path else ""
+    except OSError as error:  # an exception in a callback would end the whole sweep
+        return f"its error could not be read: {error}"
 
 
-def _callback(told: _Told) -> Any:
+def _callback(told: Told) -> Any:
     """A Tune callback that hands on every event; the class needs ray, so it is made here."""
     from ray import tune
 
     class EventCallback(tune.Callback):
-        told: _Told
+        told: Told
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # Tune pickles its callbacks into a file that nobody reads
@@ -199,8 +213,7 @@ def _callback(told: _Told) -> Any:
             self._pass_on(TrialEvent(kind="notice", fingerprint=trial.config["trial"], message=message))
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            file = trial.error_file
-            self.told.lost[trial.config["trial"]] = Path(file).read_text() if file and Path(file).is_file() else ""
+            self.told.lost[trial.config["trial"]] = _text(trial.error_file)
 
         def _pass_on(self, event: object) -> None:
             try:

@@ -1,7 +1,9 @@
 """Ray Tune as the scheduler: a real local cluster, real worker deaths."""
 
+import mmap
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -100,3 +102,63 @@ def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_o
     assert "A worker died" in (tmp_path / "ray" / "launch.log").read_text()
     assert launch(plan, tmp_path).complete  # once the cause is gone the next launch finishes it
     assert Store(tmp_path).read(lost).failure is None
+
+
+class TakesTheMemory(RayTuneExecutor):
+    """Once the first trial has made some steps, takes more memory than Ray's monitor allows, until a worker has died of it."""
+
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        taken: list[int] = []
+
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "progress" and not taken:
+                taken.extend(_workers())
+                with mmap.mmap(-1, 5 * 2**30) as balloon:
+                    for page in range(0, len(balloon), mmap.PAGESIZE):
+                        balloon[page] = 1
+                    assert _wait_until(lambda: not all(map(psutil.pid_exists, taken)))
+
+        super().run(jobs, on_event=relay)
+        assert taken
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 120) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_trials_survive_that_the_memory_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's monitor ends workers in the midst of a step, an error that Tune itself does not survive."""
+    memory = psutil.virtual_memory()
+    threshold = (memory.total - memory.available + 4 * 2**30) / memory.total
+    if threshold > 0.94:
+        pytest.skip("needs 6 GiB of free memory")
+    monkeypatch.setenv("RAY_memory_usage_threshold", f"{threshold:.3f}")
+    undisturbed, disturbed, view = tmp_path / "undisturbed", tmp_path / "disturbed", Recorder()
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+    launch(small_plan(undisturbed, steps="400"), undisturbed)
+    executor = TakesTheMemory(storage=disturbed / "ray" / "launch")
+    outcome = launch(small_plan(disturbed, steps="400"), disturbed, view=view, executor=executor)
+    assert any("memory ran out" in notice for notice in view.notices)
+    assert outcome.complete
+    assert contents(disturbed) == contents(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_where_no_memory_is_left_for_a_single_trial_each_fails_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
+    plan = small_plan(tmp_path, steps="60")
+    outcome = launch(plan, tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))
+    assert not outcome.complete
+    for trial in plan.trials:
+        failure = Store(tmp_path).read(trial.fingerprint).failure
+        assert failure is not None and "memory ran out" in failure.cause

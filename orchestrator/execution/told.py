@@ -1,0 +1,57 @@
+"""What a driver knows of trials that run in other processes, and what it records of one whose worker cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.errors import StoreError
+from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
+from orchestrator.provenance import now
+from orchestrator.records import FailureRecord
+from orchestrator.store import Store
+
+WORKER_DEATHS_FORGIVEN = 3
+OUT_OF_MEMORY = (
+    f"the memory ran out {WORKER_DEATHS_FORGIVEN + 1} times, and Ray ended its worker; free memory, or ask for a smaller trial"
+)
+
+
+class Told:
+    """Passes events on to the driver, and remembers which trials are running, which ended, and what ended others from outside."""
+
+    def __init__(self, on_event: Callable[[TrialEvent], None]) -> None:
+        self.on_event = on_event
+        self.running: set[str] = set()
+        self.ended: set[str] = set()
+        self.lost: dict[str, str] = {}
+
+    def __call__(self, event: object) -> None:
+        """Take in an event, and pass it on; whatever else Tune reports is not for the driver."""
+        if not isinstance(event, TrialEvent):
+            return
+        if event.kind == "started":
+            self.running.add(event.fingerprint)
+        elif event.kind in ENDS:
+            self.running.discard(event.fingerprint)
+            self.ended.add(event.fingerprint)
+        self.on_event(event)
+
+
+def cause_of(error: str) -> str:
+    """An error that ended a trial from outside, in one line."""
+    if "running low on memory" in error:
+        return OUT_OF_MEMORY
+    lines = error.strip().splitlines() or [""]
+    return lines[-1] if "Traceback" in error or "ray::" in error else f"its worker died {WORKER_DEATHS_FORGIVEN + 1} times"
+
+
+def record_failure(job: TrialJob, cause: str, error: str) -> TrialEvent:
+    """Record a trial whose workers died under it, or never came up; the rest of the trial's records stay as they are."""
+    store = Store(job.runs_root)
+    try:
+        progress = store.read(job.fingerprint).progress
+        attempts = progress.attempts if progress else WORKER_DEATHS_FORGIVEN + 1
+        store.write_failure(job.fingerprint, FailureRecord(cause=cause, traceback=error, attempts=attempts, at=now()))
+    except StoreError as second:
+        cause = f"{cause} ({second})"
+    return TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=cause)
