@@ -53,12 +53,7 @@ def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
     """Whether a trial has its result and every score wanted of it; one that diverged has no scores to wait for."""
     if record.result is None:
         return False
-    return record.result.status == "diverged" or not missing_evaluations(trial, record)
-
-
-def missing_evaluations(trial: PlannedTrial, record: TrialRecord) -> set[str]:
-    """The fingerprints of the evaluations that a trial lacks."""
-    return {evaluation.fingerprint for evaluation in trial.evaluations} - set(record.evaluations)
+    return record.result.status == "diverged" or {each.fingerprint for each in trial.evaluations} <= set(record.evaluations)
 
 
 def sweep_folder(runs_root: Path, plan: Plan) -> Path:
@@ -95,7 +90,7 @@ def run_sweep(
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
         todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
         todo.sort(key=predicted_seconds, reverse=True)
-        jobs = [_job(trial, launch.records[trial.fingerprint], options, stop_file, code) for trial in todo]
+        jobs = [_job(trial, options, stop_file, code) for trial in todo]
         try:
             with _stopping(stop_file, view):
                 if jobs:
@@ -105,11 +100,10 @@ def run_sweep(
         return launch.finish(reporter, todo, interrupted=stop_file.exists())
 
 
-def _job(trial: PlannedTrial, record: TrialRecord, options: RunOptions, stop_file: Path, code: CodeState) -> TrialJob:
-    missing = missing_evaluations(trial, record)
+def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code: CodeState) -> TrialJob:
     return TrialJob(
         recipe=trial.recipe,
-        evaluations=tuple(evaluation for evaluation in trial.evaluations if evaluation.fingerprint in missing),
+        evaluations=trial.evaluations,
         runs_root=options.runs_root,
         data_root=options.data_root,
         cache_root=options.cache_root,

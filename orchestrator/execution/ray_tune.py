@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.memory_pressure import TRIES_ALONE, MemoryPressure
 from orchestrator.execution.session_folder import session_folder
-from orchestrator.execution.told import OUT_OF_MEMORY, WORKER_DEATHS_FORGIVEN, Told, cause_of, record_failure
+from orchestrator.execution.told import WORKER_DEATHS_FORGIVEN, Told, cause_of, record_failure
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -59,37 +59,21 @@ class RayTuneExecutor:
     def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
         """See :class:`orchestrator.execution.executor.Executor`.
 
-        Where Ray ends workers because the memory runs out, the rest is launched anew, half as many trials at a time.
+        Where Ray ends workers because the memory runs out, what has not ended is launched anew, fewer trials at a time.
         """
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         with _stdout_in(self.storage.with_name(f"{self.storage.name}.log")):
-            self._run_until_ended(jobs, on_event)
-
-    def _run_until_ended(self, jobs: Sequence[TrialJob], on_event: Callable[[TrialEvent], None]) -> None:
-        left, at_once, deaths = list(jobs), self.max_concurrent, Counter[str]()
-        while left:
-            told = Told(on_event)
-            try:
-                self._launch(left, told, at_once)
-                return
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-                at_once = max(1, len(told.running) // 2)
-                left = self._after_memory_ran_out(left, told, deaths, str(error))
-
-    def _after_memory_ran_out(self, jobs: Sequence[TrialJob], told: Told, deaths: Counter[str], error: str) -> list[TrialJob]:
-        """The jobs to go on with. Those that were running too often when it happened are recorded as failed."""
-        left = [job for job in jobs if job.fingerprint not in told.ended]
-        deaths.update(told.running or {job.fingerprint for job in left})
-        for job in left:
-            if deaths[job.fingerprint] > WORKER_DEATHS_FORGIVEN:
-                told.on_event(record_failure(job, OUT_OF_MEMORY, error))
-            elif job.fingerprint in told.running:
-                message = "the memory ran out; it goes on from the last checkpoint, with fewer trials at a time"
-                told.on_event(TrialEvent(kind="notice", fingerprint=job.fingerprint, message=message))
-        return [job for job in left if deaths[job.fingerprint] <= WORKER_DEATHS_FORGIVEN]
+            left, pressure = list(jobs), MemoryPressure(self.max_concurrent)
+            while left:
+                told = Told(on_event)
+                try:
+                    self._launch(left, told, pressure.at_once)
+                    return
+                except RuntimeError as error:
+                    if not _is_out_of_memory(error):
+                        raise
+                    left = _after_memory_ran_out(left, told, pressure, str(error))
 
     def _launch(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
         import ray
@@ -145,9 +129,11 @@ class RayTuneExecutor:
                 callbacks=[_callback(told)],
             ),
         )
-        tuner.fit()
-        for fingerprint, error in told.lost.items():
-            told.on_event(record_failure(by_fingerprint[fingerprint], cause_of(error), error))
+        try:
+            tuner.fit()
+        finally:
+            for fingerprint, error in told.lost.items():
+                told(record_failure(by_fingerprint[fingerprint], cause_of(error), error))
 
 
 def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
@@ -158,6 +144,25 @@ def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
 
     execute(jobs[config["trial"]], lambda event: tune.report({"event": event}))
     tune.report({"event": "ended"})  # Tune prints a line for a trial without a result that it can spell
+
+
+def _after_memory_ran_out(jobs: Sequence[TrialJob], told: Told, pressure: MemoryPressure, error: str) -> list[TrialJob]:
+    """The jobs to go on with, after those concerned were told of it."""
+    left = {job.fingerprint: job for job in jobs if job.fingerprint not in told.ended}
+    if not left:
+        return []
+    hopeless = pressure.ran_out(told.running & left.keys(), next(iter(left)))
+    if hopeless is not None:
+        cause = f"the memory ran out {TRIES_ALONE} times while it ran alone; free memory, or ask for a smaller trial"
+        told.on_event(record_failure(left.pop(hopeless), cause, error))
+    for fingerprint in sorted(told.running & left.keys()):
+        message = f"the memory ran out; it goes on from the last checkpoint, {_at_a_time(pressure.at_once)}"
+        told.on_event(TrialEvent(kind="notice", fingerprint=fingerprint, message=message))
+    return list(left.values())
+
+
+def _at_a_time(most: int | None) -> str:
+    return "as many trials at a time as at first" if most is None else f"{most} trial{'' if most == 1 else 's'} at a time"
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -206,18 +211,17 @@ def _callback(told: Told) -> Any:
             return {}  # Tune pickles its callbacks into a file that nobody reads
 
         def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-            self._pass_on(result.get("event"))
+            self._pass_on(self.told, result.get("event"))
 
         def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            message = "its worker died; another one goes on from the last checkpoint"
-            self._pass_on(TrialEvent(kind="notice", fingerprint=trial.config["trial"], message=message))
+            self._pass_on(self.told.worker_died, trial.config["trial"])
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.told.lost[trial.config["trial"]] = _text(trial.error_file)
+            self._pass_on(self.told.given_up, trial.config["trial"], _text(trial.error_file))
 
-        def _pass_on(self, event: object) -> None:
+        def _pass_on(self, tell: Callable[..., None], *what: Any) -> None:
             try:
-                self.told(event)
+                tell(*what)
             except Exception:  # an exception here would end the whole sweep
                 logging.getLogger(__name__).exception("an event was lost")
 

@@ -11,9 +11,6 @@ from orchestrator.records import FailureRecord
 from orchestrator.store import Store
 
 WORKER_DEATHS_FORGIVEN = 3
-OUT_OF_MEMORY = (
-    f"the memory ran out {WORKER_DEATHS_FORGIVEN + 1} times, and Ray ended its worker; free memory, or ask for a smaller trial"
-)
 
 
 class Told:
@@ -36,13 +33,25 @@ class Told:
             self.ended.add(event.fingerprint)
         self.on_event(event)
 
+    def worker_died(self, fingerprint: str) -> None:
+        """Take in that a trial waits for another worker."""
+        self.running.discard(fingerprint)
+        message = "its worker died; another one goes on from the last checkpoint"
+        self.on_event(TrialEvent(kind="notice", fingerprint=fingerprint, message=message))
+
+    def given_up(self, fingerprint: str, error: str) -> None:
+        """Take in that a trial gets no further worker, and why."""
+        self.running.discard(fingerprint)
+        self.lost[fingerprint] = error
+
 
 def cause_of(error: str) -> str:
     """An error that ended a trial from outside, in one line."""
+    died = f"its worker died {WORKER_DEATHS_FORGIVEN + 1} times"
     if "running low on memory" in error:
-        return OUT_OF_MEMORY
+        return f"{died}, at last because the memory ran out"
     lines = error.strip().splitlines() or [""]
-    return lines[-1] if "Traceback" in error or "ray::" in error else f"its worker died {WORKER_DEATHS_FORGIVEN + 1} times"
+    return lines[-1] if "Traceback" in error or "ray::" in error else died
 
 
 def record_failure(job: TrialJob, cause: str, error: str) -> TrialEvent:

@@ -92,7 +92,7 @@ class _Attempt:
         """What is known of the trial, its damaged files taken out of the way."""
         record = self.store.read(self.job.fingerprint)
         for path in tuple(self.store.damaged):
-            self.journal.announce(f"a damaged file was set aside as {self.store.put_aside(path)}")
+            self.journal.announce(f"a file that is damaged, or of other work, was set aside as {self.store.put_aside(path)}")
         return record
 
     def _dataset(self) -> SplitDataset:

@@ -75,6 +75,20 @@ def test_a_damaged_result_is_set_aside_named_and_made_again(tmp_path: Path, dama
     assert any("result.json.corrupt-1" in notice for notice in view.notices)
 
 
+def test_scores_of_weights_that_are_lost_and_come_out_otherwise_are_all_made_again(tmp_path: Path) -> None:
+    """As after a training on another kind of processor, whose weights are gone when a further evaluation asks for them."""
+    one = small_plan(tmp_path, steps="5", way="[5]")
+    launch(one, tmp_path, view=Recorder())
+    for trial in one.trials:
+        paths = Store(tmp_path).paths(trial.fingerprint)
+        for path in (paths.result, *paths.evaluations.iterdir()):
+            path.write_text(json.dumps({**json.loads(path.read_text()), "weights_digest": "f" * 64}))
+    both = small_plan(tmp_path, steps="5")
+    assert [trial.fingerprint for trial in both.trials] == [trial.fingerprint for trial in one.trials]
+    assert launch(both, tmp_path).complete
+    assert launch(both, tmp_path).computed == ()
+
+
 def test_a_result_of_another_trial_does_not_count(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, steps="5")
     launch(plan, tmp_path)
