@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,8 @@ class SweepSpec:
     """A sweep file, read and checked.
 
     ``published`` names the registries it is compared with, the first that has a cell wins; where it names none, a cell's preset does.
-    ``short`` marks a run that is shorter
-    than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be had. ``overrides`` are the command
-    line's ``--set``, ``--only`` and ``--seeds`` in force: none for the sweep as its file has it.
+    ``short`` marks a run that is shorter than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be
+    had. ``overrides`` are the command line's ``--set``, ``--only`` and ``--seeds`` in force: none for the sweep as its file has it.
     """
 
     name: str
@@ -43,23 +41,6 @@ class SweepSpec:
         """The registries that a cell's published number is looked for in."""
         own = next((preset for preset in self.presets if preset.id == cell.preset), None)
         return self.published or (own.published if own else ())
-
-
-def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None) -> SweepSpec:
-    """Read a sweep file and what the command line changes of it.
-
-    Args:
-        path: the YAML file.
-        set_values: ``key=value`` texts, each of which fixes one setting for all cells, or a list as a new axis.
-        only: ``way=5,shot=1`` texts; a cell stays when it matches all parts of one of them.
-        seeds: comma-separated seeds in place of the file's.
-
-    Raises:
-        SweepFileError: with the file, the line, the key path, the value and what would be accepted.
-    """
-    from orchestrator.sweep_schema import parse_sweep  # pydantic and ruamel.yaml, only when a file is read
-
-    return parse_sweep(path, set_values=tuple(set_values), only=tuple(only), seeds=seeds)
 
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:

@@ -18,8 +18,9 @@ from orchestrator.cli.options import Given, Places, json_option, takes_places, t
 from orchestrator.cli.status import is_held
 from orchestrator.driver_lock import driver_lock
 from orchestrator.plan import Plan, build_plan
-from orchestrator.spec import load_sweep, with_dataset
+from orchestrator.spec import with_dataset
 from orchestrator.store import Store
+from orchestrator.sweep_loader import load_sweep
 
 
 @dataclass(frozen=True, kw_only=True)

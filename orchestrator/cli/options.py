@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from orchestrator.spec import SweepSpec, load_sweep
+from orchestrator.spec import SweepSpec
+from orchestrator.sweep_loader import load_sweep
 from orchestrator.tracking.location import default_tracking_uri
 
 Command = Callable[..., Any]

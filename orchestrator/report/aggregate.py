@@ -10,7 +10,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.report.protocol import Difference, differences
 from orchestrator.report.published import ARTICLE_2018, PublishedCell, Registries
 from orchestrator.report.score import CellScore, score_cell
-from orchestrator.report.verdict import Printed, verdict
+from orchestrator.report.verdict import Printed, Verdict, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class CellRow:
     """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
 
     ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
-    ``differs`` lists the settings unlike the published ones; ``trials`` the fingerprints of the trials behind the row.
+    ``differs`` lists the settings unlike the published ones; ``short`` and ``overrides`` are the sweep's: trained for less on purpose,
+    and changed on the command line; ``trials`` the fingerprints of the trials behind the row.
     """
 
     algorithm: str
@@ -43,7 +44,18 @@ class CellRow:
     verdict_reasons: tuple[str, ...]
     differs: tuple[str, ...]
     doubt: str | None
+    short: bool
+    overrides: tuple[str, ...]
     trials: tuple[str, ...]
+
+    @property
+    def form(self) -> str:
+        """The algorithm in the form that it has here: ``MAML, 3 adaptation steps, order 2``."""
+        name = _ALGORITHMS.get(self.algorithm, self.algorithm)
+        return f"{name}, {self.variant}" + (f", order {self.order}" if self.order else "")
+
+
+_ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}
 
 
 def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
@@ -55,18 +67,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
     published = registries.find(plan.spec.compared_with(cell.settings), cell.settings)
     article = registries.find([ARTICLE_2018], cell.settings) if ARTICLE_2018 in registries.cells else None
     unlike = differences(cell.settings, published) if published else ()
-    printed = None
-    if published is not None:
-        printed = Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
-    decided = verdict(
-        score.measured,
-        printed,
-        margin=registries.margin(cell.settings),
-        wanted=len(cell.recipes),
-        diverged=score.diverged,
-        material=_texts(unlike, "material") if not plan.spec.short else (),
-        short=_short(plan, cell, published, unlike),
-    )
+    decided = _decided(plan, cell, score, published, unlike, registries.margin(cell.settings))
     return CellRow(
         algorithm=cell.algorithm,
         variant=cell.variant,
@@ -90,7 +91,31 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         verdict_reasons=(*decided.reasons, *([decided.lost] if decided.lost else [])),
         differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
         doubt=published.doubt if published else None,
+        short=plan.spec.short,
+        overrides=plan.spec.overrides,
         trials=tuple(recipe.fingerprint for recipe in cell.recipes),
+    )
+
+
+def _decided(
+    plan: Plan,
+    cell: Cell,
+    score: CellScore,
+    published: PublishedCell | None,
+    unlike: tuple[Difference, ...],
+    margin: float | None,
+) -> Verdict:
+    printed = None
+    if published is not None:
+        printed = Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
+    return verdict(
+        score.measured,
+        printed,
+        margin=margin,
+        wanted=len(cell.recipes),
+        diverged=score.diverged,
+        material=_texts(unlike, "material") if not plan.spec.short else (),
+        short=_short(plan, cell, published, unlike),
     )
 
 

@@ -133,9 +133,21 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
 def _cell(row: CellRow) -> Row:
     points = {f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")}
     percents = {f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")}
-    same = ("algorithm", "variant", "dataset", "way", "shot", "order", "published_source", "seeds_done", "seeds_wanted", "doubt")
+    same = (
+        "algorithm",
+        "variant",
+        "dataset",
+        "way",
+        "shot",
+        "order",
+        "published_source",
+        "seeds_done",
+        "seeds_wanted",
+        "doubt",
+        "short",
+    )
     verdicts = {"verdict": row.verdict, "verdict_label": row.verdict_label}
-    lists = {"differs": "; ".join(row.differs), "trials": " ".join(row.trials)}
+    lists = {"differs": "; ".join(row.differs), "overrides": " ".join(row.overrides), "trials": " ".join(row.trials)}
     return {**{name: getattr(row, name) for name in same}, **points, **percents, **verdicts, **lists}
 
 

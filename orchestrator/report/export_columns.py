@@ -94,6 +94,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "verdict_label": (TEXT, "the verdict's first words alone"),
         "differs": (TEXT, "settings unlike the published ones"),
         "doubt": (TEXT, "about the published number"),
+        "short": (TRUTH, "the sweep trains for less than the published run on purpose"),
+        "overrides": (TEXT, "what the command line changed of the sweep file"),
         "trials": (TEXT, "fingerprints"),
     },
     "episodes": {

@@ -146,7 +146,7 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
         _dot(axes, row.reproduced, row.ci95_episodes, place - 0.13, _OURS, "o")
     axes.plot([], [], "s", color=_THEIRS, label="published")
     axes.plot([], [], "o", color=_OURS, label="reproduced")
-    labels = [f"{row.algorithm}, {row.variant}\n{row.dataset} {row.way}-way {row.shot}-shot" for row in reversed(rows)]
+    labels = [f"{row.form}\n{row.dataset} {row.way}-way {row.shot}-shot" for row in reversed(rows)]
     axes.set_yticks(range(len(rows)), labels, fontsize=8)
     axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="x", alpha=0.3)

@@ -18,7 +18,7 @@ _WEIGHTS: dict[str, Weight] = {
     "reading_steps": "noted",
     "adaptation_steps": "material",
     "evaluation_adaptation_steps": "material",
-    "inner_lr": "noted",
+    "inner_lr": "material",
     "inner_reduction": "noted",
     "outer_reduction": "noted",
     "adapt_batch_norm": "noted",
@@ -38,7 +38,8 @@ _WEIGHTS: dict[str, Weight] = {
     "steps": "budget",
 }
 """What a difference does to a verdict. ``material``: the two numbers answer different questions. ``budget``: the training was
-shorter. ``noted``: the same question, asked or answered a little differently; the reader should know."""
+shorter. ``noted``: the same question, asked or answered a little differently; the reader should know. A cosine's scale is noted: the
+paper's text has none and says nothing against one, so that a number made with one answers its question with a footnote."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class Difference:
 
 
 def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
-    """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys."""
-    return tuple(difference for key in SETTING_NAMES if key in _WEIGHTS for difference in _compare(key, settings, published))
+    """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys, and what no cell has."""
+    settable = (difference for key in SETTING_NAMES if key in _WEIGHTS for difference in _compare(key, settings, published))
+    return (*settable, *(Difference(f"published: {text}", "noted") for text in published.unrepeatable))
 
 
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:

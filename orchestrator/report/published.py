@@ -28,7 +28,7 @@ class PublishedCell:
 
     ``ci95`` is half the printed 95% interval, None where none is printed; ``decimals`` the digits printed after the point;
     ``settings`` what the source says of how it was made, by the keys of sweep files, and ``full_steps``: a training that is allowed
-    fewer steps is short, whatever the source leaves unsaid of its own.
+    fewer steps is short, whatever the source leaves unsaid of its own. ``unrepeatable``: what was done that no setting here can do.
     """
 
     registry: str
@@ -44,6 +44,7 @@ class PublishedCell:
     decimals: int
     episodes: int | None
     settings: Mapping[str, Setting]
+    unrepeatable: tuple[str, ...]
     doubt: str | None
 
     def mismatches(self, settings: CellSettings) -> int:
@@ -146,6 +147,11 @@ class _Protocol(_Strict):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     clip_value: Annotated[float, Field(gt=0)] | None = None
     downsampling: Literal["max_pool", "stride"] = "max_pool"
+    unrepeatable: list[str] = []
+
+    def stated(self) -> dict[str, Setting]:
+        """The settings that the file states, never a default."""
+        return self.model_dump(exclude_unset=True, exclude={"unrepeatable"})
 
 
 class _Cell(_Strict):
@@ -212,13 +218,14 @@ def _margins(document: Document) -> dict[tuple[str, int], float]:
 
 
 def _published(registry: _Registry, cell: _Cell) -> PublishedCell:
-    """A cell with its data set's protocol, which its own settings override. Only what the file states is kept, never a default."""
+    """A cell with its data set's protocol, which its own settings override."""
     general = registry.protocols.get(cell.dataset, _Protocol())
     return PublishedCell(
         registry=registry.id,
         source=f"{registry.source}, {cell.table}",
         variant=cell.variant.model_dump(exclude_unset=True),
-        settings={**general.model_dump(exclude_unset=True), **cell.settings.model_dump(exclude_unset=True)},
+        settings={**general.stated(), **cell.settings.stated()},
+        unrepeatable=(*general.unrepeatable, *cell.settings.unrepeatable),
         **cell.model_dump(exclude={"variant", "settings"}),
     )
 

@@ -16,7 +16,6 @@ MISSING = "–"
 WIDTH = 120
 """The most columns that the text table takes."""
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
-_ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}
 _HEADINGS = (
     "algorithm",
     "data set",
@@ -57,8 +56,7 @@ def _csv(rows: Sequence[CellRow], spec: SweepSpec) -> str:
 def _json(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     """An object with the sweep's name and a list of cells; what is missing is null."""
     cells = [{name: _plain(value) for name, value in dataclasses.asdict(row).items()} for row in rows]
-    head = {"sweep": spec.name, "title": spec.title, "short": spec.short, "overrides": list(spec.overrides)}
-    return json.dumps({**head, "cells": cells}, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps({"sweep": spec.name, "title": spec.title, "cells": cells}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _number(value: float | None, decimals: int) -> str:
@@ -74,7 +72,7 @@ def _cells(row: CellRow, notes: Sequence[str], verdict: str) -> list[str]:
     decimals = 1 if row.published_decimals is None else row.published_decimals
     marks = "".join(f" [{note}]" for note in notes)
     return [
-        f"{_ALGORITHMS.get(row.algorithm, row.algorithm)}, {row.variant}" + (f", order {row.order}" if row.order else ""),
+        row.form,
         _DATASETS.get(row.dataset, row.dataset),
         str(row.way),
         str(row.shot),

@@ -8,8 +8,8 @@ from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent
 from orchestrator.plan import Plan, build_plan
 from orchestrator.records import TrialRecord
-from orchestrator.spec import load_sweep
 from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
+from orchestrator.sweep_loader import load_sweep
 from orchestrator.tracking.tracker import NullTracker
 
 SMALL = """

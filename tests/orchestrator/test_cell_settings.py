@@ -10,7 +10,7 @@ from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.errors import RecipeError
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import SweepFileError
-from orchestrator.spec import load_sweep
+from orchestrator.sweep_loader import load_sweep
 
 
 def a_cell(**changes: Any) -> CellSettings:

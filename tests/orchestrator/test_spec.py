@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import SweepFileError
 from orchestrator.plan import build_plan
-from orchestrator.spec import SweepSpec, load_sweep, with_dataset
+from orchestrator.spec import SweepSpec, with_dataset
+from orchestrator.sweep_loader import load_sweep
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 GOOD = """\
@@ -96,6 +97,54 @@ def test_overrides_are_applied_and_remembered(tmp_path: Path) -> None:
     assert [(cell.way, cell.shot, cell.steps) for cell in spec.cells] == [(10, 5, 900)]
     assert spec.seeds == (4,)
     assert spec.overrides == ("--set steps=900", "--set way=[10]", "--only shot=5", "--seeds 4")
+
+
+CONDITIONAL = """
+grid:
+  algorithm: [prototypical, maml]
+  order: {values: [1, 2], when: {algorithm: maml}}
+  way: [5, 20]
+  shot: [1]
+include:
+  - {algorithm: maml, order: 2, way: 10, shot: 1, train_query: 2}
+"""
+
+
+def conditional(folder: Path, **overrides: object) -> list[tuple[object, ...]]:
+    spec = load(folder, GOOD.partition("grid:")[0] + CONDITIONAL, **overrides)
+    return [(cell.algorithm, cell.order, cell.way, cell.adaptation_steps, cell.steps) for cell in spec.cells]
+
+
+def test_an_overridden_axis_stays_one_of_the_same_cells(tmp_path: Path) -> None:
+    assert conditional(tmp_path, set_values=["order=1"]) == [
+        ("prototypical", None, 5, None, 500), ("prototypical", None, 20, None, 500),
+        ("maml", 1, 5, 1, 500), ("maml", 1, 20, 1, 500), ("maml", 1, 10, 1, 500),
+    ]  # fmt: skip
+
+
+def test_what_only_rules_out_need_not_suit_what_is_set(tmp_path: Path) -> None:
+    """A setting of MAML alone; without --only the message says which option it was."""
+    cells = conditional(tmp_path, set_values=["adaptation_steps=3"], only=["algorithm=maml,order=2"])
+    assert cells == [("maml", 2, 5, 3, 500), ("maml", 2, 20, 3, 500), ("maml", 2, 10, 3, 500)]
+    with pytest.raises(SweepFileError, match=r"^--set adaptation_steps=3: .*prototypical"):
+        conditional(tmp_path, set_values=["adaptation_steps=3"])
+
+
+def test_a_list_of_values_is_an_axis_of_what_is_included_too(tmp_path: Path) -> None:
+    cells = conditional(tmp_path, set_values=["steps=[700, 900]"], only=["algorithm=maml,way=10"])
+    assert cells == [("maml", 2, 10, 1, 700), ("maml", 2, 10, 1, 900)]
+
+
+def test_cells_that_the_command_line_makes_equal_are_one(tmp_path: Path) -> None:
+    assert conditional(tmp_path, set_values=["way=10", "train_query=2"], only=["order=2"]) == [("maml", 2, 10, 1, 500)]
+
+
+@pytest.mark.parametrize("preset", ["reference", "article_2018"])
+def test_a_sweep_can_be_run_under_another_preset(preset: str) -> None:
+    spec = load_sweep(SWEEPS / "paper.yaml", set_values=[f"preset={preset}"], only=["algorithm=maml"])
+    assert {cell.preset for cell in spec.cells} == {preset} and len(spec.cells) == 12
+    with pytest.raises(SweepFileError, match=r"^--set preset=nobody: unknown preset 'nobody'"):
+        load_sweep(SWEEPS / "paper.yaml", set_values=["preset=nobody"])
 
 
 def test_several_onlys_are_a_union(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.published import Registries, load_registries
-from orchestrator.spec import load_sweep
+from orchestrator.sweep_loader import load_sweep
 
 SWEEP = """
 name: reported

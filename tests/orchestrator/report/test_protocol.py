@@ -45,12 +45,20 @@ def test_a_longer_training_than_a_full_one_is_no_difference() -> None:
     assert unlike(steps=20_000) == ()
 
 
+WATCHED = Difference("published: the training watched the test classes", "noted")
+
+
 def test_a_published_budget_is_compared_in_both_directions() -> None:
-    """The 2018 scripts say how long they trained: 4,000 episodes."""
+    """The 2018 scripts say how long they trained: 4,000 episodes; and what they did that nothing here does is said last."""
     common = {"source": "knagg_2018", "split": "background-evaluation", "retrain": False, "query": 1, "evaluation_episodes": 100}
-    assert unlike(**common, steps=4000) == ()
-    assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"),)
-    assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"),)
+    assert unlike(**common, steps=4000) == (WATCHED,)
+    assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"), WATCHED)
+    assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"), WATCHED)
+
+
+def test_a_learned_scale_is_told_beside_its_first_value() -> None:
+    texts = [each.text for each in unlike("vinyals_2016", algorithm="matching", distance="cosine", scale=10.0, learn_scale=True)]
+    assert texts[:2] == ["scale 10.0, published 1.0", "learn_scale True, published False"]
 
 
 def test_several_differences_come_in_the_order_of_the_keys() -> None:

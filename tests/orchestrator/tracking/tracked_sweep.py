@@ -11,8 +11,8 @@ from PIL import Image
 from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
-from orchestrator.spec import load_sweep
 from orchestrator.store import Store
+from orchestrator.sweep_loader import load_sweep
 
 SWEEP = """\
 name: {name}

@@ -1,0 +1,88 @@
+"""What the command line changes of a sweep file: ``--set``, ``--only`` and ``--seeds``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.errors import SweepFileError
+from orchestrator.setting_types import problem_with
+from orchestrator.sweep_file import nearest, parse_scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """The changes, read and checked.
+
+    ``values``: the values of each ``--set``, one or several; ``patterns``: the ``--only``, of which a cell must match one where there
+    are any; ``seeds``: those to use instead of the file's; ``texts``: all of it as it was typed.
+    """
+
+    values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    patterns: Sequence[Mapping[str, Any]] = ()
+    seeds: tuple[int, ...] | None = None
+    texts: tuple[str, ...] = ()
+
+    def rule_out(self, draft: Mapping[str, Any]) -> bool:
+        """Whether a cell of which only these settings are known so far can match no ``--only``."""
+        return bool(self.patterns) and all(
+            any(key in draft and draft[key] != value for key, value in pattern.items()) for pattern in self.patterns
+        )
+
+    def keep(self, cell: CellSettings) -> bool:
+        """Whether a cell matches one ``--only``, or there are none."""
+        return not self.patterns or any(
+            all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in self.patterns
+        )
+
+    def source_of(self, name: str) -> str | None:
+        """The ``--set`` that a setting comes from, as it may be typed; None for a setting of the file's."""
+        if name not in self.values:
+            return None
+        values = list(self.values[name])
+        return f"--set {name}={values[0] if len(values) == 1 else values}"
+
+
+def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
+    """Read the options' texts. Raises SweepFileError with the option, what is wrong with it and what would be accepted."""
+    texts = [f"--set {text}" for text in set_values] + [f"--only {text}" for text in only]
+    return Overrides(
+        values=dict(_values(text) for text in set_values),
+        patterns=tuple(dict(_assignment(part, f"--only {text}") for part in text.split(",")) for text in only),
+        seeds=None if seeds is None else _parse_seeds(seeds),
+        texts=tuple(texts + ([] if seeds is None else [f"--seeds {seeds}"])),
+    )
+
+
+def _values(text: str) -> tuple[str, list[Any]]:
+    source = f"--set {text}"
+    key, value = _assignment(text, source)
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise SweepFileError(f"{source}: an empty axis; give at least one value")
+    for item in values:
+        if problem := problem_with(key, item):
+            raise SweepFileError(f"{source}: {problem}")
+    return key, values
+
+
+def _assignment(text: str, source: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals:
+        raise SweepFileError(f"{source}: write key=value")
+    if key not in SETTING_NAMES:
+        raise SweepFileError(f"{source}: unknown setting {key!r}; {nearest(key, SETTING_NAMES)}")
+    return key, parse_scalar(value, source=source)
+
+
+def _parse_seeds(text: str) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2") from error
+    if any(seed < 0 for seed in seeds) or len(set(seeds)) != len(seeds):
+        raise SweepFileError(f"--seeds {text}: seeds are different numbers of at least 0")
+    return seeds
