@@ -11,7 +11,7 @@ from fsl_core.errors import RecipeError
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.overrides import Overrides
-from orchestrator.presets import Preset, matches
+from orchestrator.presets import Preset, find_preset, matches
 from orchestrator.sweep_file import Document, KeyPath, nearest
 from orchestrator.sweep_schema import SweepFile, Values, axis_of
 
@@ -100,7 +100,7 @@ class CellGrid:
         name = draft.get("preset")
         if name is None:
             return draft
-        preset = next((preset for preset in self.presets if preset.id == name), None)
+        preset = find_preset(self.presets, name)
         if preset is None:
             raise self._fault("preset", f"unknown preset {name!r}; {nearest(str(name), [known.id for known in self.presets])}")
         given = preset.given_to(draft)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -166,8 +166,3 @@ def makespan(seconds: Sequence[float], slots: int) -> float:
     for length in sorted(seconds, reverse=True):
         heapq.heapreplace(ends, ends[0] + length)
     return max(ends)
-
-
-def longest_first(predictions: Mapping[str, Prediction]) -> Callable[[PlannedTrial], float]:
-    """What the driver sorts by: a trial of unknown cost counts as the longest, so that it never starts last."""
-    return lambda trial: predictions[trial.fingerprint].seconds or float("inf")

@@ -53,4 +53,4 @@ def _load(path: Path) -> Preset:
         check_settings(document, ("rules", index, "when"), rule.when, lists=True)
         check_settings(document, ("rules", index, "give"), rule.give)
     rules = tuple(Rule(when=rule.when, give=rule.give) for rule in file.rules)
-    return Preset(id=file.id, title=file.title, published=tuple(file.published), rules=rules)
+    return Preset(id=file.id, title=file.title, description=file.description, published=tuple(file.published), rules=rules)

@@ -5,7 +5,7 @@ A preset is a list of rules; a rule gives settings to every cell that matches it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Preset:
 
     id: str
     title: str
+    description: str
     published: tuple[str, ...]
     rules: tuple[Rule, ...]
 
@@ -39,6 +40,11 @@ class Preset:
                 about = True
                 given |= rule.give
         return given if about else None
+
+
+def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
+    """The preset of that name, if it is there."""
+    return next((preset for preset in presets if preset.id == name), None)
 
 
 def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:

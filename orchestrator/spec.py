@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
 from orchestrator.cell_settings import CellSettings
-from orchestrator.presets import Preset
+from orchestrator.presets import Preset, find_preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class SweepSpec:
 
     def compared_with(self, cell: CellSettings) -> tuple[str, ...]:
         """The registries that a cell's published number is looked for in."""
-        own = next((preset for preset in self.presets if preset.id == cell.preset), None)
+        own = find_preset(self.presets, cell.preset)
         return self.published or (own.published if own else ())
 
 

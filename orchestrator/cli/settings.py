@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.plan import Cell, Plan
+from orchestrator.presets import find_preset
 from orchestrator.spec import SweepSpec
 
 _SHOWN_ELSEWHERE = {"preset", "algorithm", "dataset", "way", "shot"}
@@ -19,7 +20,7 @@ def settings_of(spec: SweepSpec, cell: CellSettings) -> Mapping[str, Mapping[str
     ``preset``: what its preset gives; ``instead``: what the sweep gives in place of the preset's, ``[ours, the preset's]``; ``own``: all
     others, from the sweep or by default. Settings that its algorithm or backbone does not have are left out.
     """
-    preset = next((preset for preset in spec.presets if preset.id == cell.preset), None)
+    preset = find_preset(spec.presets, cell.preset)
     values = {name: getattr(cell, name) for name in SETTING_NAMES}
     given = (preset.given_to(values) if preset else None) or {}
     known = {name: value for name, value in values.items() if value is not None or given.get(name) is not None}
@@ -31,10 +32,12 @@ def settings_of(spec: SweepSpec, cell: CellSettings) -> Mapping[str, Mapping[str
 
 
 def settings_text(plan: Plan) -> str:
-    """The settings of every cell: first those that all share, then each cell's others."""
+    """The presets in use in words; then the settings of every cell: first those that all share, then each cell's others."""
+    used = {cell.settings.preset for cell in plan.cells}
+    presets = [f"preset {each.id}: {each.title}. {each.description}" for each in plan.spec.presets if each.id in used]
     every = [_spelt(plan.spec, cell.settings) for cell in plan.cells]
     shared = [text for text in every[0] if all(text in texts for texts in every)]
-    parts = ["settings of every cell:", *_block(shared)]
+    parts = [*presets, "settings of every cell:", *_block(shared)]
     for cell, texts in zip(plan.cells, every, strict=True):
         parts += [f"{cell.name}:", *_block([text for text in texts if text not in shared])]
     return "\n".join(parts)

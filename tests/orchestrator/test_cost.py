@@ -12,7 +12,8 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import TrialResult
 from orchestrator.cell_settings import CellSettings
-from orchestrator.cost import CostBook, Workload, longest_first, makespan, memory_bytes, weight_count
+from orchestrator.cli.plan import Forecast
+from orchestrator.cost import CostBook, Workload, makespan, memory_bytes, weight_count
 from orchestrator.records import ExecutionRecord, TrialRecord
 from tests.orchestrator.small_sweep import small_plan
 
@@ -93,8 +94,9 @@ def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
     book = CostBook(tmp_path / "cost.json", device="cpu")
     known = book.predict(plan.trials[0], lambda recipe: 1.0)
     unknown = dataclasses.replace(known, seconds=None)
-    key = longest_first({plan.trials[0].fingerprint: known, plan.trials[1].fingerprint: unknown})
-    assert sorted(plan.trials, key=key, reverse=True)[0] == plan.trials[1]
+    predictions = {plan.trials[0].fingerprint: known, plan.trials[1].fingerprint: unknown}
+    seconds = Forecast(predictions, frozenset(), slots=1).seconds
+    assert sorted(plan.trials, key=lambda trial: seconds[trial.fingerprint], reverse=True)[0] == plan.trials[1]
 
 
 CONTEXT = {"algorithm": "matching", "distance": "cosine", "fce": True, "reading_steps": 2, "support_order": "by_class"}

@@ -52,6 +52,7 @@ def test_a_later_rule_overrides_an_earlier_one_and_sees_what_it_gave() -> None:
     preset = Preset(
         id="p",
         title="",
+        description="",
         published=("snell_2017",),
         rules=(
             rule({"dataset": "omniglot"}, steps=100, filters=32),

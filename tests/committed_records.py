@@ -1,0 +1,100 @@
+"""The records behind a committed results folder, put together again from its own exports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fsl_core.recipe import Evaluation
+from fsl_core.result import EvaluationResult, TrialResult
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
+
+_RUNNING = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
+
+
+class CommittedResults:
+    """A folder under ``results/``, read back. What its exports leave out (the digest of the episodes, the counts after each
+    adaptation step, the seconds of each evaluation) is made up alike for all, and shows in nothing but ``adaptation``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
+        self._trials = pd.read_parquet(folder / "trials.parquet").set_index("fingerprint")
+        self._episodes = pd.read_parquet(folder / "episodes.parquet").groupby(["fingerprint", "evaluation"])
+        self._curves = pd.read_parquet(folder / "curves.parquet").groupby(["fingerprint", "metric"])
+
+    def run_ids(self) -> dict[str, str]:
+        """The MLflow runs of the trials that had one."""
+        return {str(name): str(run) for name, run in self._trials["mlflow_run_id"].dropna().items()}
+
+    def records(self, plan: Plan) -> dict[str, TrialRecord]:
+        """The record of every trial of a plan."""
+        return {trial.fingerprint: self._record(trial) for trial in plan.trials}
+
+    def _record(self, trial: PlannedTrial) -> TrialRecord:
+        row = self._trials.loc[trial.fingerprint]
+        if row["status"] not in ("complete", "diverged"):
+            return TrialRecord(fingerprint=trial.fingerprint, progress=_RUNNING if row["status"] == "running" else None)
+        result = TrialResult(
+            recipe=trial.recipe,
+            status=row["status"],
+            stopped_by=row["stopped_by"],
+            steps_done=int(row["steps_done"]),
+            selected_step=int(row["selected_step"]),
+            validation_accuracy=float(row["validation_accuracy_percent"]) / 100,
+            weights_digest=row["weights_digest"],
+            data_digest=row["data_digest"],
+            curves={
+                metric: tuple(zip(map(int, points["step"]), map(float, points["value"]), strict=True))
+                for (name, metric), points in self._curves
+                if name == trial.fingerprint
+            },
+        )
+        scores = [self._score(trial, evaluation, row) for evaluation in trial.evaluations]
+        evaluations = {score.evaluation.fingerprint: score for score in scores if score is not None}
+        execution = self._execution(trial.fingerprint, row, list(evaluations))
+        return TrialRecord(fingerprint=trial.fingerprint, result=result, evaluations=evaluations, execution=execution)
+
+    def _score(self, trial: PlannedTrial, evaluation: Evaluation, row: pd.Series[Any]) -> EvaluationResult | None:
+        key = (trial.fingerprint, evaluation.fingerprint)
+        if key not in self._episodes.groups:
+            return None
+        correct = tuple(map(int, self._episodes.get_group(key).sort_values("episode")["correct"]))
+        steps = evaluation.adaptation_steps
+        return EvaluationResult(
+            recipe_fingerprint=trial.fingerprint,
+            evaluation=evaluation,
+            weights_digest=row["weights_digest"],
+            data_digest=row["data_digest"],
+            episodes_digest="",
+            correct=correct,
+            correct_by_step=None if steps is None else (correct,) * (steps + 1),
+        )
+
+    def _execution(self, fingerprint: str, row: pd.Series[Any], evaluations: list[str]) -> ExecutionRecord:
+        computed: dict[str, Any] = {
+            "host": row["host"],
+            "device": "cpu",
+            "device_name": row["device"],
+            "threads": int(row["threads"]),
+            "finished_at": row["finished_at"],
+            "git_commit": row["git_commit"],
+            "git_dirty": bool(row["git_dirty"]),
+            "lock_digest": row["lock_digest"],
+            "versions": self.provenance["trials"][fingerprint]["versions"],
+            "peak_memory_bytes": int(row["peak_memory_bytes"]),
+        }
+        return ExecutionRecord(
+            train_seconds=float(row["train_seconds"]),
+            steps=int(row["steps_done"]),
+            attempts=int(row["attempts"]),
+            started_at=row["started_at"],
+            evaluations={
+                name: ScoringRecord(seconds=float(row["evaluation_seconds"]) / len(evaluations), **computed)
+                for name in evaluations
+            },
+            **computed,
+        )
