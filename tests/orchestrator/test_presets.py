@@ -225,6 +225,8 @@ def test_the_short_sweeps_find_what_the_long_ones_have_computed() -> None:
     matching = plan_of("matching_omniglot")
     fixed_scale = {trial.fingerprint for trial in matching.trials if not getattr(trial.recipe.algorithm, "learn_scale", True)}
     assert fixed_scale and fixed_scale < trials(matching) and fixed_scale <= trials(plan_of("paper"))
+    as_in_2018 = plan_of("matching_2018")
+    assert (len(as_in_2018.cells), len(as_in_2018.trials)) == (8, 2) and trials(as_in_2018) <= trials(plan_of("article_2018"))
     lengthened = build_plan(load_sweep(SWEEPS / "maml_omniglot.yaml", set_values=["steps=2500"]))
     assert len(lengthened.trials) == 6 and trials(lengthened) <= trials(plan_of("article_2018"))
 
