@@ -80,10 +80,11 @@ class _Attempt:
         self.journal.say(f"attempt {books.progress.attempts} on {host_name()}")
         self.journal.tell("started")
         result = record.result or self._train(books)
+        if result.status != "diverged":
+            result = self._evaluate(result, books)
         if result.status == "diverged":
             self.journal.tell("diverged", step=result.steps_done)
             return
-        self._evaluate(result, books)
         self._draw_episode()
         self.store.clear_failure(job.fingerprint)
         self.journal.tell("finished", step=result.steps_done)
@@ -138,11 +139,15 @@ class _Attempt:
         self.journal.say(f"step {progress.step} of {progress.steps}: {shown}")
         self.journal.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
 
-    def _evaluate(self, result: TrialResult, books: Bookkeeping) -> None:
+    def _evaluate(self, result: TrialResult, books: Bookkeeping) -> TrialResult:
+        """Score what is not scored; where the weights are lost they are made again. Returns the result that the scores are of."""
         try:
             self._score_missing(result, books)
         except CheckpointCorruptError as error:
-            self._score_missing(self._with_weights_made_again(result, error, books), books)
+            result = self._with_weights_made_again(result, error, books)
+            if result.status != "diverged":
+                self._score_missing(result, books)
+        return result
 
     def _score_missing(self, result: TrialResult, books: Bookkeeping) -> None:
         done = self._read().evaluations

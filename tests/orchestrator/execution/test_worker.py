@@ -169,6 +169,22 @@ def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_pa
     assert set(record.evaluations) == {each.fingerprint for each in job.evaluations}
 
 
+def test_weights_that_are_lost_and_diverge_when_made_again_are_told_as_diverged(tmp_path: Path):
+    job = job_in(tmp_path, outer_lr="1e30")
+    assert kinds(run(dataclasses.replace(job, evaluations=())))[-1] == "diverged"
+    once = {
+        "status": "complete",
+        "stopped_by": "budget",
+        "selected_step": 10,
+        "validation_accuracy": 0.5,
+        "weights_digest": "f" * 64,
+    }
+    paths_of(job).result.write_text(json.dumps({**json.loads(paths_of(job).result.read_text()), **once}))
+    assert kinds(run(job))[-1] == "diverged"
+    record = Store(tmp_path).read(job.fingerprint)
+    assert record.result is not None and record.result.status == "diverged" and record.failure is None
+
+
 def test_who_scores_later_is_not_taken_for_who_trained(tmp_path: Path):
     job = job_in(tmp_path)
     first, second, *_ = job.evaluations
