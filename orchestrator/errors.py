@@ -5,6 +5,7 @@ OrchestratorError
 ├── RegistryError        a file of published numbers is wrong (exit 2)
 ├── StoreError           the runs folder cannot be read or written
 ├── SweepLockedError     another run holds this sweep (exit 5)
+├── ExecutorError        what runs the trials does not start here and now (exit 4)
 └── TrackingError        the tracking server refused or did not answer
 """
 
@@ -27,6 +28,10 @@ class StoreError(OrchestratorError):
 
 class SweepLockedError(OrchestratorError):
     """Another run holds this sweep."""
+
+
+class ExecutorError(OrchestratorError):
+    """What runs the trials does not start here and now; nothing is lost."""
 
 
 class TrackingError(OrchestratorError):

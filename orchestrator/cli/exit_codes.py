@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fsl_core.errors import FslError, StopRequested
-from orchestrator.errors import OrchestratorError, SweepLockedError
+from orchestrator.errors import ExecutorError, OrchestratorError, SweepLockedError
 
 
 class ExitCode(IntEnum):
@@ -56,6 +56,8 @@ class ErrorMappingGroup(click.Group):
             raise Failure("interrupted; the same command goes on from here", ExitCode.INCOMPLETE) from error
         except SweepLockedError as error:
             raise Failure(str(error), ExitCode.LOCKED) from error
+        except ExecutorError as error:
+            raise Failure(str(error), ExitCode.INCOMPLETE) from error
         except (FslError, OrchestratorError) as error:
             raise Failure(str(error), ExitCode.USAGE) from error
         except OSError as error:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import ExecutorError
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.memory_pressure import TRIES_ALONE, MemoryPressure
 from orchestrator.execution.session_folder import session_folder
@@ -96,14 +97,20 @@ class RayTuneExecutor:
             ray.init(address=self.address, runtime_env=runtime_env, **quiet)
             return
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, on its loopback
-        ray.init(
-            address="local",  # without it Ray would join any cluster that runs on this machine
-            include_dashboard=False,
-            object_store_memory=200 * 2**20,
-            runtime_env=runtime_env,
-            _temp_dir=str(session),
-            **quiet,
-        )
+        try:
+            ray.init(
+                address="local",  # without it Ray would join any cluster that runs on this machine
+                include_dashboard=False,
+                object_store_memory=200 * 2**20,
+                runtime_env=runtime_env,
+                _temp_dir=str(session),
+                **quiet,
+            )
+        except Exception as error:  # Ray gives a node 30 s to come up, and has no class of its own for one that does not
+            if "timed out during startup" not in str(error):
+                raise
+            again = "the same command goes on from here, and with --executor in-process it needs no Ray"
+            raise ExecutorError(f"Ray did not start within 30 s: this machine is too busy; {again}") from error
 
     def _fit(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
         from ray import tune

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
+from orchestrator.errors import ExecutorError
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.store import Store
@@ -59,6 +61,17 @@ def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
     assert [event.kind for event in view.events].count("finished") == 2
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "ray" / "launch").exists()
+
+
+def test_a_machine_too_busy_for_ray_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_slow(**settings: object) -> None:
+        raise Exception(
+            "The current node timed out during startup. This could happen because some of the raylet failed to startup"
+        )
+
+    monkeypatch.setattr(ray, "init", too_slow)
+    with pytest.raises(ExecutorError, match="Ray did not start within 30 s: this machine is too busy; the same command goes on"):
+        launch(small_plan(tmp_path), tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))
 
 
 @pytest.mark.slow
