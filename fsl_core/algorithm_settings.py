@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from fsl_core.checks import one_of, positive, whole
+from fsl_core.checks import one_of, positive, positive_float32, truth, whole
 from fsl_core.errors import RecipeError
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]
 Reduction = Literal["mean", "sum_over_shot"]
-
-
-def _check_truth(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise RecipeError(f"{name} is {value!r}; it must be true or false")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +23,7 @@ class PrototypicalSettings:
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))
-        positive("scale", self.scale)
+        positive_float32("scale", self.scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +45,9 @@ class MatchingSettings:
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))
-        positive("scale", self.scale)
-        _check_truth("learn_scale", self.learn_scale)
-        _check_truth("fce", self.fce)
+        positive_float32("scale", self.scale)
+        truth("learn_scale", self.learn_scale)
+        truth("fce", self.fce)
         if not self.fce:
             for name in ("reading_steps", "support_order"):
                 if getattr(self, name) is not None:
@@ -86,7 +81,7 @@ class MamlSettings:
         positive("inner_lr", self.inner_lr)
         one_of("inner_reduction", self.inner_reduction, get_args(Reduction))
         one_of("outer_reduction", self.outer_reduction, get_args(Reduction))
-        _check_truth("adapt_batch_norm", self.adapt_batch_norm)
+        truth("adapt_batch_norm", self.adapt_batch_norm)
 
 
 AlgorithmSettings = PrototypicalSettings | MatchingSettings | MamlSettings

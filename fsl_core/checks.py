@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 from fsl_core.errors import RecipeError
 
 
 def one_of(name: str, value: object, accepted: tuple[object, ...]) -> None:
-    """Raises RecipeError unless ``value`` is one of ``accepted``."""
-    if value not in accepted:
+    """Raises RecipeError unless ``value`` is one of ``accepted``, type and all: True and 1.0 are not 1."""
+    if not any(type(value) is type(item) and value == item for item in accepted):
         raise RecipeError(f"{name} is {value!r}; accepted: {', '.join(map(repr, accepted))}")
+
+
+def truth(name: str, value: object) -> None:
+    """Raises RecipeError unless ``value`` is True or False itself."""
+    if not isinstance(value, bool):
+        raise RecipeError(f"{name} is {value!r}; it must be true or false")
 
 
 def whole(name: str, value: object, least: int) -> None:
@@ -21,5 +27,16 @@ def whole(name: str, value: object, least: int) -> None:
 
 def positive(name: str, value: object) -> None:
     """Raises RecipeError unless ``value`` is a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if not _within(value, 0, sys.float_info.max):
         raise RecipeError(f"{name} is {value!r}; it must be a finite number above 0")
+
+
+def positive_float32(name: str, value: object) -> None:
+    """Raises RecipeError unless ``value`` is a number above 0 that a float32, and the exponential of one, can stand for."""
+    if not _within(value, 1e-38, 1e38):
+        raise RecipeError(f"{name} is {value!r}; it must be a number from 1e-38 to 1e38, which float32 can hold")
+
+
+def _within(value: object, least: float, most: float) -> bool:
+    """Whether ``value`` is a number from ``least`` to ``most`` and above 0; integers of any length are compared as they are."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and least <= value <= most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch
+from fsl_core.errors import RecipeError
 from fsl_core.sampler import EpisodeIndices, gather_episodes
 
 _EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels of the images that the backbone sees at once, whose activations bound the memory
@@ -27,19 +29,30 @@ def count_correct(
     An algorithm that adapts answers after each of the ascending ``adaptation_steps``, of which there are ``S``; for others there are
     none and ``S`` is 1. The algorithm is in evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running
     statistics uses them, so that a score does not depend on the other queries of its episode.
+
+    Raises:
+        RecipeError: if an algorithm that adapts is given no such steps, or ``algorithm`` can be scored in neither way.
     """
     was_training = algorithm.training
     algorithm.eval()
     try:
         if isinstance(algorithm, AdaptingAlgorithm):
-            assert adaptation_steps is not None
-            scores = _adapted(algorithm, bank, episodes, adaptation_steps)
-        else:
-            assert isinstance(algorithm, MetricAlgorithm)
+            scores = _adapted(algorithm, bank, episodes, _checked_steps(algorithm, adaptation_steps))
+        elif isinstance(algorithm, MetricAlgorithm):
             scores = _compared(algorithm, bank, episodes)
+        else:
+            raise RecipeError(f"algorithm is a {type(algorithm).__name__}; accepted: a MetricAlgorithm or an AdaptingAlgorithm")
         return torch.cat([_correct(part, episodes) for part in scores], dim=1).cpu()
     finally:
         algorithm.train(was_training)
+
+
+def _checked_steps(algorithm: nn.Module, steps: Sequence[int] | None) -> Sequence[int]:
+    if not steps or steps[0] < 0 or any(later <= earlier for earlier, later in pairwise(steps)):
+        raise RecipeError(
+            f"adaptation_steps is {steps!r}; {type(algorithm).__name__} needs ascending numbers of at least 0, such as (0, 1, 3)"
+        )
+    return steps
 
 
 def _adapted(
@@ -54,6 +67,7 @@ def _compared(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndi
     """Scores ``[1, E, way * query, way]`` by chunks of episodes; each distinct image is embedded once."""
     embedded, places = _embed_once(algorithm, bank, episodes)
     scores = places.shape.queries * places.shape.way
+    # Whoever compares a query with every support image, not with prototypes, bounds the memory of that himself: squared_euclidean.
     size = max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * embedded.shape[1])))
     for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
         yield algorithm.logits(EpisodeBatch(support=embedded[support], query=embedded[query])).unsqueeze(0)

@@ -6,6 +6,7 @@ Two execution paths give the same mathematics in another order of rounding. With
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class ExecutionPath:
     @contextmanager
     def active(self) -> Iterator[torch.device]:
         """Compute along this path inside the block: its thread count, deterministic kernels, full float32."""
+        if self.device == "cuda":
+            fix_cublas_workspace()
         self.check_available()
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
@@ -62,6 +65,15 @@ class ExecutionPath:
 def cuda_is_here() -> bool:
     """Whether this machine offers a CUDA device."""
     return torch.cuda.is_available()
+
+
+def fix_cublas_workspace() -> None:
+    """Have cuBLAS work in buffers of one size, for the rest of the process, unless the environment says otherwise.
+
+    With its own choice the same matrix product, or cuDNN's LSTM, may round otherwise from run to run. Of what PyTorch documents this
+    is the one value for both (``torch.use_deterministic_algorithms``, ``torch.nn.LSTM``). It is read when CUDA begins.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
 
 
 def keep_freed_memory() -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings
-from fsl_core.checks import one_of, positive, whole
+from fsl_core.checks import one_of, positive, truth, whole
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError
 from fsl_core.fingerprint import fingerprint, from_plain
@@ -39,6 +39,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, tuple(SPLITS_OF_DATASET))
         one_of("split", self.split, SPLITS_OF_DATASET[self.dataset])
+        truth("rotations", self.rotations)
         if self.rotations and self.dataset in WITHOUT_ROTATIONS:
             raise RecipeError(f"rotations is True; a turned photograph of {self.dataset} is no new class: give false")
 
@@ -84,6 +85,8 @@ class ValidationSettings:
         whole("validation episodes", self.episodes, 2)
         if self.patience is not None:
             whole("patience", self.patience, self.every)
+        if self.adaptation_steps is not None:
+            whole("validation adaptation_steps", self.adaptation_steps, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,17 +116,16 @@ class TrainingRecipe:
         whole("steps", self.steps, 0)
         whole("seed", self.seed, 0)
         whole("meta_batch_size", self.meta_batch_size, 1)
+        truth("retrain", self.retrain)
         if 0 < self.steps < self.validation.every:
             raise RecipeError(
                 f"validation every {self.validation.every} steps never happens in {self.steps} steps; lower it to {self.steps} or less"
             )
+        check_adaptation_steps("validation adaptation_steps", self.validation.adaptation_steps, self.algorithm)
         if isinstance(self.algorithm, MamlSettings):
             self._check_maml()
-        else:
-            check_adaptation_steps("validation adaptation_steps", self.validation.adaptation_steps, self.algorithm)
 
     def _check_maml(self) -> None:
-        check_adaptation_steps("validation adaptation_steps", self.validation.adaptation_steps, self.algorithm)
         if self.validation.shape.way != self.episode.way:
             raise RecipeError(
                 f"validation way is {self.validation.shape.way}; maml answers the {self.episode.way} ways it trains on"

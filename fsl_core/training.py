@@ -165,6 +165,7 @@ def train_step(state: TrainingState, sampler: EpisodeSampler, settings: StepSett
     for group in state.optimiser.param_groups:
         group["lr"] = outer_lr_at(settings.optimiser, state.step)
     state.optimiser.zero_grad(set_to_none=True)
+    # Paper: every step draws new episodes. MAML's authors' code draws 200,000 beforehand and comes back to them.
     episodes = sampler.batch(state.step, settings.meta_batch_size)
     for part in episodes.parts(settings.episodes_at_once):
         _add_gradient(state, part, share=len(part) / len(episodes), loss_factor=settings.loss_factor)
@@ -185,6 +186,7 @@ def _add_gradient(state: TrainingState, episodes: EpisodeBatch, *, share: float,
 
 
 def _clip(algorithm: nn.Module, settings: OptimiserSettings) -> None:
+    # Paper: no text clips. The norm is clipped by the 2018 reproduction of Matching Networks, each entry by MAML's authors' code.
     if settings.clip_norm is not None:
         nn.utils.clip_grad_norm_(algorithm.parameters(), settings.clip_norm)
     if settings.clip_value is not None:
@@ -205,6 +207,8 @@ def _close_interval(state: TrainingState, *, every: int, outer_lr: float) -> Non
 
 
 def _select(state: TrainingState, validation: Validation) -> None:
+    # Paper: Prototypical Networks' text trains on meta-train and meta-validation classes together and does not say for how long. Here
+    # meta-validation stops the training and selects the weights; `retrain` then trains on both, as the authors' code does.
     accuracy = validation.accuracy(state.algorithm)
     state.record("validation_accuracy", accuracy)
     if accuracy > state.best_accuracy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.initialisation import draw_weights, undrawn
 
 
 class FullContextEmbeddings(nn.Module):
@@ -21,10 +21,10 @@ class FullContextEmbeddings(nn.Module):
     def __init__(self, features: int, *, reading_steps: int, generator: torch.Generator) -> None:
         super().__init__()
         self.reading_steps = reading_steps
-        self.support_lstm = nn.LSTM(features, features, bidirectional=True, batch_first=True)
-        # Paper: the read-out is concatenated to the state, [h, r], which only an input can be here; the gates are linear in both, so
-        # feeding it beside f'(x) is the same function. The 2018 reproduction adds it to the state instead.
-        self.query_cell = nn.LSTMCell(2 * features, features)
+        self.support_lstm = undrawn(nn.LSTM, features, features, bidirectional=True, batch_first=True)
+        # The paper concatenates the read-out to the state, [h, r]. The gates are linear in state and input, so that feeding it beside
+        # f'(x) is the same function. The 2018 reproduction adds it to the state instead.
+        self.query_cell = undrawn(nn.LSTMCell, 2 * features, features)
         draw_weights(self, generator=generator)
 
     def embed_support(self, support: torch.Tensor) -> torch.Tensor:

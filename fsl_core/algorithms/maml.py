@@ -10,7 +10,7 @@ from torch.func import functional_call
 
 from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.initialisation import draw_weights, undrawn
 from fsl_core.episode import EpisodeBatch
 
 Weights = Mapping[str, torch.Tensor]
@@ -28,7 +28,7 @@ class Maml(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        head = nn.Linear(features, way)
+        head = undrawn(nn.Linear, features, way)
         draw_weights(head, generator=generator)
         self.network = nn.Sequential(backbone, head)
 

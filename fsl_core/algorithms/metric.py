@@ -9,6 +9,8 @@ from torch import nn
 
 from fsl_core.episode import EpisodeBatch
 
+_DIFFERENCES_AT_ONCE = 25_000_000  # in scoring: 100 MB of float32
+
 
 class MetricNetworks(nn.Module, ABC):
     """A backbone and a rule that scores queries by their embeddings; see :class:`fsl_core.algorithms.algorithm.MetricAlgorithm`."""
@@ -25,9 +27,10 @@ class MetricNetworks(nn.Module, ABC):
     def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:
         """Query scores ``[E, way * query, way]`` of episodes of images.
 
-        Support and query of one episode pass the backbone together, as in the code of Prototypical Networks' authors, so that they
-        share its BatchNorm statistics; different episodes never do.
+        Support and query of one episode pass the backbone together, so that they share its BatchNorm statistics; different episodes
+        never do.
         """
+        # Paper: no text says which images BatchNorm takes its statistics over. This is what Prototypical Networks' authors' code does.
         return torch.cat([self.logits(self._embed_episode(episodes, index)) for index in range(len(episodes))])
 
     def _embed_episode(self, episodes: EpisodeBatch, index: int) -> EpisodeBatch:
@@ -52,8 +55,16 @@ def similarity(distance: str, left: torch.Tensor, right: torch.Tensor) -> torch.
 def squared_euclidean(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Squared distances ``[E, A, B]`` between rows of ``[E, A, D]`` and of ``[E, B, D]``.
 
-    By differences rather than by ``a^2 - 2ab + b^2``, which loses the small distances to cancellation in float32.
+    By differences rather than by ``a^2 - 2ab + b^2``, which loses the small distances to cancellation in float32. In scoring some
+    rows of ``left`` are taken at a time, which bounds the memory whatever they are compared with: prototypes, or every support image.
     """
+    if torch.is_grad_enabled():  # a graph would hold all the differences anyway, and sum their gradients in another order
+        return _squared_differences(left, right)
+    at_once = max(1, _DIFFERENCES_AT_ONCE // (len(left) * right.shape[1] * right.shape[2]))
+    return torch.cat([_squared_differences(part, right) for part in torch.split(left, at_once, dim=1)], dim=1)
+
+
+def _squared_differences(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return (left.unsqueeze(2) - right.unsqueeze(1)).square().sum(dim=3)
 
 

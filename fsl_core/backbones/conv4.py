@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.initialisation import draw_weights, undrawn
 
 BLOCKS = 4
 
@@ -20,8 +20,10 @@ class ConvBlock(nn.Module):
     def __init__(self, channels: int, settings: Conv4Settings) -> None:
         super().__init__()
         self.pools = settings.downsampling == "max_pool"
+        stride = 1 if self.pools else 2
         # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
-        self.conv = nn.Conv2d(channels, settings.filters, kernel_size=3, padding=1, stride=1 if self.pools else 2, bias=False)
+        self.conv = undrawn(nn.Conv2d, channels, settings.filters, kernel_size=3, padding=1, stride=stride, bias=False)
+        # Paper: no text says which weights BatchNorm has. These are a scale and a shift; MAML's authors' code has the shift alone.
         self.norm = nn.BatchNorm2d(settings.filters, track_running_stats=settings.batch_norm == "running")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

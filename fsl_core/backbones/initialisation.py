@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def undrawn(kind: type[Layer], *sizes: int, **settings: Any) -> Layer:
+    """A layer on the CPU whose weights have no value before :func:`draw_weights`.
+
+    On the meta device its constructor draws nothing; elsewhere it would draw from the global stream.
+    """
+    return kind(*sizes, device="meta", **settings).to_empty(device="cpu")
 
 
 def draw_weights(module: nn.Module, *, generator: torch.Generator) -> None:
@@ -13,7 +24,8 @@ def draw_weights(module: nn.Module, *, generator: torch.Generator) -> None:
 
     Biases of linear layers begin at zero. LSTMs are drawn within one over the root of their hidden size, biases too.
     """
-    # Paper: none states its initialisation. These are the widths of PyTorch's defaults.
+    # Paper: none states its initialisation. These are the widths of PyTorch's defaults. MAML's authors' code has others: the head's
+    # weights are normal with deviation 1 on Omniglot.
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(part.weight[0].numel())

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import MlpSettings
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.initialisation import draw_weights, undrawn
 
 WIDTHS = (256, 128, 64, 64)
 
@@ -21,11 +21,11 @@ class Mlp(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, generator: torch.Generator) -> None:
         super().__init__()
         inputs = (math.prod(image_shape), *WIDTHS)
-        # Paper: no biases, as in Conv4: BatchNorm follows.
+        # Paper: no biases, and BatchNorm with a scale beside its shift, both as in Conv4.
         self.layers = nn.Sequential(
             *(
                 nn.Sequential(
-                    nn.Linear(before, after, bias=False),
+                    undrawn(nn.Linear, before, after, bias=False),
                     nn.BatchNorm1d(after, track_running_stats=settings.batch_norm == "running"),
                     nn.ReLU(),
                 )

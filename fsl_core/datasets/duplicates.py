@@ -43,11 +43,6 @@ def identical_images(dataset: SplitDataset) -> IdenticalImages:
     return IdenticalImages(tuple(across), tuple(within))
 
 
-def images_in_two_splits(dataset: SplitDataset) -> tuple[SharedImage, ...]:
-    """Every pair of byte-identical images of which the two lie in different splits."""
-    return identical_images(dataset).across
-
-
 def _images(bank: ImageBank) -> Iterator[tuple[str, bytes]]:
     for name, start, size in zip(bank.class_names, bank.starts.tolist(), bank.sizes.tolist(), strict=True):
         for number in range(size):

@@ -84,15 +84,25 @@ class ImageBank:
         return pixels.to(torch.float32).div_(255).reshape(*class_index.shape, *self.images.shape[1:])
 
     def to(self, device: torch.device | str) -> ImageBank:
-        """The same bank with its arrays on ``device``."""
+        """The same bank with its arrays on ``device``; a bank that moves takes the images of its own classes and no others along."""
+        if torch.device(device) == self.images.device:
+            return self
         return replace(
             self,
-            images=self.images.to(device),
-            starts=self.starts.to(device),
+            images=self._own_images(device),
+            starts=(self.sizes.cumsum(0) - self.sizes).to(device),
             sizes=self.sizes.to(device),
             mean=None if self.mean is None else self.mean.to(device),
             std=None if self.std is None else self.std.to(device),
         )
+
+    def _own_images(self, device: torch.device | str) -> torch.Tensor:
+        """The images of the bank's classes in their order, copied class by class: a mapped array is read once and not held twice."""
+        sizes = self.sizes.tolist()
+        images = torch.empty(sum(sizes), *self.image_shape, dtype=self.images.dtype, device=device)
+        for place, start, size in zip(torch.split(images, sizes), self.starts.tolist(), sizes, strict=True):
+            place.copy_(self.images[start : start + size])
+        return images
 
 
 def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
@@ -114,7 +124,7 @@ def join(first: ImageBank, second: ImageBank) -> ImageBank:
         raise ValueError("a bank with rotations cannot be joined to one without")
     if not (_alike(first.mean, second.mean) and _alike(first.std, second.std)):
         raise ValueError("banks of different mean or std cannot be joined")
-    shared = first.images.data_ptr() == second.images.data_ptr() and first.images.shape == second.images.shape
+    shared = first.images is second.images
     images = first.images if shared else torch.cat([first.images, second.images])
     starts = torch.cat([first.starts, second.starts if shared else second.starts + len(first.images)])
     sizes = torch.cat([first.sizes, second.sizes])

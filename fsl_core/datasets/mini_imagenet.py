@@ -19,6 +19,7 @@ from PIL import Image
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 SIZE = 84
+# Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more.
 CHANNEL_MEAN = (120.1 / 255, 114.8 / 255, 103.4 / 255)
 CHANNEL_STD = (69.3 / 255, 67.5 / 255, 71.0 / 255)
 """Mean and deviation of red, green and blue over the meta-train images, in 0..1."""
@@ -152,6 +153,7 @@ def inspect(source: Source, *, contents: Contents | None = None, progress: Progr
 def fitted(image: Image.Image) -> np.ndarray:
     """An RGB picture as uint8 ``[84, 84, 3]``: its shorter side resized to 84 (antialiased), its middle kept; one of 84x84 as it is."""
     if image.size != (SIZE, SIZE):
+        # Paper: no text says what becomes of the longer side. MAML's authors' code resizes straight to 84x84, out of proportion.
         width, height = (max(SIZE, round(side * SIZE / min(image.size))) for side in image.size)
         left, top = (width - SIZE) // 2, (height - SIZE) // 2
         image = image.resize((width, height), Image.Resampling.LANCZOS).crop((left, top, left + SIZE, top + SIZE))

@@ -8,9 +8,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -46,24 +48,70 @@ def open_prepared(
 ) -> PreparedImages:
     """Open the prepared data set in ``folder``, after making it there where it is missing.
 
-    ``make`` returns the array, the class names and the class sizes. What it gives is written beside ``folder`` and then renamed:
-    a crash leaves nothing that could be taken for a data set, and of two processes that prepare at once the later discards its
+    ``make`` returns the array, the class names and the class sizes. What it gives is written beside ``folder`` and then renamed: a
+    crash leaves nothing that could be taken for a data set, and the next preparation removes what it did leave. Of several
+    processes one prepares and the others wait for it; where the file system has no locks each prepares, and the later discards its
     own. A prepared folder that is not whole is moved aside, said so, and made anew.
     """
-    if folder.exists():
+    with suppress(DataCorruptError):  # absent or damaged: looked at again below, by one process at a time
+        return read_prepared(folder)
+    with _lock_of(folder, announce) as locked:
+        if folder.exists():
+            try:
+                return read_prepared(folder)
+            except DataCorruptError as error:
+                _set_aside(folder, error, announce)
+        if locked:  # else what looks left behind may be another process at work
+            _remove_leftovers(folder)
+        announce(f"preparing {folder.name} once, in {folder}")
+        return _publish(folder, *make())
+
+
+@contextmanager
+def _lock_of(folder: Path, announce: Callable[[str], None]) -> Iterator[bool]:
+    """Be the only process that prepares ``folder``; false where the file system, or the system, has no locks.
+
+    The system itself frees the lock of a process that dies. Its file stays: one that is removed could be locked by two at once.
+    """
+    with ExitStack() as held:
         try:
-            return read_prepared(folder)
-        except DataCorruptError as error:
-            aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.corrupt-", dir=folder.parent))
-            folder.replace(aside / folder.name)
-            announce(f"{error}; it was set aside in {aside} and is prepared again")
-    announce(f"preparing {folder.name} once, in {folder}")
-    images, class_names, sizes = make()
-    _publish(folder, images, class_names, sizes)
-    return read_prepared(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context(folder.with_name(f".{folder.name}.lock").open("ab"))
+            _lock(file, lambda: announce(f"waiting for another process that prepares {folder.name}"))
+            locked = True
+        except (OSError, ImportError):
+            locked = False
+        yield locked
 
 
-def _publish(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> None:
+def _lock(file: BinaryIO, before_waiting: Callable[[], None]) -> None:
+    import fcntl  # where the system has none, the caller goes on without
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        before_waiting()
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _set_aside(folder: Path, error: DataCorruptError, announce: Callable[[str], None]) -> None:
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.corrupt-", dir=folder.parent))
+    try:
+        folder.replace(aside / folder.name)
+    except FileNotFoundError:  # without a lock: another process did it first
+        aside.rmdir()
+    else:
+        announce(f"{error}; it was set aside in {aside} and is prepared again")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed preparations of ``folder`` were writing, each as large as the data set."""
+    for path in folder.parent.iterdir():
+        if path.name.startswith(f".{folder.name}.") and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _publish(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> PreparedImages:
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -74,11 +122,14 @@ def _publish(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes
         for name in (_ARRAY, _MANIFEST):
             with (making / name).open("rb") as file:
                 os.fsync(file.fileno())
+        prepared = read_prepared(making)  # before it gets its name: another process without a lock might set that aside again
         try:
             making.rename(folder)
         except OSError:
             if not (folder / _MANIFEST).exists():  # not another process that was first, but a real fault
                 raise
+            return read_prepared(folder)
+        return prepared
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

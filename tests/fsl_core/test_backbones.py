@@ -1,9 +1,12 @@
 """The embedding network."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
 
@@ -59,14 +62,49 @@ def test_strides_halve_the_side_and_the_last_map_is_averaged() -> None:
     assert network.features == 64
 
 
+def network_of(settings: BackboneSettings) -> Conv4 | Mlp:
+    """The backbone for 28x28 images; the same weights every time."""
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(settings, MlpSettings):
+        return Mlp((1, 28, 28), settings, generator=generator)
+    return Conv4((1, 28, 28), settings, generator=generator)
+
+
+KINDS = pytest.mark.parametrize("kind", [MlpSettings, partial(Conv4Settings, filters=8)], ids=["mlp", "conv4"])
+
+
+@KINDS
 @pytest.mark.parametrize(("statistics", "depends"), [("running", False), ("batch", True)])
-def test_what_normalises_a_score_is_a_setting(statistics: str, depends: bool) -> None:
+def test_what_normalises_a_score_is_a_setting(kind: Callable[..., BackboneSettings], statistics: str, depends: bool) -> None:
     """Under evaluation an image's embedding depends on its batch with the batch's own statistics, and never with running ones."""
-    settings = Conv4Settings(filters=8, batch_norm=statistics)  # type: ignore[arg-type]
-    network = Conv4((1, 28, 28), settings, generator=torch.Generator().manual_seed(0)).eval()
-    images = torch.rand(6, 1, 28, 28)
+    network = network_of(kind(batch_norm=statistics)).eval()
+    images = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     alone, among_others = network(images[:3]), network(images)[:3]
     assert depends is not torch.allclose(alone, among_others, atol=1e-5)
+
+
+@KINDS
+@pytest.mark.parametrize("statistics", ["running", "batch"])
+def test_training_always_normalises_by_the_batch(kind: Callable[..., BackboneSettings], statistics: str) -> None:
+    """And then both settings embed alike."""
+    images = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    network, other = network_of(kind(batch_norm=statistics)), network_of(kind(batch_norm="batch"))
+    torch.testing.assert_close(network(images), other(images))
+    assert not torch.allclose(network(images[:3]), network(images)[:3], atol=1e-5)
+
+
+@KINDS
+def test_running_statistics_are_gathered_in_training_alone(kind: Callable[..., BackboneSettings]) -> None:
+    """A batch of training leaves its trace in every layer, a score leaves none; with the batch's own there is nothing to gather."""
+    network = network_of(kind(batch_norm="running"))
+    images = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    fresh = {name: value.clone() for name, value in network.named_buffers()}
+    network.eval()(images)
+    assert all(torch.equal(value, fresh[name]) for name, value in network.named_buffers())
+    network.train()(images)
+    assert len(fresh) == 3 * 4  # the mean, the variance and the count of four layers
+    assert not any(torch.equal(value, fresh[name]) for name, value in network.named_buffers())
+    assert not list(network_of(kind(batch_norm="batch")).buffers())
 
 
 def test_the_network_without_convolutions_is_the_papers() -> None:

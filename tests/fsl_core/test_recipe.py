@@ -112,6 +112,7 @@ def test_canonical_json_has_sorted_keys_and_leaves_out_what_is_none() -> None:
         ({"seed": -1}, "seed is -1"),
         ({"steps": 50}, "never happens"),
         ({"meta_batch_size": 0}, "meta_batch_size"),
+        ({"retrain": "no"}, "retrain is 'no'; it must be true or false"),
     ],
 )
 def test_an_impossible_recipe_is_refused_by_name(changes: dict[str, object], named: str) -> None:
@@ -126,8 +127,9 @@ def test_impossible_settings_are_refused() -> None:
         PrototypicalSettings(distance="euclid")  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="split is 'ravi'; accepted: 'vinyals'"):
         DataSettings(dataset="omniglot", split="ravi")  # type: ignore[arg-type]
-    with pytest.raises(RecipeError, match="outer_lr is nan"):
-        OptimiserSettings(outer_lr=float("nan"))
+    for value in (float("nan"), float("inf"), 10**400, 0, -1.0, True, "1"):
+        with pytest.raises(RecipeError, match=f"outer_lr is {value!r}; it must be a finite number above 0"):
+            OptimiserSettings(outer_lr=value)  # type: ignore[arg-type]
 
 
 def test_a_document_that_is_no_recipe_is_refused() -> None:

@@ -1,7 +1,9 @@
 """Recipes of every algorithm and backbone: their fingerprints, their documents, and what is refused."""
 
 import dataclasses
+import functools
 import json
+import re
 from typing import Any
 
 import pytest
@@ -164,6 +166,31 @@ def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) 
         a_recipe(**changes)
 
 
+@pytest.mark.parametrize("value", [True, 1.0, "1", 3, None])
+def test_an_order_is_the_integer_1_or_2(value: Any) -> None:
+    with pytest.raises(RecipeError, match=re.escape(f"order is {value!r}; accepted: 1, 2")):
+        MamlSettings(order=value)
+
+
+@pytest.mark.parametrize("value", [-3, True, 1.5])
+def test_adaptation_steps_of_a_validation_are_counted(value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"validation adaptation_steps is {value!r}; it must be an integer of at least 0"):
+        ValidationSettings(shape=FIVE_WAYS.shape, adaptation_steps=value)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_rotations_are_true_or_false(value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"rotations is {value!r}; it must be true or false"):
+        DataSettings(dataset="omniglot", split="vinyals", rotations=value)
+
+
+@pytest.mark.parametrize("kind", [PrototypicalSettings, MatchingSettings, functools.partial(MatchingSettings, learn_scale=True)])
+@pytest.mark.parametrize("value", [1e39, 3.4028235e38, 1e-46, 10**400, 0, float("inf"), float("nan"), True])
+def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
+    with pytest.raises(RecipeError, match=re.escape(f"scale is {value!r}; it must be a number from 1e-38 to 1e38")):
+        kind(scale=value)
+
+
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
@@ -178,6 +205,9 @@ def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) 
         (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
         (lambda plain: plain.update(backbone=3), "None is none of"),
         (lambda plain: plain["algorithm"].update(order=3), "order is 3"),
+        (lambda plain: plain["algorithm"].update(order=True), "order is True"),
+        (lambda plain: plain["validation"].update(adaptation_steps=-3), "validation adaptation_steps is -3"),
+        (lambda plain: plain["data"].update(rotations="no"), "rotations is 'no'"),
     ],
 )
 def test_a_spoilt_document_is_refused(spoil: Any, named: str) -> None:

@@ -53,6 +53,38 @@ def test_joined_banks_have_the_classes_of_both(shared: bool) -> None:
             torch.testing.assert_close(both.gather(zero + offset + c, zero), bank.gather(zero + c, zero))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.booleans(), st.integers(0, 99), st.data())
+def test_a_bank_that_moves_takes_its_own_images_along_and_shows_the_same(
+    sizes: list[int], rotations: bool, seed: int, data: st.DataObject
+) -> None:
+    """``cpu:0`` is the CPU by another name, hence a move whose result can be looked at everywhere."""
+    everything = a_bank(sizes, rotations=rotations, seed=seed)
+    order = torch.tensor(data.draw(st.permutations(range(len(sizes)))))[: data.draw(st.integers(1, len(sizes)))]
+    own = ImageBank(everything.images, everything.starts[order], everything.sizes[order], ("c",) * len(order), rotations)
+    moved = own.to("cpu:0")
+    assert len(moved.images) == own.to("meta").images.shape[0] == int(own.sizes.sum())
+    assert moved.class_sizes.equal(own.class_sizes)
+    classes, images = torch.tensor([(c, i) for c in range(own.classes) for i in range(int(own.class_sizes[c]))]).T
+    assert moved.gather(classes, images).equal(own.gather(classes, images))
+
+
+def test_a_bank_that_stays_shares_its_images_still() -> None:
+    bank = a_bank([2, 3], rotations=False)
+    part = ImageBank(bank.images, bank.starts[1:], bank.sizes[1:], ("b",), False)
+    assert part.to("cpu").images is bank.images
+
+
+def test_banks_joined_after_a_move_are_those_joined_before() -> None:
+    bank = a_bank([3, 3], rotations=True)
+    first, second = (ImageBank(bank.images, bank.starts[i : i + 1], bank.sizes[i : i + 1], ("c",), True) for i in (0, 1))
+    before = join(first, second)
+    after = join(first.to("cpu:0"), second.to("cpu:0"))
+    classes, images = torch.tensor([(c, i) for c in range(8) for i in range(3)]).T
+    assert after.gather(classes, images).equal(before.gather(classes, images))
+    assert len(join(first.to("meta"), second.to("meta")).images) == len(before.to("meta").images) == 6
+
+
 def test_banks_with_and_without_rotations_are_not_joined() -> None:
     with pytest.raises(ValueError, match="rotations"):
         join(a_bank([2], rotations=True), a_bank([2], rotations=False))

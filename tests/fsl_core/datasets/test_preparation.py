@@ -1,15 +1,23 @@
 """Prepared data: made once, whole or not at all, by one process or by several at once."""
 
 import dataclasses
+import errno
+import fcntl
 import multiprocessing
+import queue
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset, prepare
-from fsl_core.datasets.duplicates import images_in_two_splits
+from fsl_core.datasets.duplicates import identical_images
 from fsl_core.datasets.preparation import open_prepared, read_prepared
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import DataSettings
@@ -23,6 +31,15 @@ def make() -> tuple[np.ndarray, list[str], list[int]]:
 
 def silent(message: str) -> None:
     pass
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def no_locks(*_: object) -> None:
+    """What flock answers where the file system has none."""
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def test_it_is_made_once_and_then_opened(tmp_path: Path) -> None:
@@ -42,7 +59,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 
     with pytest.raises(DataCorruptError):
         open_prepared(tmp_path / "set", broken, announce=silent)
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == {".set.lock"}
 
 
 @pytest.mark.parametrize("name", ["images.npy", "manifest.json"])
@@ -68,21 +85,100 @@ def test_changed_pixels_are_found_when_asked_for(tmp_path: Path) -> None:
         read_prepared(tmp_path / "set", verify=True)
 
 
-def _prepare_glyphs(cache: Path, results: "multiprocessing.Queue[str]") -> None:
-    results.put(prepare("glyphs", data_root=None, cache_root=cache).digest)
+def processes() -> Any:
+    """Real processes that cost no more than a fork: the server that they are forked from imports the library once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fsl_core.datasets.catalogue"])
+    return context
 
 
-def test_two_processes_that_start_together_end_with_one_data_set(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[str] = context.Queue()
-    processes = [context.Process(target=_prepare_glyphs, args=(tmp_path, results)) for _ in range(2)]
-    for process in processes:
+def _prepare_glyphs(cache: Path, barrier: Any, results: Any) -> None:
+    said: list[str] = []
+    barrier.wait()
+    try:
+        results.put((prepare("glyphs", data_root=None, cache_root=cache, announce=said.append).digest, said))
+    except Exception as error:
+        results.put((repr(error), said))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_of_two_processes_that_start_together_one_prepares(tmp_path: Path, damaged: bool) -> None:
+    folder = tmp_path / "glyphs-28"
+    if damaged:
+        folder.mkdir()
+    context = processes()
+    barrier, results = context.Barrier(2), context.Queue()
+    both = [context.Process(target=_prepare_glyphs, args=(tmp_path, barrier, results), daemon=True) for _ in range(2)]
+    for process in both:
         process.start()
-    digests = {results.get(timeout=120) for _ in processes}
-    for process in processes:
+    answers = [results.get(timeout=300) for _ in both]
+    for process in both:
         process.join()
-    assert len(digests) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["glyphs-28"]
+    assert {digest for digest, _ in answers} == {read_prepared(folder, verify=True).digest}
+    said = [sentence for _, sentences in answers for sentence in sentences]
+    assert sum(sentence.startswith("preparing") for sentence in said) == 1
+    assert sum("set aside" in sentence for sentence in said) == len(list(tmp_path.glob("glyphs-28.corrupt-*"))) == damaged
+    assert {name for name in names_in(tmp_path) if "corrupt" not in name} == {"glyphs-28", ".glyphs-28.lock"}
+
+
+@pytest.mark.parametrize("prepared_again", [False, True])
+def test_without_locks_a_damaged_one_that_another_process_sets_aside_first_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared_again: bool
+) -> None:
+    """The other is taken between this one's look at the folder and its own attempt, before or after it has prepared it again."""
+    folder, honest = tmp_path / "set", tempfile.mkdtemp
+    open_prepared(folder, make, announce=silent)
+    (folder / "images.npy").write_bytes(b"")
+
+    def another_first(*, prefix: str, dir: Path) -> str:
+        monkeypatch.setattr(tempfile, "mkdtemp", honest)
+        folder.rename(tmp_path / "set.corrupt-by-another")
+        if prepared_again:
+            open_prepared(folder, make, announce=silent)
+        return honest(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    monkeypatch.setattr(tempfile, "mkdtemp", another_first)
+    assert open_prepared(folder, make, announce=silent).sizes == (2, 4)
+    assert read_prepared(folder, verify=True).sizes == (2, 4)
+    assert len(list(tmp_path.glob("set.corrupt-*"))) == 1 + prepared_again
+
+
+def _hang_half_way(folder: Path, half_way: Any) -> None:
+    def names() -> Iterator[str]:  # asked for once the array is written
+        half_way.set()
+        time.sleep(600)
+        yield "never"
+
+    images, _, sizes = make()
+    open_prepared(folder, lambda: (images, names(), sizes), announce=silent)  # type: ignore[arg-type,return-value]
+
+
+def test_after_a_killed_preparation_one_that_waited_prepares_and_leaves_nothing_of_it(tmp_path: Path) -> None:
+    half_way = processes().Event()
+    killed = processes().Process(target=_hang_half_way, args=(tmp_path / "set", half_way), daemon=True)
+    said: queue.Queue[str] = queue.Queue()
+    killed.start()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            assert half_way.wait(300)
+            assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+            (tmp_path / ".settlers.new").mkdir()  # another data set's
+            waiting = pool.submit(open_prepared, tmp_path / "set", make, announce=said.put)
+            assert said.get(timeout=120) == "waiting for another process that prepares set"
+            assert not waiting.done()
+        finally:
+            killed.kill()  # SIGKILL
+        assert waiting.result(timeout=120).sizes == (2, 4)
+    killed.join()
+    assert names_in(tmp_path) == {"set", ".set.lock", ".settlers.new"}
+
+
+def test_without_locks_what_another_process_may_be_writing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (tmp_path / ".set.written").mkdir()
+    assert open_prepared(tmp_path / "set", make, announce=silent).sizes == (2, 4)
+    assert names_in(tmp_path) == {"set", ".set.lock", ".set.written"}
 
 
 def test_glyphs_are_the_same_bytes_everywhere(glyphs: SplitDataset) -> None:
@@ -108,7 +204,7 @@ def test_rotations_are_part_of_the_digest(tmp_path: Path, glyphs: SplitDataset) 
 
 
 def test_an_image_in_two_splits_is_found(glyphs: SplitDataset) -> None:
-    assert images_in_two_splits(glyphs) == ()
+    assert identical_images(glyphs).across == ()
     test = glyphs.meta_test
     leaking = dataclasses.replace(
         test,
@@ -116,6 +212,6 @@ def test_an_image_in_two_splits_is_found(glyphs: SplitDataset) -> None:
         starts=torch.cat([test.starts, glyphs.meta_train.starts[3:4]]),
         sizes=torch.cat([test.sizes, torch.tensor([2])]),
     )
-    found = images_in_two_splits(dataclasses.replace(glyphs, meta_test=leaking))
+    found = identical_images(dataclasses.replace(glyphs, meta_test=leaking)).across
     assert [pair.first for pair in found] == ["meta_train: glyph003 #0", "meta_train: glyph003 #1"]
     assert [pair.second for pair in found] == ["meta_test: leak #0", "meta_test: leak #1"]

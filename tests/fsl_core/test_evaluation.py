@@ -1,0 +1,228 @@
+"""Scoring in several chunks counts what scoring at once counts: what each episode, taken by itself and image by image, would give."""
+
+import copy
+import functools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from fsl_core import evaluation
+from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.algorithms.algorithm import class_labels, query_labels
+from fsl_core.algorithms.maml import Maml
+from fsl_core.algorithms.matching import MatchingNetworks
+from fsl_core.algorithms.metric import MetricNetworks
+from fsl_core.algorithms.prototypical import PrototypicalNetworks
+from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
+from fsl_core.episode import EpisodeShape
+from fsl_core.evaluation import count_correct
+from fsl_core.sampler import EpisodeIndices, frozen_episodes
+from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
+
+SHAPE = EpisodeShape(way=3, shot=2, query=3)
+EPISODES = 7
+SIDE = 6
+STEPS = (0, 1, 3)
+METRIC_FORMS: dict[str, AlgorithmSettings] = {
+    "prototypical": PrototypicalSettings(),
+    "matching": MatchingSettings(scale=5.0),
+    "matching full context": MatchingSettings(scale=5.0, fce=True, reading_steps=2, support_order="by_class"),
+}
+FORMS = {**METRIC_FORMS, "maml": MamlSettings(inner_lr=0.5)}
+COSTS = {
+    "_SCORES_AT_ONCE": SHAPE.queries * SHAPE.way,
+    "_DIFFERENCES_AT_ONCE": SHAPE.queries * SHAPE.way * FEATURES,
+    "_PIXELS_AT_ONCE": SHAPE.way * SHAPE.images_per_class * SIDE**2,
+}
+"""What one episode adds to that which each constant bounds."""
+BOUNDS = [(form, bound) for form in METRIC_FORMS for bound in ("_SCORES_AT_ONCE", "_DIFFERENCES_AT_ONCE")]
+BOUNDS.append(("maml", "_PIXELS_AT_ONCE"))
+
+
+class SmallBackbone(nn.Module):
+    """Linear, BatchNorm, tanh in float64, so that no decision hangs on how a chunk is rounded."""
+
+    def __init__(self, *, running: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        norm = nn.BatchNorm1d(FEATURES, track_running_stats=running)
+        self.layers = nn.Sequential(nn.Linear(SIDE**2, FEATURES, bias=False), norm, nn.Tanh()).double()
+        draw_weights(self, generator=generator)
+        self(torch.rand(40, 1, SIDE, SIDE, generator=generator))  # so that the running statistics are some
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        embedded: torch.Tensor = self.layers(images.double().flatten(1))
+        return embedded
+
+
+def algorithm_of(form: str) -> MetricNetworks | Maml:
+    settings, generator = FORMS[form], torch.Generator().manual_seed(2)
+    backbone = SmallBackbone(running=not isinstance(settings, MamlSettings), generator=generator)
+    if isinstance(settings, MamlSettings):
+        return Maml(backbone, settings, features=FEATURES, way=SHAPE.way, generator=generator).double()
+    if isinstance(settings, MatchingSettings):
+        return MatchingNetworks(backbone, settings, features=FEATURES, generator=generator).double()
+    return PrototypicalNetworks(backbone, settings)
+
+
+@functools.cache
+def a_bank() -> ImageBank:
+    """Five base classes of unequal sizes: noise about a pattern each, weak enough that some queries go wrong."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = torch.tensor([5, 9, 6, 5, 7])
+    patterns = torch.rand(len(sizes), 1, SIDE, SIDE, generator=generator).repeat_interleave(sizes, dim=0)
+    noise = torch.rand(patterns.shape, generator=generator)
+    images = ((0.3 * patterns + 0.7 * noise) * 255).to(torch.uint8)
+    names = tuple(f"class {number}" for number in range(len(sizes)))
+    return ImageBank(images, sizes.cumsum(0) - sizes, sizes, names, rotations=True)
+
+
+@functools.cache
+def drawn() -> EpisodeIndices:
+    return frozen_episodes(a_bank().class_sizes, SHAPE, EPISODES, seed=0, stream="meta-test")
+
+
+def counts(algorithm: MetricNetworks | Maml) -> torch.Tensor:
+    """``[S, E]``, after 0, 1 and 3 steps where the algorithm adapts."""
+    return count_correct(algorithm, a_bank(), drawn(), adaptation_steps=STEPS if isinstance(algorithm, Maml) else None)
+
+
+def images_of(classes: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """The images of one episode's support or query, found one by one: ``[way, images, 1, SIDE, SIDE]``."""
+    bank, rows = a_bank(), []
+    for index, row in zip(classes.tolist(), numbers.tolist(), strict=True):
+        base, turn = divmod(index, ROTATIONS)
+        rows.append([bank.images[int(bank.starts[base]) + number].rot90(turn, (1, 2)) / 255 for number in row])
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+def right(scores: torch.Tensor) -> int:
+    return int((scores.argmax(dim=1) == query_labels(SHAPE)).sum())
+
+
+@torch.no_grad()
+def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[int]:
+    """The papers' formulas on embeddings of one image at a time."""
+    shown, asked = (torch.cat([algorithm.embed(image[None]) for image in part.flatten(0, 1)]) for part in (support, query))
+    if isinstance(algorithm, MatchingNetworks):
+        settings = algorithm.settings
+        if settings.reading_steps is not None:
+            shown, asked = reference_context(algorithm, shown, asked, settings.reading_steps)
+        by_class = shown.reshape(SHAPE.way, SHAPE.shot, FEATURES)
+        return [right(reference_probabilities(by_class, asked, settings.distance, settings.scale))]
+    prototypes = [shown[start : start + SHAPE.shot].mean(0) for start in range(0, len(shown), SHAPE.shot)]
+    return [right(torch.stack([torch.stack([-(x - prototype).square().sum() for prototype in prototypes]) for x in asked]))]
+
+
+def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[int]:
+    """Plain gradient descent on a copy of the network."""
+    network = copy.deepcopy(algorithm.network)
+    optimiser = torch.optim.SGD(network.parameters(), lr=algorithm.settings.inner_lr)
+    answers = []
+    for step in range(STEPS[-1] + 1):
+        if step in STEPS:
+            answers.append(right(network(query.flatten(0, 1))))
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(network(support.flatten(0, 1)), class_labels(SHAPE.way, SHAPE.shot))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return answers
+
+
+@functools.cache
+def expected(form: str) -> list[list[int]]:
+    """The counts ``[S][E]`` of one episode after another."""
+    algorithm = algorithm_of(form).eval()
+    columns = []
+    for classes, support, query in zip(drawn().classes, drawn().support, drawn().query, strict=True):
+        episode = images_of(classes, support), images_of(classes, query)
+        columns.append(adapted_alone(algorithm, *episode) if isinstance(algorithm, Maml) else compared_alone(algorithm, *episode))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+@pytest.fixture
+def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module, str], list[int]]:
+    """Notes the length of the first argument of every call of an algorithm's method."""
+
+    def watch(algorithm: nn.Module, method: str) -> list[int]:
+        sizes: list[int] = []
+        honest = getattr(algorithm, method)
+
+        def noting(first, *rest):  # type: ignore[no-untyped-def]
+            sizes.append(len(first))
+            return honest(first, *rest)
+
+        monkeypatch.setattr(algorithm, method, noting)
+        return sizes
+
+    return watch
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_counts_are_those_of_each_episode_by_itself(form: str) -> None:
+    counted = counts(algorithm_of(form))
+    assert counted.dtype == torch.int64
+    assert counted.tolist() == expected(form)
+    assert all(len(set(row)) > 1 for row in expected(form)), "equal counts would not notice episodes that change places"
+
+
+def test_the_counts_of_the_adaptation_steps_are_apart() -> None:
+    """So that the test above notices steps that change places."""
+    first, *_, last = expected("maml")
+    assert sum(last) > sum(first) and len(set(map(tuple, expected("maml")))) == len(STEPS)
+
+
+@pytest.mark.parametrize(("at_once", "sizes"), [(0.5, [1] * 7), (1, [1] * 7), (3, [3, 3, 1]), (6.9, [6, 1]), (7, [7])])
+@pytest.mark.parametrize(("form", "bound"), BOUNDS)
+def test_scoring_in_chunks_gives_the_same_counts(
+    form: str,
+    bound: str,
+    at_once: float,
+    sizes: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    sizes_seen: Callable[[nn.Module, str], list[int]],
+) -> None:
+    """A bound that has room for ``at_once`` episodes cuts the seven into chunks of ``sizes``: one at least, as many as fit."""
+    monkeypatch.setattr(evaluation, bound, int(at_once * COSTS[bound]))
+    algorithm = algorithm_of(form)
+    seen = sizes_seen(algorithm, "logits_after" if isinstance(algorithm, Maml) else "logits")
+    assert counts(algorithm).tolist() == expected(form)
+    assert seen == sizes
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_small_bounds_there_is_one_chunk(form: str, sizes_seen: Callable[[nn.Module, str], list[int]]) -> None:
+    algorithm = algorithm_of(form)
+    seen = sizes_seen(algorithm, "logits_after" if isinstance(algorithm, Maml) else "logits")
+    counts(algorithm)
+    assert seen == [EPISODES]
+
+
+@pytest.mark.parametrize("at_once", [1, 8])
+@pytest.mark.parametrize("form", METRIC_FORMS)
+def test_each_distinct_image_is_embedded_once_and_in_chunks(
+    form: str, at_once: int, monkeypatch: pytest.MonkeyPatch, sizes_seen: Callable[[nn.Module, str], list[int]]
+) -> None:
+    monkeypatch.setattr(evaluation, "_EMBEDDED_AT_ONCE", at_once * SIDE**2)
+    algorithm = algorithm_of(form)
+    seen = sizes_seen(algorithm, "embed")
+    assert counts(algorithm).tolist() == expected(form)
+    named = torch.cat([drawn().support, drawn().query], dim=2)
+    pairs = torch.stack([drawn().classes.unsqueeze(2).expand_as(named), named], dim=3).flatten(0, 2)
+    distinct = len(set(map(tuple, pairs.tolist())))
+    assert distinct < len(pairs)
+    assert sum(seen) == distinct
+    assert set(seen[:-1]) == {at_once} and 1 <= seen[-1] <= at_once
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_scoring_leaves_no_trace(form: str, training: bool) -> None:
+    """Not in the mode, the weights or the running statistics; and the mode that it was in does not change the counts."""
+    algorithm = algorithm_of(form).train(training)
+    before = copy.deepcopy(algorithm.state_dict())
+    assert counts(algorithm).tolist() == expected(form)
+    assert {module.training for module in algorithm.modules()} == {training}
+    assert all(torch.equal(value, before[name]) for name, value in algorithm.state_dict().items())

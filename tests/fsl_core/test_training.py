@@ -1,0 +1,228 @@
+"""The way from a recipe to a step: the step's settings, its gradient and its update written out, and what model selection watches."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import nn
+
+from fsl_core.algorithm_settings import MamlSettings, PrototypicalSettings
+from fsl_core.algorithms.algorithm import Algorithm, query_labels
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.algorithms.maml import Maml
+from fsl_core.algorithms.metric import MetricNetworks
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.sampler import EpisodeSampler, frozen_episodes, gather_episodes
+from fsl_core.training import StepSettings, TrainingState, Validation, start_training, train_step
+from tests.fsl_core.conftest import glyphs_recipe
+
+SHAPE = EpisodeShape(way=3, shot=2, query=4)
+OUTER_LR = 0.01
+MEAN = {"algorithm": MamlSettings(adaptation_steps=2)}
+SUMMED = {"algorithm": MamlSettings(adaptation_steps=2, outer_reduction="sum_over_shot")}
+PROTOTYPICAL = {"algorithm": PrototypicalSettings(), "backbone": Conv4Settings(filters=4)}
+
+
+def recipe_of(**changes: Any) -> TrainingRecipe:
+    """A MAML recipe, unless the changes name another algorithm."""
+    adapts = isinstance(changes.get("algorithm", MamlSettings()), MamlSettings)
+    settings: dict[str, Any] = {
+        "algorithm": MamlSettings(),
+        "episode": SHAPE,
+        "backbone": Conv4Settings(filters=4, batch_norm="batch"),
+        "validation": ValidationSettings(shape=SHAPE, every=5, episodes=10, adaptation_steps=1 if adapts else None),
+        "optimiser": OptimiserSettings(outer_lr=OUTER_LR),
+    }
+    return glyphs_recipe(**{**settings, **changes})
+
+
+STEPS_OF_RECIPES: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (PROTOTYPICAL, {"meta_batch_size": 1, "loss_factor": 1.0}),
+    ({**PROTOTYPICAL, "meta_batch_size": 2}, {"meta_batch_size": 2, "loss_factor": 1.0}),
+    ({**MEAN, "meta_batch_size": 4}, {"meta_batch_size": 4, "loss_factor": 1.0}),
+    (SUMMED, {"meta_batch_size": 1, "loss_factor": 6.0}),
+    ({**SUMMED, "meta_batch_size": 32, "episode": EpisodeShape(way=3, shot=1, query=5)}, {"meta_batch_size": 32, "loss_factor": 15.0}),
+]  # fmt: skip
+"""What a recipe has, and what follows for its step beside the optimiser and the episodes at once."""
+
+
+@pytest.mark.parametrize(("changes", "expected"), STEPS_OF_RECIPES)
+@pytest.mark.parametrize(
+    "optimiser",
+    [
+        OptimiserSettings(),
+        OptimiserSettings(outer_lr=0.1, halve_every=None, clip_norm=2.0),
+        OptimiserSettings(outer_lr=0.2, halve_every=7, clip_value=10.0),
+    ],
+)
+def test_a_step_is_made_of_what_the_recipe_says(
+    changes: dict[str, Any], expected: dict[str, Any], optimiser: OptimiserSettings
+) -> None:
+    settings = StepSettings.of(recipe_of(**changes, optimiser=optimiser), episodes_at_once=3)
+    wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3}
+    assert {item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)} == wanted
+
+
+class _Exact(EpisodeSampler):
+    """The sampler's episodes in float64."""
+
+    def batch(self, step: int, count: int = 1) -> EpisodeBatch:
+        episodes = super().batch(step, count)
+        return EpisodeBatch(support=episodes.support.double(), query=episodes.query.double())
+
+
+def exact(recipe: TrainingRecipe, dataset: SplitDataset) -> nn.Module:
+    """The recipe's untrained network in float64."""
+    return build_algorithm(recipe, image_shape=dataset.meta_train.image_shape, stage="select").double()
+
+
+def stepped(
+    recipe: TrainingRecipe, dataset: SplitDataset, *, step: int = 0, episodes_at_once: int = 1
+) -> tuple[TrainingState, EpisodeBatch]:
+    """The state after one step of the recipe's untrained network, the step of number ``step``; and the episodes of that step."""
+    sampler = _Exact(dataset.meta_train, recipe.episode, recipe.seed, "select/episodes")
+    state = start_training(exact(recipe, dataset).eval(), recipe.optimiser)  # the step itself goes over to training
+    state.step = step
+    train_step(state, sampler, StepSettings.of(recipe, episodes_at_once=episodes_at_once))
+    return state, sampler.batch(step, recipe.meta_batch_size)
+
+
+def losses_by_hand(algorithm: nn.Module, episodes: EpisodeBatch, divisor: int) -> list[torch.Tensor]:
+    """For each episode by itself: the sum of the cross-entropies of its queries, one after another, over ``divisor``."""
+    losses = []
+    for episode in episodes.parts(1):
+        log_probabilities = cast(Algorithm, algorithm).training_logits(episode)[0].log_softmax(dim=1)
+        per_class = episode.shape.query
+        losses.append(-sum(row[place // per_class] for place, row in enumerate(log_probabilities)) / divisor)
+    return losses
+
+
+def gradient_by_hand(algorithm: nn.Module, losses: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The gradient of the mean over the episodes."""
+    mean = torch.stack(list(losses)).mean()
+    return list(torch.autograd.grad(mean, list(algorithm.parameters()), retain_graph=True))
+
+
+def distance(state: TrainingState, gradients: Sequence[torch.Tensor]) -> float:
+    """How far a step's gradient is from ``gradients``, as a share of each tensor's largest entry."""
+    shares = []
+    for parameter, gradient in zip(state.algorithm.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        shares.append(float((parameter.grad - gradient).abs().max() / gradient.abs().max()))
+    return max(shares)
+
+
+DIVISORS = [
+    ({**PROTOTYPICAL, "meta_batch_size": 3}, 12),
+    ({**MEAN, "meta_batch_size": 3}, 12),
+    ({**SUMMED, "meta_batch_size": 3}, 2),
+]
+"""What the sum over an episode's queries is divided by: all ``way * query`` of them, or the shot."""
+
+
+@pytest.mark.parametrize("episodes_at_once", [1, 2, 3])
+@pytest.mark.parametrize(("changes", "divisor"), DIVISORS)
+def test_the_gradient_of_a_step_is_that_of_the_recipe(
+    changes: dict[str, Any], divisor: int, episodes_at_once: int, glyphs: SplitDataset
+) -> None:
+    """It is the mean over the whole meta-batch; that of any fewer episodes, or of another reduction, is far from it."""
+    recipe = recipe_of(**changes)
+    state, episodes = stepped(recipe, glyphs, episodes_at_once=episodes_at_once)
+    untrained = exact(recipe, glyphs)
+    losses = losses_by_hand(untrained, episodes, divisor)
+    assert len(losses) == 3
+    gradient = gradient_by_hand(untrained, losses)
+    assert distance(state, gradient) < 1e-10
+    assert distance(state, [2 * part for part in gradient]) > 0.1
+    for absent in range(3):
+        fewer = gradient_by_hand(untrained, losses[:absent] + losses[absent + 1 :])
+        assert distance(state, fewer) > 0.1
+
+
+@pytest.mark.parametrize("clip_value", [0.1, 1.0])
+@pytest.mark.parametrize("meta_batch_size", [1, 3])
+def test_the_first_update_of_a_recipe_written_out(meta_batch_size: int, clip_value: float, glyphs: SplitDataset) -> None:
+    """The gradient of the sum over the shot, each entry cut to the clip; Adam's first step is then ``lr * g / (|g| + 1e-8)``."""
+    chosen = OptimiserSettings(outer_lr=OUTER_LR, clip_value=clip_value)
+    recipe = recipe_of(**SUMMED, meta_batch_size=meta_batch_size, optimiser=chosen)
+    state, episodes = stepped(recipe, glyphs)
+    untrained = exact(recipe, glyphs)
+    whole = gradient_by_hand(untrained, losses_by_hand(untrained, episodes, recipe.episode.shot))
+    gradient = [part.clamp(-clip_value, clip_value) for part in whole]
+    cut = torch.cat([(part.abs() > clip_value).flatten() for part in whole]).double().mean()
+    assert 0.02 < cut < 0.98, "the clip must reach some of the entries and spare some"
+    assert distance(state, gradient) < 1e-10
+    for before, after, part in zip(untrained.parameters(), state.algorithm.parameters(), gradient, strict=True):
+        torch.testing.assert_close(before - after, OUTER_LR * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * OUTER_LR)
+
+
+@pytest.mark.parametrize(("step", "halvings"), [(0, 0), (3, 0), (4, 1), (11, 2)])
+def test_a_step_learns_at_the_rate_of_its_number_and_from_the_episodes_of_its_number(
+    step: int, halvings: int, glyphs: SplitDataset
+) -> None:
+    recipe = recipe_of(**PROTOTYPICAL, optimiser=OptimiserSettings(outer_lr=OUTER_LR, halve_every=4))
+    state, episodes = stepped(recipe, glyphs, step=step)
+    assert state.step == step + 1
+    untrained = exact(recipe, glyphs)
+    rate = OUTER_LR / 2**halvings
+    gradient = gradient_by_hand(untrained, losses_by_hand(untrained, episodes, SHAPE.queries))
+    for before, after, part in zip(untrained.parameters(), state.algorithm.parameters(), gradient, strict=True):
+        torch.testing.assert_close(before - after, rate * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * rate)
+
+
+@pytest.mark.parametrize("changes", [changes for changes, _ in DIVISORS])
+def test_the_curves_sum_up_the_mean_loss_and_the_accuracy_of_the_whole_meta_batch(
+    changes: dict[str, Any], glyphs: SplitDataset
+) -> None:
+    """Whatever the reduction, so that curves can be compared."""
+    recipe = recipe_of(**changes)
+    state, episodes = stepped(recipe, glyphs, episodes_at_once=2)
+    untrained = exact(recipe, glyphs)
+    mean = sum(loss.item() for loss in losses_by_hand(untrained, episodes, recipe.episode.queries)) / len(episodes)
+    assert float(state.interval_loss) == pytest.approx(mean, rel=1e-10)
+    answers = cast(Algorithm, untrained).training_logits(episodes).argmax(dim=2)
+    assert float(state.interval_accuracy) == pytest.approx(float((answers == query_labels(SHAPE)).double().mean()), rel=1e-10)
+
+
+def validation_of(recipe: TrainingRecipe, dataset: SplitDataset) -> Validation:
+    chosen = recipe.validation
+    episodes = frozen_episodes(dataset.meta_validation.class_sizes, chosen.shape, chosen.episodes, seed=0, stream="validation")
+    return Validation(bank=dataset.meta_validation, episodes=episodes, settings=chosen)
+
+
+def test_model_selection_watches_maml_after_the_adaptation_steps_of_validation(glyphs: SplitDataset) -> None:
+    """Not after those of training, of which there are two; four steps lift even an untrained network well above none."""
+    watched, accuracies = {}, {}
+    for steps in (0, 2, 4):
+        chosen = ValidationSettings(shape=SHAPE, every=5, episodes=10, adaptation_steps=steps)
+        recipe = recipe_of(**MEAN, validation=chosen)
+        algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
+        assert isinstance(algorithm, Maml)
+        validation = validation_of(recipe, glyphs)
+        scores = algorithm.logits_after(gather_episodes(validation.bank, validation.episodes), (steps,))[0]
+        accuracies[steps] = float((scores.argmax(dim=2) == query_labels(SHAPE)).double().mean())
+        watched[steps] = validation.accuracy(algorithm)
+    assert watched == pytest.approx(accuracies, abs=1e-12)
+    assert len(set(accuracies.values())) == 3
+    assert accuracies[4] > accuracies[0] + 0.2
+
+
+def test_model_selection_watches_what_does_not_adapt_as_it_is(glyphs: SplitDataset) -> None:
+    """The share of right answers with the running statistics of BatchNorm, of which some were gathered."""
+    recipe = recipe_of(**PROTOTYPICAL)
+    algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
+    assert isinstance(algorithm, MetricNetworks)
+    validation = validation_of(recipe, glyphs)
+    episodes = gather_episodes(validation.bank, validation.episodes)
+    algorithm.training_logits(episodes)
+    watched = validation.accuracy(algorithm)
+    assert algorithm.training
+    scores = algorithm.eval().training_logits(episodes)
+    right = (scores.argmax(dim=2) == query_labels(SHAPE)).double()
+    assert watched == pytest.approx(float(right.mean()), abs=1e-12)
+    assert 0.4 < watched < 1

@@ -1,0 +1,159 @@
+"""Building, moving and scoring an algorithm draw nothing from the global generator, change no bit, and stay within their memory."""
+
+import copy
+import os
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fsl_core import execution_path
+from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.algorithms.matching import MatchingNetworks
+from fsl_core.algorithms.metric import squared_euclidean
+from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError
+from fsl_core.evaluation import count_correct
+from fsl_core.execution_path import ExecutionPath
+from fsl_core.randomness import generator_at
+from fsl_core.recipe import TrainingRecipe, ValidationSettings
+from fsl_core.sampler import frozen_episodes
+from tests.fsl_core.conftest import glyphs_recipe
+
+CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class", scale=10.0, learn_scale=True)
+KINDS: list[tuple[AlgorithmSettings, BackboneSettings]] = [
+    (PrototypicalSettings(), Conv4Settings(filters=8)),
+    (PrototypicalSettings(), MlpSettings(batch_norm="running")),
+    (CONTEXT, Conv4Settings(filters=8)),
+    (MamlSettings(), Conv4Settings(filters=8, downsampling="stride", batch_norm="batch")),
+    (MamlSettings(), MlpSettings()),
+]
+kinds = pytest.mark.parametrize(("algorithm", "backbone"), KINDS, ids=lambda value: type(value).__name__)
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
+
+def recipe_of(algorithm: AlgorithmSettings, backbone: BackboneSettings) -> TrainingRecipe:
+    shape = EpisodeShape(way=5, shot=1, query=5)
+    steps = 1 if isinstance(algorithm, MamlSettings) else None
+    validation = ValidationSettings(shape=shape, every=5, adaptation_steps=steps)
+    return glyphs_recipe(algorithm=algorithm, backbone=backbone, validation=validation)
+
+
+def built(algorithm: AlgorithmSettings, backbone: BackboneSettings) -> nn.Module:
+    return build_algorithm(recipe_of(algorithm, backbone), image_shape=(1, 28, 28), stage="select")
+
+
+@kinds
+def test_building_an_algorithm_draws_nothing_from_the_global_generator(
+    algorithm: AlgorithmSettings, backbone: BackboneSettings
+) -> None:
+    before = torch.get_rng_state()
+    built(algorithm, backbone)
+    assert torch.get_rng_state().equal(before)
+
+
+@kinds
+def test_every_weight_and_buffer_is_what_pytorchs_constructors_and_our_draws_leave(
+    algorithm: AlgorithmSettings, backbone: BackboneSettings
+) -> None:
+    """None is left as the memory was found: not BatchNorm's, which are not drawn, and no bias."""
+    ours = built(algorithm, backbone)
+    expected = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # draws fill a tensor in the order of its memory
+    for part in expected.modules():
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    children = list(expected.network if isinstance(algorithm, MamlSettings) else expected.children())  # type: ignore[arg-type]
+    generator = generator_at(0, "select/weights")
+    for child in children:  # the backbone, then what the algorithm adds
+        draw_weights(child, generator=generator)
+    for name, value in expected.state_dict().items():
+        assert ours.state_dict()[name].equal(value), name
+    assert all(parameter.requires_grad for parameter in ours.parameters())
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e38])
+def test_the_scales_that_are_accepted_can_be_learned_in_float32(scale: float) -> None:
+    network = MatchingNetworks(
+        nn.Identity(), MatchingSettings(scale=scale, learn_scale=True), features=1, generator=torch.Generator()
+    )
+    assert float(network.scale.detach()) == pytest.approx(scale, rel=1e-4)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest tensor has that any operation gives."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.elements = max(self.elements, out.numel())
+        return out
+
+
+def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: SplitDataset) -> None:
+    """Twenty episodes of 50 queries, 100 support images and 784 features are 78 million differences."""
+    settings = MatchingSettings(distance="squared_euclidean")
+    network = MatchingNetworks(nn.Flatten(), settings, features=784, generator=torch.Generator())
+    shape = EpisodeShape(way=10, shot=10, query=5)
+    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 20, seed=0, stream="meta-test")
+    with LargestTensor() as largest:
+        counted = count_correct(network, glyphs.meta_test, episodes)
+    assert largest.elements <= 25_000_000
+    alone = [count_correct(network, glyphs.meta_test, episode) for episode in episodes.parts(1)]
+    assert counted.equal(torch.cat(alone, dim=1))
+
+
+def test_squared_distances_are_the_same_bits_a_part_at_a_time() -> None:
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.rand(1, rows, 900, generator=generator) for rows in (71, 400))
+    whole = squared_euclidean(left, right)
+    with torch.no_grad(), LargestTensor() as largest:
+        parts = squared_euclidean(left, right)
+    assert largest.elements < 71 * 400 * 900
+    assert parts.equal(whole)
+
+
+@pytest.mark.parametrize("steps", [None, (), (1, 0), (1, 1), (-1, 2)])
+def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: SplitDataset, steps: Any) -> None:
+    maml = built(MamlSettings(), MlpSettings()).train()
+    shape = EpisodeShape(way=5, shot=1, query=1)
+    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 2, seed=0, stream="meta-test")
+    with pytest.raises(RecipeError) as caught:
+        count_correct(maml, glyphs.meta_test, episodes, adaptation_steps=steps)
+    assert str(caught.value).startswith(f"adaptation_steps is {steps!r}; Maml needs ascending numbers of at least 0")
+    assert maml.training
+
+
+def test_what_is_no_algorithm_is_not_scored(glyphs: SplitDataset) -> None:
+    shape = EpisodeShape(way=5, shot=1, query=1)
+    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 2, seed=0, stream="meta-test")
+    with pytest.raises(RecipeError, match="algorithm is a Flatten; accepted: a MetricAlgorithm or an AdaptingAlgorithm"):
+        count_correct(nn.Flatten(), glyphs.meta_test, episodes)
+
+
+@pytest.fixture
+def no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKSPACE, "to be put back")
+    monkeypatch.delenv(WORKSPACE)
+    monkeypatch.setattr(execution_path, "cuda_is_here", lambda: True)
+
+
+@pytest.mark.usefixtures("no_workspace")
+@pytest.mark.parametrize(("device", "workspace"), [("cuda", ":16:8"), ("cpu", None)])
+def test_on_cuda_cublas_gets_the_workspace_that_makes_it_deterministic(device: str, workspace: str | None) -> None:
+    with ExecutionPath(device=device).active():
+        assert os.environ.get(WORKSPACE) == workspace
+
+
+@pytest.mark.usefixtures("no_workspace")
+def test_a_workspace_that_the_environment_names_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKSPACE, ":4096:8")
+    with ExecutionPath(device="cuda").active():
+        assert os.environ[WORKSPACE] == ":4096:8"
