@@ -16,7 +16,7 @@ from fsl_core.episode import EpisodeBatch
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 INPUTS, HIDDEN, EPS = 5, 4, 1e-5
-SHAPES = st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(1, 3)).filter(lambda shape: shape[0] * min(shape[1:]) > 2)
+SHAPES = st.tuples(st.integers(3, 5), st.integers(1, 3), st.integers(1, 3))
 """Three images at least in each batch: of two, BatchNorm leaves but the signs, and a gradient that is all rounding."""
 SEEDS = st.integers(0, 2**31)
 KINDS = st.sampled_from([1, 2])
@@ -64,7 +64,7 @@ def reference_logits(algorithm: Maml, episodes: EpisodeBatch, steps: int) -> tor
     return torch.stack(every)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SHAPES, KINDS, st.sampled_from([1, 2]), st.booleans(), st.integers(0, 3), SEEDS)
 def test_logits_and_meta_gradients_agree_with_the_network_written_out(
     shape: tuple[int, int, int], kind: int, order: int, adapt_batch_norm: bool, steps: int, seed: int

@@ -86,9 +86,9 @@ def test_changed_pixels_are_found_when_asked_for(tmp_path: Path) -> None:
 
 
 def processes() -> Any:
-    """Real processes that cost no more than a fork: the server that they are forked from imports the library once."""
+    """Real processes that cost little more than a fork: the server that they are forked from imports once what is slow to import."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fsl_core.datasets.catalogue"])
+    context.set_forkserver_preload(["torch", "torchvision.datasets"])
     return context
 
 
