@@ -69,7 +69,7 @@ def draw_episodes(class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *,
     Raises:
         EpisodeError: if there are fewer classes than ``way``, or a class has fewer images than ``shot + query``.
     """
-    _check_enough(class_sizes, shape)
+    check_enough(class_sizes, shape)
     device = class_sizes.device
     class_keys = torch.randint(_KEY_RANGE, (count, len(class_sizes)), generator=generator, device=device)
     classes = class_keys.topk(shape.way, dim=1).indices
@@ -80,7 +80,8 @@ def draw_episodes(class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *,
     return EpisodeIndices(classes=classes, support=images[..., : shape.shot], query=images[..., shape.shot :])
 
 
-def _check_enough(class_sizes: torch.Tensor, shape: EpisodeShape) -> None:
+def check_enough(class_sizes: torch.Tensor, shape: EpisodeShape) -> None:
+    """Raises EpisodeError unless episodes of ``shape`` can be drawn from classes of these sizes, int64 ``[classes]``."""
     if len(class_sizes) < shape.way:
         raise EpisodeError(f"way is {shape.way}, but there are only {len(class_sizes)} classes to draw from")
     smallest = int(class_sizes.min())

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 
 from fsl_core.errors import DataMissingError
-from fsl_core.recipe import DataSettings
 from orchestrator.cli.options import Command, Places, gathered
 from orchestrator.execution.executor import Executor
 from orchestrator.plan import Plan
@@ -101,13 +100,19 @@ def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) 
 
     Raises:
         DataError: if one cannot be had; the message says what to do.
+        EpisodeError: if one has too few classes or images for some trial.
     """
     from fsl_core.datasets.catalogue import open_dataset
+    from fsl_core.feasibility import check_feasible
 
-    wanted: dict[DataSettings, None] = dict.fromkeys(trial.recipe.data for trial in plan.trials)
-    for data in wanted:
+    for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
         with shown_progress("images read") as progress:
-            open_dataset(data, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress)
+            dataset = open_dataset(
+                data, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress
+            )
+        for trial in plan.trials:
+            if trial.recipe.data == data:
+                check_feasible(trial.recipe, trial.evaluations, dataset)
 
 
 def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], None]) -> bool:

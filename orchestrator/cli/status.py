@@ -87,9 +87,18 @@ def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
     cell = next(cell for cell in cells if trial.recipe in cell.recipes)
     words = ["fsl", "run", str(spec.source), *(word for text in _fixed(spec) for word in ("--set", text))]
     words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
-    if len(cells) > 1:
-        words += ["--only", what_sets_apart(cell.settings, [other.settings for other in cells])]
+    apart = what_sets_apart(cell.settings, [other.settings for other in cells])
+    narrowed = ",".join(text for text in (_only_that_keeps(cell.settings, spec), apart) if text)
+    words += ["--only", narrowed] if narrowed else []
     return shlex.join([*words, *opened.flags])
+
+
+def _only_that_keeps(settings: CellSettings, spec: SweepSpec) -> str:
+    """The sweep's own ``--only`` that a cell is there by; empty where there is none. Several are a union, so one is enough."""
+    from orchestrator.overrides import parse_overrides  # ruamel.yaml, only where something failed
+
+    texts = [text.removeprefix("--only ") for text in spec.overrides if text.startswith("--only ")]
+    return next((text for text in texts if parse_overrides([], [text], None).keep(settings)), "")
 
 
 def _fixed(spec: SweepSpec) -> list[str]:

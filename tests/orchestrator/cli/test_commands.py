@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -148,6 +149,47 @@ def test_a_failed_trial_exits_with_3_and_says_how_to_look_into_it(fresh: Workpla
     assert "1 done, 1 failed" in status.stdout
     assert str(paths.log) in status.stdout and "--executor in-process" in status.stdout
     assert "Traceback" not in result.output
+
+
+def test_the_command_that_looks_into_a_failure_runs_that_cell_and_no_other(fresh: Workplace) -> None:
+    """Also where --only has left a single cell, which nothing sets apart from the others any more."""
+    given = ("--set", "steps=20", "--only", "way=10")
+    fingerprint = json.loads(fresh.read("plan", "--json", *given).stdout)["trials"][0]["fingerprint"]
+    paths = Store(fresh.runs).paths(fingerprint)
+    paths.folder.mkdir(parents=True)
+    paths.checkpoints.write_text("a file where a folder belongs")
+    assert fresh.run(*given).exit_code == 3
+    command = json.loads(fresh.read("status", "--json", *given).stdout)["failures"][0]["command"]
+    program, verb, *arguments = shlex.split(command)
+    assert (program, verb) == ("fsl", "run")
+    shown = json.loads(
+        fresh.fsl("plan", *[part for part in arguments if part not in ("--executor", "in-process")], "--json").stdout
+    )
+    assert [(cell["way"], cell["shot"]) for cell in shown["cells"]] == [(10, 1)]
+    assert [trial["fingerprint"] for trial in shown["trials"]] == [fingerprint]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            "way=10_000",
+            "glyphs has no meta-test episode of 10000-way 1-shot, 15 queries a class: way is 10000, but there are only",
+        ),
+        ("train_way=10_000", "glyphs has no meta-train episode of 10000-way 1-shot"),
+        (
+            "validation_query=5000",
+            "glyphs has no meta-validation episode of 5-way 1-shot, 5000 queries a class: shot 1 + query 5000",
+        ),
+    ],
+)
+def test_what_the_images_do_not_suffice_for_is_refused_before_anything_is_trained(
+    fresh: Workplace, given: str, expected: str
+) -> None:
+    result = fresh.run("--set", given, "--only", "shot=1")
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert not list(fresh.runs.glob("trials/*"))
 
 
 def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:

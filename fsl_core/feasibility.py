@@ -1,0 +1,24 @@
+"""Whether a data set has what a recipe and its evaluations ask for, looked at before any of it is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.errors import EpisodeError
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.sampler import check_enough
+
+
+def check_feasible(recipe: TrainingRecipe, evaluations: Sequence[Evaluation], dataset: SplitDataset) -> None:
+    """Raises EpisodeError, with the split and the shape, if an episode of any kind needs more classes or images than there are."""
+    wanted = [
+        ("meta-train", dataset.meta_train, recipe.episode),
+        ("meta-validation", dataset.meta_validation, recipe.validation.shape),
+        *(("meta-test", dataset.meta_test, evaluation.shape) for evaluation in evaluations),
+    ]
+    for split, bank, shape in wanted:
+        try:
+            check_enough(bank.class_sizes, shape)
+        except EpisodeError as error:
+            raise EpisodeError(f"{dataset.name} has no {split} episode of {shape}: {error}") from error
