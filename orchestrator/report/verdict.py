@@ -7,9 +7,12 @@ practical purposes, which a mere lack of significance would not.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from scipy.stats import t as student_t
 
 from fsl_core.statistics import Z_95
 
@@ -17,6 +20,8 @@ FEW_SEEDS = 3
 """Below this many seeds a verdict is provisional: the spread over seeds is not known well enough."""
 _MOST_SEEDS = 100
 """More further seeds than this are not counted out: nobody will train them."""
+_ENDLESS = 10**9
+"""As many seeds as anyone could ever train."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +124,16 @@ def verdict(
 
 
 def interval(measured: Measured, printed: Printed, seeds: int | None = None) -> tuple[float, float]:
-    """The 95% interval of ours minus theirs, in points."""
-    half = Z_95 * math.hypot(measured.standard_error(seeds), printed.standard_error)
+    """The 95% interval of ours minus theirs, in points.
+
+    The spread over a few seeds is itself known badly, so the interval is Student's, with the degrees of freedom of a sum of variances
+    of which that of the seeds alone is estimated from few values (Welch 1947): with little spread it is the normal one.
+    """
+    count = seeds or measured.seeds
+    spread = 0.0 if measured.std_seeds is None else measured.std_seeds**2 / count
+    variance = spread + measured.se_episodes**2 + printed.standard_error**2
+    freedom = math.inf if spread == 0 else (count - 1) * (variance / spread) ** 2
+    half = float(student_t.ppf(0.975, freedom)) * math.sqrt(variance)
     difference = measured.accuracy - printed.accuracy
     return difference - half, difference + half
 
@@ -152,10 +165,9 @@ def seeds_to_settle(measured: Measured, printed: Printed, margin: float) -> int 
     None when no number would: the errors that more seeds leave as they are (our episodes, their number) already reach across the
     margin's edge, or the spread over seeds is unknown.
     """
-    if measured.std_seeds is None:
+    if measured.std_seeds is None or decide(measured, printed, margin, _ENDLESS) is None:
         return None
-    distance = abs(abs(measured.accuracy - printed.accuracy) - margin)  # to the margin's nearer edge
-    room = (distance / Z_95) ** 2 - measured.se_episodes**2 - printed.standard_error**2
-    if room <= 0:
-        return None
-    return max(1, math.ceil(measured.std_seeds**2 / room) - measured.seeds)
+    # More seeds narrow the interval around the same mean, so that what is settled once stays settled.
+    return 1 + bisect.bisect_left(
+        range(1, _ENDLESS), True, key=lambda more: decide(measured, printed, margin, measured.seeds + more) is not None
+    )

@@ -31,10 +31,24 @@ EXACT = Printed(accuracy=98.0, ci95=None, decimals=4)
 
 
 def test_errors_of_both_sides_by_hand() -> None:
-    """Three seeds of std 0.3 and episodes of 0.1, against 98.8 ± 0.4: 1.96 times the root of 0.03 + 0.01 + (0.4 / 1.96)²."""
+    """Three seeds of std 0.3 and episodes of 0.1, against 98.8 ± 0.4: variances 0.03, 0.01 and (0.4 / 1.96)² = 0.04165.
+
+    Their sum is 2.7217 times the seeds', which have 2 degrees of freedom: 2 · 2.7217² = 14.815 (t of 14 is 2.1448, of 15 2.1314).
+    """
     low, high = interval(ours(98.5, se_episodes=0.1, std_seeds=0.3), Printed(accuracy=98.8, ci95=0.4, decimals=1))
-    half = 1.959964 * math.sqrt(0.3**2 / 3 + 0.1**2 + (0.4 / 1.959964) ** 2)
-    assert (low, high) == (pytest.approx(-0.3 - half, abs=1e-6), pytest.approx(-0.3 + half, abs=1e-6))
+    half = 2.1338 * math.sqrt(0.3**2 / 3 + 0.1**2 + (0.4 / 1.959964) ** 2)
+    assert (low, high) == (pytest.approx(-0.3 - half, abs=1e-4), pytest.approx(-0.3 + half, abs=1e-4))
+
+
+@pytest.mark.parametrize(("seeds", "quantile"), [(2, 12.7062), (3, 4.30265), (5, 2.77645), (31, 2.04227)])
+def test_a_spread_over_seeds_alone_has_the_interval_of_students_table(seeds: int, quantile: float) -> None:
+    low, high = interval(ours(98.0, seeds=seeds, std_seeds=1.0), Printed(accuracy=98.0, ci95=None, decimals=9))
+    assert (-low, high) == (pytest.approx(quantile / math.sqrt(seeds), rel=1e-5),) * 2
+
+
+def test_without_a_spread_over_seeds_the_interval_is_the_normal_one() -> None:
+    for measured in (ours(98.0, seeds=1, se_episodes=0.5), ours(98.0, se_episodes=0.5, std_seeds=0.0)):
+        assert interval(measured, Printed(accuracy=98.0, ci95=None, decimals=9))[1] == pytest.approx(1.959964 * 0.5, rel=1e-6)
 
 
 @pytest.mark.parametrize(("decimals", "error"), [(0, 0.288675), (1, 0.0288675), (2, 0.00288675)])
@@ -66,13 +80,14 @@ def test_the_interval_against_a_margin_of_half_a_point(accuracy: float, se: floa
     ("measured", "said"),
     [
         (ours(98.0, se_episodes=0.26), "inconclusive (seeds alone will not settle it)"),
-        # 1.96² · (0.9² / n + 0.1²) ≤ 0.3²: n ≥ 0.81 / (0.023427 - 0.01) = 60.3
-        (ours(98.2, se_episodes=0.1, std_seeds=0.9), "inconclusive (~58 more seeds)"),
-        # 1.96² · 0.3² / n ≤ 0.3²: n ≥ 3.84
-        (ours(98.2, std_seeds=0.3), "inconclusive (~1 more seed)"),
+        # t² · (0.9² / n + 0.1²) ≤ 0.3²: at n = 61, t of 184 is 1.973: 0.0906; at n = 62, t of 190 is 1.9725: 0.0897
+        (ours(98.2, se_episodes=0.1, std_seeds=0.9), "inconclusive (~59 more seeds)"),
+        # t · 0.3 / √n ≤ 0.3: at n = 6, t of 5 is 2.571: 1.05; at n = 7, t of 6 is 2.447: 0.925
+        (ours(98.2, std_seeds=0.3), "inconclusive (~4 more seeds)"),
+        (ours(98.2, seeds=6, std_seeds=0.3), "inconclusive (~1 more seed)"),
         (ours(98.45, std_seeds=1.0), "inconclusive (more than 100 more seeds)"),
         (ours(98.5, std_seeds=0.3), "inconclusive (seeds alone will not settle it)"),  # on the margin's edge
-        (ours(98.2, seeds=2, std_seeds=0.3), "inconclusive (~2 more seeds), provisional"),
+        (ours(98.2, seeds=2, std_seeds=0.3), "inconclusive (~5 more seeds), provisional"),
         (ours(98.2, seeds=1, se_episodes=0.3), "inconclusive (2 more seeds to see their spread), provisional"),
     ],
 )
