@@ -59,7 +59,10 @@ def check(name: str, given: Given, as_json: bool) -> None:
         _refuse(name, inspection, as_json)
     opened = list(_opened(name, places))
     read_prepared(prepared_folder(name, places.cache_root), verify=True)
-    rows = [_checked(dataset, inspection) for dataset in opened]
+    found = DATASETS[name].found(places.data_root)
+    if not found:
+        click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
+    rows = [_checked(dataset, inspection, found=found) for dataset in opened]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -76,14 +79,14 @@ def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
     raise Failure(f"the source of {name} has {len(inspection.faults)} faults, listed above", ExitCode.USAGE)
 
 
-def _checked(dataset: SplitDataset, inspection: Inspection | None) -> dict[str, Any]:
+def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: bool) -> dict[str, Any]:
     """Everything that ``fsl data check`` says of one split of a data set."""
     from fsl_core.datasets.catalogue import DATASETS
     from fsl_core.datasets.duplicates import identical_images
 
     identical, size = identical_images(dataset), DATASETS[dataset.name].source_size
     images = sum(int(getattr(dataset, part).sizes.sum()) for part in PARTS)
-    enforced = {f"{size[0]}x{size[1]}": images} if size else None
+    enforced = {f"{size[0]}x{size[1]}": images} if size and found else None
     return {
         **_described(dataset),
         "images_in_each_class": _usual_and_exceptions(dataset),

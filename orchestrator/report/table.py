@@ -204,7 +204,7 @@ def _latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     body, notes = _body(rows)
     columns = "".join("r" if index in _RIGHT else "l" for index in range(len(_HEADINGS)))
     lines = [" & ".join(map(_escaped, line)) + r" \\" for line in body]
-    caption = _escaped(" ".join((". ".join(_head(spec)) + ".", _legend(rows))))
+    caption = _escaped(" ".join(text if text.endswith(".") else f"{text}." for text in (*_head(spec), _legend(rows))))
     parts = [r"\begin{table}", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
     parts += [" & ".join(map(_escaped, _HEADINGS)) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
     # A line break before "[" would take what follows for its optional argument, hence paragraphs.

@@ -1,6 +1,7 @@
 """``fsl data`` on miniImageNet: what is prepared, what a check shows, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,10 @@ def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -
     assert [Path(name).name for name in row["source"]["grey"]] == ["n300000004.jpg"] and row["grey_images"] == 1
     assert row["identical_in_two_splits"] == [["meta_train: n1 #1", "meta_validation: n2 #2"]]
     assert row["identical_within_a_split"] == [["meta_test: n4 #3", "meta_test: n4 #9"]]
+    shutil.rmtree(root / "mini_imagenet")
+    without = fsl("data", "check", "mini_imagenet", *places)
+    assert without.exit_code == 0 and "  source pictures: none here" in without.stdout.splitlines()
+    assert "no source files of mini_imagenet are here: only the images prepared from them earlier were checked" in without.stderr
 
 
 @pytest.mark.usefixtures("small")

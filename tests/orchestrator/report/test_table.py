@@ -1,6 +1,7 @@
 """The table in all its forms."""
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_latex_escapes_what_latex_would_read(tmp_path: Path) -> None:
     assert r"Reported \& checked\_100\%" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
     assert r"98.67 $\pm$ 0.00" in text
+
+
+def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True))
+    caption = next(line for line in table(plan, "latex", {0: [74]}).splitlines() if line.startswith(r"\caption"))
+    assert ".." not in caption and "confirm or refute them. Published: " in caption
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
