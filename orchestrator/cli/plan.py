@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from orchestrator.cli.opened import OpenedSweep, datasets_here, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
+from orchestrator.environment import usable_cpus
 from orchestrator.plan import PlannedTrial
 from orchestrator.sweep import is_done
 
@@ -84,7 +84,7 @@ def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], f
 
 
 def _slots(device: Device, most: int | None) -> int:
-    slots = int(1 / GPU_SHARE) if device == "cuda" else os.cpu_count() or 1
+    slots = int(1 / GPU_SHARE) if device == "cuda" else usable_cpus()
     return min(slots, most) if most else slots
 
 
