@@ -5,6 +5,7 @@ OrchestratorError
 ├── RegistryError        a file of published numbers is wrong (exit 2)
 ├── StoreError           the runs folder cannot be read or written
 ├── SweepLockedError     another run holds this sweep (exit 5)
+├── CodeDiffersError     a worker runs other code than the driver
 ├── ExecutorError        what runs the trials does not start here and now (exit 4)
 └── TrackingError        the tracking server refused or did not answer
 """
@@ -28,6 +29,10 @@ class StoreError(OrchestratorError):
 
 class SweepLockedError(OrchestratorError):
     """Another run holds this sweep."""
+
+
+class CodeDiffersError(OrchestratorError):
+    """A worker runs other code than the driver, so that its results would be recorded under the wrong code."""
 
 
 class ExecutorError(OrchestratorError):

@@ -21,6 +21,7 @@ class ComputedBy:
     git_commit: str | None = None
     git_dirty: bool | None = None
     lock_digest: str | None = None
+    code_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
 

@@ -11,11 +11,12 @@ from types import FrameType
 from typing import Any
 
 from orchestrator.driver_lock import driver_lock
+from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
-from orchestrator.provenance import CodeState, code_state
+from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from orchestrator.tracking.tracker import SweepContext, Tracker
@@ -39,7 +40,10 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOutcome:
-    """How a launch ended: the records of all trials, the fingerprints computed in it, those that failed, whether it was stopped."""
+    """How a launch ended: the records of all trials, the fingerprints computed in it, those that failed, whether it was stopped.
+
+    ``broken`` says why the executor gave up, where it did; what it left undone counts as interrupted.
+    """
 
     records: Mapping[str, TrialRecord]
     computed: tuple[str, ...]
@@ -47,6 +51,7 @@ class SweepOutcome:
     interrupted: bool
     complete: bool
     files: tuple[Path, ...]
+    broken: str | None = None
 
 
 def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
@@ -85,22 +90,25 @@ def run_sweep(
     with driver_lock(folder):
         stop_file = folder / "stop"
         stop_file.unlink(missing_ok=True)
-        code = code_state()
+        code = running_code()
         launch = _Launch(plan, store, tracker, view)
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
         todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
         todo.sort(key=predicted_seconds, reverse=True)
-        jobs = [_job(trial, options, stop_file, code) for trial in todo]
+        jobs = [_job(trial, options, stop_file, code.code_digest) for trial in todo]
+        broken = None
         try:
             with _stopping(stop_file, view):
                 if jobs:
-                    executor.run(jobs, on_event=launch.event)
+                    executor.run(jobs, on_event=launch.event, on_phase=view.notice)
+        except ExecutorError as error:
+            broken = str(error)
         finally:
             view.stop()
-        return launch.finish(reporter, todo, interrupted=stop_file.exists())
+        return launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
 
 
-def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code: CodeState) -> TrialJob:
+def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest: str) -> TrialJob:
     return TrialJob(
         recipe=trial.recipe,
         evaluations=trial.evaluations,
@@ -108,7 +116,7 @@ def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code: CodeSt
         data_root=options.data_root,
         cache_root=options.cache_root,
         stop_file=stop_file,
-        code=code,
+        code_digest=code_digest,
         device=options.device,
         threads=options.threads,
         gpus=options.gpus,
@@ -152,7 +160,7 @@ class _Launch:
     def _sync(self, fingerprint: str) -> None:
         self.tracker.sync_trial(self.trials[fingerprint], self.records[fingerprint], self.store.paths(fingerprint))
 
-    def finish(self, reporter: Reporter, todo: Sequence[PlannedTrial], *, interrupted: bool) -> SweepOutcome:
+    def finish(self, reporter: Reporter, todo: Sequence[PlannedTrial], *, interrupted: bool, broken: str | None) -> SweepOutcome:
         records = self.store.records(self.trials)
         done = {name for name, record in records.items() if is_done(self.trials[name], record)}
         complete = len(done) == len(self.trials)
@@ -162,8 +170,9 @@ class _Launch:
         return SweepOutcome(
             records=records,
             computed=tuple(name for name in asked if name in done),
-            failed=tuple(name for name in asked if name not in done and not interrupted),
-            interrupted=interrupted and not complete,
+            failed=tuple(name for name in asked if name not in done and not interrupted and broken is None),
+            interrupted=(interrupted or broken is not None) and not complete,
+            broken=broken,
             complete=complete,
             files=tuple(files),
         )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
 ONLY_IN = {
-    "ray": ("orchestrator/execution/ray_tune.py",),
+    "ray": ("orchestrator/execution/ray_driver.py",),
     "mlflow": ("orchestrator/tracking/mlflow_tracker.py",),
     "click": ("orchestrator/cli/",),
 }
@@ -90,7 +90,7 @@ def test_a_sabotaged_file_is_caught(path, source):
             "fsl_core/trial.py",
             "import torch.nn.functional as F\nimport json\nfrom torchvision.datasets.utils import check_integrity",
         ),
-        ("orchestrator/execution/ray_tune.py", "import ray\nfrom ray import tune"),
+        ("orchestrator/execution/ray_driver.py", "import ray\nfrom ray import tune"),
         ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
         ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),
         ("orchestrator/sweep.py", "from fsl_core.recipe import TrainingRecipe\nimport raylib"),

@@ -14,7 +14,11 @@ from rich.progress import Progress as ProgressBar
 
 from fsl_core.errors import DataMissingError
 from orchestrator.cli.options import Command, Places, gathered
+from orchestrator.environment import usable_cpus
+from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
+from orchestrator.execution.messages import Cluster
+from orchestrator.execution.ray_address import given_address
 from orchestrator.plan import Plan
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep import sweep_folder
@@ -37,10 +41,18 @@ class HowToRun:
     max_concurrent: int | None
     device: Literal["auto", "cpu", "cuda"]
 
+    @property
+    def cluster_address(self) -> str | None:
+        """The address of the cluster to join; None where trials run on this machine."""
+        return given_address(self.address)
+
 
 _HOW = (
     click.option(
-        "--address", envvar="RAY_ADDRESS", show_envvar=True, help="Ray cluster to run on; default: one on this machine."
+        "--address",
+        envvar="RAY_ADDRESS",
+        show_envvar=True,
+        help="Ray cluster to run on, host:port or auto; default: a Ray of this launch's own, on this machine.",
     ),
     click.option(
         "--executor", type=click.Choice(("ray", "in-process")), default="ray", show_default=True, help="Who runs trials."
@@ -129,20 +141,46 @@ def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], N
     return True
 
 
-def choose_device(how: HowToRun) -> Device:
-    """The device that was asked for, or that ``auto`` stands for on this machine.
+def reach_cluster(how: HowToRun) -> Cluster | None:
+    """What the cluster has that the command line names; None without one.
 
     Raises:
-        ExecutionPathError: CUDA was asked for where there is none. On a cluster the workers' machines decide, not this one.
+        ExecutorError: no cluster answers there.
     """
-    if how.device == "cpu" or (how.device == "cuda" and how.address is not None):
-        return how.device
+    if how.cluster_address is None or how.executor != "ray":
+        return None
+    from orchestrator.execution.cluster import describe_cluster
+
+    return describe_cluster(how.cluster_address)
+
+
+def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
+    """The device that was asked for, or that ``auto`` stands for where the trials will run: on the cluster, else on this machine.
+
+    Raises:
+        ExecutionPathError: CUDA was asked for on this machine, which has none.
+        ExecutorError: CUDA was asked for on a cluster without GPUs.
+    """
+    if how.device == "cpu":
+        return "cpu"
+    if cluster is not None:
+        if how.device == "cuda" and not cluster.gpus:
+            raise ExecutorError(f"device is 'cuda', but the Ray cluster at {how.cluster_address} has no GPU")
+        return "cuda" if cluster.gpus else "cpu"
     from fsl_core.execution_path import ExecutionPath, cuda_is_here
 
     if how.device == "auto":
         return "cuda" if cuda_is_here() else "cpu"
     ExecutionPath(device=how.device).check_available()
     return how.device
+
+
+def slots(device: Device, cluster: Cluster | None, most: int | None) -> int:
+    """How many trials run at once, where they will run: one for each CPU, and on CUDA no more than share its GPUs."""
+    cpus = usable_cpus() if cluster is None else cluster.cpus
+    gpus = 1 if cluster is None else cluster.gpus
+    there = min(cpus, int(gpus / GPU_SHARE)) if device == "cuda" else cpus
+    return max(1, min(there, most) if most else there)
 
 
 def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:
@@ -154,7 +192,9 @@ def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:
     from orchestrator.execution.ray_tune import RayTuneExecutor
 
     storage = sweep_folder(places.runs_root, plan) / "ray"
-    return RayTuneExecutor(storage=storage, address=how.address, max_concurrent=how.max_concurrent or plan.spec.max_concurrent)
+    return RayTuneExecutor(
+        storage=storage, address=how.cluster_address, max_concurrent=how.max_concurrent or plan.spec.max_concurrent
+    )
 
 
 def make_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:

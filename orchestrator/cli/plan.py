@@ -11,12 +11,12 @@ import click
 
 from fsl_core.recipe import TrainingRecipe
 from orchestrator.cli.columns import aligned, duration_text, size_text
-from orchestrator.cli.launch import GPU_SHARE, Device, HowToRun, choose_device, shown_progress, takes_how
+from orchestrator.cli.launch import Device, HowToRun, choose_device, reach_cluster, shown_progress, slots, takes_how
 from orchestrator.cli.opened import OpenedSweep, datasets_here, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
-from orchestrator.environment import usable_cpus
+from orchestrator.execution.messages import Cluster
 from orchestrator.plan import PlannedTrial
 from orchestrator.sweep import is_done
 
@@ -48,7 +48,9 @@ class Forecast:
         return makespan([prediction.seconds for prediction in self.left.values() if prediction.seconds is not None], self.slots)
 
 
-def forecast(opened: OpenedSweep, *, device: Device = "cpu", max_concurrent: int | None = None) -> Forecast:
+def forecast(
+    opened: OpenedSweep, *, device: Device = "cpu", cluster: Cluster | None = None, max_concurrent: int | None = None
+) -> Forecast:
     """Predict a plan's cost; a kind of trial that never ran here is probed for some steps where its images are on this machine."""
     book = CostBook(opened.places.runs_root / "cost.json", device=device)
     book.learn(opened.store.read(folder.name) for folder in sorted(opened.store.trials.glob("*")) if folder.is_dir())
@@ -60,7 +62,7 @@ def forecast(opened: OpenedSweep, *, device: Device = "cpu", max_concurrent: int
         )
         for trial in opened.plan.trials
     }
-    return Forecast(predictions, done, _slots(device, max_concurrent or opened.plan.spec.max_concurrent))
+    return Forecast(predictions, done, slots(device, cluster, max_concurrent or opened.plan.spec.max_concurrent))
 
 
 def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], float]:
@@ -83,11 +85,6 @@ def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], f
     return probe
 
 
-def _slots(device: Device, most: int | None) -> int:
-    slots = int(1 / GPU_SHARE) if device == "cuda" else usable_cpus()
-    return min(slots, most) if most else slots
-
-
 @click.command()
 @takes_selection
 @takes_places("data_root", "runs_root")
@@ -99,7 +96,8 @@ def plan(selection: Selection, given: Given, how: HowToRun, settings: bool, as_j
     opened = open_sweep(selection, given)
     if settings and not as_json:
         click.echo(settings_text(opened.plan) + "\n")
-    expected = forecast(opened, device=choose_device(how), max_concurrent=how.max_concurrent)
+    cluster = reach_cluster(how)
+    expected = forecast(opened, device=choose_device(how, cluster), cluster=cluster, max_concurrent=how.max_concurrent)
     click.echo(json.dumps(_plain(opened, expected), indent=2) if as_json else plan_text(opened, expected))
 
 

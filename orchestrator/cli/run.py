@@ -18,6 +18,7 @@ from orchestrator.cli.launch import (
     make_executor,
     make_tracker,
     prepare_images,
+    reach_cluster,
     takes_how,
 )
 from orchestrator.cli.opened import OpenedSweep, open_sweep
@@ -47,12 +48,13 @@ def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, yes: b
         opened = open_sweep(selection, given)
         click.echo(plan_text(opened, forecast(opened)))
         return
+    cluster = reach_cluster(how)  # first: a stale address must not wait for images
     opened = open_sweep(selection, given, has_data=lambda spec, places: can_have_images(spec, places, _tell))
     opened.store.check_writable()
     if any(not is_done(trial, opened.records[trial.fingerprint]) for trial in opened.plan.trials):
         prepare_images(opened.plan, opened.places, _tell)
-    device = choose_device(how)
-    expected = forecast(opened, device=device, max_concurrent=how.max_concurrent)
+    device = choose_device(how, cluster)
+    expected = forecast(opened, device=device, cluster=cluster, max_concurrent=how.max_concurrent)
     if not yes:
         _ask(expected)
     outcome = _launched(opened, how, device, expected)
@@ -100,8 +102,10 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     if outcome.failed:
         fresh = OpenedSweep(opened.plan, opened.places, opened.store)
         _tell("\n" + failures_text(trial_statuses(fresh), fresh))
-    if outcome.interrupted:
-        _tell("stopped; the same command goes on from here")
+    if outcome.broken is not None:
+        _tell(f"incomplete: {outcome.broken}")
+    elif outcome.interrupted:
+        _tell("stopped; the same command resumes")
     folders = dict.fromkeys(path.parent for path in outcome.files)
     _tell("\n".join(f"table and exports: {folder}" for folder in folders))
     _tell(f"trials: {opened.store.trials}")

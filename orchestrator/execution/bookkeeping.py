@@ -14,7 +14,7 @@ from fsl_core.result import TrialResult
 from fsl_core.trial import Progress
 from orchestrator.execution.job import TrialJob
 from orchestrator.execution.machine import device_name, peak_memory_bytes, versions
-from orchestrator.provenance import host_name, now
+from orchestrator.provenance import host_name, now, running_code
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.store import Store
 
@@ -92,15 +92,18 @@ class Bookkeeping:
         self.execution = record
 
     def _here(self, path: ExecutionPath) -> Mapping[str, Any]:
+        """Facts of this process, found out in it: the driver's may be others."""
+        code = running_code()
         return {
             "host": host_name(),
             "device": path.device,
             "device_name": device_name(path.device),
             "threads": path.threads,
             "finished_at": now(),
-            "git_commit": self.job.code.git_commit,
-            "git_dirty": self.job.code.git_dirty,
-            "lock_digest": self.job.code.lock_digest,
+            "git_commit": code.git_commit,
+            "git_dirty": code.git_dirty,
+            "lock_digest": code.lock_digest,
+            "code_digest": code.code_digest,
             "versions": versions(),
             "peak_memory_bytes": peak_memory_bytes(path.device),
         }

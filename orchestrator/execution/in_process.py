@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 
 
 class InProcessExecutor:
     """Runs each job by a plain function call."""
 
-    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+    def run(
+        self,
+        jobs: Sequence[TrialJob],
+        *,
+        on_event: Callable[[TrialEvent], None],
+        on_phase: Callable[[str], None] = ignore_phase,
+    ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`."""
         from orchestrator.execution.worker import execute  # torch, only where trials run
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
-from orchestrator.provenance import CodeState
 
 EventKind = Literal["started", "notice", "progress", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
@@ -20,7 +19,8 @@ class TrialJob:
     """One recipe and the evaluations wanted of it, and where and how to run them.
 
     ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the
-    scheduler sets aside. ``stop_file``: the trial ends at its next step once this file exists.
+    scheduler sets aside. ``stop_file``: the trial ends at its next step once this file exists. ``code_digest`` names the code that the
+    driver runs, and that whoever runs the trial must run.
     """
 
     recipe: TrainingRecipe
@@ -29,7 +29,7 @@ class TrialJob:
     data_root: Path | None
     cache_root: Path
     stop_file: Path
-    code: CodeState
+    code_digest: str
     device: str = "cpu"
     threads: int = 1
     gpus: float = 0.0

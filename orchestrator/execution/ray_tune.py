@@ -1,48 +1,33 @@
-"""Runs trials on Ray Tune, on this machine or on a cluster; the only module that imports ray.
-
-Tune schedules and nothing more: every launch gives it a fresh grid of the jobs that are missing, the store decides what is
-missing, and a trial resumes from its own checkpoint. So Tune's experiment state is thrown away after use.
-"""
+"""Runs trials on Ray Tune, on this machine or on a cluster: the driver's side, which no death of Ray's own processes reaches."""
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from orchestrator.environment import usable_cpus
 from orchestrator.errors import ExecutorError
+from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.memory_pressure import TRIES_ALONE, MemoryPressure
+from orchestrator.execution.messages import End, GivenUp, Phase, RunTrials, WorkerDied
+from orchestrator.execution.ray_address import CONNECT_SECONDS, check_reachable, no_answer
+from orchestrator.execution.ray_environment import cluster_environment, local_environment
+from orchestrator.execution.ray_process import RayProcess, ray_process, wait_for_end
+from orchestrator.execution.reports import Reports, cause_of, record_failure
 from orchestrator.execution.session_folder import session_folder
-from orchestrator.execution.told import WORKER_DEATHS_FORGIVEN, Told, cause_of, record_failure
 
-_QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_RESULT_BUFFER_LENGTH": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "TUNE_MAX_PENDING_TRIALS_PG": "16",
-}
-# Keep the memory of freed activations: glibc reads these once, when a worker starts, also for the thread that Tune trains in.
-_WORKER = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "4000000000",
-    "MALLOC_TOP_PAD_": "67108864",
-    "MALLOC_ARENA_MAX": "1",
-}
+RAY_DEATHS_FORGIVEN = 3
+"""So often in a row, without any trial ending meanwhile, a part of Ray may die before the launch gives up."""
+_POLL_SECONDS = 0.2
+_SECONDS_TO_STOP = 2.0
+_SECONDS_TO_SHUT_DOWN = 20.0
+_RESUME = "the same command resumes, and with --executor in-process it needs no Ray"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,181 +42,128 @@ class RayTuneExecutor:
     address: str | None = None
     max_concurrent: int | None = None
 
-    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+    def run(
+        self,
+        jobs: Sequence[TrialJob],
+        *,
+        on_event: Callable[[TrialEvent], None],
+        on_phase: Callable[[str], None] = ignore_phase,
+    ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`.
 
-        Where Ray ends workers because the memory runs out, what has not ended is launched anew, fewer trials at a time.
+        Where Ray ends workers because the memory runs out, what has not ended is launched anew, fewer trials at a time. Where a part
+        of Ray itself dies (its raylet, its agent, its store), Ray is started again.
+
+        Raises:
+            ExecutorError: Ray does not start, died too often, or the cluster cannot be joined.
         """
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
-        with _stdout_in(self.storage.with_name(f"{self.storage.name}.log")):
-            left, pressure = list(jobs), MemoryPressure(self.max_concurrent)
-            while left:
-                told = Told(on_event)
-                try:
-                    self._launch(left, told, pressure.at_once)
-                    return
-                except RuntimeError as error:
-                    if not _is_out_of_memory(error):
-                        raise
-                    left = _after_memory_ran_out(left, told, pressure, str(error))
-
-    def _launch(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
-        import ray
-
-        with session_folder() as session:
-            with _own_sigterm():
-                self._connect(session)
-            try:
-                self._fit(jobs, told, at_once)
-            finally:
-                ray.shutdown()
-                shutil.rmtree(self.storage, ignore_errors=True)
-
-    def _connect(self, session: Path) -> None:
-        import ray
-
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
-        runtime_env = {"env_vars": _WORKER | {name: os.environ[name] for name in _QUIET}}
         if self.address is not None:
-            ray.init(address=self.address, runtime_env=runtime_env, **quiet)
-            return
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone, on its loopback
-        try:
-            ray.init(
-                address="local",  # without it Ray would join any cluster that runs on this machine
-                include_dashboard=False,
-                object_store_memory=200 * 2**20,
-                runtime_env=runtime_env,
-                _temp_dir=str(session),
-                **quiet,
+            check_reachable(self.address)
+        left, pressure, deaths = list(jobs), MemoryPressure(self.max_concurrent), 0
+        while left:
+            reports = Reports(on_event)
+            end = _Launch(self, left, reports, on_phase).run(pressure.at_once)
+            left = [job for job in left if job.fingerprint not in reports.ended]
+            if end is None or end.why == "finished":
+                return
+            if end.why == "refused":
+                raise ExecutorError(f"{end.detail}; {_RESUME}")
+            if end.why == "memory":
+                left = _after_memory_ran_out(left, reports, pressure, end.detail)
+                continue
+            deaths = 1 if reports.ended else deaths + 1
+            _after_ray_died(reports, on_phase, deaths, end.detail)
+
+
+@dataclass
+class _Launch:
+    """One life of Ray: jobs that it is asked to run, and what is heard of them."""
+
+    executor: RayTuneExecutor
+    jobs: Sequence[TrialJob]
+    reports: Reports
+    on_phase: Callable[[str], None]
+    connect_by: float | None = None
+    stopping_since: float | None = None
+    end: End | None = field(default=None)
+
+    def run(self, at_once: int | None) -> End | None:
+        """How this life ended: see :class:`End`, with ``died`` for a death; None where the launch is stopped before a trial runs."""
+        storage, address = self.executor.storage, self.executor.address
+        environment = local_environment(os.environ) if address is None else cluster_environment(os.environ)
+        with ExitStack() as stack:
+            session = stack.enter_context(session_folder())
+            stack.callback(shutil.rmtree, storage, ignore_errors=True)
+            log = storage.with_name(f"{storage.name}.log")
+            (session / "cwd").mkdir()
+            process = stack.enter_context(ray_process(environment, folder=session / "cwd", log=log))
+            process.ask(
+                RunTrials(
+                    jobs=tuple(self.jobs),
+                    address=address,
+                    cpus=usable_cpus(),
+                    at_once=at_once,
+                    storage=storage,
+                    session=session,
+                )
             )
-        except Exception as error:  # Ray gives a node 30 s to come up, and has no class of its own for one that does not
-            if "timed out during startup" not in str(error):
-                raise
-            again = "the same command goes on from here, and with --executor in-process it needs no Ray"
-            raise ExecutorError(f"Ray did not start within 30 s: this machine is too busy; {again}") from error
+            return self._listen(process)
 
-    def _fit(self, jobs: Sequence[TrialJob], told: Told, at_once: int | None) -> None:
-        from ray import tune
-
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        by_fingerprint = {job.fingerprint: job for job in jobs}
-        tuner = tune.Tuner(
-            tune.with_resources(
-                tune.with_parameters(_trainable, jobs=by_fingerprint), {"cpu": jobs[0].threads, "gpu": jobs[0].gpus}
-            ),
-            param_space={"trial": tune.grid_search(list(by_fingerprint))},
-            tune_config=tune.TuneConfig(
-                reuse_actors=True,
-                max_concurrent_trials=at_once,
-                trial_name_creator=lambda trial: trial.config["trial"],
-                trial_dirname_creator=lambda trial: trial.config["trial"],
-            ),
-            run_config=tune.RunConfig(
-                name=self.storage.name,
-                storage_path=str(self.storage.parent),
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS_FORGIVEN),
-                callbacks=[_callback(told)],
-            ),
-        )
+    def _listen(self, process: RayProcess) -> End | None:
         try:
-            tuner.fit()
-        finally:
-            for fingerprint, error in told.lost.items():
-                told(record_failure(by_fingerprint[fingerprint], cause_of(error), error))
+            while not self._stopped():
+                message = process.next_message(_POLL_SECONDS)
+                if isinstance(message, End):
+                    wait_for_end(process, _SECONDS_TO_SHUT_DOWN)
+                    return message
+                self._take(message)
+        except EOFError:
+            return End("died", process.last_words())
+        return None
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, TrialEvent):
+            self.reports.event(message)
+        elif isinstance(message, WorkerDied):
+            self.reports.worker_died(message.fingerprint)
+        elif isinstance(message, GivenUp):
+            job = next(job for job in self.jobs if job.fingerprint == message.fingerprint)
+            self.reports.event(record_failure(job, cause_of(message.error), message.error))
+        elif isinstance(message, Phase):
+            self.connect_by = time.monotonic() + CONNECT_SECONDS if message.connecting else None
+            self.on_phase(message.doing)
+        if self.connect_by is not None and time.monotonic() > self.connect_by:
+            raise no_answer(str(self.executor.address))
+
+    def _stopped(self) -> bool:
+        """Whether the launch shall stop and no trial runs that would have to write a checkpoint first."""
+        if self.reports.running or not self.jobs[0].stop_file.exists():
+            self.stopping_since = None
+            return False
+        self.stopping_since = self.stopping_since or time.monotonic()
+        return time.monotonic() - self.stopping_since > _SECONDS_TO_STOP
 
 
-def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
-    """What a Ray worker runs: the same function as every executor, its events sent through Tune."""
-    from ray import tune
-
-    from orchestrator.execution.worker import execute
-
-    execute(jobs[config["trial"]], lambda event: tune.report({"event": event}))
-    tune.report({"event": "ended"})  # Tune prints a line for a trial without a result that it can spell
+def _after_ray_died(reports: Reports, on_phase: Callable[[str], None], deaths: int, last_words: str) -> None:
+    """Say that Ray is started again. Raises ExecutorError when it died too often."""
+    if deaths > RAY_DEATHS_FORGIVEN:
+        raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between (at last it said: {last_words}); {_RESUME}")
+    reports.all_died("Ray died; the trial resumes from its last checkpoint")
+    on_phase(f"Ray died and is started again ({deaths} of {RAY_DEATHS_FORGIVEN} times)")
 
 
-def _after_memory_ran_out(jobs: Sequence[TrialJob], told: Told, pressure: MemoryPressure, error: str) -> list[TrialJob]:
-    """The jobs to go on with, after those concerned were told of it."""
-    left = {job.fingerprint: job for job in jobs if job.fingerprint not in told.ended}
+def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: MemoryPressure, error: str) -> list[TrialJob]:
+    """The jobs to resume, after those concerned have heard of it."""
+    left = {job.fingerprint: job for job in jobs}
     if not left:
         return []
-    hopeless = pressure.ran_out(told.running & left.keys(), next(iter(left)))
+    hopeless = pressure.ran_out(reports.running & left.keys(), next(iter(left)))
     if hopeless is not None:
         cause = f"the memory ran out {TRIES_ALONE} times while it ran alone; free memory, or ask for a smaller trial"
-        told.on_event(record_failure(left.pop(hopeless), cause, error))
-    for fingerprint in sorted(told.running & left.keys()):
-        message = f"the memory ran out; it goes on from the last checkpoint, {_at_a_time(pressure.at_once)}"
-        told.on_event(TrialEvent(kind="notice", fingerprint=fingerprint, message=message))
+        reports.event(record_failure(left.pop(hopeless), cause, error))
+    reports.all_died(f"the memory ran out; the trial resumes from its last checkpoint, {_at_a_time(pressure.at_once)}")
     return list(left.values())
 
 
 def _at_a_time(most: int | None) -> str:
     return "as many trials at a time as at first" if most is None else f"{most} trial{'' if most == 1 else 's'} at a time"
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether Tune's controller gave up because Ray's memory monitor ended a worker: an error that Tune has no answer to."""
-    from ray.exceptions import OutOfMemoryError
-
-    return isinstance(error.__cause__, OutOfMemoryError)
-
-
-@contextmanager
-def _stdout_in(path: Path) -> Iterator[None]:
-    """Keep the driver's stdout for data: a raylet that tells of a dead worker prints there, whatever it is asked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", buffering=1) as log, redirect_stdout(log):
-        yield
-
-
-@contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """``ray.init`` takes SIGTERM for itself and would end the driver at once; inside the block it may, after it no more."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    except SystemExit as stop:  # Ray's handler, while no trial has started
-        raise KeyboardInterrupt from stop
-    finally:
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-
-
-def _text(path: str | None) -> str:
-    try:
-        return Path(path).read_text() if path else ""
-    except OSError as error:  # an exception in a callback would end the whole sweep
-        return f"its error could not be read: {error}"
-
-
-def _callback(told: Told) -> Any:
-    """A Tune callback that hands on every event; the class needs ray, so it is made here."""
-    from ray import tune
-
-    class EventCallback(tune.Callback):
-        told: Told
-
-        def __getstate__(self) -> dict[str, Any]:
-            return {}  # Tune pickles its callbacks into a file that nobody reads
-
-        def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-            self._pass_on(self.told, result.get("event"))
-
-        def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self._pass_on(self.told.worker_died, trial.config["trial"])
-
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self._pass_on(self.told.given_up, trial.config["trial"], _text(trial.error_file))
-
-        def _pass_on(self, tell: Callable[..., None], *what: Any) -> None:
-            try:
-                tell(*what)
-            except Exception:  # an exception here would end the whole sweep
-                logging.getLogger(__name__).exception("an event was lost")
-
-    callback = EventCallback()
-    callback.told = told  # an attribute, not a closure: the class itself is pickled too
-    return callback

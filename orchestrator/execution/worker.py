@@ -15,11 +15,13 @@ from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import DataSettings, Evaluation
 from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
+from orchestrator.code_digest import code_location
+from orchestrator.errors import CodeDiffersError
 from orchestrator.execution.bookkeeping import Bookkeeping
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
 from orchestrator.execution.trial_lock import trial_lock
-from orchestrator.provenance import host_name, now
+from orchestrator.provenance import host_name, now, running_code
 from orchestrator.records import FailureRecord, TrialRecord
 from orchestrator.store import Store
 
@@ -56,6 +58,16 @@ def execute(job: TrialJob, report: Report) -> None:
             attempt.fail(error)
 
 
+def check_code(wanted: str) -> None:
+    """Raises CodeDiffersError unless this process runs the code with the digest ``wanted``."""
+    own = running_code().code_digest
+    if own != wanted:
+        raise CodeDiffersError(
+            f"this worker on {host_name()} runs the code in {code_location()} (digest {own[:16]}), the driver runs other code "
+            f"(digest {wanted[:16]}): install one version everywhere, and launch again after a change of the code"
+        )
+
+
 @functools.lru_cache(maxsize=2)
 def _open(data: DataSettings, data_root: Path | None, cache_root: Path) -> SplitDataset:
     return open_dataset(data, data_root=data_root, cache_root=cache_root)
@@ -73,6 +85,7 @@ class _Attempt:
     stopping: bool = False
 
     def run(self) -> None:
+        check_code(self.job.code_digest)
         job, record = self.job, self._read()
         self.books = books = Bookkeeping.begin(job, self.store, record)
         self.journal.best = books.progress.best

@@ -10,9 +10,10 @@ import filelock
 import pytest
 import torch
 
+from orchestrator.execution import bookkeeping
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.worker import execute
-from orchestrator.provenance import CodeState, code_state
+from orchestrator.provenance import running_code
 from orchestrator.records import ExecutionRecord
 from orchestrator.store import Store, TrialPaths
 from tests.orchestrator.small_sweep import contents, small_plan
@@ -28,7 +29,7 @@ def job_in(runs: Path, **changes: str) -> TrialJob:
         data_root=None,
         cache_root=runs / "data",
         stop_file=runs / "stop",
-        code=code_state(),
+        code_digest=running_code().code_digest,
     )
 
 
@@ -185,18 +186,37 @@ def test_weights_that_are_lost_and_diverge_when_made_again_are_told_as_diverged(
     assert record.result is not None and record.result.status == "diverged" and record.failure is None
 
 
-def test_who_scores_later_is_not_taken_for_who_trained(tmp_path: Path):
+def test_who_scores_later_is_not_taken_for_who_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     job = job_in(tmp_path)
     first, second, *_ = job.evaluations
-    trainer, scorer = (CodeState(git_commit=letter * 40, git_dirty=letter == "b", lock_digest=None) for letter in "ab")
-    run(dataclasses.replace(job, evaluations=(first,), code=trainer))
-    before = execution(job)
-    run(dataclasses.replace(job, evaluations=(first, second), code=scorer))
+    for letter, evaluations in (("a", (first,)), ("b", (first, second))):
+        code = dataclasses.replace(running_code(), git_commit=letter * 40, git_dirty=letter == "b")
+        monkeypatch.setattr(bookkeeping, "running_code", lambda code=code: code)
+        before = Store(tmp_path).read(job.fingerprint).execution
+        run(dataclasses.replace(job, evaluations=evaluations))
+    assert before is not None
     after = execution(job)
     assert (after.git_commit, after.git_dirty, after.finished_at) == ("a" * 40, False, before.finished_at)
     assert after.train_seconds == before.train_seconds
     assert after.evaluations[first.fingerprint] == before.evaluations[first.fingerprint]
     assert after.evaluations[second.fingerprint].git_commit == "b" * 40
+
+
+def test_a_worker_with_other_code_than_the_driver_computes_nothing(tmp_path: Path):
+    job = dataclasses.replace(job_in(tmp_path), code_digest="0" * 64)
+    assert kinds(run(job)) == ["failed"]
+    record = Store(tmp_path).read(job.fingerprint)
+    assert record.failure is not None and record.failure.cause.startswith("CodeDiffersError: this worker")
+    assert "0000000000000000" in record.failure.cause and running_code().code_digest[:16] in record.failure.cause
+    assert record.result is None and record.progress is None
+
+
+def test_the_record_names_the_code_that_computed(tmp_path: Path):
+    job = job_in(tmp_path)
+    run(job)
+    code = running_code()
+    found = execution(job)
+    assert (found.git_commit, found.lock_digest, found.code_digest) == (code.git_commit, code.lock_digest, code.code_digest)
 
 
 def test_a_pinned_path_is_recorded_and_scores_too(tmp_path: Path):

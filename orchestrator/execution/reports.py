@@ -13,36 +13,37 @@ from orchestrator.store import Store
 WORKER_DEATHS_FORGIVEN = 3
 
 
-class Told:
-    """Passes events on to the driver, and remembers which trials are running, which ended, and what ended others from outside."""
+class Reports:
+    """Passes events on to the driver, and remembers which trials are running and which ended."""
 
     def __init__(self, on_event: Callable[[TrialEvent], None]) -> None:
-        self.on_event = on_event
+        self._on_event = on_event
         self.running: set[str] = set()
         self.ended: set[str] = set()
-        self.lost: dict[str, str] = {}
 
-    def __call__(self, event: object) -> None:
-        """Take in an event, and pass it on; whatever else Tune reports is not for the driver."""
-        if not isinstance(event, TrialEvent):
-            return
+    def event(self, event: TrialEvent) -> None:
+        """Take in an event, and pass it on."""
         if event.kind == "started":
             self.running.add(event.fingerprint)
         elif event.kind in ENDS:
             self.running.discard(event.fingerprint)
             self.ended.add(event.fingerprint)
-        self.on_event(event)
+        self._on_event(event)
+
+    def notice(self, fingerprint: str, message: str) -> None:
+        """Pass on a sentence about a trial."""
+        self._on_event(TrialEvent(kind="notice", fingerprint=fingerprint, message=message))
 
     def worker_died(self, fingerprint: str) -> None:
         """Take in that a trial waits for another worker."""
         self.running.discard(fingerprint)
-        message = "its worker died; another one goes on from the last checkpoint"
-        self.on_event(TrialEvent(kind="notice", fingerprint=fingerprint, message=message))
+        self.notice(fingerprint, "its worker died; another one resumes from the last checkpoint")
 
-    def given_up(self, fingerprint: str, error: str) -> None:
-        """Take in that a trial gets no further worker, and why."""
-        self.running.discard(fingerprint)
-        self.lost[fingerprint] = error
+    def all_died(self, fate: str) -> None:
+        """Take in that no trial is running any more; those that were hear why, and what becomes of them."""
+        for fingerprint in sorted(self.running):
+            self.notice(fingerprint, fate)
+        self.running.clear()
 
 
 def cause_of(error: str) -> str:

@@ -1,0 +1,45 @@
+"""The address of a Ray cluster: what it may look like, and whether anything answers there."""
+
+from __future__ import annotations
+
+import socket
+
+from orchestrator.errors import ExecutorError
+
+CONNECT_SECONDS = 10.0
+"""A cluster that has not answered by then is taken as gone."""
+DEFAULT_PORT = 6379
+_FORMS = "host:port, or auto for the cluster that runs on this machine"
+
+
+def given_address(text: str | None) -> str | None:
+    """The address of a cluster; None where what was given stands for a Ray of this launch's own: nothing, or ``local``."""
+    return None if text is None or text.strip() in ("", "local") else text.strip()
+
+
+def check_reachable(address: str) -> None:
+    """Raises ExecutorError, within :data:`CONNECT_SECONDS`, unless something listens at the address; ``auto`` is Ray's to find."""
+    if address == "auto":
+        return
+    host, port = _parse(address)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or "no answer"
+        raise ExecutorError(
+            f"no Ray cluster answers at {address} ({reason}): is it running, and is the address (--address, RAY_ADDRESS) today's? "
+            "Without an address fsl starts a Ray of its own"
+        ) from error
+
+
+def no_answer(address: str) -> ExecutorError:
+    """The error for a place where something listens that does not answer as a cluster does."""
+    return ExecutorError(f"no Ray cluster answered at {address} within {CONNECT_SECONDS:g} s, though something listens there")
+
+
+def _parse(address: str) -> tuple[str, int]:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, port = (host, port) if host else (port, str(DEFAULT_PORT))
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ExecutorError(f"{address!r} is no address of a Ray cluster; accepted: {_FORMS}")
+    return host.strip("[]"), int(port)

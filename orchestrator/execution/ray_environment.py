@@ -1,0 +1,68 @@
+"""The environment of the process that runs Ray: what it inherits, what it must not inherit, and what Ray is told by it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+
+QUIET: Mapping[str, str] = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_RESULT_BUFFER_LENGTH": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "16",
+}
+"""Ray without its reports, its own loggers and its handlers of signals; workers get these too."""
+
+# Keep the memory of freed activations: glibc reads these once, when a worker starts, also for the thread that Tune trains in.
+WORKER: Mapping[str, str] = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "4000000000",
+    "MALLOC_TOP_PAD_": "67108864",
+    "MALLOC_ARENA_MAX": "1",
+}
+"""What workers get beside :data:`QUIET`."""
+
+INHERITED_BY_LOCAL_RAY = frozenset(
+    {"RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s"}
+)
+"""The settings of Ray that a user may give a local Ray: when memory counts as short, and how long a start may take."""
+
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # its name is historical: at 0 every server of Ray binds to 127.0.0.1
+_ABSOLUTE = ("PYTHONPATH",)
+
+
+def local_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a Ray that starts and ends with one launch: reachable from this machine alone, by a token of its own.
+
+    Whatever else is inherited of Ray's settings (another cluster's address or token, ``RAY_AUTH_MODE=disabled``) does not reach it.
+    """
+    kept = {name: value for name, value in inherited.items() if not _is_rays(name) or name in INHERITED_BY_LOCAL_RAY}
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return {**_with_absolute_paths(kept), **QUIET, **_LOOPBACK, **secret}
+
+
+def cluster_environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process that joins a running cluster: Ray's settings as inherited, the cluster's token among them."""
+    return {**QUIET, **_with_absolute_paths(inherited)}
+
+
+def _is_rays(name: str) -> bool:
+    return name.startswith(("RAY_", "TUNE_"))
+
+
+def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
+    """Paths as this process reads them: the other one starts in a folder of its own."""
+    absolute = {
+        name: os.pathsep.join(os.path.abspath(part) for part in environment[name].split(os.pathsep))  # noqa: PTH100  # "" is a path
+        for name in _ABSOLUTE
+        if environment.get(name)
+    }
+    return {**environment, **absolute}

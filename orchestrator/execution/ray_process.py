@@ -1,0 +1,129 @@
+"""The process that runs Ray, as the driver sees it: started, listened to, and ended with everything that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+
+from orchestrator.code_digest import code_digest, code_location
+from orchestrator.errors import ExecutorError
+from orchestrator.execution.messages import Hello
+
+_SECONDS_TO_END = 5.0
+_START = "import sys; from orchestrator.execution.ray_driver import main; main(int(sys.argv[1]))"
+
+
+@dataclass(frozen=True)
+class RayProcess:
+    """A running process of Ray's: the pipe to it, the process itself, and the file with what it and Ray print."""
+
+    connection: Connection
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def ask(self, request: object) -> None:
+        """Say what is wanted of it. One that died meanwhile is noticed by :meth:`next_message`."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(request)
+
+    def next_message(self, seconds: float) -> object | None:
+        """What it says next, None where it says nothing within ``seconds``. Raises EOFError once it has died or ended."""
+        try:
+            return self.connection.recv() if self.connection.poll(seconds) else None
+        except ConnectionResetError as error:
+            raise EOFError from error
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing"
+
+
+@contextmanager
+def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> Iterator[RayProcess]:
+    """A process that runs this process's own code, for as long as the block lasts.
+
+    Args:
+        environment: all of its environment.
+        folder: an empty folder that it works in. Ray has workers import from the folder that their driver works in ahead of what is
+            installed, so it must hold nothing.
+        log: a file that is written anew with what it prints.
+
+    Raises:
+        ExecutorError: it does not start, or imports other code than this process.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    ours, theirs = Pipe()
+    with ours, log.open("wb") as out:
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _START, str(theirs.fileno())],
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # a Ctrl-C in the terminal is the driver's alone
+            )
+        running = RayProcess(ours, process, log)
+        try:
+            _check_code(running)
+            yield running
+        finally:
+            _end(process)
+
+
+def _check_code(running: RayProcess) -> None:
+    try:
+        while (hello := running.next_message(1.0)) is None:
+            pass
+    except EOFError as error:
+        raise ExecutorError(f"Ray's process did not start: {running.last_words()} (all of it: {running.log})") from error
+    assert isinstance(hello, Hello)
+    if hello.code_digest != code_digest():
+        raise ExecutorError(
+            f"Ray's process would run other code than this one, which was imported from {code_location()}: start fsl from the "
+            "installation that holds this code"
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it started: first by a word, then by force."""
+    started = _descendants(process)
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS_TO_END)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for each in started:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+    psutil.wait_procs(started, timeout=_SECONDS_TO_END)
+
+
+def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_for_end(running: RayProcess, seconds: float) -> None:
+    """Give a process that has said its last word ``seconds`` to end by itself."""
+    deadline = time.monotonic() + seconds
+    while running.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)

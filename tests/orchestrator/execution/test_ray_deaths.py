@@ -1,0 +1,185 @@
+"""A part of Ray that dies under a sweep, a Ray that never comes up, and a user who stops one: real processes, real signals."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.errors import ExecutorError
+from orchestrator.execution.cluster import describe_cluster
+from orchestrator.execution.executor import ignore_phase
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.ray_address import CONNECT_SECONDS, given_address
+from orchestrator.execution.ray_tune import RAY_DEATHS_FORGIVEN, RayTuneExecutor
+from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kills(RayTuneExecutor):
+    """Kills one of Ray's own processes when a trial has made some steps; once, or each time that Ray is up."""
+
+    victim: str
+    each_time: bool = False
+    killed: list[int] = field(default_factory=list)
+
+    def run(
+        self,
+        jobs: Sequence[TrialJob],
+        *,
+        on_event: Callable[[TrialEvent], None],
+        on_phase: Callable[[str], None] = ignore_phase,
+    ) -> None:
+        def phase(doing: str) -> None:
+            on_phase(doing)
+            if self.each_time and doing.startswith("Ray is up"):
+                self._kill()
+
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "progress" and event.step >= 10 and not self.killed:
+                self._kill()
+
+        super().run(jobs, on_event=relay, on_phase=phase)
+
+    def _kill(self) -> None:
+        for process in psutil.Process().children(recursive=True):
+            if self.victim in process.name() or self.victim in "".join(process.cmdline()[:1]):
+                process.kill()
+                self.killed.append(process.pid)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow), pytest.param("RuntimeEnvAg", marks=pytest.mark.slow)]
+)
+def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_same(tmp_path: Path, victim: str) -> None:
+    runs, undisturbed, view = tmp_path / "runs", tmp_path / "undisturbed", Recorder()
+    for folder in (runs, undisturbed):
+        folder.mkdir()
+    launch(small_plan(undisturbed, steps="200"), undisturbed)
+    executor = Kills(victim=victim, storage=runs / "ray" / "launch", max_concurrent=1)
+    outcome = launch(small_plan(runs, steps="200"), runs, view=view, executor=executor)
+    assert executor.killed
+    assert outcome.complete and outcome.broken is None
+    assert contents(runs) == contents(undisturbed)
+    assert any("Ray died and is started again (1 of 3 times)" in notice for notice in view.notices)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_ray_that_always_dies_ends_the_launch_with_a_sentence_and_what_was_computed(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, steps="60")
+    outcome = launch(plan, tmp_path, executor=Kills(victim="raylet", each_time=True, storage=tmp_path / "ray" / "launch"))
+    assert outcome.broken is not None and outcome.broken.startswith(f"Ray died {RAY_DEATHS_FORGIVEN + 1} times")
+    assert (outcome.complete, outcome.interrupted, outcome.failed) == (False, True, ())
+    assert launch(plan, tmp_path).complete
+
+
+def test_a_machine_too_busy_for_ray_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "0")  # as if the 30 s that Ray gives its raylet were over
+    outcome = launch(small_plan(tmp_path), tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))
+    assert outcome.broken is not None and "this machine is too busy; the same command resumes" in outcome.broken
+    assert outcome.interrupted and not outcome.failed
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from orchestrator.execution.ray_tune import RayTuneExecutor
+from tests.orchestrator.small_sweep import launch, small_plan
+runs = Path(sys.argv[1])
+outcome = launch(small_plan(runs, steps="400"), runs, executor=RayTuneExecutor(storage=runs / "ray" / "launch"))
+print("interrupted" if outcome.interrupted else "complete")
+"""
+
+
+def test_an_interrupt_while_ray_starts_ends_the_launch_soon_and_leaves_no_process(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
+        processes = _wait_for_processes(driver)
+        driver.send_signal(signal.SIGINT)
+        output, _ = driver.communicate(timeout=30)
+    assert output == "interrupted\n"
+    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def _wait_for_processes(driver: "subprocess.Popen[str]") -> list[psutil.Process]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := psutil.Process(driver.pid).children(recursive=True):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("Ray's process never started")
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where something listens that never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def _closed_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("ask", ["a launch", "a question"])
+def test_an_address_where_nothing_listens_is_refused_at_once(tmp_path: Path, ask: str) -> None:
+    address = f"127.0.0.1:{_closed_port()}"
+    with pytest.raises(ExecutorError, match=f"no Ray cluster answers at {address} .*Connection refused.*--address, RAY_ADDRESS"):
+        if ask == "a launch":
+            RayTuneExecutor(storage=tmp_path / "ray", address=address).run([_no_job()], on_event=lambda event: None)
+        else:
+            describe_cluster(address)
+
+
+def _no_job() -> TrialJob:
+    return object.__new__(TrialJob)
+
+
+@pytest.mark.timeout(120)
+def test_an_address_where_something_else_listens_is_refused_in_time(silent_port: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(ExecutorError, match=rf"127.0.0.1:{silent_port}"):
+        describe_cluster(f"127.0.0.1:{silent_port}")
+    assert time.monotonic() - began < 3 * (CONNECT_SECONDS + 10)  # the import of Ray comes first
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_ends_the_wait_for_a_cluster(silent_port: int) -> None:
+    code = f"from orchestrator.execution.cluster import describe_cluster; describe_cluster('127.0.0.1:{silent_port}')"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as asking:
+        _wait_for_processes(asking)
+        asking.send_signal(signal.SIGINT)
+        _, errors = asking.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors
+
+
+def test_auto_where_no_cluster_runs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/nonexistent")
+    with pytest.raises(ExecutorError, match="the Ray cluster at auto cannot be joined: ConnectionError"):
+        describe_cluster("auto")
+
+
+@pytest.mark.parametrize("text", ["head", "head:", "head:port", "head:0", "head:70000"])
+def test_what_is_no_address_is_refused_with_what_would_be_accepted(text: str) -> None:
+    with pytest.raises(ExecutorError):
+        describe_cluster(text if text != "head" else "head.invalid")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"), [(None, None), ("", None), (" ", None), ("local", None), ("auto", "auto"), ("a:1", "a:1")]
+)
+def test_an_empty_address_means_a_ray_of_ones_own(text: str | None, address: str | None) -> None:
+    assert given_address(text) == address

@@ -1,0 +1,174 @@
+"""A local Ray among strangers: what it listens on, whom it serves, what it inherits, and which code its workers import."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from orchestrator.execution.executor import ignore_phase
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.ray_environment import cluster_environment, local_environment
+from orchestrator.execution.ray_tune import RayTuneExecutor
+from orchestrator.provenance import running_code
+from orchestrator.store import Store
+from orchestrator.sweep import SweepOutcome
+from tests.orchestrator.small_sweep import contents, launch, small_plan
+
+STRANGER = """
+import logging, sys
+import ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
+    print("served", ray.cluster_resources())
+except BaseException as error:
+    print("refused", type(error).__name__)
+"""
+KNOWN_TOKEN = "a-token-that-somebody-exported-once-0123456789"
+
+
+@dataclass
+class Observed:
+    """What was seen of a Ray while it ran a sweep in hostile surroundings."""
+
+    listening: dict[str, str] = field(default_factory=dict)
+    command_lines: list[str] = field(default_factory=list)
+    token: str = ""
+    strangers: dict[str, str] = field(default_factory=dict)
+    outcome: SweepOutcome | None = None
+
+
+def _own_processes() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _look_around(seen: Observed) -> None:
+    processes = _own_processes()
+    seen.token = next(filter(None, (each.environ().get("RAY_AUTH_TOKEN") for each in processes)))
+    for process in processes:
+        seen.command_lines.append(" ".join(process.cmdline()))
+        for socket in process.net_connections(kind="inet"):
+            if socket.status == psutil.CONN_LISTEN or (not socket.raddr and socket.type.name == "SOCK_DGRAM"):
+                seen.listening[f"{process.name()} {socket.laddr.port}"] = socket.laddr.ip
+    [store] = [process for process in processes if "gcs_server" in process.name()]
+    [port] = {each.laddr.port for each in store.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN}
+    for name, secrets in {
+        "no token": {"RAY_AUTH_MODE": "disabled"},
+        "another token": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": KNOWN_TOKEN},
+    }.items():
+        bare = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        quick = {"RAY_gcs_rpc_server_connect_timeout_s": "5", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
+        command = [sys.executable, "-c", STRANGER, f"127.0.0.1:{port}"]
+        try:
+            done = subprocess.run(command, env=bare | quick | secrets, capture_output=True, text=True, timeout=120)
+            seen.strangers[name] = done.stdout or f"died with {done.returncode}"
+        except subprocess.TimeoutExpired:
+            seen.strangers[name] = "never answered"
+
+
+class LooksAround(RayTuneExecutor):
+    """Looks at Ray's processes once, while a trial trains."""
+
+    def run(
+        self,
+        jobs: Sequence[TrialJob],
+        *,
+        on_event: Callable[[TrialEvent], None],
+        on_phase: Callable[[str], None] = ignore_phase,
+    ) -> None:
+        def relay(event: TrialEvent) -> None:
+            on_event(event)
+            if event.kind == "progress" and not SEEN.token:
+                _look_around(SEEN)
+
+        super().run(jobs, on_event=relay, on_phase=on_phase)
+
+
+SEEN = Observed()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def seen(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    """A sweep on Ray from a folder with modules of the same names as ours and Python's, under another cluster's variables."""
+    foreign = tmp_path_factory.mktemp("foreign")
+    for name in ("fsl_core/__init__.py", "orchestrator/__init__.py", "statistics.py", "numpy.py", "torch.py"):
+        (foreign / name).parent.mkdir(exist_ok=True)
+        (foreign / name).write_text("raise RuntimeError('a module of the current folder was imported')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(foreign)
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_AUTH_TOKEN", KNOWN_TOKEN)
+        patch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        patch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": {"pip": ["nonsense"]}}))
+        executor = LooksAround(storage=runs / "ray" / "launch", max_concurrent=1)
+        SEEN.outcome = launch(small_plan(runs, steps="60"), runs, executor=executor)
+    return SEEN
+
+
+def test_it_listens_on_loopback_alone(seen: Observed) -> None:
+    assert len(seen.listening) >= 5  # the store, the raylet, the agent, the driver, the worker
+    assert set(seen.listening.values()) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, seen.listening
+
+
+@pytest.mark.parametrize("who", ["no token", "another token"])
+def test_a_stranger_on_this_machine_is_not_served(seen: Observed, who: str) -> None:
+    assert seen.strangers[who] and "served" not in seen.strangers[who]
+
+
+def test_its_token_is_new_and_stands_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
+    assert len(seen.token) == 64 and seen.token != KNOWN_TOKEN
+    assert not [line for line in seen.command_lines if seen.token in line]
+    assert not [path for path in runs.rglob("*") if path.is_file() and seen.token.encode() in path.read_bytes()]
+
+
+def test_its_workers_import_nothing_of_the_current_folder(seen: Observed, runs: Path, tmp_path: Path) -> None:
+    assert seen.outcome is not None and seen.outcome.complete
+    launch(small_plan(tmp_path, steps="60"), tmp_path)
+    assert contents(runs) == contents(tmp_path)
+    for fingerprint in seen.outcome.computed:
+        record = Store(runs).read(fingerprint).execution
+        assert record is not None and record.code_digest == running_code().code_digest
+
+
+def test_it_leaves_no_process_and_no_folder(seen: Observed) -> None:
+    assert not [process for process in _own_processes() if "ray" in " ".join(process.cmdline()).lower()]
+
+
+INHERITED = {
+    "PATH": "/bin",
+    "RAY_ADDRESS": "head:6379",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_AUTH_TOKEN": KNOWN_TOKEN,
+    "RAY_AUTH_TOKEN_PATH": "/token",
+    "RAY_memory_usage_threshold": "0.9",
+    "TUNE_RESULT_DIR": "/elsewhere",
+}
+
+
+def test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays() -> None:
+    made = local_environment(INHERITED)
+    assert made["PATH"] == "/bin" and made["RAY_memory_usage_threshold"] == "0.9"
+    assert made["RAY_AUTH_MODE"] == "token" and made["RAY_AUTH_TOKEN"] != KNOWN_TOKEN
+    assert made["RAY_AUTH_TOKEN"] != local_environment(INHERITED)["RAY_AUTH_TOKEN"]
+    assert not {"RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "TUNE_RESULT_DIR"} & made.keys()
+
+
+def test_a_cluster_is_joined_with_its_own_token() -> None:
+    made = cluster_environment(INHERITED)
+    assert {name: made[name] for name in INHERITED} == INHERITED
+    assert made["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_relative_import_paths_mean_the_same_in_both_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert local_environment({"PYTHONPATH": f"lib{os.pathsep}/abs"})["PYTHONPATH"] == f"{tmp_path}/lib{os.pathsep}/abs"
