@@ -12,9 +12,22 @@ from fsl_core.recipe import Evaluation
 from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
+from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
 
 _RUNNING = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
+
+
+FORMERLY = {"fingerprint": "trial_id", "evaluation": "evaluation_id"}
+"""Columns of earlier exports by their names of today."""
+
+
+def read_export(folder: Path, name: str) -> pd.DataFrame:
+    """An export of a folder, today's or an earlier one, with the columns of today and bare fingerprints, digests and versions."""
+    table = pd.read_parquet(folder / f"{name}.parquet").rename(columns=FORMERLY)
+    for column in set(table.columns) & set(PREFIXES):
+        table[column] = table[column].str.removeprefix(PREFIXES[column])
+    return table
 
 
 class CommittedResults:
@@ -26,11 +39,11 @@ class CommittedResults:
 
     def __init__(self, folder: Path) -> None:
         self.provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
-        self._trials = pd.read_parquet(folder / "trials.parquet").set_index("fingerprint")
-        self._episodes = pd.read_parquet(folder / "episodes.parquet").groupby(["fingerprint", "evaluation"])
-        steps = folder / "adaptation.parquet"
-        self._steps = pd.read_parquet(steps).groupby(["fingerprint", "evaluation"]) if steps.is_file() else None
-        self._curves = pd.read_parquet(folder / "curves.parquet").groupby(["fingerprint", "metric"])
+        self._trials = read_export(folder, "trials").set_index("trial_id")
+        self._episodes = read_export(folder, "episodes").groupby(["trial_id", "evaluation_id"])
+        adapts = (folder / "adaptation.parquet").is_file()
+        self._steps = read_export(folder, "adaptation").groupby(["trial_id", "evaluation_id"]) if adapts else None
+        self._curves = read_export(folder, "curves").groupby(["trial_id", "metric"])
 
     def run_ids(self) -> dict[str, str]:
         """The MLflow runs of the trials that had one."""
