@@ -9,34 +9,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
+from tests.committed_records import read_export
+from tests.rerender_results import RESULTS, ROOT, SHOWN_TABLE
+
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_TABLE = re.compile(r"<!-- (results/\w+/table\.md) -->\n\n(.*?)\n\n<!-- end of table -->", re.DOTALL)
 
 
 def test_the_readme_shows_a_committed_table() -> None:
     """The first table of the README is a file of ``results/``, letter by letter."""
-    shown = _TABLE.findall((ROOT / "README.md").read_text())
+    shown = SHOWN_TABLE.findall((ROOT / "README.md").read_text())
     assert shown, "no table in the README"
-    for source, table in shown:
+    for source, _, table in shown:
         assert table == (ROOT / source).read_text().strip(), f"README.md does not show {source} as it is"
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)
 def test_a_committed_number_follows_from_the_committed_episodes(folder: Path) -> None:
     """Each reproduced number is the mean over seeds of the episodes' accuracies, and each trial behind it has its provenance."""
-    episodes = pd.read_parquet(folder / "episodes.parquet")
+    episodes = read_export(folder, "episodes")
     known = json.loads((folder / "provenance.json").read_text())["trials"]
     compared = 0
     for row in json.loads((folder / "table.json").read_text())["cells"]:
         scores = episodes[
-            episodes["fingerprint"].isin(row["trials"]) & (episodes["way"] == row["way"]) & (episodes["shot"] == row["shot"])
+            episodes["trial_id"].isin(row["trials"]) & (episodes["way"] == row["way"]) & (episodes["shot"] == row["shot"])
         ]
-        seeds = scores.groupby("fingerprint")["accuracy_percent"].mean()
+        seeds = scores.groupby("trial_id")["accuracy_percent"].mean()
         assert len(seeds) == row["seeds_done"]
         assert set(seeds.index) <= set(known)
         if row["seeds_done"]:

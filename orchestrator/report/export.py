@@ -19,6 +19,7 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.export_columns import COLUMNS
+from orchestrator.report.identifiers import PREFIXES, identifier
 
 Row = dict[str, Any]
 
@@ -54,8 +55,13 @@ def write_exports(tables: Mapping[str, pd.DataFrame], folder: Path, form: str) -
 
 def _frame(name: str, lines: Iterable[Row]) -> pd.DataFrame:
     columns = COLUMNS[name]
-    table = pd.DataFrame(list(lines), columns=list(columns))
+    table = pd.DataFrame([_identified(line) for line in lines], columns=list(columns))
     return table.astype({column: kind for column, (kind, _) in columns.items()})
+
+
+def _identified(line: Row) -> Row:
+    """The row with its bare fingerprints, digests, names and versions as identifiers; what is missing stays missing."""
+    return {column: identifier(column, value) if column in PREFIXES and value else value for column, value in line.items()}
 
 
 def _parquet(name: str, table: pd.DataFrame) -> bytes:
@@ -76,7 +82,7 @@ def status_of(record: TrialRecord) -> str:
 
 
 def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None) -> Row:
-    row = {**_recipe(trial.recipe), **_provenance(record.execution), "fingerprint": trial.fingerprint, "name": trial.name}
+    row = {**_recipe(trial.recipe), **_provenance(record.execution), "trial_id": trial.fingerprint, "name": trial.name}
     for name in ("stopped_by", "steps_done", "selected_step", "weights_digest", "data_digest"):
         row[name] = getattr(record.result, name, None)
     accuracy = record.result.validation_accuracy if record.result else None
@@ -147,7 +153,11 @@ def _cell(row: CellRow) -> Row:
         "short",
     )
     verdicts = {"verdict": row.verdict, "verdict_label": row.verdict_label}
-    lists = {"differs": "; ".join(row.differs), "overrides": " ".join(row.overrides), "trials": " ".join(row.trials)}
+    lists = {
+        "differs": "; ".join(row.differs) or None,
+        "overrides": " ".join(row.overrides) or None,
+        "trials": " ".join(identifier("trial_id", each) for each in row.trials),
+    }
     return {**{name: getattr(row, name) for name in same}, **points, **percents, **verdicts, **lists}
 
 
@@ -156,8 +166,8 @@ def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
         score = record.evaluations.get(evaluation.fingerprint)
         for number, correct in enumerate(score.correct if score else ()):
             yield {
-                "fingerprint": trial.fingerprint,
-                "evaluation": evaluation.fingerprint,
+                "trial_id": trial.fingerprint,
+                "evaluation_id": evaluation.fingerprint,
                 "seed": trial.recipe.seed,
                 "way": evaluation.shape.way,
                 "shot": evaluation.shape.shot,
@@ -175,8 +185,8 @@ def _adaptation(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
         for steps, correct in enumerate((score.correct_by_step if score else None) or ()):
             accuracies = [count / evaluation.shape.queries for count in correct]
             yield {
-                "fingerprint": trial.fingerprint,
-                "evaluation": evaluation.fingerprint,
+                "trial_id": trial.fingerprint,
+                "evaluation_id": evaluation.fingerprint,
                 "seed": trial.recipe.seed,
                 "order": getattr(trial.recipe.algorithm, "order", None),
                 "dataset": trial.recipe.data.dataset,
@@ -192,7 +202,7 @@ def _curves(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
     for metric, curve in sorted(record.result.curves.items()) if record.result else ():
         for step, value in curve:
             yield {
-                "fingerprint": trial.fingerprint,
+                "trial_id": trial.fingerprint,
                 "seed": trial.recipe.seed,
                 "step": step,
                 "metric": metric,

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.report.aggregate import CellRow
+from orchestrator.report.identifiers import identifier
 from orchestrator.spec import SweepSpec
 
 MISSING = "–"
@@ -42,13 +43,14 @@ def _plain(value: object) -> object:
 
 
 def _csv(rows: Sequence[CellRow], spec: SweepSpec) -> str:
-    """A row a cell; lists are joined by semicolons, what is missing is empty."""
+    """A row a cell; trials by their ids, separated by spaces, other lists by semicolons; what is missing is empty."""
     out = io.StringIO()
     names = [field.name for field in dataclasses.fields(CellRow)]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        values = (getattr(row, name) for name in names)
+        ids = " ".join(identifier("trial_id", fingerprint) for fingerprint in row.trials)
+        values = (ids if name == "trials" else getattr(row, name) for name in names)
         writer.writerow(["; ".join(value) if isinstance(value, tuple) else _plain(value) for value in values])
     return out.getvalue()
 
