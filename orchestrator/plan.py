@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
+from orchestrator.names import cell_names, full_name, trial_names
 from orchestrator.spec import SweepSpec
-from orchestrator.variant import form_of, variants
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One entry of the table: an evaluation of one recipe a seed. ``variant`` is what sets it apart beside the table's columns."""
+    """One entry of the table: an evaluation of one recipe a seed.
+
+    ``name`` is unlike that of every other cell of its plan; ``variant`` is the part of it that has no column of its own in the table.
+    """
 
     settings: CellSettings
+    name: str
     variant: str
     evaluation: Evaluation
     recipes: tuple[TrainingRecipe, ...]
@@ -47,20 +51,20 @@ class Cell:
         """The order of MAML's gradient; None for other algorithms."""
         return self.settings.order
 
-    @property
-    def name(self) -> str:
-        """The cell in words, unlike every other cell of its plan in the table's own axes."""
-        order = f" order {self.order}" if self.order else ""
-        return f"{self.algorithm}{order} {self.variant}, {self.dataset} {self.way}-way {self.shot}-shot"
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """One recipe to execute, the evaluations wanted of it, and the names of the cells that it serves."""
+    """One recipe to execute, the evaluations wanted of it, and the names of the cells that it serves.
+
+    ``name`` is unlike that of every other trial of its plan; what sets it apart comes first, because narrow columns cut the end.
+    ``kind`` is the same for trials that differ in the seed alone.
+    """
 
     recipe: TrainingRecipe
     evaluations: tuple[Evaluation, ...]
     cells: tuple[str, ...]
+    name: str
+    kind: str
 
     @property
     def fingerprint(self) -> str:
@@ -68,24 +72,9 @@ class PlannedTrial:
         return self.recipe.fingerprint
 
     @property
-    def name(self) -> str:
-        """The trial in a few words, for people, such as ``60w1s seed 0, prototypical (squared Euclidean), omniglot``.
-
-        What sets it apart from its neighbours comes first, for narrow columns cut the end: ways and shots of training, seed.
-        """
-        return f"{self.episode} seed {self.recipe.seed}, {self.kind}"
-
-    @property
-    def episode(self) -> str:
-        """Ways and shots of its training episodes, such as ``60w1s``."""
-        return f"{self.recipe.episode.way}w{self.recipe.episode.shot}s"
-
-    @property
-    def kind(self) -> str:
-        """What is trained on what, in words."""
-        recipe = self.recipe
-        form = form_of(recipe.algorithm, recipe.backbone)
-        return f"{recipe.algorithm.name} ({form}), {recipe.data.dataset}{'' if recipe.steps else ', untrained'}"
+    def full_name(self) -> str:
+        """The trial in words for places where several plans meet: it says the same in all of them."""
+        return full_name(self.recipe)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +97,32 @@ def build_plan(spec: SweepSpec) -> Plan:
     cells = tuple(
         Cell(
             settings=settings,
-            variant=variant,
+            name=named.name,
+            variant=named.variant,
             evaluation=settings.evaluation(),
             recipes=tuple(map(settings.recipe, spec.seeds)),
         )
-        for settings, variant in zip(spec.cells, variants(spec.cells), strict=True)
+        for settings, named in zip(spec.cells, cell_names(spec.cells), strict=True)
     )
-    trials: dict[str, PlannedTrial] = {}
+    return Plan(spec=spec, cells=cells, trials=_trials(cells))
+
+
+def _trials(cells: Sequence[Cell]) -> tuple[PlannedTrial, ...]:
+    """Each distinct recipe once, in the order of the cells, with all that the cells want of it."""
+    recipes = {recipe.fingerprint: recipe for cell in cells for recipe in cell.recipes}
+    wanted: dict[str, dict[Evaluation, None]] = {name: {} for name in recipes}
+    serving: dict[str, dict[str, None]] = {name: {} for name in recipes}
     for cell in cells:
         for recipe in cell.recipes:
-            known = trials.get(recipe.fingerprint) or PlannedTrial(recipe=recipe, evaluations=(), cells=())
-            evaluations = known.evaluations if cell.evaluation in known.evaluations else (*known.evaluations, cell.evaluation)
-            trials[recipe.fingerprint] = dataclasses.replace(
-                known, evaluations=evaluations, cells=tuple(dict.fromkeys((*known.cells, cell.name)))
-            )
-    return Plan(spec=spec, cells=cells, trials=tuple(trials.values()))
+            wanted[recipe.fingerprint][cell.evaluation] = None
+            serving[recipe.fingerprint][cell.name] = None
+    return tuple(
+        PlannedTrial(
+            recipe=recipe,
+            evaluations=tuple(wanted[fingerprint]),
+            cells=tuple(serving[fingerprint]),
+            name=named.name,
+            kind=named.kind,
+        )
+        for (fingerprint, recipe), named in zip(recipes.items(), trial_names(tuple(recipes.values())), strict=True)
+    )

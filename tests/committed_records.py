@@ -12,18 +12,24 @@ from fsl_core.recipe import Evaluation
 from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
+from tests.counts_by_step import counts_like
 
 _RUNNING = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
 
 
 class CommittedResults:
-    """A folder under ``results/``, read back. What its exports leave out (the digest of the episodes, the counts after each
-    adaptation step, the seconds of each evaluation) is made up alike for all, and shows in nothing but ``adaptation``."""
+    """A folder under ``results/``, read back.
+
+    What its exports leave out is made up, alike for all, and shows in nothing: the digest of the episodes, the seconds of each
+    evaluation, the counts after each adaptation step, of which their mean and their interval are known.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.provenance: dict[str, Any] = json.loads((folder / "provenance.json").read_text())
         self._trials = pd.read_parquet(folder / "trials.parquet").set_index("fingerprint")
         self._episodes = pd.read_parquet(folder / "episodes.parquet").groupby(["fingerprint", "evaluation"])
+        steps = folder / "adaptation.parquet"
+        self._steps = pd.read_parquet(steps).groupby(["fingerprint", "evaluation"]) if steps.is_file() else None
         self._curves = pd.read_parquet(folder / "curves.parquet").groupby(["fingerprint", "metric"])
 
     def run_ids(self) -> dict[str, str]:
@@ -63,7 +69,6 @@ class CommittedResults:
         if key not in self._episodes.groups:
             return None
         correct = tuple(map(int, self._episodes.get_group(key).sort_values("episode")["correct"]))
-        steps = evaluation.adaptation_steps
         return EvaluationResult(
             recipe_fingerprint=trial.fingerprint,
             evaluation=evaluation,
@@ -71,8 +76,17 @@ class CommittedResults:
             data_digest=row["data_digest"],
             episodes_digest="",
             correct=correct,
-            correct_by_step=None if steps is None else (correct,) * (steps + 1),
+            correct_by_step=None if evaluation.adaptation_steps is None else (*self._on_the_way(key, evaluation), correct),
         )
+
+    def _on_the_way(self, key: tuple[str, str], evaluation: Evaluation) -> list[tuple[int, ...]]:
+        """Counts after every adaptation step before the last."""
+        assert self._steps is not None
+        scores = self._steps.get_group(key).sort_values("adaptation_steps")[:-1]
+        return [
+            counts_like(accuracy, interval, episodes=evaluation.episodes, queries=evaluation.shape.queries)
+            for accuracy, interval in zip(scores["accuracy_percent"], scores["ci95_points"], strict=True)
+        ]
 
     def _execution(self, fingerprint: str, row: pd.Series[Any], evaluations: list[str]) -> ExecutionRecord:
         computed: dict[str, Any] = {

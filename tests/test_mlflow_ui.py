@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 ARGUMENTS = [*QUIET, "--disable-sync", "--no-first-run"]
 TABLE = "| distance | reproduced |\n|---|---|\n| squared_euclidean | 98.8 ± 0.1 |"
-RUN_NAME = "5w1s seed 0, prototypical (squared Euclidean), glyphs"
+RUN_NAME = "prototypical squared Euclidean · glyphs 5w1s · 300 steps · s0"
 
 
 @pytest.fixture(scope="module")

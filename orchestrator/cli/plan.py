@@ -17,6 +17,7 @@ from orchestrator.cli.options import Given, Selection, json_option, takes_places
 from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
 from orchestrator.environment import usable_cpus
+from orchestrator.names import full_name
 from orchestrator.plan import PlannedTrial
 from orchestrator.sweep import is_done
 
@@ -77,7 +78,7 @@ def _prober(opened: OpenedSweep, device: Device) -> Callable[[TrainingRecipe], f
                 announce=lambda message: click.echo(message, err=True),
                 progress=progress,
             )
-        click.echo(f"timing a training step, once: {PlannedTrial(recipe=recipe, evaluations=(), cells=()).name}", err=True)
+        click.echo(f"timing a training step, once: {full_name(recipe)}", err=True)
         return measure_step_seconds(recipe, dataset=dataset, device=device)
 
     return probe

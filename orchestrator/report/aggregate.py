@@ -50,9 +50,8 @@ class CellRow:
 
     @property
     def form(self) -> str:
-        """The algorithm in the form that it has here: ``MAML, 3 adaptation steps, order 2``."""
-        name = _ALGORITHMS.get(self.algorithm, self.algorithm)
-        return f"{name}, {self.variant}" + (f", order {self.order}" if self.order else "")
+        """The algorithm in the form that it has here: ``MAML order 2, 3 adaptation steps``."""
+        return f"{_ALGORITHMS.get(self.algorithm, self.algorithm)} {self.variant}"
 
 
 _ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}

@@ -37,7 +37,10 @@ def write_bundle(
     adaptation = adaptation_figure(plan, records, folder / "adaptation.png")
     paths += [adaptation] if adaptation else []
     paths.append(cells_figure(rows, folder / "cells.png", title=plan.spec.title))
-    write_atomically(folder / "provenance.json", json.dumps(provenance(plan, records), indent=1, sort_keys=True).encode() + b"\n")
+    write_atomically(
+        folder / "provenance.json",
+        json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
+    )
     return (*paths, folder / "provenance.json")
 
 

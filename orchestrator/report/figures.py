@@ -33,6 +33,7 @@ _COLOURS = (
     "#000000",
 )  # Okabe and Ito's, told apart by all eyes
 _DASHES = ("-", "--", ":", "-.")
+_LEGEND_CHARACTERS = 42
 _OURS, _THEIRS = _COLOURS[0], _COLOURS[1]
 
 
@@ -56,14 +57,14 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
 
 
 def _draw_row(accuracy: Axes, loss: Axes, trials: Sequence[PlannedTrial], records: Mapping[str, TrialRecord]) -> None:
-    groups = list(dict.fromkeys(map(_group, trials)))
+    groups = list(dict.fromkeys(trial.kind for trial in trials))
     for trial in trials:
         record = records.get(trial.fingerprint)
         if record is not None and (result := record.result) is not None:
-            _draw_curves(accuracy, loss, result, *line_style(groups.index(_group(trial))))
+            _draw_curves(accuracy, loss, result, *line_style(groups.index(trial.kind)))
     for number, group in enumerate(groups):
         colour, dash = line_style(number)
-        loss.plot([], [], dash, color=colour, label=group)
+        loss.plot([], [], dash, color=colour, label=textwrap.fill(group, _LEGEND_CHARACTERS))
     accuracy.set(xlabel="training steps", ylabel="validation accuracy (%)", title="Meta-validation")
     loss.set(xlabel="training steps", ylabel="training loss (nats)", title="Meta-train", yscale="log")
     for axes in (accuracy, loss):
@@ -71,10 +72,6 @@ def _draw_row(accuracy: Axes, loss: Axes, trials: Sequence[PlannedTrial], record
     if groups:  # beside the panels, where it hides no curve
         title = "trained on; a line a seed,\nthe dot is the selected step"
         loss.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title=title, title_fontsize=8)
-
-
-def _group(trial: PlannedTrial) -> str:
-    return f"{trial.episode}, {trial.kind}"
 
 
 def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str, dash: str) -> None:
@@ -102,11 +99,12 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
     panels = list(dict.fromkeys(_panel(trial, score) for trial, score in scores))
     if not panels:
         return None
+    styles = _adaptation_styles([trial for trial, _ in scores])
     figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for trial, score in scores:
             if _panel(trial, score) == panel and score.correct_by_step is not None:
-                _draw_adaptation(axes, trial, score)
+                _draw_adaptation(axes, trial, score, styles[trial.kind])
         axes.set(xlabel="adaptation steps", ylabel="accuracy (%)", title=panel)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
@@ -128,12 +126,23 @@ def _panel(trial: PlannedTrial, score: EvaluationResult) -> str:
     return f"{trial.recipe.data.dataset}, {shape.way}-way {shape.shot}-shot"
 
 
-def _draw_adaptation(axes: Axes, trial: PlannedTrial, score: EvaluationResult) -> None:
-    order = getattr(trial.recipe.algorithm, "order", 1)
+def _adaptation_styles(trials: Sequence[PlannedTrial]) -> dict[str, tuple[str, str]]:
+    """Colour and dash of every kind of trial: the first of each order has the order's own colour, untrained networks are grey."""
+    styles: dict[str, tuple[str, str]] = {}
+    seen = {1: 0, 2: 0}
+    for trial in trials:
+        order = getattr(trial.recipe.algorithm, "order", 1)
+        if trial.kind not in styles and trial.recipe.steps:
+            styles[trial.kind] = line_style(order - 1 + 2 * seen[order])
+            seen[order] += 1
+        styles.setdefault(trial.kind, ("#777777", ":"))
+    return styles
+
+
+def _draw_adaptation(axes: Axes, trial: PlannedTrial, score: EvaluationResult, style: tuple[str, str]) -> None:
+    colour, dash = style
     means = [100 * np.mean(counts) / score.evaluation.shape.queries for counts in score.correct_by_step or ()]
-    label, line = (f"order {order}", "o-") if trial.recipe.steps else ("untrained", "o:")
-    colour = _COLOURS[order - 1] if trial.recipe.steps else "#777777"
-    axes.plot(range(len(means)), means, line, color=colour, markersize=3, linewidth=1.2, label=label)
+    axes.plot(range(len(means)), means, dash, marker="o", color=colour, markersize=3, linewidth=1.2, label=trial.kind)
 
 
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:

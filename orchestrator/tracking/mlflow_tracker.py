@@ -167,7 +167,7 @@ class MlflowTracker:
         if run is None:
             tags = run_tags.trial_tags(self._spec, trial) | run_tags.provenance_tags(self._context)
             tags |= run_tags.membership_tags(self._spec, trial, self._parent.run_id, {})
-            run = self._create(trial.name, tags, started_ms)
+            run = self._create(trial.full_name, tags, started_ms)
             self._runs[trial.fingerprint] = run
             self._send_params(run, trial)
         return run

@@ -9,7 +9,7 @@ from orchestrator.report.aggregate import aggregate
 from orchestrator.report.figures import cells_figure, curves_figure, episode_figure, line_style
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
-BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+BLUE, ORANGE, GREEN = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)
 
 
 def picture(path: Path) -> np.ndarray:
@@ -73,3 +73,17 @@ def test_colour_images_keep_their_colours(tmp_path: Path) -> None:
     support[:, :, 1] = 1
     image = picture(episode_figure(support, query, tmp_path / "colour.png", title="t"))
     assert inked(image, (0, 255, 0)) > 100
+
+
+def test_trainings_that_differ_in_one_setting_have_a_line_of_their_own(tmp_path: Path) -> None:
+    """Three learning rates were once drawn as three seeds of one training."""
+    text = """
+name: reported
+title: Learning rates
+seeds: [0, 1, 2]
+fixed: {dataset: omniglot, split: vinyals, way: 5, shot: 1}
+grid: {outer_lr: [0.001, 0.002, 0.004]}
+"""
+    plan = plan_of(tmp_path, text)
+    image = picture(curves_figure(plan, records_of(plan, {0: [74], 1: [74], 2: [74]}), tmp_path / "curves.png"))
+    assert all(inked(image, colour) for colour in (BLUE, ORANGE, GREEN))

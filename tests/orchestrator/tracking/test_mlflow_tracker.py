@@ -95,7 +95,7 @@ def test_a_user_finds_everything(uri: str, name: str, tmp_path: Path):
     assert {run.data.tags["fsl.fingerprint"]: run.info.run_id for run in children} == dict(tracker.run_ids())
     trial = sweep.trials[0]
     run = next(run for run in children if run.data.tags["fsl.fingerprint"] == trial.fingerprint)
-    assert run.info.run_name == "5w1s seed 0, prototypical (squared Euclidean), glyphs"
+    assert run.info.run_name == trial.full_name  # the same whatever stands beside it in this plan
     assert run.info.status == "FINISHED"
     assert run.info.end_time - run.info.start_time == 60_000
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id

@@ -1,0 +1,53 @@
+"""Makes the folders under ``results/`` again from their own exports, in today's form, and the table that the README shows.
+
+    .venv/bin/python -m tests.rerender_results                  # all of them
+    .venv/bin/python -m tests.rerender_results maml_omniglot    # some
+
+No number changes: what is written comes from ``trials``, ``episodes``, ``curves``, ``adaptation`` and ``provenance.json`` there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator.plan import build_plan
+from orchestrator.report.bundle import write_bundle
+from orchestrator.report.published import load_registries
+from orchestrator.sweep_loader import load_sweep
+from tests.committed_records import CommittedResults
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
+"""The committed folders."""
+SHOWN_TABLE = re.compile(r"(?<=<!-- )(results/\w+/table\.md)( -->\n\n)(.*?)(?=\n\n<!-- end of table -->)", re.DOTALL)
+"""A table in the README: the file it comes from, a separator, the table."""
+
+
+def rendered(committed: Path, folder: Path) -> tuple[Path, ...]:
+    """Write into ``folder`` what today's code makes of the records behind a committed folder."""
+    known = CommittedResults(committed)
+    plan = build_plan(load_sweep(ROOT / "sweeps" / f"{committed.name}.yaml"))
+    assert plan.fingerprint == known.provenance["plan"], (
+        f"sweeps/{committed.name}.yaml now means other trials than those committed"
+    )
+    registries = load_registries(ROOT / "sweeps" / "published")
+    return write_bundle(folder, plan, known.records(plan), registries, run_ids=known.run_ids())
+
+
+def main(names: Sequence[str]) -> None:
+    """Render the named folders, or all, in place."""
+    for folder in [ROOT / "results" / name for name in names] or RESULTS:
+        made = {path.name for path in rendered(folder, folder)}
+        for path in folder.iterdir():
+            if path.name not in made:
+                path.unlink()
+    readme = ROOT / "README.md"
+    shown = SHOWN_TABLE.sub(lambda found: f"{found[1]}{found[2]}{(ROOT / found[1]).read_text().strip()}", readme.read_text())
+    readme.write_text(shown)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
