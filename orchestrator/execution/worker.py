@@ -154,6 +154,8 @@ class _Attempt:
         done = self._read().evaluations
         missing = [evaluation for evaluation in self.job.evaluations if evaluation.fingerprint not in done]
         path = self._path(books)
+        if missing:
+            self.journal.tell("scoring", step=result.steps_done)
         for evaluation in missing:
             if self.should_stop():
                 raise StopRequested("stopped before an evaluation; the training is done")

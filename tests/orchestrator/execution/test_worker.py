@@ -65,6 +65,7 @@ def test_a_job_tells_what_happens_in_order(tmp_path: Path):
         ("started", 0),
         ("progress", 5),
         ("progress", 10),
+        ("scoring", 10),
         ("finished", 10),
     ]
     assert 0 <= events[1].metrics["validation_accuracy"] <= 1
