@@ -89,7 +89,7 @@ class LiveView:
         ended = [view.steps if view.state in ("scoring", "done", "diverged") else view.step for view in views]
         total = max(1, sum(view.steps for view in views))
         left = sweep_seconds_left(views, now)
-        texts = (f"{100 * sum(ended) // total} %", *([f"{spell_seconds(left)} left"] if left is not None else []))
+        texts = (f"{100 * sum(ended) // total} %", *([f"{spell_seconds(left)} left"] if left else []))
         room = width - len("all") - sum(2 + len(text) for text in texts) - 2
         line = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=total, completed=sum(ended), width=max(1, min(_WHOLE_BAR, room)))

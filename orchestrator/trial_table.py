@@ -121,11 +121,12 @@ def shortened(names: tuple[str, ...], width: int) -> dict[str, str]:
 
 
 def _apart(names: tuple[str, ...]) -> dict[str, str]:
-    """The names without the first words that all have in common, in each of the parts that ``_PART`` separates."""
+    """The names without the first words that all have in common, in each part but the first; ``_PART`` separates them."""
     parts = {name: [part.split() for part in name.split(_PART)] for name in names}
     if len(parts) < 2 or len({len(each) for each in parts.values()}) > 1:
         return {name: name for name in names}
-    shared = [_shared(column) for column in zip(*parts.values(), strict=True)]
+    _, *columns = zip(*parts.values(), strict=True)
+    shared = [0, *map(_shared, columns)]
     kept = {name: [" ".join(words[skip:]) for words, skip in zip(each, shared, strict=True)] for name, each in parts.items()}
     return {name: _PART.join(part for part in each if part) for name, each in kept.items()}
 
