@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
-from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
 from orchestrator.provenance import running_code
@@ -100,7 +100,8 @@ def run_sweep(
         try:
             with _stopping(stop_file, view):
                 if jobs:
-                    executor.run(jobs, on_event=launch.event, on_phase=view.notice)
+                    view.phase("the first trials are starting: torch and the images are loaded")
+                    executor.run(jobs, on_event=launch.event, on_phase=view.phase)
         except ExecutorError as error:
             broken = str(error)
         finally:
@@ -137,9 +138,10 @@ class _Launch:
             for name, record in self.records.items()
         }
         done = {name: state for name, state in states.items() if is_done(self.trials[name], self.records[name])}
-        self.view.start(self.plan, done)
+        self.view.start(self.plan, done, self.records)
         for path in self.store.damaged:
             self.view.notice(f"{path} is damaged and taken as missing")
+        self.view.phase("MLflow is being opened")
         self.tracker.begin(self.plan, context)
         for fingerprint in done:
             self._sync(fingerprint)
@@ -153,7 +155,7 @@ class _Launch:
             self.tracker.trial_started(self.trials[event.fingerprint])
         elif event.kind == "progress":
             self.tracker.trial_progress(event.fingerprint, event.step, event.metrics)
-        else:
+        elif event.kind in ENDS:
             self.records[event.fingerprint] = self.store.read(event.fingerprint)
             self._sync(event.fingerprint)
 
@@ -164,6 +166,7 @@ class _Launch:
         records = self.store.records(self.trials)
         done = {name for name, record in records.items() if is_done(self.trials[name], record)}
         complete = len(done) == len(self.trials)
+        self.view.phase("the table, its exports and its figures are being written")
         files, markdown = reporter(self.plan, records, complete)
         self.tracker.finish(files, markdown, complete)
         asked = [trial.fingerprint for trial in todo]

@@ -14,7 +14,9 @@ ONLY_IN = {
     "ray": ("orchestrator/execution/ray_driver.py",),
     "mlflow": ("orchestrator/tracking/mlflow_tracker.py",),
     "click": ("orchestrator/cli/",),
+    "matplotlib": ("orchestrator/report/canvas.py",),
 }
+NOWHERE = ("matplotlib.pyplot", "pylab")  # they open the backend of the user's environment
 IMPORTERS_BY_NAME = {"import_module", "__import__", "find_spec", "lazy_import", "resolve_name"}
 
 
@@ -24,7 +26,7 @@ def imported(source: str) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, "." * node.level + (node.module or "")
+            yield from ((node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node.func) in IMPORTERS_BY_NAME:
             texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             yield node.lineno, str(texts[0]) if texts else "<computed>"
@@ -45,6 +47,8 @@ def violations(path: str, source: str) -> list[str]:
             found.append(f"{path}:{line} imports a module by a computed name, which nobody can check")
         elif path.startswith("fsl_core/") and top not in CORE_MAY_IMPORT | sys.stdlib_module_names:
             found.append(f"{path}:{line} imports {name}: fsl_core may import {', '.join(sorted(CORE_MAY_IMPORT))} and the stdlib")
+        elif name.startswith(NOWHERE):
+            found.append(f"{path}:{line} imports {name}, which no file may")
         elif top in ONLY_IN and not path.startswith(ONLY_IN[top]):
             found.append(f"{path}:{line} imports {name}: only {', '.join(ONLY_IN[top])} may")
     return found
@@ -77,6 +81,10 @@ def test_a_file_imports_only_what_it_may(path):
         ("orchestrator/execution/in_process.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray"),
         ("orchestrator/tracking/tracker.py", "try:\n    import mlflow\nexcept ImportError:\n    pass"),
         ("orchestrator/store.py", "import click"),
+        ("orchestrator/report/figures.py", "from matplotlib.figure import Figure"),
+        ("orchestrator/report/canvas.py", "import matplotlib.pyplot as plt"),
+        ("orchestrator/report/canvas.py", "from matplotlib import pyplot"),
+        ("orchestrator/report/canvas.py", "def f():\n    import pylab"),
     ],
 )
 def test_a_sabotaged_file_is_caught(path, source):
@@ -92,6 +100,7 @@ def test_a_sabotaged_file_is_caught(path, source):
         ),
         ("orchestrator/execution/ray_driver.py", "import ray\nfrom ray import tune"),
         ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
+        ("orchestrator/report/canvas.py", "import matplotlib as mpl\nfrom matplotlib.figure import Figure"),
         ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),
         ("orchestrator/sweep.py", "from fsl_core.recipe import TrainingRecipe\nimport raylib"),
     ],

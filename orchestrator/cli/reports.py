@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+import click
 
 from fsl_core.atomic_file import write_atomically
 from orchestrator.cli.opened import OpenedSweep
@@ -50,7 +53,8 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]]) 
 
         known = {**read_run_ids(opened), **run_ids()}
         write_atomically(_run_ids_file(opened), json.dumps(known, sort_keys=True, indent=1).encode())
-        files = write_bundle(report_folder(opened, complete=complete), plan, records, registries, run_ids=known)
+        folder, notice = report_folder(opened, complete=complete), partial(click.echo, err=True)
+        files = write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
         return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
 
     return report

@@ -26,7 +26,7 @@ from orchestrator.cli.options import Given, Selection, takes_places, takes_selec
 from orchestrator.cli.plan import Forecast, forecast, plan_text
 from orchestrator.cli.reports import reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
-from orchestrator.progress import make_view
+from orchestrator.progress import SweepView, make_view
 from orchestrator.sweep import RunOptions, SweepOutcome, is_done, run_sweep
 
 ASK_FROM_SECONDS = 1800.0
@@ -48,16 +48,19 @@ def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, yes: b
         opened = open_sweep(selection, given)
         click.echo(plan_text(opened, forecast(opened)))
         return
+    view = make_view(Console(stderr=True))
     cluster = reach_cluster(how)  # first: a stale address must not wait for images
     opened = open_sweep(selection, given, has_data=lambda spec, places: can_have_images(spec, places, _tell))
     opened.store.check_writable()
     if any(not is_done(trial, opened.records[trial.fingerprint]) for trial in opened.plan.trials):
+        view.phase("the images are being looked at")
         prepare_images(opened.plan, opened.places, _tell)
+    view.phase("the time that it takes is being predicted")
     device = choose_device(how, cluster)
     expected = forecast(opened, device=device, cluster=cluster, max_concurrent=how.max_concurrent)
     if not yes:
         _ask(expected)
-    outcome = _launched(opened, how, device, expected)
+    outcome = _launched(opened, how, device, expected, view)
     _tell_the_end(opened, outcome)
     raise SystemExit(exit_code(outcome))
 
@@ -71,9 +74,8 @@ def _ask(expected: Forecast) -> None:
         click.confirm(f"This takes about {duration_text(expected.total_seconds)}. Go on?", default=True, abort=True, err=True)
 
 
-def _launched(opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast) -> SweepOutcome:
+def _launched(opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView) -> SweepOutcome:
     places = opened.places
-    view = make_view(Console(stderr=True))
     tracker = make_tracker(places, view.notice)
     options = RunOptions(
         runs_root=places.runs_root,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
 
-EventKind = Literal["started", "notice", "progress", "finished", "diverged", "failed", "stopped"]
+EventKind = Literal["started", "notice", "progress", "scoring", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
 """The kinds of event after which a job has no more to say."""
 

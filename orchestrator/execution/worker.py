@@ -23,6 +23,7 @@ from orchestrator.execution.journal import Journal, Report
 from orchestrator.execution.trial_lock import trial_lock
 from orchestrator.provenance import host_name, now, running_code
 from orchestrator.records import FailureRecord, TrialRecord
+from orchestrator.report.drawing import drawn
 from orchestrator.store import Store
 
 _STOP_POLL_SECONDS = 0.5
@@ -166,6 +167,8 @@ class _Attempt:
         done = self._read().evaluations
         missing = [evaluation for evaluation in self.job.evaluations if evaluation.fingerprint not in done]
         path = self._path(books)
+        if missing:
+            self.journal.tell("scoring", step=result.steps_done)
         for evaluation in missing:
             if self.should_stop():
                 raise StopRequested("stopped before an evaluation; the training is done")
@@ -204,15 +207,16 @@ class _Attempt:
 
     def _draw_episode(self) -> None:
         """Leave a picture of what the trial was asked; it is for people, so that it cannot be drawn fails nothing."""
-        from orchestrator.report.episode_picture import draw_first_episode  # matplotlib, only once a trial is done
-
         path = self.store.paths(self.job.fingerprint).picture
         if path.exists() or not self.job.evaluations:
             return
-        try:
-            draw_first_episode(self.job.evaluations[0], self._dataset(), path)
-        except Exception as error:
-            self.journal.announce(f"no picture of an episode: {type(error).__name__}: {error}")
+
+        def draw(path: Path) -> Path:
+            from orchestrator.report.episode_picture import draw_first_episode  # matplotlib, only once a trial is done
+
+            return draw_first_episode(self.job.evaluations[0], self._dataset(), path)
+
+        drawn(draw, path, self.journal.announce)
 
     def should_stop(self) -> bool:
         """Whether the stop file is there; looked at no more than twice a second, for it may lie on a network."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fsl_core.atomic_file import write_atomically
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
-from orchestrator.report.aggregate import aggregate
+from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.report.drawing import Notice, drawn
 from orchestrator.report.export import frames, write_exports
-from orchestrator.report.figures import adaptation_figure, cells_figure, curves_figure
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
 
+_log = logging.getLogger(__name__)
 _TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
 
 
@@ -25,23 +27,49 @@ def write_bundle(
     registries: Registries,
     *,
     run_ids: Mapping[str, str] | None = None,
+    notice: Notice = _log.warning,
 ) -> tuple[Path, ...]:
-    """Write the bundle of a sweep, complete or not, from its records alone; each file appears whole or not at all."""
+    """Write the bundle of a sweep, complete or not, from its records alone; each file appears whole or not at all.
+
+    A figure that cannot be drawn is left out, and ``notice`` is given the reason.
+    """
     rows = aggregate(plan, records, registries)
     paths = []
     for form, name in _TABLES.items():
         write_atomically(folder / name, render(rows, form, spec=plan.spec).encode())
         paths.append(folder / name)
     paths += write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet")
-    paths.append(curves_figure(plan, records, folder / "curves.png"))
-    adaptation = adaptation_figure(plan, records, folder / "adaptation.png")
-    paths += [adaptation] if adaptation else []
-    paths.append(cells_figure(rows, folder / "cells.png", title=plan.spec.title))
+    paths += _figures(folder, plan, records, rows, notice)
     write_atomically(
         folder / "provenance.json",
         json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
     )
     return (*paths, folder / "provenance.json")
+
+
+def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], notice: Notice) -> list[Path]:
+    """The figures; Matplotlib is imported inside, for an installation of it that is broken is a notice too."""
+
+    def curves(path: Path) -> Path | None:
+        from orchestrator.report.figures import curves_figure
+
+        return curves_figure(plan, records, path)
+
+    def adaptation(path: Path) -> Path | None:
+        from orchestrator.report.figures import adaptation_figure
+
+        return adaptation_figure(plan, records, path)
+
+    def cells(path: Path) -> Path | None:
+        from orchestrator.report.figures import cells_figure
+
+        return cells_figure(rows, path, title=plan.spec.title)
+
+    figures: dict[str, Callable[[Path], Path | None]] = {"curves": curves, "cells": cells}
+    if any(evaluation.adaptation_steps for trial in plan.trials for evaluation in trial.evaluations):
+        figures["adaptation"] = adaptation
+    paths = [drawn(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
+    return [path for path in paths if path is not None]
 
 
 def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, object]:

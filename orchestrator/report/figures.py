@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from fsl_core.atomic_file import write_atomically
 from fsl_core.recipe import Evaluation
 from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow
+from orchestrator.report.canvas import Axes, Figure, MaxNLocator, default_style, write_figure
 
 _COLOURS = (
     "#0072B2",
@@ -42,6 +34,7 @@ def line_style(number: int) -> tuple[str, str]:
     return _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
 
 
+@default_style()
 def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path:
     """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step.
 
@@ -53,7 +46,7 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
         trials = [trial for trial in plan.trials if (trial.recipe.algorithm.name, trial.recipe.data.dataset) == row]
         _draw_row(accuracy, loss, [trial for trial in trials if trial.recipe.steps], records)
     _head(figure, plan.spec.title)
-    return _write(figure, path)
+    return write_figure(figure, path)
 
 
 def _draw_row(accuracy: Axes, loss: Axes, trials: Sequence[PlannedTrial], records: Mapping[str, TrialRecord]) -> None:
@@ -87,6 +80,7 @@ def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
     return points[:, 0], points[:, 1]
 
 
+@default_style()
 def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
     """Accuracy against adaptation steps, a panel a data set and shape, a line a trial; None where nothing has adapted yet."""
     scores = [
@@ -112,7 +106,7 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
         distinct = dict(zip(labels, handles, strict=True))
         axes.legend(distinct.values(), distinct.keys(), fontsize=8)
     _head(figure, plan.spec.title)
-    return _write(figure, path)
+    return write_figure(figure, path)
 
 
 def _longest(evaluations: Sequence[Evaluation]) -> Sequence[Evaluation]:
@@ -145,6 +139,7 @@ def _draw_adaptation(axes: Axes, trial: PlannedTrial, score: EvaluationResult, s
     axes.plot(range(len(means)), means, dash, marker="o", color=colour, markersize=3, linewidth=1.2, label=trial.kind)
 
 
+@default_style()
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     """Published and reproduced accuracy of every cell, each with its 95% interval over episodes where it has one."""
     figure = Figure(figsize=(8, 1.4 + 0.5 * len(rows)), layout="constrained")
@@ -161,7 +156,7 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
     _head(figure, title)
-    return _write(figure, path)
+    return write_figure(figure, path)
 
 
 def _dot(axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str) -> None:
@@ -169,6 +164,7 @@ def _dot(axes: Axes, value: float | None, half: float | None, place: float, colo
         axes.errorbar(value, place, xerr=half, fmt=marker, color=colour, markersize=5, capsize=3)
 
 
+@default_style()
 def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
     """One episode: a row a class, its support images left of the line, its query images right of it.
 
@@ -183,16 +179,9 @@ def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title:
     axes.axvline(shot * shown.shape[4] - 0.5, color=_THEIRS, linewidth=1.5)
     axes.set_xticks([]), axes.set_yticks([])
     axes.set_title(title, fontsize=8)
-    return _write(figure, path)
+    return write_figure(figure, path)
 
 
 def _head(figure: Figure, title: str) -> None:
     """Writes the title above the panels, in as many lines as the width needs."""
     figure.suptitle(textwrap.fill(title, int(9 * figure.get_figwidth())))
-
-
-def _write(figure: Figure, path: Path) -> Path:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    write_atomically(path, out.getvalue())
-    return path

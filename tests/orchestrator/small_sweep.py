@@ -34,13 +34,17 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[TrialEvent] = []
         self.notices: list[str] = []
+        self.phases: list[str] = []
         self.done: Mapping[str, str] = {}
 
-    def start(self, plan: Plan, done: Mapping[str, str]) -> None:
+    def start(self, plan: Plan, done: Mapping[str, str], records: Mapping[str, TrialRecord]) -> None:
         self.done = done
 
     def event(self, event: TrialEvent) -> None:
         self.events.append(event)
+
+    def phase(self, text: str) -> None:
+        self.phases.append(text)
 
     def notice(self, message: str) -> None:
         self.notices.append(message)

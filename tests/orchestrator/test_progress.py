@@ -1,15 +1,23 @@
 """What people see of a sweep: lines where nothing can be redrawn, a table with bars on a terminal."""
 
+import dataclasses
 import io
 import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from orchestrator.execution.job import EventKind, TrialEvent
+from orchestrator.live_view import LiveView
 from orchestrator.plan import Plan
-from orchestrator.progress import LineView, LiveView, TrialView, make_view, spell_seconds, sweep_seconds_left
+from orchestrator.progress import LineView, make_view
+from orchestrator.records import ProgressRecord, TrialRecord
+from orchestrator.trial_table import Columns, shortened
+from orchestrator.trial_view import TrialView, spell_seconds, sweep_seconds_left, views_at_start
+from tests.orchestrator.report.reported_sweep import finished
 from tests.orchestrator.small_sweep import small_plan
 
 
@@ -35,7 +43,8 @@ def event(plan: Plan, kind: EventKind, index: int = 0, *, step: int = 0, message
 
 def feed(view: LineView | LiveView, plan: Plan, clock: Clock) -> None:
     """One trial half way after a resume, one failed."""
-    view.start(plan, {})
+    view.start(plan, {}, {})
+    view.phase("Ray is starting")
     view.event(event(plan, "started"))
     clock.now += 10
     view.event(event(plan, "progress", step=30, validation_accuracy=0.5))
@@ -53,6 +62,7 @@ def test_without_a_terminal_every_event_is_one_line(plan: Plan):
     ours, theirs = (trial.fingerprint for trial in plan.trials)
     assert lines == [
         "small: 2 cells, 2 trials, 0 of them done before",
+        "Ray is starting",
         f"{ours} {first}: running",
         f"{ours} {first}: step 30/100, validation 50.00 %",
         f"{ours} {first}: step 50/100, validation 62.50 %, 50 s left",
@@ -61,9 +71,9 @@ def test_without_a_terminal_every_event_is_one_line(plan: Plan):
     ]
 
 
-def drawn(plan: Plan, *, color: bool = False, height: int = 40) -> str:
+def drawn(plan: Plan, *, color: bool = False, height: int = 40, width: int = 160) -> str:
     out, clock = io.StringIO(), Clock()
-    console = Console(file=out, force_terminal=True, width=160, height=height, color_system="standard" if color else None)
+    console = Console(file=out, force_terminal=True, width=width, height=height, color_system="standard" if color else None)
     view = LiveView(console, clock)
     feed(view, plan, clock)
     view.notice("a notice")
@@ -126,3 +136,127 @@ def test_the_sweeps_pace_counts_all_trials_and_leaves_out_those_that_ended():
 )
 def test_durations_are_spelt_in_two_units(seconds: float, text: str):
     assert spell_seconds(seconds) == text
+
+
+class Screen:
+    """What a live view shows at one moment, line by line."""
+
+    def __init__(self, width: int, height: int = 40) -> None:
+        self.out, self.clock = io.StringIO(), Clock()
+        self.view = LiveView(Console(file=self.out, width=width, height=height), self.clock)
+
+    def lines(self) -> list[str]:
+        with self.view.console.capture() as capture:
+            self.view.console.print(self.view._draw())
+        return capture.get().splitlines()
+
+
+def screen(plan: Plan, width: int) -> Screen:
+    """Both trials half way, one of them failed for a reason that takes many words."""
+    shown = Screen(width)
+    shown.view.trials = views_at_start(plan, {}, {})
+    shown.view.title, shown.view.began = plan.spec.title, shown.clock.now
+    shown.view.event(event(plan, "started"))
+    shown.view.event(event(plan, "progress", step=30, validation_accuracy=0.5))
+    shown.clock.now += 100
+    shown.view.event(event(plan, "progress", step=50, validation_accuracy=0.625))
+    shown.view.event(
+        event(plan, "failed", 1, message="DataError: /a/long/path/that/no/terminal/holds/images.zip is damaged " * 3)
+    )
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (40, ["trial", "state", "step"]),
+        (60, ["trial", "state", "step", "validation"]),
+        (80, ["trial", "state", "step", "validation"]),
+        (100, ["trial", "state", "step", "validation", "left"]),
+        (140, ["trial", "state", "step", "validation", "left"]),
+    ],
+)
+def test_on_a_narrow_terminal_columns_give_way_and_nothing_is_broken_over_lines(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, width: int, headings: list[str]
+):
+    """At 80 columns every row said "5w1s seed 0, …", and words were broken over lines."""
+    names = ("matching cosine scale 10 FCE · glyphs 5w1s · s0", "matching cosine scale 10 FCE · glyphs 5w1s · s1")
+    shown = screen(plan, width)
+    shown.view.trials = {
+        key: dataclasses.replace(view, name=name) for (key, view), name in zip(shown.view.trials.items(), names, strict=True)
+    }
+    lines = shown.lines()
+    assert max(map(len, lines)) <= width
+    assert lines[1].split() == headings
+    rows = lines[2:4]
+    assert re.search(r"running +50/100", rows[0]) and re.search(r"failed +0/100", rows[1])
+    assert rows[0].split("  ")[0] != rows[1].split("  ")[0]
+    assert ("━" in rows[0]) == (width >= 140)
+    assert lines[4].startswith("all ")
+    assert lines[5].startswith("matching cosine scale 10 FCE")  # why it failed
+    assert "1 running, 1 failed" in lines[6]
+    assert all(line.endswith(("start", ",")) for line in lines[6:])
+
+
+def test_a_terminal_says_what_is_going_on_while_no_trial_does(plan: Plan):
+    shown = Screen(100)
+    shown.view.phase("the images are being looked at")  # before there is a table
+    assert shown.out.getvalue() == "the images are being looked at\n"
+    shown.view.trials = views_at_start(plan, {}, {})
+    shown.view.phase("Ray is starting")
+    shown.clock.now += 12
+    assert "Ray is starting, 12 s" in shown.lines()
+    shown.view.event(event(plan, "started"))
+    assert not any("Ray" in line for line in shown.lines())
+
+
+def test_a_trial_that_is_done_or_was_begun_before_shows_how_far_it_came(plan: Plan):
+    """In a second launch trials that were done showed 0/100."""
+    ours, theirs = plan.trials
+    result = finished(ours.recipe, [])
+    progress = ProgressRecord(step=40, steps=100, best=0.5, train_seconds=1, attempts=1, started_at="", at="")
+    records = {ours.fingerprint: result, theirs.fingerprint: TrialRecord(fingerprint=theirs.fingerprint, progress=progress)}
+    done, begun = views_at_start(plan, {ours.fingerprint: "done"}, records).values()
+    assert (done.state, done.step, done.steps, done.accuracy) == ("done", 200, 100, 0.75)
+    assert (begun.state, begun.step, begun.steps, begun.accuracy) == ("waiting", 40, 100, 0.5)
+
+
+def test_a_trial_that_is_scored_says_so_and_has_no_time_left_to_train(plan: Plan):
+    shown = screen(plan, 140)
+    shown.view.event(event(plan, "progress", step=100))
+    shown.view.event(event(plan, "scoring", step=100))
+    row = next(line for line in shown.lines() if line.startswith(plan.trials[0].name))
+    assert re.fullmatch(r".*  scoring +100/100  ━{18}     62.50 % *", row)
+
+
+NAMES = st.lists(
+    st.tuples(
+        st.sampled_from(["maml order 1", "maml order 2", "matching cosine scale 10 FCE"]), st.integers(1, 99), st.integers(0, 99)
+    ),
+    min_size=1,
+    max_size=30,
+    unique=True,
+).map(lambda rows: tuple(f"{form} · omniglot {way}w1s · s{seed}" for form, way, seed in rows))
+
+
+@given(
+    names=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=10, unique=True).map(tuple), width=st.integers(1, 50)
+)
+def test_no_shortened_name_is_too_long(names: tuple[str, ...], width: int):
+    short = shortened(names, width)
+    assert set(short) == set(names)
+    assert all(len(text) <= width for text in short.values())
+    assert all(short[name] == name for name in names) or max(map(len, names)) > width
+
+
+@given(names=NAMES, width=st.integers(24, 50))
+def test_shortened_names_of_a_sweep_are_told_apart(names: tuple[str, ...], width: int):
+    assert len(set(shortened(names, width).values())) == len(names)
+
+
+@given(width=st.integers(1, 200), name=st.integers(0, 90), step=st.integers(4, 15))
+def test_columns_fit_wherever_they_can(width: int, name: int, step: int):
+    columns = Columns.fitting(width, name=name, step=step)
+    assert columns.width <= max(width, 1 + 2 + 8 + 2 + step)
+    wider = Columns.fitting(width + 1, name=name, step=step)
+    assert (wider.validation, wider.left, wider.bar) >= (columns.validation, columns.left, columns.bar)

@@ -38,6 +38,8 @@ def test_a_second_launch_computes_nothing(finished: Path) -> None:
     outcome = launch(small_plan(finished), finished, view=view)
     assert outcome.complete and outcome.computed == () and view.events == []
     assert set(view.done.values()) == {"done"}
+    assert [phase.partition(" is being ")[0] for phase in view.phases[:1]] == ["MLflow"]
+    assert not any("trials are starting" in phase for phase in view.phases)
     assert contents(finished) == before
 
 
@@ -46,7 +48,7 @@ def test_a_new_evaluation_never_trains_again(finished: Path, tmp_path: Path) -> 
     before, view = contents(finished), Recorder()
     outcome = launch(plan, finished, view=view)
     assert outcome.complete
-    assert {event.kind for event in view.events} == {"started", "finished"}
+    assert {event.kind for event in view.events} == {"started", "scoring", "finished"}
     assert {name: content for name, content in contents(finished).items() if name in before} == before
     assert len(contents(finished)) == len(before) + 2
 
@@ -199,6 +201,7 @@ def test_a_killed_driver_is_taken_up_where_it_was(tmp_path: Path) -> None:
     assert launch(plan, killed, view=view).complete
     steps = [event.step for event in view.events if event.kind == "progress" and event.fingerprint == plan.trials[0].fingerprint]
     assert min(steps) > 10  # it did not begin again
+    assert any("trials are starting" in phase for phase in view.phases)
     assert contents(killed) == contents(whole)
     record = Store(killed).read(plan.trials[0].fingerprint)
     assert record.execution is not None and record.execution.attempts == 2

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,7 @@ def test_a_job_tells_what_happens_in_order(tmp_path: Path):
         ("started", 0),
         ("progress", 5),
         ("progress", 10),
+        ("scoring", 10),
         ("finished", 10),
     ]
     assert 0 <= events[1].metrics["validation_accuracy"] <= 1
@@ -297,3 +299,17 @@ def test_a_failure_counts_its_attempts_and_goes_when_the_trial_succeeds(tmp_path
     assert kinds(run(job))[-1] == "finished"
     assert Store(tmp_path).read(job.fingerprint).failure is None
     assert execution(job).attempts == 3
+
+
+def test_without_matplotlib_a_trial_is_finished_and_says_that_its_picture_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As where a notebook's ``MPLBACKEND`` kept Matplotlib from being imported: the trial failed after its training."""
+    for name in [name for name in sys.modules if name.startswith("orchestrator.report.") and not name.endswith("drawing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    job = job_in(tmp_path)
+    events = run(job)
+    assert kinds(events)[-2:] == ["notice", "finished"]
+    assert events[-2].message.startswith("episode.png was not drawn (ModuleNotFoundError")
+    assert not paths_of(job).picture.exists()

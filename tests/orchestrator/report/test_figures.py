@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
+from PIL import Image
 
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.figures import cells_figure, curves_figure, episode_figure, line_style
@@ -13,7 +13,8 @@ BLUE, ORANGE, GREEN = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)
 
 
 def picture(path: Path) -> np.ndarray:
-    return np.round(255 * matplotlib.image.imread(path)[..., :3]).astype(int)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
 def inked(image: np.ndarray, colour: tuple[int, int, int]) -> int:

@@ -1,0 +1,140 @@
+"""The table of trials in a live view, in the width that there is: whole columns give way, and no word is broken over lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.trial_view import TrialView, spell_seconds
+
+STYLES = {
+    "running": "cyan",
+    "scoring": "cyan",
+    "done": "green",
+    "failed": "red",
+    "diverged": "yellow",
+    "waiting": "dim",
+    "stopped": "yellow",
+}
+_GAP = 2
+_STATE, _BAR, _VALIDATION, _LEFT = 8, 18, 10, 11
+_PART = " · "
+_SHORT_NAME = 16
+"""A name shorter than this says less than the validation accuracy does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns are shown, and the width of the trial's name and of its steps."""
+
+    name: int
+    step: int
+    bar: bool = True
+    left: bool = True
+    validation: bool = True
+
+    @staticmethod
+    def fitting(width: int, *, name: int, step: int) -> Columns:
+        """The columns for a terminal of this width: the bar gives way first, then the time, then the name is shortened."""
+        choices = (
+            Columns(name=name, step=step),
+            Columns(name=name, step=step, bar=False),
+            Columns(name=name, step=step, bar=False, left=False),
+            Columns(name=_SHORT_NAME, step=step, bar=False, left=False),
+            Columns(name=1, step=step, bar=False, left=False, validation=False),
+        )
+        chosen = next((columns for columns in choices if columns.width <= width), choices[-1])
+        room = width - (chosen.width - chosen.name)
+        return Columns(name=max(1, min(name, room)), step=step, bar=chosen.bar, left=chosen.left, validation=chosen.validation)
+
+    @property
+    def width(self) -> int:
+        """How wide the table is."""
+        shown = ((self.bar, _BAR), (self.validation, _VALIDATION), (self.left, _LEFT))
+        return self.name + sum(_GAP + each for each in (_STATE, self.step, *(width for there, width in shown if there)))
+
+
+def trial_table(shown: Sequence[TrialView], names: tuple[str, ...], *, width: int, now: float) -> Table:
+    """The table of some trials. ``names`` are those of all trials of the sweep, which keep their looks when others are shown."""
+    steps = max((len(_steps(view)) for view in shown), default=0)
+    columns = Columns.fitting(width, name=max(map(len, names), default=0), step=max(steps, len("step")))
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    table.add_column("trial", no_wrap=True, width=columns.name)
+    for heading, size, there in (
+        ("state", _STATE, True),
+        ("step", columns.step, True),
+        ("", _BAR, columns.bar),
+        ("validation", _VALIDATION, columns.validation),
+        ("left", _LEFT, columns.left),
+    ):
+        if there:
+            table.add_column(heading, justify="left" if heading in ("state", "") else "right", no_wrap=True, width=size)
+    short = shortened(names, columns.name)
+    for view in shown:
+        table.add_row(*_row(view, short[view.name], columns, now))
+    return table
+
+
+def _row(view: TrialView, name: str, columns: Columns, now: float) -> list[Text | ProgressBar]:
+    left = view.seconds_left(now)
+    accuracy = "" if view.accuracy is None else f"{100 * view.accuracy:.2f} %"
+    bar = ProgressBar(total=max(view.steps, 1), completed=_completed(view), width=_BAR)
+    cells: list[tuple[bool, Text | ProgressBar]] = [
+        (True, Text(name)),
+        (True, Text(view.state, style=STYLES[view.state])),
+        (True, Text(_steps(view))),
+        (columns.bar, bar),
+        (columns.validation, Text(accuracy)),
+        (columns.left, Text("" if left is None else spell_seconds(left))),
+    ]
+    return [cell for there, cell in cells if there]
+
+
+def _steps(view: TrialView) -> str:
+    return f"{view.step}/{view.steps}"
+
+
+def _completed(view: TrialView) -> int:
+    """Patience may have ended a training before its budget; an untrained network has a budget of no steps."""
+    return max(view.steps, 1) if view.state in ("scoring", "done") else view.step
+
+
+@lru_cache(maxsize=8)
+def shortened(names: tuple[str, ...], width: int) -> dict[str, str]:
+    """Each name in this many characters at most; no two look alike where any one place to cut allows it.
+
+    Where one does not fit, the words that all share go first; of what is still too long the middle is left out.
+    """
+    brief = _apart(names) if max(map(len, names), default=0) > width else {name: name for name in names}
+    middle = (width - 1) / 2
+    for head in sorted(range(width), key=lambda head: abs(head - middle)):
+        short = {name: _cut(text, head, width) for name, text in brief.items()}
+        if len(set(short.values())) == len(short):
+            return short
+    return {name: _cut(text, round(middle), width) for name, text in brief.items()}
+
+
+def _apart(names: tuple[str, ...]) -> dict[str, str]:
+    """The names without the first words that all have in common, in each part but the first; ``_PART`` separates them."""
+    parts = {name: [part.split() for part in name.split(_PART)] for name in names}
+    if len(parts) < 2 or len({len(each) for each in parts.values()}) > 1:
+        return {name: name for name in names}
+    _, *columns = zip(*parts.values(), strict=True)
+    shared = [0, *map(_shared, columns)]
+    kept = {name: [" ".join(words[skip:]) for words, skip in zip(each, shared, strict=True)] for name, each in parts.items()}
+    return {name: _PART.join(part for part in each if part) for name, each in kept.items()}
+
+
+def _shared(column: Sequence[Sequence[str]]) -> int:
+    """How many first words all have in common."""
+    return len(list(takewhile(lambda words: len(set(words)) == 1, zip(*column, strict=False))))
+
+
+def _cut(name: str, head: int, width: int) -> str:
+    return name if len(name) <= width else f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"
