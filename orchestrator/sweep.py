@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.driver_lock import driver_lock
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.launches import no_launch_begins, record_launch
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
 from orchestrator.provenance import CodeState, code_state
@@ -73,6 +74,8 @@ def run_sweep(
 ) -> SweepOutcome:
     """Compute what the plan lacks, the longest trials first; launched again, it goes on where it stopped.
 
+    What it wants is put on record before any trial starts.
+
     The first SIGINT or SIGTERM writes checkpoints and stops; a second one stops at once.
 
     Raises:
@@ -83,6 +86,8 @@ def run_sweep(
     store.check_writable()
     folder = sweep_folder(options.runs_root, plan)
     with driver_lock(folder):
+        with no_launch_begins(folder.parent):
+            record_launch(folder, plan)
         stop_file = folder / "stop"
         stop_file.unlink(missing_ok=True)
         code = code_state()

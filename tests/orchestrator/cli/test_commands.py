@@ -245,13 +245,20 @@ def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace,
     assert not (fresh.runs / "sweeps" / "small").exists()
 
 
-def test_gc_lists_first_and_removes_only_when_told(fresh: Workplace) -> None:
+def test_gc_keeps_what_a_run_with_overrides_made_until_that_run_is_forgotten(fresh: Workplace) -> None:
     fresh.run("--set", "steps=5", "--seeds", "0")
-    listed = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "--dry-run")
-    assert listed.exit_code == 0 and "trials" in listed.stdout
-    assert contents(fresh.runs)
-    assert fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y").exit_code == 0
+    before = contents(fresh.runs)
+    swept = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y")
+    assert swept.exit_code == 0, swept.output
+    assert contents(fresh.runs) == before
+    assert "kept: 1 trials" in swept.stderr and "--set steps=5 --seeds 0" in swept.stderr
+    forget = ("gc", "--runs-root", fresh.runs, fresh.sweep, "--forget", "small")
+    listed = fresh.fsl(*forget)
+    assert listed.exit_code == 0 and "trials" in listed.stdout and "nothing was removed" in listed.stderr
+    assert contents(fresh.runs) == before
+    assert fresh.fsl(*forget, "-y").exit_code == 0
     assert not contents(fresh.runs)
+    assert fresh.fsl(*forget).exit_code == 2
 
 
 def test_data_check_shows_the_splits(fresh: Workplace) -> None:

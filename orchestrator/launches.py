@@ -1,0 +1,126 @@
+"""What each launch of a sweep wants, on record before any of its trials starts: ``sweeps/<sweep>/launches/<plan>.json``.
+
+A sweep file says what it wants today. What it wanted before an edit, or under ``--set``, is known from here alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+from pydantic import TypeAdapter
+
+from fsl_core.atomic_file import write_atomically
+from orchestrator.errors import StoreError, SweepLockedError
+from orchestrator.plan import Plan
+from orchestrator.provenance import now
+
+_PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchRecord:
+    """The last launch of one plan: the file it was read from, what the command line changed of it, and when it began (ISO, UTC).
+
+    ``trials`` maps the fingerprints of the trials wanted to those of the evaluations wanted of each.
+    """
+
+    sweep: str
+    plan: str
+    source: str
+    overrides: tuple[str, ...]
+    trials: Mapping[str, tuple[str, ...]]
+    at: str
+
+    def __post_init__(self) -> None:
+        datetime.fromisoformat(self.at)
+
+    @property
+    def name(self) -> str:
+        """The launch in a word: ``<sweep>/<plan>``."""
+        return f"{self.sweep}/{self.plan}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchesOnRecord:
+    """The launches of a runs folder by their files, and the files that cannot be read as one."""
+
+    by_file: Mapping[Path, LaunchRecord] = field(default_factory=dict)
+    damaged: tuple[Path, ...] = ()
+
+    @property
+    def since(self) -> datetime | None:
+        """When the first of them began; None where there is none."""
+        return min((datetime.fromisoformat(launch.at) for launch in self.by_file.values()), default=None)
+
+
+_RECORD = TypeAdapter(LaunchRecord)
+
+
+def launches_folder(sweep_folder: Path) -> Path:
+    """Where the launches of one sweep are on record."""
+    return sweep_folder / "launches"
+
+
+def record_launch(sweep_folder: Path, plan: Plan) -> None:
+    """Put on record what a launch wants. Raises StoreError when it cannot be written: then nothing may start."""
+    launch = LaunchRecord(
+        sweep=plan.spec.name,
+        plan=plan.fingerprint,
+        source=str(plan.spec.source.resolve()),
+        overrides=plan.spec.overrides,
+        trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
+        at=now(),
+    )
+    path = launches_folder(sweep_folder) / f"{launch.plan}.json"
+    try:
+        write_atomically(path, json.dumps(dataclasses.asdict(launch), sort_keys=True, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}); nothing was started") from error
+
+
+def read_launches(sweeps: Path) -> LaunchesOnRecord:
+    """All launches on record under ``<runs-root>/sweeps``, or under one sweep's folder in it."""
+    found = {path: _read(path) for path in sorted([*sweeps.glob("*/launches/*.json"), *sweeps.glob("launches/*.json")])}
+    return LaunchesOnRecord(
+        by_file={path: launch for path, launch in found.items() if launch is not None},
+        damaged=tuple(path for path, launch in found.items() if launch is None),
+    )
+
+
+def _read(path: Path) -> LaunchRecord | None:
+    try:
+        launch = _RECORD.validate_json(path.read_bytes(), strict=True)
+    except (ValueError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+    return launch if (path.parents[1].name, path.stem) == (launch.sweep, launch.plan) else None
+
+
+@contextmanager
+def no_launch_begins(sweeps: Path) -> Iterator[None]:
+    """Inside the block no launch puts itself on record, and nobody clears the runs folder up.
+
+    Raises:
+        SweepLockedError: another process is inside such a block for long.
+        StoreError: the folder cannot be written to.
+    """
+    lock = filelock.FileLock(sweeps / ".launches.lock")
+    try:
+        sweeps.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except filelock.Timeout as error:
+        raise SweepLockedError(f"`fsl gc` is at work in {sweeps.parent}; try again when it is done") from error
+    except OSError as error:
+        raise StoreError(f"the folder {sweeps} cannot be written to ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
