@@ -6,6 +6,7 @@ A sweep file says what it wants today. What it wanted before an edit, or under `
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import filelock
 from pydantic import TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
-from orchestrator.errors import StoreError, SweepLockedError
+from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
 from orchestrator.provenance import now
 
@@ -28,12 +29,14 @@ _PATIENCE_SECONDS = 30.0
 class LaunchRecord:
     """The last launch of one plan: the file it was read from, what the command line changed of it, and when it began (ISO, UTC).
 
-    ``trials`` maps the fingerprints of the trials wanted to those of the evaluations wanted of each.
+    ``source_digest`` is the SHA-256 of the file as it was. ``trials`` maps the fingerprints of the trials wanted to those of the
+    evaluations wanted of each.
     """
 
     sweep: str
     plan: str
     source: str
+    source_digest: str
     overrides: tuple[str, ...]
     trials: Mapping[str, tuple[str, ...]]
     at: str
@@ -49,7 +52,7 @@ class LaunchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchesOnRecord:
-    """The launches of a runs folder by their files, and the files that cannot be read as one."""
+    """The launches of a runs folder, or of one sweep, by their files; and the files that cannot be read as one."""
 
     by_file: Mapping[Path, LaunchRecord] = field(default_factory=dict)
     damaged: tuple[Path, ...] = ()
@@ -68,16 +71,35 @@ def launches_folder(sweep_folder: Path) -> Path:
     return sweep_folder / "launches"
 
 
-def record_launch(sweep_folder: Path, plan: Plan) -> None:
-    """Put on record what a launch wants. Raises StoreError when it cannot be written: then nothing may start."""
-    launch = LaunchRecord(
+def _launch_of(plan: Plan) -> LaunchRecord:
+    return LaunchRecord(
         sweep=plan.spec.name,
         plan=plan.fingerprint,
         source=str(plan.spec.source.resolve()),
+        source_digest=hashlib.sha256(plan.spec.source.read_bytes()).hexdigest(),
         overrides=plan.spec.overrides,
         trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
         at=now(),
     )
+
+
+def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
+    """Raises SweepNameError when the last launch under the plan's name was of another sweep file and of other work.
+
+    A file that was edited since, and one that was copied elsewhere as it is, is the same sweep.
+    """
+    own, launches = _launch_of(plan), read_launches(sweep_folder).by_file.values()
+    last = max(launches, key=lambda launch: datetime.fromisoformat(launch.at), default=own)
+    if own.plan != last.plan and own.source != last.source and own.source_digest != last.source_digest:
+        raise SweepNameError(
+            f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
+            f"here on {last.at[:10]}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
+        )
+
+
+def record_launch(sweep_folder: Path, plan: Plan) -> None:
+    """Put on record what a launch wants. Raises StoreError when it cannot be written: then nothing may start."""
+    launch = _launch_of(plan)
     path = launches_folder(sweep_folder) / f"{launch.plan}.json"
     try:
         write_atomically(path, json.dumps(dataclasses.asdict(launch), sort_keys=True, indent=1).encode() + b"\n")

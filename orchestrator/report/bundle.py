@@ -28,6 +28,8 @@ def write_bundle(
 ) -> tuple[Path, ...]:
     """Write the bundle of a sweep, complete or not, from its records alone; each file appears whole or not at all."""
     rows = aggregate(plan, records, registries)
+    # First: a folder that a kill left half written says whose it is.
+    write_atomically(folder / "provenance.json", json.dumps(provenance(plan, records), indent=1, sort_keys=True).encode() + b"\n")
     paths = []
     for form, name in _TABLES.items():
         write_atomically(folder / name, render(rows, form, spec=plan.spec).encode())
@@ -37,7 +39,6 @@ def write_bundle(
     adaptation = adaptation_figure(plan, records, folder / "adaptation.png")
     paths += [adaptation] if adaptation else []
     paths.append(cells_figure(rows, folder / "cells.png", title=plan.spec.title))
-    write_atomically(folder / "provenance.json", json.dumps(provenance(plan, records), indent=1, sort_keys=True).encode() + b"\n")
     return (*paths, folder / "provenance.json")
 
 
