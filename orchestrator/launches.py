@@ -21,6 +21,8 @@ from fsl_core.atomic_file import write_atomically
 from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
 from orchestrator.provenance import now
+from orchestrator.records import Time
+from orchestrator.sealed import document_text, unsealed
 
 _PATIENCE_SECONDS = 30.0
 
@@ -39,10 +41,7 @@ class LaunchRecord:
     source_digest: str
     overrides: tuple[str, ...]
     trials: Mapping[str, tuple[str, ...]]
-    at: str
-
-    def __post_init__(self) -> None:
-        datetime.fromisoformat(self.at)
+    at: Time
 
     @property
     def name(self) -> str:
@@ -102,7 +101,7 @@ def record_launch(sweep_folder: Path, plan: Plan) -> None:
     launch = _launch_of(plan)
     path = launches_folder(sweep_folder) / f"{launch.plan}.json"
     try:
-        write_atomically(path, json.dumps(dataclasses.asdict(launch), sort_keys=True, indent=1).encode() + b"\n")
+        write_atomically(path, document_text(dataclasses.asdict(launch)))
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror}); nothing was started") from error
 
@@ -118,7 +117,7 @@ def read_launches(sweeps: Path) -> LaunchesOnRecord:
 
 def _read(path: Path) -> LaunchRecord | None:
     try:
-        launch = _RECORD.validate_json(path.read_bytes(), strict=True)
+        launch = _RECORD.validate_json(json.dumps(unsealed(path.read_bytes())[0]), strict=True)
     except (ValueError, IsADirectoryError):
         return None
     except OSError as error:

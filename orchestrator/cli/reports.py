@@ -77,10 +77,10 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]], 
 def read_run_ids(opened: OpenedSweep) -> dict[str, str]:
     """The MLflow runs of the sweep's trials, as the last launch knew them."""
     try:
-        plain = json.loads(_run_ids_file(opened).read_text())
-    except (OSError, ValueError):
+        plain = json.loads(_run_ids_file(opened).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}  # a view's own ids: the next launch finds them again
-    return {str(name): str(run) for name, run in plain.items()}
+    return {name: run for name, run in plain.items() if isinstance(run, str)} if isinstance(plain, dict) else {}
 
 
 def _run_ids_file(opened: OpenedSweep) -> Path:

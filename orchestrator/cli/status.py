@@ -166,5 +166,6 @@ def _plain_row(row: TrialStatus) -> dict[str, Any]:
         "steps": row.trial.recipe.steps,
         "validation_accuracy": result.validation_accuracy if result else progress.best if progress else None,
         "cause": failure.cause if failure and row.state == "failed" else None,
+        "unsealed": list(row.record.unsealed),
         "log": str(row.paths.log),
     }

@@ -17,6 +17,7 @@ from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launches import read_launches
 from orchestrator.store import Store
 from orchestrator.sweep import is_done
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 
@@ -83,7 +84,7 @@ def test_scores_of_weights_that_are_lost_and_come_out_otherwise_are_all_made_aga
     for trial in one.trials:
         paths = Store(tmp_path).paths(trial.fingerprint)
         for path in (paths.result, *paths.evaluations.iterdir()):
-            path.write_text(json.dumps({**json.loads(path.read_text()), "weights_digest": "f" * 64}))
+            edit(path, weights_digest="f" * 64)
     both = small_plan(tmp_path, steps="5")
     assert [trial.fingerprint for trial in both.trials] == [trial.fingerprint for trial in one.trials]
     assert launch(both, tmp_path).complete
