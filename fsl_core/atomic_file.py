@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -20,6 +24,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def unfinished_writes(folder: Path) -> Iterator[Path]:
+    """The temporary files directly inside a folder: left by a killed process, unless :func:`write_atomically` is at work there now."""
+    if folder.is_dir():
+        yield from sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name) and path.is_file())
 
 
 def _sync_folder(folder: Path) -> None:

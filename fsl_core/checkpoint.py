@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,19 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     return path
 
 
-def load_newest_checkpoint(folder: Path) -> tuple[Mapping[str, Any] | None, list[Path]]:
-    """The newest intact checkpoint's state, or None; and where damaged ones were set aside, beside the rest."""
+def load_newest_checkpoint(
+    folder: Path, check: Callable[[Mapping[str, Any]], None] = lambda state: None
+) -> tuple[Mapping[str, Any] | None, list[Path]]:
+    """The newest intact checkpoint's state, or None; and where those that are no use were set aside, beside the rest.
+
+    ``check`` raises CheckpointCorruptError for an intact one that is of other work than its place says.
+    """
     set_aside: list[Path] = []
     for path in _checkpoints(folder):
         try:
-            return read_checkpoint(path), set_aside
+            state = read_checkpoint(path)
+            check(state)
+            return state, set_aside
         except CheckpointCorruptError:
             aside = path.with_name(path.name + ".corrupt")
             path.replace(aside)

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, cast
 
+from fsl_core.checks import one_of
 from fsl_core.errors import RecipeError
 from fsl_core.fingerprint import as_plain
+from fsl_core.plain_values import count, digest, fraction, member, number
 from fsl_core.recipe import Evaluation, TrainingRecipe, evaluation_from_plain, recipe_from_plain
 from fsl_core.statistics import confidence_interval_95, mean
 
 Curve = tuple[tuple[int, float], ...]
 """Points ``(step, value)`` in the order of their steps."""
+
+MOST_STEPS = 2**63 - 1
+"""No curve is longer: what holds its steps elsewhere is an integer of 64 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +62,54 @@ _TRIAL_FIELDS = (
 
 
 def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
-    """The result that :meth:`TrialResult.as_plain` wrote. Raises RecipeError when the document is not one, or is of another recipe."""
-    try:
-        recipe = recipe_from_plain(plain["recipe"])
-        if recipe.fingerprint != plain["fingerprint"]:
-            raise RecipeError(f"the recipe's fingerprint is {recipe.fingerprint}, the document says {plain['fingerprint']}")
-        curves = {name: tuple((int(step), float(value)) for step, value in curve) for name, curve in plain["curves"].items()}
-        return TrialResult(recipe=recipe, curves=curves, **{name: plain[name] for name in _TRIAL_FIELDS})
-    except (KeyError, TypeError, ValueError) as error:
-        raise RecipeError(f"not a trial's result: {error}") from error
+    """The result that :meth:`TrialResult.as_plain` wrote.
+
+    Raises:
+        RecipeError: the document is not one, is of another recipe, or holds what no training can come to.
+    """
+    recipe = recipe_from_plain(member(plain, "recipe", dict))
+    if recipe.fingerprint != plain.get("fingerprint"):
+        raise RecipeError(f"the recipe's fingerprint is {recipe.fingerprint}, the document says {plain.get('fingerprint')!r}")
+    status, stopped_by = plain.get("status"), plain.get("stopped_by")
+    one_of("status, stopped_by", (status, stopped_by), _ENDS)
+    steps = count(plain.get("steps_done"), "steps_done", recipe.steps)
+    done = status == "complete"
+    selected = {name: plain.get(name) for name in ("selected_step", "validation_accuracy", "weights_digest")}
+    if not done and any(value is not None for value in selected.values()):
+        raise RecipeError("a training that diverged has no selected weights")
+    return TrialResult(
+        recipe=recipe,
+        status=cast(Any, status),
+        stopped_by=cast(Any, stopped_by),
+        steps_done=steps,
+        selected_step=count(selected["selected_step"], "selected_step", steps) if done else None,
+        validation_accuracy=fraction(selected["validation_accuracy"], "validation_accuracy") if done else None,
+        weights_digest=digest(plain, "weights_digest") if done else None,
+        data_digest=digest(plain, "data_digest"),
+        curves={name: _curve(name, points) for name, points in member(plain, "curves", dict).items()},
+    )
+
+
+_ENDS = (
+    ("complete", "budget"),
+    ("complete", "patience"),
+    ("diverged", "divergence"),
+    ("diverged", "budget"),
+    ("diverged", "patience"),
+)
+
+
+def _curve(name: str, points: object) -> Curve:
+    """The points of a curve, their steps rising; accuracies in 0..1."""
+    value_of = fraction if name.endswith("accuracy") else number
+    curve = []
+    for point in points if isinstance(points, list) else [points]:
+        if not isinstance(point, list) or len(point) != 2:
+            raise RecipeError(f"the curve {name} has a point {point!r:.60}; a point is a step and a value")
+        curve.append((count(point[0], f"a step of {name}", MOST_STEPS), value_of(point[1], f"a value of {name}")))
+    if any(before >= after for (before, _), (after, _) in pairwise(curve)):
+        raise RecipeError(f"the steps of the curve {name} do not rise")
+    return tuple(curve)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +132,7 @@ class EvaluationResult:
     def __post_init__(self) -> None:
         most, steps = self.evaluation.shape.queries, self.evaluation.adaptation_steps
         for counts in (self.correct, *(self.correct_by_step or ())):
-            if len(counts) != self.evaluation.episodes or not all(0 <= count <= most for count in counts):
+            if len(counts) != self.evaluation.episodes or not all(type(count) is int and 0 <= count <= most for count in counts):
                 raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
         if steps is None and self.correct_by_step is not None:
             raise RecipeError("an evaluation without adaptation steps has no counts by step")
@@ -130,15 +175,28 @@ class EvaluationResult:
 
 
 def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
-    """The score that :meth:`EvaluationResult.as_plain` wrote. Raises RecipeError when the document is not one."""
-    try:
-        names = ("recipe_fingerprint", "weights_digest", "data_digest", "episodes_digest")
-        by_step = plain.get("correct_by_step")
-        return EvaluationResult(
-            evaluation=evaluation_from_plain(plain["evaluation"]),
-            correct=tuple(int(count) for count in plain["correct"]),
-            correct_by_step=None if by_step is None else tuple(tuple(map(int, counts)) for counts in by_step),
-            **{name: plain[name] for name in names},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RecipeError(f"not an evaluation's result: {error}") from error
+    """The score that :meth:`EvaluationResult.as_plain` wrote.
+
+    Raises:
+        RecipeError: the document is not one, or its accuracy and interval are not those of its counts.
+    """
+    by_step = None if plain.get("correct_by_step") is None else member(plain, "correct_by_step", list)
+    score = EvaluationResult(
+        recipe_fingerprint=member(plain, "recipe_fingerprint", str),
+        evaluation=evaluation_from_plain(member(plain, "evaluation", dict)),
+        weights_digest=digest(plain, "weights_digest"),
+        data_digest=digest(plain, "data_digest"),
+        episodes_digest=digest(plain, "episodes_digest"),
+        correct=tuple(member(plain, "correct", list)),
+        correct_by_step=None
+        if by_step is None
+        else tuple(tuple(member({"counts": counts}, "counts", list)) for counts in by_step),
+    )
+    said = {name: number(plain.get(name), name) for name in ("accuracy", "ci95")}
+    unlike = [name for name, value in said.items() if abs(value - getattr(score, name)) > _ROUNDING]
+    if score.evaluation.fingerprint != plain.get("fingerprint") or unlike:
+        raise RecipeError(f"the counts are not those that the rest is of: {', '.join(unlike) or 'fingerprint'}")
+    return score
+
+
+_ROUNDING = 1e-9

@@ -23,7 +23,7 @@ from fsl_core.recipe import Evaluation, TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.sampler import EpisodeSampler, frozen_episodes
 from fsl_core.training import StepSettings, TrainingState, Validation, meta_train, start_training
-from fsl_core.trial_checkpoint import StageCheckpoints, check_same_work
+from fsl_core.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
 
 META_TEST_STREAM = "meta-test"
 
@@ -138,17 +138,17 @@ def _result(
 
 def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> tuple[TrainingState, ExecutionPath]:
     folder = run.folder / "checkpoints" / stage.name
-    checkpoint, damaged = load_newest_checkpoint(folder)
-    for aside in damaged:
-        run.announce(f"a damaged checkpoint was set aside as {aside}")
-    path = run.path if checkpoint is None else ExecutionPath(**checkpoint["path"])
+    expected = ExpectedCheckpoint(recipe=recipe, dataset=run.dataset, stage=stage.name, steps=stage.steps)
+    checkpoint, useless = load_newest_checkpoint(folder, expected.check)
+    for aside in useless:
+        run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
+    path = run.path if checkpoint is None else path_of(checkpoint)
     run.on_path(path)
     with path.active() as device:
         bank = stage.bank.to(device)
         algorithm = build_algorithm(recipe, image_shape=bank.image_shape, stage=stage.name, device=device)
         state = start_training(algorithm, recipe.optimiser)
         if checkpoint is not None:
-            check_same_work(checkpoint, recipe, run.dataset)
             state.restore(checkpoint["state"])
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes")

@@ -7,12 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.checkpoint import save_checkpoint
+from fsl_core.checks import one_of, whole
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError, DataChangedError
 from fsl_core.execution_path import ExecutionPath
+from fsl_core.plain_values import count, fraction
 from fsl_core.recipe import TrainingRecipe
-from fsl_core.training import TrainingState
+from fsl_core.training import TrainingState, start_training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +40,62 @@ class StageCheckpoints:
         save_checkpoint(self.folder, state.step, envelope)
 
 
-def check_same_work(checkpoint: Mapping[str, Any], recipe: TrainingRecipe, dataset: SplitDataset) -> None:
-    """Raises CheckpointCorruptError for a checkpoint of another recipe, DataChangedError for one of other images."""
-    if checkpoint["recipe"] != recipe.fingerprint:
-        raise CheckpointCorruptError(f"the checkpoint is of recipe {checkpoint['recipe']}, not of {recipe.fingerprint}")
-    if checkpoint["data"] != dataset.digest:
-        raise DataChangedError(
-            f"the checkpoint was trained on {dataset.name} images with digest {checkpoint['data'][:16]}; those found now have "
-            f"{dataset.digest[:16]}. Give back the old data, or remove the trial's folder to train on the new"
-        )
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCheckpoint:
+    """What a checkpoint must be for one stage of a trial, of ``steps`` steps at most, to go on from it."""
+
+    recipe: TrainingRecipe
+    dataset: SplitDataset
+    stage: str
+    steps: int
+
+    def check(self, checkpoint: Mapping[str, Any]) -> None:
+        """See whether a training can go on from here, by trying it on the CPU.
+
+        Raises:
+            CheckpointCorruptError: it is of another recipe, or not the state of such a training.
+            DataChangedError: it was trained on other images.
+        """
+        if checkpoint.get("recipe") != self.recipe.fingerprint:
+            raise CheckpointCorruptError(
+                f"the checkpoint is of recipe {checkpoint.get('recipe')}, not of {self.recipe.fingerprint}"
+            )
+        data = checkpoint.get("data")
+        if not isinstance(data, str):
+            raise CheckpointCorruptError(f"the checkpoint does not say of which images it is: {data!r}")
+        if data != self.dataset.digest:
+            raise DataChangedError(
+                f"the checkpoint was trained on {self.dataset.name} images with digest {data[:16]}; those found now have "
+                f"{self.dataset.digest[:16]}. Give back the old data, or remove the trial's folder to train on the new"
+            )
+        try:
+            path_of(checkpoint)
+            self._check_state(checkpoint["state"])
+        except Exception as error:  # whatever a foreign state makes torch raise
+            raise CheckpointCorruptError(f"no training goes on from the checkpoint ({type(error).__name__}: {error})") from error
+
+    def _check_state(self, plain: Mapping[str, Any]) -> None:
+        shape = self.dataset.meta_train.image_shape
+        algorithm = build_algorithm(self.recipe, image_shape=shape, stage=self.stage, device=torch.device("cpu"))
+        state = start_training(algorithm, self.recipe.optimiser)
+        state.restore(plain)
+        count(state.step, "step", self.steps)
+        if state.best_step is not None:
+            count(state.best_step, "best_step", state.step)
+            fraction(state.best_accuracy, "best_accuracy")
+        one_of("stopped_by", state.stopped_by, (None, "budget", "patience", "divergence"))
+        if state.interval_loss.shape or state.interval_accuracy.shape:
+            raise CheckpointCorruptError("the sums of an interval are not numbers")
+        if (state.best_weights is None) != (state.best_step is None):
+            raise CheckpointCorruptError("the best step and the best weights are not both there")
+        if state.best_weights is not None:
+            algorithm.load_state_dict(state.best_weights)
+
+
+def path_of(checkpoint: Mapping[str, Any]) -> ExecutionPath:
+    """The execution path that a checkpoint pins. Raises RecipeError, KeyError or TypeError when it pins none."""
+    path = ExecutionPath(**checkpoint["path"])
+    one_of("device", path.device, ("cpu", "cuda"))
+    whole("threads", path.threads, 1)
+    whole("episodes_at_once", path.episodes_at_once, 1)
+    return path

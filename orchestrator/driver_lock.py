@@ -42,7 +42,7 @@ def driver_lock(folder: Path) -> Iterator[None]:
 
 def _describe(holder: Path) -> str:
     try:
-        known = json.loads(holder.read_text())
+        known = json.loads(holder.read_bytes())
         return f"process {known['process']} on {known['host']}, since {known['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its process did not leave its name"

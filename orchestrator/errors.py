@@ -3,6 +3,7 @@
 OrchestratorError
 ├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
 ├── RegistryError        a file of published numbers is wrong (exit 2)
+├── SweepNameError       two sweep files share one name (exit 2)
 ├── StoreError           the runs folder cannot be read or written
 ├── SweepLockedError     another run holds this sweep (exit 5)
 ├── CodeDiffersError     a worker runs other code than the driver
@@ -21,6 +22,10 @@ class SweepFileError(OrchestratorError):
 
 class RegistryError(OrchestratorError):
     """A file of published numbers is wrong."""
+
+
+class SweepNameError(OrchestratorError):
+    """Two sweep files that mean different sweeps share one name."""
 
 
 class StoreError(OrchestratorError):

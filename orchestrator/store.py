@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from fsl_core.fingerprint import as_plain
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from orchestrator.errors import StoreError
-from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, execution_from_plain
+from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, record_from_plain
+from orchestrator.sealed import document_text, unsealed
 
 Value = TypeVar("Value")
 
@@ -90,8 +90,9 @@ class TrialPaths:
 class Store:
     """The trials under a runs folder.
 
-    A file that is damaged, or that is of other work than its place says, is taken as missing and listed in ``damaged``. Reading
-    changes nothing; whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`put_aside`. Nothing is ever deleted.
+    Every record is written with the digest of its own content. A file that is damaged, edited, of another type or range than its
+    place asks for, or of other work than its place says, is taken as missing and listed in ``damaged``. Reading changes nothing;
+    whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`put_aside`. Nothing is ever deleted.
     """
 
     def __init__(self, runs_root: Path) -> None:
@@ -119,20 +120,21 @@ class Store:
 
     def read(self, fingerprint: str) -> TrialRecord:
         """All that is known of a trial; a trial that nobody started has a record of nothing."""
-        paths = self.paths(fingerprint)
-        result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint))
+        paths, old = self.paths(fingerprint), list[str]()
+        result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint), old)
         return TrialRecord(
             fingerprint=fingerprint,
             result=result,
-            evaluations={} if result is None else self._scores(paths.evaluations, result),
-            execution=self._read(paths.execution, execution_from_plain),
-            failure=self._read(paths.failure, lambda plain: FailureRecord(**plain)),
-            progress=self._read(paths.progress, lambda plain: ProgressRecord(**plain)),
+            evaluations={} if result is None else self._scores(paths.evaluations, result, old),
+            execution=self._read(paths.execution, partial(record_from_plain, ExecutionRecord), old),
+            failure=self._read(paths.failure, partial(record_from_plain, FailureRecord), old),
+            progress=self._read(paths.progress, partial(record_from_plain, ProgressRecord), old),
+            unsealed=tuple(old),
         )
 
-    def _scores(self, folder: Path, result: TrialResult) -> dict[str, EvaluationResult]:
+    def _scores(self, folder: Path, result: TrialResult, old: list[str]) -> dict[str, EvaluationResult]:
         """The scores in a folder by fingerprint. While a result is lost its scores wait: it is trained again to the same bits."""
-        found = {path: self._read(path, partial(_score_of, result, path.stem)) for path in sorted(folder.glob("*.json"))}
+        found = {path: self._read(path, partial(_score_of, result, path.stem), old) for path in sorted(folder.glob("*.json"))}
         return {path.stem: score for path, score in found.items() if score is not None}
 
     def records(self, fingerprints: Iterable[str]) -> dict[str, TrialRecord]:
@@ -146,7 +148,7 @@ class Store:
     def write_result(self, result: TrialResult) -> None:
         """Declare a training done. A result that differs, of the same training elsewhere, is set aside and not lost."""
         path = self.paths(result.recipe.fingerprint).result
-        if path.is_file() and self._read(path, trial_result_from_plain) != result:
+        if path.exists() and self._read(path, trial_result_from_plain, []) != result:
             self.put_aside(path)
         self._write(path, result.as_plain())
 
@@ -172,24 +174,29 @@ class Store:
         self.paths(fingerprint).failure.unlink(missing_ok=True)
 
     def _write(self, path: Path, plain: Mapping[str, Any]) -> None:
-        text = json.dumps(plain, sort_keys=True, indent=1, allow_nan=False) + "\n"
+        text = document_text(plain)
         try:
-            write_atomically(path, text.encode())
+            write_atomically(path, text)
         except OSError as error:
             stays = "what was computed up to the last checkpoint stays"
             raise StoreError(f"{path} cannot be written ({error.strerror}); {stays}") from error
 
-    def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value]) -> Value | None:
+    def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value], old: list[str]) -> Value | None:
+        """What a file holds, None where there is nothing that fits; the name of one without a seal is added to ``old``."""
         try:
-            return parse(json.loads(path.read_bytes()))
+            plain, was_sealed = unsealed(path.read_bytes())
+            value = parse(plain)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, TypeError, KeyError, AttributeError, RecipeError):
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, IsADirectoryError):
             if path not in self.damaged:
                 self.damaged.append(path)
             return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+        if not was_sealed:
+            old.append(path.name)
+        return value
 
     def put_aside(self, path: Path) -> Path | None:
         """Take a damaged file out of use. Returns where it is now; None when it was not there."""

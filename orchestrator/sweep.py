@@ -14,6 +14,7 @@ from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
+from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
 from orchestrator.provenance import running_code
@@ -27,7 +28,10 @@ Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a sweep is run here. ``device`` is ``cpu`` or ``cuda``; ``gpus`` the share of a GPU that each trial sets aside."""
+    """How a sweep is run here. ``device`` is ``cpu`` or ``cuda``; ``gpus`` the share of a GPU that each trial sets aside.
+
+    ``replace`` takes the sweep's name over from another sweep file.
+    """
 
     runs_root: Path
     data_root: Path | None
@@ -36,6 +40,7 @@ class RunOptions:
     threads: int = 1
     gpus: float = 0.0
     command: str | None = None
+    replace: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +83,23 @@ def run_sweep(
 ) -> SweepOutcome:
     """Compute what the plan lacks, the longest trials first; launched again, it goes on where it stopped.
 
+    What it wants is put on record before any trial starts.
+
     The first SIGINT or SIGTERM writes checkpoints and stops; a second one stops at once.
 
     Raises:
         SweepLockedError: another driver holds the sweep.
+        SweepNameError: the sweep's name is another sweep file's here.
         StoreError: the runs folder cannot be written to.
     """
     store = Store(options.runs_root)
     store.check_writable()
     folder = sweep_folder(options.runs_root, plan)
     with driver_lock(folder):
+        with no_launch_begins(folder.parent):
+            if not options.replace:
+                check_name_is_free(folder, plan)
+            record_launch(folder, plan)
         stop_file = folder / "stop"
         stop_file.unlink(missing_ok=True)
         code = running_code()

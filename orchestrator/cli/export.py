@@ -16,7 +16,10 @@ from orchestrator.cli.options import Given, Selection, json_option, takes_places
 @takes_places("runs_root", "data_root")
 @click.option("--format", "form", type=click.Choice(("parquet", "csv")), required=True, help="The kind of files.")
 @click.option(
-    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder; default <runs-root>/exports/<sweep>."
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder; default <runs-root>/exports/<sweep>[.<plan>].",
 )
 @json_option
 def export(selection: Selection, given: Given, form: str, output: Path | None, as_json: bool) -> None:
@@ -25,7 +28,8 @@ def export(selection: Selection, given: Given, form: str, output: Path | None, a
     from orchestrator.report.export import frames, write_exports
 
     opened = open_sweep(selection, given)
-    folder = output or opened.places.runs_root / "exports" / opened.plan.spec.name
+    name = opened.plan.spec.name + (f".{opened.plan.fingerprint}" if opened.plan.spec.overrides else "")
+    folder = output or opened.places.runs_root / "exports" / name
     tables = frames(opened.plan, opened.records, rows_of(opened), run_ids=read_run_ids(opened))
     paths = write_exports(tables, folder.absolute(), form)
     if as_json:

@@ -29,10 +29,14 @@ class OpenedSweep:
 
     @cached_property
     def records(self) -> Mapping[str, TrialRecord]:
-        """What is known of the plan's trials, by fingerprint. Records that are damaged are named on stderr."""
+        """What is known of the plan's trials, by fingerprint. Damaged records are named on stderr, unsealed ones counted."""
         records = self.store.records([trial.fingerprint for trial in self.plan.trials])
         for path in self.store.damaged:
             click.echo(f"{path} is damaged and taken as missing", err=True)
+        if unsealed := sum(bool(record.unsealed) for record in records.values()):
+            click.echo(
+                f"{unsealed} trials have records from before records carried their own digest: an edit would not show", err=True
+            )
         return records
 
     @property

@@ -14,6 +14,7 @@ from orchestrator.cli.opened import OpenedSweep
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.report.place import cleared_folder, free_folder
 from orchestrator.report.published import Registries, load_registries
 from orchestrator.report.table import render
 from orchestrator.sweep import Reporter, sweep_folder
@@ -37,14 +38,29 @@ def rendered_table(opened: OpenedSweep, form: str) -> str:
     return render(rows_of(opened), form, spec=opened.plan.spec)
 
 
-def report_folder(opened: OpenedSweep, *, complete: bool) -> Path:
-    """``<results-root>/<sweep>`` for a complete sweep as its file has it; beside the runs for every other outcome."""
-    if complete and not opened.plan.spec.overrides:
-        return opened.places.results_root / opened.plan.spec.name
-    return sweep_folder(opened.places.runs_root, opened.plan) / "report"
+def report_folder(opened: OpenedSweep, *, complete: bool, replace: bool) -> Path:
+    """``<results-root>/<sweep>`` for a complete sweep as its file has it; beside the runs for every other outcome.
+
+    A finished table of another plan stays where it is, unless it is to be replaced; beside the runs the newest table has the place.
+    """
+    own = sweep_folder(opened.places.runs_root, opened.plan) / "report"
+    if not complete or opened.plan.spec.overrides:
+        return cleared_folder(own, opened.plan)[0]
+    finished = opened.places.results_root / opened.plan.spec.name
+    if replace:
+        folder, aside = cleared_folder(finished, opened.plan)
+        if aside is not None:
+            click.echo(f"the table of another plan that was in {folder} is now in {aside}", err=True)
+        return folder
+    folder = free_folder(finished, opened.plan)
+    if folder != finished:
+        click.echo(
+            f"{finished} holds the finished table of another plan and stays as it is (--replace puts this one there)", err=True
+        )
+    return folder
 
 
-def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]]) -> Reporter:
+def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]], *, replace: bool = False) -> Reporter:
     """What the driver calls at the end. ``run_ids`` gives the MLflow runs of the trials, as far as they are known by then."""
     registries = registries_for(opened)  # read before the trials run: a fault in them must not wait until the end
 
@@ -53,7 +69,7 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]]) 
 
         known = {**read_run_ids(opened), **run_ids()}
         write_atomically(_run_ids_file(opened), json.dumps(known, sort_keys=True, indent=1).encode())
-        folder, notice = report_folder(opened, complete=complete), partial(click.echo, err=True)
+        folder, notice = report_folder(opened, complete=complete, replace=replace), partial(click.echo, err=True)
         files = write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
         return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
 
@@ -63,10 +79,10 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]]) 
 def read_run_ids(opened: OpenedSweep) -> dict[str, str]:
     """The MLflow runs of the sweep's trials, as the last launch knew them."""
     try:
-        plain = json.loads(_run_ids_file(opened).read_text())
-    except (OSError, ValueError):
+        plain = json.loads(_run_ids_file(opened).read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}  # a view's own ids: the next launch finds them again
-    return {str(name): str(run) for name, run in plain.items()}
+    return {name: run for name, run in plain.items() if isinstance(run, str)} if isinstance(plain, dict) else {}
 
 
 def _run_ids_file(opened: OpenedSweep) -> Path:

@@ -26,8 +26,9 @@ from orchestrator.cli.options import Given, Selection, takes_places, takes_selec
 from orchestrator.cli.plan import Forecast, forecast, plan_text
 from orchestrator.cli.reports import reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
+from orchestrator.launches import check_name_is_free
 from orchestrator.progress import SweepView, make_view
-from orchestrator.sweep import RunOptions, SweepOutcome, is_done, run_sweep
+from orchestrator.sweep import RunOptions, SweepOutcome, is_done, run_sweep, sweep_folder
 
 ASK_FROM_SECONDS = 1800.0
 """A launch predicted to take longer than this asks first, where somebody can answer."""
@@ -38,8 +39,9 @@ ASK_FROM_SECONDS = 1800.0
 @takes_places("data_root", "runs_root", "results_root", "tracking_uri")
 @takes_how
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as `fsl plan` does.")
+@click.option("--replace", is_flag=True, help="Take over the name, and the place of the table, from another sweep of this name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a long run.")
-def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, yes: bool) -> None:
+def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, replace: bool, yes: bool) -> None:
     """Compute the trials that a sweep lacks, and print its table. Run it again to go on where it stopped.
 
     The first Ctrl-C writes checkpoints and stops, a second one stops at once. Nothing finished is computed twice.
@@ -52,6 +54,8 @@ def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, yes: b
     cluster = reach_cluster(how)  # first: a stale address must not wait for images
     opened = open_sweep(selection, given, has_data=lambda spec, places: can_have_images(spec, places, _tell))
     opened.store.check_writable()
+    if not replace:
+        check_name_is_free(sweep_folder(opened.places.runs_root, opened.plan), opened.plan)
     if any(not is_done(trial, opened.records[trial.fingerprint]) for trial in opened.plan.trials):
         view.phase("the images are being looked at")
         prepare_images(opened.plan, opened.places, _tell)
@@ -60,7 +64,7 @@ def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, yes: b
     expected = forecast(opened, device=device, cluster=cluster, max_concurrent=how.max_concurrent)
     if not yes:
         _ask(expected)
-    outcome = _launched(opened, how, device, expected, view)
+    outcome = _launched(opened, how, device, expected, view, replace=replace)
     _tell_the_end(opened, outcome)
     raise SystemExit(exit_code(outcome))
 
@@ -74,7 +78,9 @@ def _ask(expected: Forecast) -> None:
         click.confirm(f"This takes about {duration_text(expected.total_seconds)}. Go on?", default=True, abort=True, err=True)
 
 
-def _launched(opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView) -> SweepOutcome:
+def _launched(
+    opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView, *, replace: bool
+) -> SweepOutcome:
     places = opened.places
     tracker = make_tracker(places, view.notice)
     options = RunOptions(
@@ -84,6 +90,7 @@ def _launched(opened: OpenedSweep, how: HowToRun, device: str, expected: Forecas
         device=device,
         gpus=GPU_SHARE if device == "cuda" else 0.0,
         command=shlex.join(["fsl", *sys.argv[1:]]),
+        replace=replace,
     )
     return run_sweep(
         opened.plan,
@@ -91,7 +98,7 @@ def _launched(opened: OpenedSweep, how: HowToRun, device: str, expected: Forecas
         executor=make_executor(how, opened.plan, places),
         tracker=tracker,
         view=view,
-        reporter=reporter_for(opened, tracker.run_ids),
+        reporter=reporter_for(opened, tracker.run_ids, replace=replace),
         predicted_seconds=lambda trial: expected.seconds[trial.fingerprint],
     )
 

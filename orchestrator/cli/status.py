@@ -6,16 +6,15 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import click
-import filelock
 
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.execution.trial_lock import is_held
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec
@@ -68,17 +67,6 @@ def _state(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> State
     if is_held(paths.lock):
         return "running"
     return "waiting" if record.failure is None else "failed"
-
-
-def is_held(lock: Path) -> bool:
-    """Whether some process works on the trial now."""
-    if not lock.exists():
-        return False
-    try:
-        with filelock.FileLock(lock, timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
 
 
 def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
@@ -178,5 +166,6 @@ def _plain_row(row: TrialStatus) -> dict[str, Any]:
         "steps": row.trial.recipe.steps,
         "validation_accuracy": result.validation_accuracy if result else progress.best if progress else None,
         "cause": failure.cause if failure and row.state == "failed" else None,
+        "unsealed": list(row.record.unsealed),
         "log": str(row.paths.log),
     }

@@ -32,3 +32,14 @@ def trial_lock(path: Path, should_stop: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process works on the trial now."""
+    if not lock.exists():
+        return False
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            return False
+    except filelock.Timeout:
+        return True

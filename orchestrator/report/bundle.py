@@ -34,16 +34,17 @@ def write_bundle(
     A figure that cannot be drawn is left out, and ``notice`` is given the reason.
     """
     rows = aggregate(plan, records, registries)
+    # First: a folder that a kill left half written says whose it is.
+    write_atomically(
+        folder / "provenance.json",
+        json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
+    )
     paths = []
     for form, name in _TABLES.items():
         write_atomically(folder / name, render(rows, form, spec=plan.spec).encode())
         paths.append(folder / name)
     paths += write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet")
     paths += _figures(folder, plan, records, rows, notice)
-    write_atomically(
-        folder / "provenance.json",
-        json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
-    )
     return (*paths, folder / "provenance.json")
 
 

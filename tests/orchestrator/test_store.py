@@ -14,8 +14,12 @@ from fsl_core.result import EvaluationResult
 from orchestrator.errors import StoreError
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import FailureRecord, ProgressRecord, TrialRecord
+from orchestrator.sealed import SEAL
 from orchestrator.store import Store
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, execution_of, result_of, tracked_sweep
+
+NOW = "2026-01-01T00:00:00.000+00:00"
 
 
 @pytest.fixture
@@ -30,9 +34,9 @@ def score_of(sweep: TrackedSweep, trial: PlannedTrial) -> EvaluationResult:
 def test_what_is_written_comes_back(sweep: TrackedSweep):
     trial = sweep.trials[0]
     progress = ProgressRecord(
-        step=5, steps=10, best=None, train_seconds=1.5, attempts=2, started_at="a", at="b", metrics={"train_loss": 0.25}
+        step=5, steps=10, best=None, train_seconds=1.5, attempts=2, started_at=NOW, at=NOW, metrics={"train_loss": 0.25}
     )
-    failure = FailureRecord(cause="ValueError: no", traceback="…", attempts=1, at="c")
+    failure = FailureRecord(cause="ValueError: no", traceback="…", attempts=1, at=NOW)
     sweep.store.write_progress(trial.fingerprint, progress)
     sweep.store.write_failure(trial.fingerprint, failure)
     record = sweep.record(trial)
@@ -67,7 +71,7 @@ def test_writing_leaves_nothing_else_behind(sweep: TrackedSweep):
     assert names == {"result.json", "execution.json", "evaluations", "log.txt", "selected.pt", "episode.png"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
     sweep = tracked_sweep(tmp_path_factory.mktemp("damage"))
@@ -81,7 +85,7 @@ def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest
             st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5).map(
                 lambda plain: json.dumps(plain).encode()
             ),
-            st.sampled_from(sorted(json.loads(whole))).map(
+            st.sampled_from(sorted(set(json.loads(whole)) - {SEAL})).map(
                 lambda key: json.dumps({name: value for name, value in json.loads(whole).items() if name != key}).encode()
             ),
         )
@@ -122,9 +126,9 @@ def test_a_score_that_is_not_of_this_trials_weights_does_not_count(sweep: Tracke
     path = sweep.store.paths(trial.fingerprint).evaluations / f"{score.evaluation.fingerprint}.json"
     if change == "recipe":
         other = dataclasses.replace(score, recipe_fingerprint=sweep.trials[1].fingerprint)
-        path.write_text(json.dumps(other.as_plain()))
+        edit(path, **other.as_plain())
     elif change == "weights":
-        path.write_text(json.dumps(dataclasses.replace(score, weights_digest="b" * 64).as_plain()))
+        edit(path, weights_digest="b" * 64)
     else:
         path = path.rename(path.with_name("0123456789abcdef.json"))
     assert sweep.record(trial).evaluations == {}
@@ -144,20 +148,18 @@ def test_scores_wait_for_a_lost_result(sweep: TrackedSweep):
 def test_a_number_that_json_lacks_is_refused_and_leaves_no_file(sweep: TrackedSweep):
     trial = sweep.trials[0]
     wild = ProgressRecord(
-        step=5, steps=10, best=0.5, train_seconds=1.0, attempts=1, started_at="a", at="b", metrics={"train_loss": math.inf}
+        step=5, steps=10, best=0.5, train_seconds=1.0, attempts=1, started_at=NOW, at=NOW, metrics={"train_loss": math.inf}
     )
     with pytest.raises(ValueError, match="JSON"):
         sweep.store.write_progress(trial.fingerprint, wild)
     assert sweep.record(trial).progress is None
 
 
-def test_a_folder_where_a_file_belongs_is_an_error_that_names_it(sweep: TrackedSweep):
+def test_a_folder_where_a_file_belongs_is_an_error_that_names_it_when_written(sweep: TrackedSweep):
     path = sweep.store.paths(sweep.trials[0].fingerprint).failure
     path.mkdir()
-    with pytest.raises(StoreError, match=r"failure\.json cannot be read"):
-        sweep.record(sweep.trials[0])
     with pytest.raises(StoreError, match=r"failure\.json cannot be written"):
-        sweep.store.write_failure(sweep.trials[0].fingerprint, FailureRecord(cause="", traceback="", attempts=1, at=""))
+        sweep.store.write_failure(sweep.trials[0].fingerprint, FailureRecord(cause="", traceback="", attempts=1, at=NOW))
 
 
 def test_a_runs_folder_that_cannot_be_is_an_error_that_names_it(tmp_path: Path):

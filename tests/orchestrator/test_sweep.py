@@ -14,8 +14,10 @@ import pytest
 from orchestrator.errors import StoreError, SweepLockedError
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.launches import read_launches
 from orchestrator.store import Store
 from orchestrator.sweep import is_done
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 
@@ -84,7 +86,7 @@ def test_scores_of_weights_that_are_lost_and_come_out_otherwise_are_all_made_aga
     for trial in one.trials:
         paths = Store(tmp_path).paths(trial.fingerprint)
         for path in (paths.result, *paths.evaluations.iterdir()):
-            path.write_text(json.dumps({**json.loads(path.read_text()), "weights_digest": "f" * 64}))
+            edit(path, weights_digest="f" * 64)
     both = small_plan(tmp_path, steps="5")
     assert [trial.fingerprint for trial in both.trials] == [trial.fingerprint for trial in one.trials]
     assert launch(both, tmp_path).complete
@@ -148,6 +150,20 @@ def test_a_failing_trial_is_recorded_and_does_not_stop_the_others(tmp_path: Path
     first.checkpoints.unlink()
     assert launch(plan, tmp_path).complete
     assert Store(tmp_path).read(plan.trials[0].fingerprint).failure is None
+
+
+def test_what_a_launch_wants_is_on_record_before_any_trial_starts(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, steps="5")
+
+    class Looks(InProcessExecutor):
+        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+            (launch_on_record,) = read_launches(tmp_path / "sweeps").by_file.values()
+            assert launch_on_record.plan == plan.fingerprint and launch_on_record.overrides == plan.spec.overrides
+            assert dict(launch_on_record.trials) == {
+                job.fingerprint: tuple(each.fingerprint for each in job.evaluations) for job in jobs
+            }
+
+    launch(plan, tmp_path, executor=Looks())
 
 
 def test_two_drivers_never_hold_one_sweep(tmp_path: Path) -> None:

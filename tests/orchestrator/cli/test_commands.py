@@ -18,7 +18,9 @@ from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import main
 from orchestrator.driver_lock import driver_lock
+from orchestrator.plan import build_plan
 from orchestrator.store import Store
+from orchestrator.sweep_loader import load_sweep
 from tests.orchestrator.small_sweep import SMALL, contents
 
 ENVIRONMENT = ("FSL_DATA_ROOT", "FSL_RUNS_ROOT", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "FSL_DEBUG")
@@ -138,6 +140,36 @@ def test_an_overridden_sweep_never_touches_the_results(fresh: Workplace) -> None
     assert (fresh.runs / "sweeps" / "small" / "report" / "table.md").is_file()
 
 
+def only_seed_0(workplace: Workplace, name: str = "small.yaml", **changes: str) -> Path:
+    """A sweep file of one short trial, under the same sweep's name."""
+    text = SMALL.replace("seeds: [0, 1]", "seeds: [0]").replace("steps: 20", f"steps: {changes.get('steps', '5')}")
+    path = workplace.folder / name
+    path.write_text(text)
+    return path
+
+
+def test_a_name_and_a_finished_table_pass_to_another_sweep_only_when_told(fresh: Workplace) -> None:
+    first, second = only_seed_0(fresh), only_seed_0(fresh, "other.yaml", steps="10")
+    finished = fresh.results / "small"
+    assert fresh.run().exit_code == 0
+    tables = {path.name: path.read_bytes() for path in finished.iterdir()}
+    only_seed_0(fresh, steps="6")
+    edited = fresh.run()
+    assert edited.exit_code == 0 and "holds the finished table of another plan" in edited.stderr
+    (own,) = fresh.results.glob("small.*")
+    assert str(own) in edited.stderr and (own / "table.md").is_file()
+    before, fresh.sweep = contents(fresh.runs), second
+    for further in ((), ("--set", "filters=4")):
+        refused = fresh.run(*further)
+        assert refused.exit_code == 2 and "--replace" in refused.stderr
+        assert str(first) in refused.stderr and str(second) in refused.stderr
+    assert contents(fresh.runs) == before
+    assert tables == {path.name: path.read_bytes() for path in finished.iterdir()}
+    replaced = fresh.run("--replace")
+    assert replaced.exit_code == 0 and len(list(fresh.results.iterdir())) == 3
+    assert json.loads((finished / "provenance.json").read_text())["plan"] == build_plan(load_sweep(second)).fingerprint
+
+
 def test_a_failed_trial_exits_with_3_and_says_how_to_look_into_it(fresh: Workplace) -> None:
     fingerprint = json.loads(fresh.read("plan", "--json").stdout)["trials"][0]["fingerprint"]
     paths = Store(fresh.runs).paths(fingerprint)
@@ -245,13 +277,20 @@ def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace,
     assert not (fresh.runs / "sweeps" / "small").exists()
 
 
-def test_gc_lists_first_and_removes_only_when_told(fresh: Workplace) -> None:
+def test_gc_keeps_what_a_run_with_overrides_made_until_that_run_is_forgotten(fresh: Workplace) -> None:
     fresh.run("--set", "steps=5", "--seeds", "0")
-    listed = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "--dry-run")
-    assert listed.exit_code == 0 and "trials" in listed.stdout
-    assert contents(fresh.runs)
-    assert fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y").exit_code == 0
+    before = contents(fresh.runs)
+    swept = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y")
+    assert swept.exit_code == 0, swept.output
+    assert contents(fresh.runs) == before
+    assert "kept: 1 trials" in swept.stderr and "--set steps=5 --seeds 0" in swept.stderr
+    forget = ("gc", "--runs-root", fresh.runs, fresh.sweep, "--forget", "small")
+    listed = fresh.fsl(*forget)
+    assert listed.exit_code == 0 and "trials" in listed.stdout and "nothing was removed" in listed.stderr
+    assert contents(fresh.runs) == before
+    assert fresh.fsl(*forget, "-y").exit_code == 0
     assert not contents(fresh.runs)
+    assert fresh.fsl(*forget).exit_code == 2
 
 
 def test_data_check_shows_the_splits(fresh: Workplace) -> None:

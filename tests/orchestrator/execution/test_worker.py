@@ -1,22 +1,27 @@
 """One job in this process: what it records, what it mends, and that it never raises."""
 
 import dataclasses
-import json
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
 import torch
 
+from fsl_core.checkpoint import read_checkpoint, save_checkpoint
+from fsl_core.datasets.catalogue import open_dataset
+from fsl_core.errors import CheckpointCorruptError
+from fsl_core.trial_checkpoint import ExpectedCheckpoint
 from orchestrator.execution import bookkeeping
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.worker import execute
 from orchestrator.provenance import running_code
 from orchestrator.records import ExecutionRecord
 from orchestrator.store import Store, TrialPaths
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
 
 
@@ -163,7 +168,7 @@ def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_pa
     assert others
     run(dataclasses.replace(job, evaluations=(first,)))
     for path in (paths_of(job).result, *paths_of(job).evaluations.iterdir()):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "weights_digest": "f" * 64}))
+        edit(path, weights_digest="f" * 64)
     events = run(job)
     assert any("every score is made again" in event.message for event in events)
     assert kinds(events)[-1] == "finished"
@@ -178,11 +183,11 @@ def test_weights_that_are_lost_and_diverge_when_made_again_are_told_as_diverged(
     once = {
         "status": "complete",
         "stopped_by": "budget",
-        "selected_step": 10,
+        "selected_step": 5,
         "validation_accuracy": 0.5,
         "weights_digest": "f" * 64,
     }
-    paths_of(job).result.write_text(json.dumps({**json.loads(paths_of(job).result.read_text()), **once}))
+    edit(paths_of(job).result, **once)
     assert kinds(run(job))[-1] == "diverged"
     record = Store(tmp_path).read(job.fingerprint)
     assert record.result is not None and record.result.status == "diverged" and record.failure is None
@@ -256,11 +261,61 @@ def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path):
     assert contents(job.runs_root) == contents(undisturbed.runs_root)
 
 
+@pytest.fixture(scope="module")
+def finished_job(tmp_path_factory: pytest.TempPathFactory) -> TrialJob:
+    job = job_in(tmp_path_factory.mktemp("finished"))
+    run(job)
+    return job
+
+
+@pytest.mark.parametrize("change", [{"recipe": "0" * 16}, {"state": {}}], ids=["recipe", "state"])
+def test_a_checkpoint_that_no_training_here_left_is_set_aside_and_the_trial_trained_again(
+    finished_job: TrialJob, tmp_path: Path, change: dict[str, Any]
+):
+    undisturbed, job = finished_job, job_in(tmp_path)
+    checkpoints = paths_of(job).checkpoints / "select"
+    newest = max((paths_of(undisturbed).checkpoints / "select").glob("*.pt"))
+    save_checkpoint(checkpoints, 10, {**read_checkpoint(newest), **change})
+    events = run(job)
+    assert any("of other work, was set aside" in event.message for event in events)
+    assert contents(job.runs_root) == contents(undisturbed.runs_root)
+    assert len(list(checkpoints.glob("*.corrupt"))) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "10"}, {"step": 11}, {"best_step": 11}, {"best_accuracy": 2.0}, {"best_weights": {}}, {"stopped_by": "a whim"},
+        {"algorithm": {}}, {"optimiser": {}}, {"curves": {"a": 3}}, {"interval_loss": torch.zeros(2)}, {"best_weights": None},
+    ],
+)  # fmt: skip
+def test_no_training_resumes_from_a_state_that_cannot_be(finished_job: TrialJob, change: dict[str, Any]):
+    job = finished_job
+    checkpoint = read_checkpoint(max((paths_of(job).checkpoints / "select").glob("*.pt")))
+    dataset = open_dataset(job.recipe.data, data_root=None, cache_root=job.cache_root)
+    expected = ExpectedCheckpoint(recipe=job.recipe, dataset=dataset, stage="select", steps=job.recipe.steps)
+    expected.check(checkpoint)
+    for other in ({"recipe": None}, {"data": 3}, {"path": {"device": "cpu", "threads": "1"}}, {"path": None}, {"state": None}):
+        with pytest.raises(CheckpointCorruptError):
+            expected.check({**checkpoint, **other})
+    with pytest.raises(CheckpointCorruptError):
+        expected.check({**checkpoint, "state": {**checkpoint["state"], **change}})
+
+
+@pytest.mark.parametrize("name", ["progress.json", "execution.json", "failure.json"])
+def test_a_record_of_a_wrong_type_fails_no_trial(tmp_path: Path, name: str):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    (paths_of(job).folder / name).write_text('{"attempts": "x"}')
+    events = run(job)
+    assert kinds(events)[-1] == "finished"
+    assert any(f"{name}.corrupt-1" in event.message for event in events)
+
+
 def test_images_other_than_those_trained_on_are_a_failure(tmp_path: Path):
     job = job_in(tmp_path)
     run(dataclasses.replace(job, evaluations=()))
-    result = json.loads(paths_of(job).result.read_text())
-    paths_of(job).result.write_text(json.dumps({**result, "data_digest": "0" * 64}))
+    edit(paths_of(job).result, data_digest="0" * 64)
     events = run(job)
     assert kinds(events)[-1] == "failed"
     failure = Store(tmp_path).read(job.fingerprint).failure

@@ -1,0 +1,147 @@
+"""What each launch of a sweep wants, on record before any of its trials starts: ``sweeps/<sweep>/launches/<plan>.json``.
+
+A sweep file says what it wants today. What it wanted before an edit, or under ``--set``, is known from here alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+from pydantic import TypeAdapter
+
+from fsl_core.atomic_file import write_atomically
+from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
+from orchestrator.plan import Plan
+from orchestrator.provenance import now
+from orchestrator.records import Time
+from orchestrator.sealed import document_text, unsealed
+
+_PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchRecord:
+    """The last launch of one plan: the file it was read from, what the command line changed of it, and when it began (ISO, UTC).
+
+    ``source_digest`` is the SHA-256 of the file as it was. ``trials`` maps the fingerprints of the trials wanted to those of the
+    evaluations wanted of each.
+    """
+
+    sweep: str
+    plan: str
+    source: str
+    source_digest: str
+    overrides: tuple[str, ...]
+    trials: Mapping[str, tuple[str, ...]]
+    at: Time
+
+    @property
+    def name(self) -> str:
+        """The launch in a word: ``<sweep>/<plan>``."""
+        return f"{self.sweep}/{self.plan}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchesOnRecord:
+    """The launches of a runs folder, or of one sweep, by their files; and the files that cannot be read as one."""
+
+    by_file: Mapping[Path, LaunchRecord] = field(default_factory=dict)
+    damaged: tuple[Path, ...] = ()
+
+    @property
+    def since(self) -> datetime | None:
+        """When the first of them began; None where there is none."""
+        return min((datetime.fromisoformat(launch.at) for launch in self.by_file.values()), default=None)
+
+
+_RECORD = TypeAdapter(LaunchRecord)
+
+
+def launches_folder(sweep_folder: Path) -> Path:
+    """Where the launches of one sweep are on record."""
+    return sweep_folder / "launches"
+
+
+def _launch_of(plan: Plan) -> LaunchRecord:
+    return LaunchRecord(
+        sweep=plan.spec.name,
+        plan=plan.fingerprint,
+        source=str(plan.spec.source.resolve()),
+        source_digest=hashlib.sha256(plan.spec.source.read_bytes()).hexdigest(),
+        overrides=plan.spec.overrides,
+        trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
+        at=now(),
+    )
+
+
+def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
+    """Raises SweepNameError when the last launch under the plan's name was of another sweep file and of other work.
+
+    A file that was edited since, and one that was copied elsewhere as it is, is the same sweep.
+    """
+    own, launches = _launch_of(plan), read_launches(sweep_folder).by_file.values()
+    last = max(launches, key=lambda launch: datetime.fromisoformat(launch.at), default=own)
+    if own.plan != last.plan and own.source != last.source and own.source_digest != last.source_digest:
+        raise SweepNameError(
+            f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
+            f"here on {last.at[:10]}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
+        )
+
+
+def record_launch(sweep_folder: Path, plan: Plan) -> None:
+    """Put on record what a launch wants. Raises StoreError when it cannot be written: then nothing may start."""
+    launch = _launch_of(plan)
+    path = launches_folder(sweep_folder) / f"{launch.plan}.json"
+    try:
+        write_atomically(path, document_text(dataclasses.asdict(launch)))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}); nothing was started") from error
+
+
+def read_launches(sweeps: Path) -> LaunchesOnRecord:
+    """All launches on record under ``<runs-root>/sweeps``, or under one sweep's folder in it."""
+    found = {path: _read(path) for path in sorted([*sweeps.glob("*/launches/*.json"), *sweeps.glob("launches/*.json")])}
+    return LaunchesOnRecord(
+        by_file={path: launch for path, launch in found.items() if launch is not None},
+        damaged=tuple(path for path, launch in found.items() if launch is None),
+    )
+
+
+def _read(path: Path) -> LaunchRecord | None:
+    try:
+        launch = _RECORD.validate_json(json.dumps(unsealed(path.read_bytes())[0]), strict=True)
+    except (ValueError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+    return launch if (path.parents[1].name, path.stem) == (launch.sweep, launch.plan) else None
+
+
+@contextmanager
+def no_launch_begins(sweeps: Path) -> Iterator[None]:
+    """Inside the block no launch puts itself on record, and nobody clears the runs folder up.
+
+    Raises:
+        SweepLockedError: another process is inside such a block for long.
+        StoreError: the folder cannot be written to.
+    """
+    lock = filelock.FileLock(sweeps / ".launches.lock")
+    try:
+        sweeps.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except filelock.Timeout as error:
+        raise SweepLockedError(f"`fsl gc` is at work in {sweeps.parent}; try again when it is done") from error
+    except OSError as error:
+        raise StoreError(f"the folder {sweeps} cannot be written to ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,45 @@
+"""Where a table may be written: never over the table of another plan that has the same name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from orchestrator.plan import Plan
+
+UNKNOWN = "unknown"
+"""The plan of a folder that does not say whose it is."""
+
+
+def plan_in(folder: Path) -> str | None:
+    """The fingerprint of the plan whose table a folder holds; None for a folder that is absent or empty."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    try:
+        plan = json.loads((folder / "provenance.json").read_bytes())["plan"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return UNKNOWN
+    return plan if isinstance(plan, str) and plan.isalnum() else UNKNOWN
+
+
+def free_folder(folder: Path, plan: Plan) -> Path:
+    """The folder itself, or ``<folder>.<plan>`` beside it where it holds the table of another plan."""
+    return folder if plan_in(folder) in (None, plan.fingerprint) else folder.with_name(f"{folder.name}.{plan.fingerprint}")
+
+
+def cleared_folder(folder: Path, plan: Plan) -> tuple[Path, Path | None]:
+    """The folder itself, and where the table of another plan that it held now lies: ``<folder>.<that plan>``.
+
+    What lay aside as this plan's own comes back.
+    """
+    other, aside = plan_in(folder), None
+    own = folder.with_name(f"{folder.name}.{plan.fingerprint}")
+    if other not in (None, plan.fingerprint):
+        aside = folder.with_name(f"{folder.name}.{other}")
+        if aside.is_dir():
+            shutil.rmtree(aside)  # an older table of the very plan that moves there now
+        folder.rename(aside)
+    if own.is_dir() and plan_in(folder) is None:
+        own.replace(folder)
+    return folder, aside
