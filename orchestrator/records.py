@@ -20,6 +20,7 @@ class ComputedBy:
     finished_at: str
     git_commit: str | None = None
     git_dirty: bool | None = None
+    git_problem: str | None = None
     lock_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None

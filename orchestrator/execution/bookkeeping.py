@@ -100,6 +100,7 @@ class Bookkeeping:
             "finished_at": now(),
             "git_commit": self.job.code.git_commit,
             "git_dirty": self.job.code.git_dirty,
+            "git_problem": self.job.code.git_problem,
             "lock_digest": self.job.code.lock_digest,
             "versions": versions(),
             "peak_memory_bytes": peak_memory_bytes(path.device),
