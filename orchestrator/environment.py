@@ -8,6 +8,17 @@ from collections.abc import Mapping
 from orchestrator.cgroup import cpu_limit
 
 _BATCH_SYSTEM = "SLURM_CPUS_ON_NODE"
+_SETTINGS_OF_GIT = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
+
+
+def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process.
+
+    A hook's GIT_DIR or GIT_INDEX_FILE would have it answer of another repository. Which of the user's files of settings count is
+    kept: ``safe.directory`` stands there.
+    """
+    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _SETTINGS_OF_GIT}
+    return {**kept, "LC_ALL": "C"}
 
 
 def usable_cpus(environ: Mapping[str, str] = os.environ) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import hashlib
@@ -15,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from orchestrator.code_digest import code_digest
+from orchestrator.environment import for_git
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _LIBRARIES = ("torch", "torchvision", "numpy", "ray", "mlflow", "few-shot-sweeps")
@@ -27,26 +29,28 @@ class CodeState:
 
     ``lock_digest`` is None where there is no lock, or a library is installed in another version than the lock's.
     ``code_digest`` names the content of the two packages; see :func:`orchestrator.code_digest.code_digest`.
+    ``git_problem`` says why git could not tell, where the project is a checkout.
     """
 
     git_commit: str | None
     git_dirty: bool | None
     lock_digest: str | None
     code_digest: str
+    git_problem: str | None = None
 
 
 def code_state(project: Path = _PROJECT) -> CodeState:
     """The state of this project's own checkout; a project that lies inside somebody else's checkout has none."""
-    top = _git(project, "rev-parse", "--show-toplevel")
-    own = top is not None and Path(top).resolve() == project.resolve()
-    commit = _git(project, "rev-parse", "HEAD") if own else None
-    changes = _git(project, "status", "--porcelain", "--", "fsl_core", "orchestrator", "sweeps", "pyproject.toml")
-    return CodeState(
-        git_commit=commit,
-        git_dirty=None if commit is None or changes is None else bool(changes),
-        lock_digest=_lock_digest(project / "requirements.lock"),
-        code_digest=code_digest((project / "fsl_core", project / "orchestrator")),
-    )
+    lock, code = _lock_digest(project / "requirements.lock"), code_digest((project / "fsl_core", project / "orchestrator"))
+    bare = CodeState(git_commit=None, git_dirty=None, lock_digest=lock, code_digest=code)
+    if not (project / ".git").exists():
+        return bare
+    try:
+        commit = _git(project, "rev-parse", "--verify", "HEAD")
+        changes = _git(project, "status", "--porcelain", "--", "fsl_core", "orchestrator", "sweeps", "pyproject.toml")
+    except _NoAnswer as error:
+        return dataclasses.replace(bare, git_problem=str(error))
+    return dataclasses.replace(bare, git_commit=commit, git_dirty=bool(changes))
 
 
 @functools.cache
@@ -86,7 +90,7 @@ def library_versions() -> Mapping[str, str]:
 def processor_name() -> str:
     """What this machine calls its processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -102,16 +106,21 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def _git(project: Path, *arguments: str) -> str | None:
+class _NoAnswer(Exception):
+    """Git did not say what it was asked; the message says why."""
+
+
+def _git(project: Path, *arguments: str) -> str:
+    """What git answers of a project and of no folder above it. The project stays as it is."""
+    command = ["git", "--no-optional-locks", "-C", str(project), *arguments]
+    environment = {**for_git(), "GIT_CEILING_DIRECTORIES": str(project.resolve().parent)}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(project), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        done = subprocess.run(command, capture_output=True, timeout=20, stdin=subprocess.DEVNULL, env=environment)
+    except subprocess.TimeoutExpired as error:
+        raise _NoAnswer("git did not answer within 20 s") from error
+    except OSError as error:
+        raise _NoAnswer(f"git does not run here ({error.strerror})") from error
+    if done.returncode:
+        first = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise _NoAnswer(f"git says: {first}")
+    return done.stdout.decode(errors="replace").strip()

@@ -43,6 +43,7 @@ class ComputedBy:
     finished_at: Time
     git_commit: str | None = None
     git_dirty: bool | None = None
+    git_problem: str | None = None
     lock_digest: str | None = None
     code_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from orchestrator.progress import SweepView
 from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store
+from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.tracker import SweepContext, Tracker
 
 Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
@@ -85,7 +86,8 @@ def run_sweep(
 
     What it wants is put on record before any trial starts.
 
-    The first SIGINT or SIGTERM writes checkpoints and stops; a second one stops at once.
+    The first SIGINT, SIGTERM or SIGHUP writes checkpoints and stops; a second SIGINT or SIGTERM stops at once. Under ``nohup``, which
+    has SIGHUP ignored, it stays ignored.
 
     Raises:
         SweepLockedError: another driver holds the sweep.
@@ -105,6 +107,8 @@ def run_sweep(
         code = running_code()
         launch = _Launch(plan, store, tracker, view)
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
+        if code.git_problem:
+            view.notice(f"no commit is recorded: {code.git_problem}")
         todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
         todo.sort(key=predicted_seconds, reverse=True)
         jobs = [_job(trial, options, stop_file, code.code_digest) for trial in todo]
@@ -195,19 +199,32 @@ class _Launch:
 
 @contextmanager
 def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
-    """Inside the block the first SIGINT or SIGTERM makes the stop file, which every worker watches; the second raises."""
+    """Inside the block the first SIGINT, SIGTERM or SIGHUP makes the stop file, which every worker watches.
+
+    A further one raises, but for SIGHUP: a terminal that closes may send it twice, by the kernel and by the shell.
+    """
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
+        leave_lost_terminal()
         if stop_file.exists():
+            if signal_number == signal.SIGHUP:
+                return
             raise KeyboardInterrupt
         stop_file.touch()
         view.notice("stopping: running trials write their checkpoints; once more stops at once")
 
     previous: dict[int, Any] = {}
     try:
-        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+        for number in _stopping_signals():
             previous[number] = signal.signal(number, stop)
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _stopping_signals() -> list[int]:
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return [int(each) for each in signals]

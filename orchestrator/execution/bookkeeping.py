@@ -102,6 +102,7 @@ class Bookkeeping:
             "finished_at": now(),
             "git_commit": code.git_commit,
             "git_dirty": code.git_dirty,
+            "git_problem": code.git_problem,
             "lock_digest": code.lock_digest,
             "code_digest": code.code_digest,
             "versions": versions(),

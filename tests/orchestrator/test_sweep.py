@@ -229,3 +229,16 @@ def _step(path: Path) -> int:
         return int(json.loads(path.read_text())["step"])
     except FileNotFoundError:
         return 0
+
+
+def test_a_commit_that_git_does_not_tell_is_said_once_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a git on PATH. A checkout is what these tests run in."""
+    monkeypatch.setenv("PATH", "")
+    plan, view = small_plan(tmp_path), Recorder()
+    launch(plan, tmp_path, view=view)
+    assert [notice for notice in view.notices if "git does not run here" in notice] == view.notices
+    assert len(view.notices) == 1 and view.notices[0].startswith("no commit is recorded: ")
+    for trial in plan.trials:
+        execution = Store(tmp_path).read(trial.fingerprint).execution
+        assert execution is not None and execution.git_commit is None
+        assert execution.git_problem is not None and "does not run here" in execution.git_problem
