@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
 ONLY_IN = {
     "ray": ("orchestrator/execution/ray_tune.py",),
-    "mlflow": ("orchestrator/tracking/mlflow_tracker.py",),
+    "mlflow": ("orchestrator/tracking/mlflow_",),
     "click": ("orchestrator/cli/",),
 }
 IMPORTERS_BY_NAME = {"import_module", "__import__", "find_spec", "lazy_import", "resolve_name"}
