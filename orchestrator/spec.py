@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
@@ -33,7 +33,7 @@ class SweepSpec:
     data_root: str | None = None
     runs_root: str | None = None
     results_root: str | None = None
-    tracking_uri: str | None = None
+    tracking_uri: str | None = field(default=None, repr=False)
     max_concurrent: int | None = None
     presets: tuple[Preset, ...] = ()
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
 ONLY_IN = {
     "ray": ("orchestrator/execution/ray_driver.py",),
-    "mlflow": ("orchestrator/tracking/mlflow_tracker.py",),
+    "mlflow": ("orchestrator/tracking/mlflow_",),
     "click": ("orchestrator/cli/",),
     "matplotlib": ("orchestrator/report/canvas.py",),
 }

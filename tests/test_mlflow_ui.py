@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from orchestrator.tracking.location import artifact_root, default_tracking_uri
-from orchestrator.tracking.mlflow_server import UiServer, ui_server
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.tracking.mlflow_experiments import experiment_ids
+from orchestrator.tracking.mlflow_server import UiServer, runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.tracker import SweepContext
 from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
@@ -30,7 +32,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UiServer]:
     """The UI on a store that holds one finished sweep."""
     folder = tmp_path_factory.mktemp("shown")
     sweep = tracked_sweep(folder, "looked-at")
-    uri, artifacts = default_tracking_uri(folder / "runs"), artifact_root(folder / "runs")
+    uri, artifacts = default_address(folder / "runs"), artifact_root(folder / "runs")
     tracker = MlflowTracker(uri, artifacts=artifacts)
     tracker.begin(sweep.plan, SweepContext(command="fsl run looked-at.yaml"))
     for trial in sweep.trials:
@@ -40,6 +42,10 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UiServer]:
     tracker.finish([table], TABLE, complete=True)
     with ui_server(uri, artifacts=artifacts, log=folder / "server.log") as server:
         yield server
+
+
+def page_of(shown: UiServer) -> str:
+    return runs_page(shown.url, experiment_ids(TrackingAddress(shown.url))["looked-at"])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 def test_from_the_sweep_to_a_run_its_curve_and_its_artifacts(shown: UiServer, page: Page):
-    page.goto(shown.link("looked-at"))
+    page.goto(page_of(shown))
     page.locator("[role=gridcell][col-id*='Run Name']").filter(has_text="looked-at").get_by_role("button").first.click()
     page.get_by_role("link", name=RUN_NAME).click()
     expect(page.get_by_role("heading", name=RUN_NAME)).to_be_visible()
@@ -81,7 +87,7 @@ def test_from_the_sweep_to_a_run_its_curve_and_its_artifacts(shown: UiServer, pa
 
 
 def test_the_parent_run_shows_the_table(shown: UiServer, page: Page):
-    page.goto(shown.link("looked-at"))
+    page.goto(page_of(shown))
     page.get_by_role("gridcell").get_by_role("link", name="looked-at", exact=True).click()
     expect(page.get_by_role("cell", name="98.8 ± 0.1")).to_be_visible()
     page.get_by_role("tab", name="Artifacts").click()
@@ -90,5 +96,5 @@ def test_the_parent_run_shows_the_table(shown: UiServer, page: Page):
 
 
 def test_all_sweeps_are_listed(shown: UiServer, page: Page):
-    page.goto(shown.link())
+    page.goto(f"{shown.url}/#/experiments?workflowType=machine_learning")
     expect(page.get_by_role("link", name="looked-at", exact=True)).to_be_visible()

@@ -13,6 +13,7 @@ import click
 
 from fsl_core.errors import FslError, StopRequested
 from orchestrator.errors import ExecutorError, OrchestratorError, SweepLockedError
+from orchestrator.tracking.address import without_password
 
 
 class ExitCode(IntEnum):
@@ -30,7 +31,7 @@ class Failure(click.ClickException):
     """An error as the user sees it: a message on stderr and an exit code."""
 
     def __init__(self, message: str, code: ExitCode) -> None:
-        super().__init__(message)
+        super().__init__(without_password(message))
         self.code = code
 
     @property
@@ -50,7 +51,11 @@ class ErrorMappingGroup(click.Group):
         """Run the command, and turn what it raises into :class:`Failure`."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except click.UsageError as error:
+            raise _without_password(error) from error
+        except click.ClickException:
+            raise
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (KeyboardInterrupt, StopRequested) as error:
             raise Failure("interrupted; the same command goes on from here", ExitCode.INCOMPLETE) from error
@@ -68,11 +73,16 @@ class ErrorMappingGroup(click.Group):
             raise Failure(_internal_error(error), ExitCode.INTERNAL) from error
 
 
+def _without_password(error: click.UsageError) -> click.UsageError:
+    """The same error, which may repeat what was typed."""
+    return click.UsageError(without_password(error.format_message()), error.ctx)
+
+
 def _internal_error(error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     summary = f"internal error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if os.environ.get("FSL_DEBUG") == "1":
         return f"{summary}\n{text}"
     with tempfile.NamedTemporaryFile("w", prefix="fsl-traceback-", suffix=".txt", delete=False) as file:
-        file.write(text)
+        file.write(without_password(text))
     return f"{summary} (traceback in {file.name}; FSL_DEBUG=1 shows it here)"

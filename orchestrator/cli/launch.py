@@ -199,4 +199,4 @@ def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:
 
 def make_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
     """MLflow on the store in use, unable to fail the sweep."""
-    return ResilientTracker(MlflowTracker(places.tracking_uri, artifacts=artifact_root(places.runs_root)), notice)
+    return ResilientTracker(MlflowTracker(places.tracking, artifacts=artifact_root(places.runs_root)), notice)

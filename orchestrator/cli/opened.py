@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from orchestrator.plan import Plan, build_plan
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.store import Store
-from orchestrator.tracking.location import default_tracking_uri, without_password
+from orchestrator.tracking.location import default_address
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,19 @@ class OpenedSweep:
             )
         return records
 
-    @property
-    def flags(self) -> list[str]:
-        """What another command must be given to find the same runs and the same store from this folder."""
+    def command(self, *words: str) -> str:
+        """Another command of ``fsl`` as a line for a shell, with the flags that find the same runs and store from this folder.
+
+        An address with a password is named by its variable, which has to be set where the line is used.
+        """
         places, flags = self.places, []
         if places.runs_root != Path("runs").absolute():
             flags += ["--runs-root", str(places.runs_root)]
-        if places.tracking_uri != default_tracking_uri(places.runs_root):
-            flags += ["--tracking-uri", without_password(places.tracking_uri)]
-        return flags
+        line = shlex.join(["fsl", *words, *flags])
+        if places.tracking == default_address(places.runs_root):
+            return line
+        address = '"$MLFLOW_TRACKING_URI"' if places.tracking.has_secret else shlex.quote(places.tracking.whole)
+        return f"{line} --tracking-uri {address}"
 
 
 def open_sweep(selection: Selection, given: Given, *, has_data: Callable[[SweepSpec, Places], bool] | None = None) -> OpenedSweep:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep_loader import load_sweep
-from orchestrator.tracking.location import default_tracking_uri
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.location import default_address
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -22,6 +24,14 @@ type_of_folder = click.Path(file_okay=False, path_type=Path)
 type_of_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def _refuse_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse what a variable that is not set leaves on the command line; another store would be taken in silence."""
+    if value == "" and option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+        raise click.BadParameter("it is empty; is MLFLOW_TRACKING_URI set?")
+    return value
+
 
 _SELECTION = (
     click.argument("sweep", type=type_of_file),
@@ -38,7 +48,11 @@ _PLACES = {
     ),
     "results_root": click.option("--results-root", type=type_of_folder, help="Folder of finished tables; default ./results."),
     "tracking_uri": click.option(
-        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", show_envvar=True, help="MLflow store; default <runs-root>/mlflow.db."
+        "--tracking-uri",
+        envvar="MLFLOW_TRACKING_URI",
+        show_envvar=True,
+        callback=_refuse_empty,
+        help="MLflow store; default <runs-root>/mlflow.db.",
     ),
 }
 
@@ -64,7 +78,7 @@ class Given:
     data_root: Path | None = None
     runs_root: Path | None = None
     results_root: Path | None = None
-    tracking_uri: str | None = None
+    tracking_uri: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +88,7 @@ class Places:
     data_root: Path | None
     runs_root: Path
     results_root: Path
-    tracking_uri: str
+    tracking: TrackingAddress
 
     @staticmethod
     def resolve(given: Given, spec: SweepSpec | None = None) -> Places:
@@ -82,11 +96,12 @@ class Places:
         named = Given() if spec is None else _named_by(spec)
         runs = (given.runs_root or named.runs_root or Path("runs")).absolute()
         data = given.data_root or named.data_root
+        named_address = given.tracking_uri or named.tracking_uri
         return Places(
             data_root=None if data is None else data.absolute(),
             runs_root=runs,
             results_root=(given.results_root or named.results_root or Path("results")).absolute(),
-            tracking_uri=given.tracking_uri or named.tracking_uri or default_tracking_uri(runs),
+            tracking=TrackingAddress(named_address) if named_address else default_address(runs),
         )
 
     @property

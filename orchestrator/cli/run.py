@@ -89,7 +89,7 @@ def _launched(
         cache_root=places.cache_root,
         device=device,
         gpus=GPU_SHARE if device == "cuda" else 0.0,
-        command=shlex.join(["fsl", *sys.argv[1:]]),
+        command=shlex.join(["fsl", *map(places.tracking.redact, sys.argv[1:])]),
         replace=replace,
     )
     return run_sweep(
@@ -118,7 +118,7 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     folders = dict.fromkeys(path.parent for path in outcome.files)
     _tell("\n".join(f"table and exports: {folder}" for folder in folders))
     _tell(f"trials: {opened.store.trials}")
-    _tell("runs in MLflow: " + shlex.join(["fsl", "ui", "--experiment", opened.plan.spec.name, *opened.flags]))
+    _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}")
 
 
 def exit_code(outcome: SweepOutcome) -> ExitCode:

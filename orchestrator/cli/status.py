@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -73,12 +72,12 @@ def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
     """The command that runs one trial, and no other, in the user's own process."""
     spec, cells = opened.plan.spec, opened.plan.cells
     cell = next(cell for cell in cells if trial.recipe in cell.recipes)
-    words = ["fsl", "run", str(spec.source), *(word for text in _fixed(spec) for word in ("--set", text))]
+    words = ["run", str(spec.source), *(word for text in _fixed(spec) for word in ("--set", text))]
     words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
     apart = what_sets_apart(cell.settings, [other.settings for other in cells])
     narrowed = ",".join(text for text in (_only_that_keeps(cell.settings, spec), apart) if text)
     words += ["--only", narrowed] if narrowed else []
-    return shlex.join([*words, *opened.flags])
+    return opened.command(*words)
 
 
 def _only_that_keeps(settings: CellSettings, spec: SweepSpec) -> str:

@@ -17,9 +17,20 @@ ENVIRONMENT = {
 NOISY_LOGGERS = ("mlflow", "alembic", "urllib3.connectionpool")
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def prepare_client() -> None:
     """Set what the user has not set; to be called before mlflow is imported, which reads it."""
+    _ask_loopback_directly()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _ask_loopback_directly() -> None:
+    """A proxy that the environment names has no way to a server on this machine, and is not asked for one."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named != "*":
+        os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, [*named.split(","), *LOOPBACK])))

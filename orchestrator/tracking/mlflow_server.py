@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,31 +17,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.location import sqlite_file, without_password
+from orchestrator.tracking.address import TrackingAddress
 
 HOST = "127.0.0.1"
 MODEL_TRAINING = "workflowType=machine_learning"
 """Without it the interface opens on its pages for language models, where no run is to be seen."""
 
-# Job execution would start eight more processes, 2 GiB in all, that nothing here uses.
-ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight more processes, 2 GiB in all, that nothing here uses
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "PYTHONSAFEPATH": "1",  # no module is looked for in the current folder
+}
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks the server on loopback itself: a proxy that the environment names has nothing to do with it."""
 
 
-def ui_link(base_url: str, experiment: str | None = None) -> str:
-    """The page of an experiment's runs on a server, by the experiment's name; of all experiments where it is not there."""
-    base = base_url.rstrip("/")
-    found = _experiment_id(base, experiment) if experiment else None
-    page = f"experiments/{found}/runs" if found else "experiments"
-    return f"{base}/#/{page}?{MODEL_TRAINING}"
-
-
-def _experiment_id(base: str, name: str) -> str | None:
-    query = urllib.parse.urlencode({"experiment_name": name})
-    try:
-        with urllib.request.urlopen(f"{base}/api/2.0/mlflow/experiments/get-by-name?{query}", timeout=30) as answer:
-            return str(json.load(answer)["experiment"]["experiment_id"])
-    except (OSError, ValueError, KeyError):
-        return None
+def runs_page(base_url: str, experiment_id: str) -> str:
+    """The page of an experiment's runs on a server."""
+    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{MODEL_TRAINING}"
 
 
 @dataclass(frozen=True)
@@ -54,21 +47,19 @@ class UiServer:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def link(self, experiment: str | None = None) -> str:
-        """Where to look; see :func:`ui_link`."""
-        return ui_link(self.url, experiment)
-
     def wait(self) -> int:
         """Wait until the server ends by itself, and return its exit code. Ctrl-C and SIGTERM are a KeyboardInterrupt."""
         return self.process.wait()
 
 
 @contextmanager
-def ui_server(uri: str, *, artifacts: Path, log: Path, port: int = 0, patience: float = 180) -> Iterator[UiServer]:
+def ui_server(
+    address: TrackingAddress, *, artifacts: Path, log: Path, port: int = 0, patience: float = 180
+) -> Iterator[UiServer]:
     """Serve a database's store on loopback until the block ends.
 
     Args:
-        uri: the database's address.
+        address: the database's. It reaches the server by its environment: others can read a command line.
         artifacts: the folder of its artifacts.
         log: takes what the server says.
         port: the port on loopback; 0 takes a free one.
@@ -77,14 +68,9 @@ def ui_server(uri: str, *, artifacts: Path, log: Path, port: int = 0, patience: 
     Raises:
         TrackingError: if there is no store yet, the port is taken, or the server does not come up.
     """
-    _refuse_no_store(uri)
+    _refuse_no_store(address)
     port = _free_port(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", uri, "--artifacts-destination", artifacts.as_uri()]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        # A session of its own: the server and its workers end together, and a Ctrl-C reaches them through us alone.
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **ENVIRONMENT}, start_new_session=True)
+    process = _started(address, artifacts, log, port)
     server = UiServer(f"http://{HOST}:{port}", process, log)
     try:
         with _sigterm_interrupts():
@@ -92,6 +78,31 @@ def ui_server(uri: str, *, artifacts: Path, log: Path, port: int = 0, patience: 
             yield server
     finally:
         _end(process)
+
+
+def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    command += ["--artifacts-destination", artifacts.as_uri()]
+    environment = {**os.environ, **ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": address.absolute().whole}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=log.parent,  # the server's workers import what lies in their current folder: no statistics.py of a user's
+        start_new_session=True,  # the server and its workers end together, and a Ctrl-C reaches them through us alone
+    )
+    threading.Thread(target=_keep_log, args=(process, log, address), name="server log", daemon=True).start()
+    return process
+
+
+def _keep_log(process: subprocess.Popen[bytes], log: Path, address: TrackingAddress) -> None:
+    """Write down what the server says, without the passwords in it."""
+    assert process.stdout is not None
+    with log.open("w", buffering=1) as out:
+        for line in process.stdout:
+            out.write(address.redact(line.decode(errors="replace")))
 
 
 @contextmanager
@@ -107,8 +118,8 @@ def _sigterm_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _refuse_no_store(uri: str) -> None:
-    file = sqlite_file(uri)
+def _refuse_no_store(address: TrackingAddress) -> None:
+    file = address.sqlite_file
     if file is not None and not file.is_file():
         raise TrackingError(f"there is no MLflow store at {file} yet; `fsl run SWEEP.yaml` makes it")
 
@@ -129,7 +140,7 @@ def _await_answer(server: UiServer, patience: float) -> None:
         if server.process.poll() is not None:
             raise TrackingError(f"MLflow's server ended at once: {_last_words(server.log)} (all of it: {server.log})")
         try:
-            with urllib.request.urlopen(f"{server.url}/health", timeout=5):
+            with _DIRECT.open(f"{server.url}/health", timeout=5):
                 return
         except OSError:
             time.sleep(0.2)
@@ -138,7 +149,7 @@ def _await_answer(server: UiServer, patience: float) -> None:
 
 def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return without_password(lines[-1]) if lines else "it said nothing"
+    return lines[-1] if lines else "it said nothing"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

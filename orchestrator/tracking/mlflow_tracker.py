@@ -16,9 +16,9 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.store import TrialPaths
 from orchestrator.tracking import run_tags
+from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.client_settings import prepare_client
 from orchestrator.tracking.known_run import KnownRun
-from orchestrator.tracking.location import is_database, without_password
 from orchestrator.tracking.run_view import DatasetView, FileView, Point, digest_of, file_views, flat_params, run_view
 from orchestrator.tracking.tracker import SweepContext
 
@@ -31,13 +31,13 @@ class MlflowTracker:
     """A sweep in MLflow: an experiment, a parent run for the sweep, a child run for each trial.
 
     Args:
-        uri: the tracking store's address: a database or a server.
+        address: the tracking store's: a database or a server.
         artifacts: the absolute folder of the artifacts when the store is a database; a server decides itself.
         flush_seconds: a running trial's points are sent together, at most this often.
     """
 
-    def __init__(self, uri: str, *, artifacts: Path, flush_seconds: float = 2.0) -> None:
-        self.uri = uri
+    def __init__(self, address: TrackingAddress, *, artifacts: Path, flush_seconds: float = 2.0) -> None:
+        self.address = address
         self._artifacts = artifacts
         self._flush_seconds = flush_seconds
         self._runs: dict[str, KnownRun] = {}
@@ -47,7 +47,7 @@ class MlflowTracker:
         """Open the store, the sweep's experiment and its parent run; a run that a dead driver left RUNNING becomes KILLED."""
         with self._refusals(f"the sweep {plan.spec.name}"):
             self._spec, self._context = plan.spec, context
-            self._client = _connect(self.uri)
+            self._client = _connect(self.address)
             self._experiment_id = self._open_experiment(plan.spec.name)
             self._parent = self._open_parent(self._find_runs())
             for trial in plan.trials:
@@ -116,12 +116,12 @@ class MlflowTracker:
         except Exception as error:
             self._unsure = True
             reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise TrackingError(without_password(f"MLflow at {self.uri} did not take {what}: {reason}")) from error
+            raise TrackingError(self.address.redact(f"MLflow at {self.address} did not take {what}: {reason}")) from error
 
     def _open_experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            location = self._artifacts.as_uri() if is_database(self.uri) else None
+            location = self._artifacts.as_uri() if self.address.is_database else None
             return str(self._client.create_experiment(name, artifact_location=location))
         if found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
@@ -224,12 +224,12 @@ class MlflowTracker:
             run.tags.update(changed)
 
 
-def _connect(uri: str) -> MlflowClient:
+def _connect(address: TrackingAddress) -> MlflowClient:
     """A client that is quiet and gives up soon. Only the first call in a process pays for the import."""
     prepare_client()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    return MlflowClient(tracking_uri=address.whole)
 
 
 def _known(run: Run) -> KnownRun:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.tracking.location import artifact_root, default_tracking_uri
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_server import ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.tracker import SweepContext
@@ -12,13 +13,13 @@ from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingAddress]:
     """The address of a real tracking server on loopback, on an SQLite store made by a first sweep."""
     folder = tmp_path_factory.mktemp("server")
     runs = folder / "runs"
     runs.mkdir()
-    first = MlflowTracker(default_tracking_uri(runs), artifacts=artifact_root(runs))
+    first = MlflowTracker(default_address(runs), artifacts=artifact_root(runs))
     first.begin(tiny_plan(folder, "first"), SweepContext())
     first.finish((), "", complete=False)
-    with ui_server(default_tracking_uri(runs), artifacts=artifact_root(runs), log=folder / "server.log") as running:
-        yield running.url
+    with ui_server(default_address(runs), artifacts=artifact_root(runs), log=folder / "server.log") as running:
+        yield TrackingAddress(running.url)

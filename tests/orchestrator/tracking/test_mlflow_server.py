@@ -6,11 +6,14 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.location import default_tracking_uri, is_database, is_server, without_password
-from orchestrator.tracking.mlflow_server import ui_link, ui_server
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.location import default_address
+from orchestrator.tracking.mlflow_experiments import experiment_ids
+from orchestrator.tracking.mlflow_server import runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.tracker import SweepContext
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
@@ -19,7 +22,7 @@ from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 def test_no_store_yet(tmp_path: Path):
     with (
         pytest.raises(TrackingError, match=r"no MLflow store at .*mlflow\.db yet; `fsl run SWEEP\.yaml` makes it"),
-        ui_server(default_tracking_uri(tmp_path), artifacts=tmp_path, log=tmp_path / "log"),
+        ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path / "log"),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -31,7 +34,7 @@ def test_a_taken_port(tmp_path: Path):
         port = other.getsockname()[1]
         with (
             pytest.raises(TrackingError, match=f"port {port} on 127.0.0.1 is taken"),
-            ui_server(default_tracking_uri(tmp_path), artifacts=tmp_path, log=tmp_path / "log", port=port),
+            ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path / "log", port=port),
         ):
             pass
 
@@ -40,7 +43,7 @@ def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path)
     (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
     with (
         pytest.raises(TrackingError, match=r"MLflow's server ended at once: .*server\.log"),
-        ui_server(default_tracking_uri(tmp_path), artifacts=tmp_path, log=tmp_path / "server.log"),
+        ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path / "server.log"),
     ):
         pass
 
@@ -48,20 +51,30 @@ def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path)
 SERVE = """
 import sys
 from pathlib import Path
+from orchestrator.tracking.location import default_address
 from orchestrator.tracking.mlflow_server import ui_server
 folder = Path(sys.argv[1])
-with ui_server(f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder, log=folder / "server.log") as server:
+with ui_server(default_address(folder), artifacts=folder, log=folder / "server.log") as server:
     print(server.process.pid, server.url, flush=True)
     server.wait()
 """
 
 
 def test_told_to_end_it_takes_the_server_along(tmp_path: Path):
-    uri = default_tracking_uri(tmp_path)
-    MlflowTracker(uri, artifacts=tmp_path).begin(tiny_plan(tmp_path), SweepContext())
-    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
+    """And meanwhile it asks no proxy for what is on loopback, runs no module of the current folder, and hides its address."""
+    MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(tiny_plan(tmp_path), SweepContext())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "statistics.py").write_text("raise RuntimeError('a module of the current folder')")
+    environment = {**os.environ, "http_proxy": "http://192.0.2.1:9", "HTTP_PROXY": "http://192.0.2.1:9", "no_proxy": ""}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=elsewhere, env=environment
+    ) as driver:
         assert driver.stdout is not None
         group, url = driver.stdout.readline().split()
+        server = psutil.Process(int(group))
+        lines = [" ".join(process.cmdline()) for process in (server, *server.children(recursive=True))]
+        assert "mlflow" in lines[0] and not any("mlflow.db" in line for line in lines)
         with urllib.request.urlopen(url + "/health", timeout=30) as answer:
             assert answer.status == 200
         driver.send_signal(signal.SIGTERM)
@@ -70,28 +83,19 @@ def test_told_to_end_it_takes_the_server_along(tmp_path: Path):
         os.killpg(int(group), 0)
 
 
-def test_links_lead_to_the_sweeps_runs(server: str):
-    assert ui_link(server, "first") == f"{server}/#/experiments/1/runs?workflowType=machine_learning"
-    assert ui_link(server, "no such") == ui_link(server) == f"{server}/#/experiments?workflowType=machine_learning"
+def test_links_lead_to_the_sweeps_runs(server: TrackingAddress):
+    page = runs_page(server.page, experiment_ids(server)["first"])
+    assert page == f"{server}/#/experiments/1/runs?workflowType=machine_learning"
+
+
+def test_a_server_on_loopback_is_asked_past_a_dead_proxy(server: TrackingAddress, monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert "first" in experiment_ids(server)
 
 
 def test_the_default_store_does_not_depend_on_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert default_tracking_uri(Path("runs")) == f"sqlite:///{tmp_path}/runs/mlflow.db"
-
-
-@pytest.mark.parametrize(
-    ("uri", "database", "server"),
-    [
-        ("sqlite:///x.db", True, False),
-        ("postgresql+psycopg2://host/db", True, False),
-        ("http://localhost:5000", False, True),
-        ("databricks", False, False),
-    ],
-)
-def test_kinds_of_stores(uri: str, database: bool, server: bool):
-    assert (is_database(uri), is_server(uri)) == (database, server)
-
-
-def test_passwords_are_struck_out():
-    assert without_password("see postgresql://me:hush@db/x and http://h:1/") == "see postgresql://me:***@db/x and http://h:1/"
+    assert default_address(Path("runs")).whole == f"sqlite:///{tmp_path}/runs/mlflow.db"

@@ -13,7 +13,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.location import artifact_root, default_tracking_uri
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.tracker import SweepContext
 from tests.orchestrator.tracking.tracked_sweep import (
@@ -29,12 +30,12 @@ CONTEXT = SweepContext(git_commit="abc123", git_dirty=True, command="fsl run tin
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return default_tracking_uri(tmp_path_factory.mktemp("runs"))
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> TrackingAddress:
+    return default_address(tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(params=["sqlite", "server"])
-def uri(request: pytest.FixtureRequest) -> Iterator[str]:
+def uri(request: pytest.FixtureRequest) -> Iterator[TrackingAddress]:
     yield request.getfixturevalue(request.param)
 
 
@@ -44,11 +45,11 @@ def name(request: pytest.FixtureRequest) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
 
 
-def tracker_on(uri: str, folder: Path) -> MlflowTracker:
+def tracker_on(uri: TrackingAddress, folder: Path) -> MlflowTracker:
     return MlflowTracker(uri, artifacts=artifact_root(folder), flush_seconds=0)
 
 
-def launch(uri: str, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
+def launch(uri: TrackingAddress, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
     """A launch that finds everything finished."""
     tracker = tracker_on(uri, folder)
     tracker.begin(sweep.plan, CONTEXT)
@@ -60,9 +61,9 @@ def launch(uri: str, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
     return tracker
 
 
-def runs_of(uri: str, name: str) -> tuple[Run, list[Run]]:
+def runs_of(uri: TrackingAddress, name: str) -> tuple[Run, list[Run]]:
     """The parent run and the trials' runs of an experiment."""
-    client = MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=uri.whole)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ACTIVE_ONLY)
@@ -70,9 +71,9 @@ def runs_of(uri: str, name: str) -> tuple[Run, list[Run]]:
     return parent, [run for run in runs if run is not parent]
 
 
-def history(uri: str, run: Run) -> list[tuple[str, int, int, float]]:
+def history(uri: TrackingAddress, run: Run) -> list[tuple[str, int, int, float]]:
     """Every stored point of a run."""
-    client = MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=uri.whole)
     return sorted(
         (point.key, point.step, point.timestamp, point.value)
         for key in run.data.metrics
@@ -80,11 +81,11 @@ def history(uri: str, run: Run) -> list[tuple[str, int, int, float]]:
     )
 
 
-def files(uri: str, run: Run, folder: str | None = None) -> set[str]:
-    return {item.path for item in MlflowClient(tracking_uri=uri).list_artifacts(run.info.run_id, folder)}
+def files(uri: TrackingAddress, run: Run, folder: str | None = None) -> set[str]:
+    return {item.path for item in MlflowClient(tracking_uri=uri.whole).list_artifacts(run.info.run_id, folder)}
 
 
-def test_a_user_finds_everything(uri: str, name: str, tmp_path: Path):
+def test_a_user_finds_everything(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     tracker = launch(uri, tmp_path, sweep)
     parent, children = runs_of(uri, name)
@@ -108,7 +109,7 @@ def test_a_user_finds_everything(uri: str, name: str, tmp_path: Path):
     assert files(uri, run) == {"selected.pt", "result.json", "log.txt", "episode.png", "evaluations"}
 
 
-def test_a_second_launch_changes_nothing(uri: str, name: str, tmp_path: Path):
+def test_a_second_launch_changes_nothing(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(uri, tmp_path, sweep)
     before = {run.info.run_id: history(uri, run) for run in runs_of(uri, name)[1]}
@@ -119,12 +120,12 @@ def test_a_second_launch_changes_nothing(uri: str, name: str, tmp_path: Path):
     assert runs_of(uri, name)[0].info.run_id == parent.info.run_id
 
 
-def test_a_forgotten_sync_stores_no_point_twice(uri: str, name: str, tmp_path: Path):
+def test_a_forgotten_sync_stores_no_point_twice(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(uri, tmp_path, sweep)
     run = runs_of(uri, name)[1][0]
     before = history(uri, run)
-    MlflowClient(tracking_uri=uri).set_tag(run.info.run_id, "fsl.synced", "lost")
+    MlflowClient(tracking_uri=uri.whole).set_tag(run.info.run_id, "fsl.synced", "lost")
     launch(uri, tmp_path, sweep)
     (again,) = [other for other in runs_of(uri, name)[1] if other.info.run_id == run.info.run_id]
     assert again.data.tags["fsl.synced"] not in ("lost", "")
@@ -132,7 +133,7 @@ def test_a_forgotten_sync_stores_no_point_twice(uri: str, name: str, tmp_path: P
     assert len(again.inputs.dataset_inputs) == 1
 
 
-def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: str, name: str, tmp_path: Path):
+def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = TrackedSweep(tiny_plan(tmp_path, name), tracked_sweep(tmp_path / "elsewhere", name).store)
     first, second, *_ = sweep.trials
     killed = tracker_on(uri, tmp_path)
@@ -164,7 +165,9 @@ def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: str, nam
     assert max(value for *_, value in points) < 1e6
 
 
-def test_an_empty_store_is_filled_again_from_the_records(name: str, sqlite: str, server: str, tmp_path: Path):
+def test_an_empty_store_is_filled_again_from_the_records(
+    name: str, sqlite: TrackingAddress, server: TrackingAddress, tmp_path: Path
+):
     sweep = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, sweep)
     launch(server, tmp_path, sweep)
@@ -173,11 +176,11 @@ def test_an_empty_store_is_filled_again_from_the_records(name: str, sqlite: str,
     assert len(shown[0]) == 4
 
 
-def test_of_two_runs_of_a_trial_the_younger_goes(uri: str, name: str, tmp_path: Path):
+def test_of_two_runs_of_a_trial_the_younger_goes(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(uri, tmp_path, sweep)
     run = runs_of(uri, name)[1][0]
-    client = MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=uri.whole)
     tags = {key: run.data.tags[key] for key in ("fsl.kind", "fsl.fingerprint")}
     client.create_run(run.info.experiment_id, start_time=run.info.start_time + 1, tags=tags)
     assert len(runs_of(uri, name)[1]) == 5
@@ -187,24 +190,24 @@ def test_of_two_runs_of_a_trial_the_younger_goes(uri: str, name: str, tmp_path: 
     assert run.info.run_id in {child.info.run_id for child in children}
 
 
-def test_a_narrowed_launch_takes_no_run_from_the_whole_sweep(sqlite: str, name: str, tmp_path: Path):
+def test_a_narrowed_launch_takes_no_run_from_the_whole_sweep(sqlite: TrackingAddress, name: str, tmp_path: Path):
     whole = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, whole)
     parent, before = runs_of(sqlite, name)
     launch(sqlite, tmp_path, tracked_sweep(tmp_path, name, only=("distance=cosine",)))
-    experiment = MlflowClient(tracking_uri=sqlite).get_experiment_by_name(name)
+    experiment = MlflowClient(tracking_uri=sqlite.whole).get_experiment_by_name(name)
     assert experiment is not None
-    runs = MlflowClient(tracking_uri=sqlite).search_runs([experiment.experiment_id])
+    runs = MlflowClient(tracking_uri=sqlite.whole).search_runs([experiment.experiment_id])
     children = [run for run in runs if run.data.tags["fsl.kind"] == "trial"]
     assert len(children) == len(before)
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert len(runs) == len(children) + 2
 
 
-def test_a_deleted_experiment_comes_back(sqlite: str, name: str, tmp_path: Path):
+def test_a_deleted_experiment_comes_back(sqlite: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, sweep)
-    client = MlflowClient(tracking_uri=sqlite)
+    client = MlflowClient(tracking_uri=sqlite.whole)
     client.delete_experiment(runs_of(sqlite, name)[0].info.experiment_id)
     launch(sqlite, tmp_path, sweep)
     assert len(runs_of(sqlite, name)[1]) == 4
@@ -214,15 +217,15 @@ def test_a_folder_with_a_strange_name(tmp_path: Path):
     runs = tmp_path / "rüns #1 50% of 'all' & more"
     runs.mkdir()
     sweep = tracked_sweep(runs, "strange")
-    launch(default_tracking_uri(runs), runs, sweep)
-    parent, children = runs_of(default_tracking_uri(runs), "strange")
+    launch(default_address(runs), runs, sweep)
+    parent, children = runs_of(default_address(runs), "strange")
     assert (runs / "mlflow.db").is_file()
-    assert files(default_tracking_uri(runs), parent, "table") == {"table/table.csv"}
+    assert files(default_address(runs), parent, "table") == {"table/table.csv"}
     stored = runs / "mlartifacts" / children[0].info.run_id / "artifacts" / "selected.pt"
     assert stored.read_bytes() == b"weights"
 
 
-def test_a_long_table_is_cut_and_says_so(sqlite: str, name: str, tmp_path: Path):
+def test_a_long_table_is_cut_and_says_so(sqlite: TrackingAddress, name: str, tmp_path: Path):
     tracker = tracker_on(sqlite, tmp_path)
     tracker.begin(tiny_plan(tmp_path, name), CONTEXT)
     tracker.finish((), "| a row of the table | ± |\n" * 2000, complete=True)
@@ -233,13 +236,13 @@ def test_a_long_table_is_cut_and_says_so(sqlite: str, name: str, tmp_path: Path)
 
 
 def test_a_store_that_cannot_be_is_one_clear_error(tmp_path: Path):
-    tracker = MlflowTracker("sqlite:////proc/no/such.db", artifacts=tmp_path)
+    tracker = MlflowTracker(TrackingAddress("sqlite:////proc/no/such.db"), artifacts=tmp_path)
     with pytest.raises(TrackingError, match=r"MLflow at sqlite:////proc/no/such\.db did not take the sweep tiny"):
         tracker.begin(tiny_plan(tmp_path), CONTEXT)
 
 
 def test_a_password_is_not_shown(tmp_path: Path):
-    tracker = MlflowTracker("http://someone:secret@127.0.0.1:9/", artifacts=tmp_path)
+    tracker = MlflowTracker(TrackingAddress("http://someone:secret@127.0.0.1:9/"), artifacts=tmp_path)
     with pytest.raises(TrackingError) as caught:
         tracker.begin(tiny_plan(tmp_path), CONTEXT)
     assert "secret" not in str(caught.value)
@@ -252,7 +255,7 @@ def test_a_fresh_store_is_made_in_silence(tmp_path: Path):
     logging.getLogger().addHandler(seen)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            tracker_on(default_tracking_uri(tmp_path), tmp_path).begin(tiny_plan(tmp_path), CONTEXT)
+            tracker_on(default_address(tmp_path), tmp_path).begin(tiny_plan(tmp_path), CONTEXT)
     finally:
         logging.getLogger().removeHandler(seen)
     assert said.getvalue() == ""

@@ -17,6 +17,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.store import TrialPaths
+from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
@@ -73,11 +74,13 @@ def refusing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         yield uri
 
 
-def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusing: str, server: str, tmp_path: Path):
+def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusing: str, server: TrackingAddress, tmp_path: Path):
     name = f"refused-{refusing.rpartition(':')[2]}"
     sweep = tracked_sweep(tmp_path, name)
     notices: list[str] = []
-    sweep_through(ResilientTracker(MlflowTracker(refusing, artifacts=artifact_root(tmp_path)), notices.append), sweep)
+    sweep_through(
+        ResilientTracker(MlflowTracker(TrackingAddress(refusing), artifacts=artifact_root(tmp_path)), notices.append), sweep
+    )
     assert len(notices) == 2
     assert notices[0].startswith(f"MLflow at {refusing} did not take the sweep {name}")
     assert notices[1] == "MLflow did not take the runs of 4 trials and the table; it will be sent at the next launch"
@@ -87,7 +90,7 @@ def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusin
     sweep_through(tracker, sweep)
     assert later == []
     assert set(tracker.run_ids()) == {trial.fingerprint for trial in sweep.trials}
-    client = MlflowClient(tracking_uri=server)
+    client = MlflowClient(tracking_uri=server.whole)
     statuses = {client.get_run(run_id).info.status for run_id in tracker.run_ids().values()}
     assert statuses == {"FINISHED"}
 

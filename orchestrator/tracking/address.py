@@ -1,0 +1,101 @@
+"""The address of a tracking store: used whole, shown without what is secret in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote, unquote_plus
+
+DATABASE_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Stores that the driver opens directly."""
+
+STRUCK = "***"
+_SECRET_NAME = re.compile(r"pass(w|phrase|$)|pwd|secret|token|credential|odbc_connect|(api|access|private|ssl)_?key")
+_USER = r"(://[^/\s:@?#'\"]*):"
+# A password in an HTTP address ends before a slash; in a database's it may hold one.
+_HTTP_PASSWORD = re.compile(r"(https?://[^/\s:@?#'\"]*):[^/\s?#]*@")
+_HTTP_TOKEN = re.compile(r"(https?://)[^/\s:@?#'\"]+@")
+_PASSWORD = re.compile(rf"(?<!http)(?<!https){_USER}\S*@")
+_PARAMETER = re.compile(r"(^|[?&;,\s])([\w.%-]+)=([^&;\s'\"]*)")
+_WHOLE = re.compile(r"[\w+.-]+://(?P<user>[^:/@]*)(?::(?P<password>.*))?@", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class TrackingAddress:
+    """A tracking store's address. As text, and in messages, it is without its passwords; ``whole`` is for the store alone."""
+
+    whole: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.redact(self.whole)
+
+    def __repr__(self) -> str:
+        return f"TrackingAddress({str(self)!r})"
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether something in it is shown to nobody, so that what is shown cannot be used."""
+        return str(self) != self.whole
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a tracking server's, which has a UI of its own and decides itself where artifacts go."""
+        return self.whole.startswith(("http://", "https://"))
+
+    @property
+    def page(self) -> str:
+        """A server's address for a browser, without the name and the password that sign in; a browser asks for them."""
+        return re.sub(r"^(https?://)[^/?#]*@", r"\1", self.whole)
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a database that the driver opens directly."""
+        return self.whole.partition(":")[0].partition("+")[0] in DATABASE_SCHEMES
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of an SQLite store; None for any other store."""
+        if not self.whole.startswith("sqlite:///"):
+            return None
+        return Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
+
+    def absolute(self) -> TrackingAddress:
+        """The same store whatever the current folder is."""
+        file = self.sqlite_file
+        if file is None or file.is_absolute() or file.parts[:1] in [(), ("file:",), (":memory:",)]:
+            return self
+        _, mark, parameters = self.whole.partition("?")
+        return TrackingAddress(f"sqlite:///{quote(str(file.absolute()))}{mark}{parameters}")
+
+    def redact(self, text: str) -> str:
+        """The text without this address's secrets, however they are encoded there, and without those of any other address."""
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", STRUCK, text)
+        return without_password(text)
+
+    def _secrets(self) -> set[str]:
+        return {form for secret in self._written_secrets() for form in (secret, unquote(secret)) if form}
+
+    def _written_secrets(self) -> Iterator[str]:
+        found = _WHOLE.match(self.whole)
+        if found:
+            yield found["password"] or (found["user"] if self.is_server else "")
+        yield from (value for name, value in re.findall(r"[?&;]([^=&;]+)=([^&;]*)", self.whole) if _is_secret(name))
+
+
+def without_password(text: str) -> str:
+    """The text with the password of every address in it struck out: before an ``@``, or given as a parameter."""
+    text = _HTTP_TOKEN.sub(rf"\1{STRUCK}@", _HTTP_PASSWORD.sub(rf"\1:{STRUCK}@", text))
+    text = _PASSWORD.sub(rf"\1:{STRUCK}@", text)
+    return _PARAMETER.sub(_struck_parameter, text)
+
+
+def _struck_parameter(found: re.Match[str]) -> str:
+    before, name, value = found.groups()
+    return f"{before}{name}={STRUCK if value and _is_secret(name) else value}"
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(unquote_plus(name).lower()) is not None
