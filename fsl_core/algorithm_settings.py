@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive, positive_float32, truth, whole
-from fsl_core.errors import RecipeError
+from fsl_core.errors import SettingError
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]
@@ -51,8 +51,11 @@ class MatchingSettings:
         if not self.fce:
             for name in ("reading_steps", "support_order"):
                 if getattr(self, name) is not None:
-                    raise RecipeError(f"{name} is {getattr(self, name)!r}; without fce there is none")
+                    raise SettingError(name, getattr(self, name), "without fce there is none", beside=("fce",))
             return
+        for name in ("reading_steps", "support_order"):
+            if getattr(self, name) is None:
+                raise SettingError(name, None, "with fce it must be given", beside=("fce",))
         whole("reading_steps", self.reading_steps, 1)
         one_of("support_order", self.support_order, get_args(SupportOrder))
 

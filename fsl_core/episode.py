@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fsl_core.errors import RecipeError
+from fsl_core.checks import whole
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +28,7 @@ class EpisodeShape:
 
     def __post_init__(self) -> None:
         for name, least in (("way", 2), ("shot", 1), ("query", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise RecipeError(f"{name} is {value!r}; it must be an integer of at least {least}")
+            whole(name, getattr(self, name), least)
 
     @property
     def images_per_class(self) -> int:
