@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
 from fsl_core.errors import SettingError
+
+MOST_WHOLE = 2**53 - 1
+"""The most that is counted: every reader of JSON holds whole numbers up to here (RFC 7493); the int64 of Arrow and torch more."""
+MOST_SIZE = 10**6
+"""The most of what becomes an axis of a tensor: the product of three of them, a batch's images, still fits into an int64."""
 
 
 def one_of(name: str, value: object, accepted: tuple[object, ...], *, beside: tuple[str, ...] = ()) -> None:
@@ -22,24 +27,21 @@ def truth(name: str, value: object) -> None:
         raise SettingError(name, value, "it must be true or false")
 
 
-def whole(name: str, value: object, least: int) -> None:
-    """Raises SettingError unless ``value`` is an integer of at least ``least``."""
+def whole(name: str, value: object, least: int, most: int = MOST_WHOLE) -> None:
+    """Raises SettingError unless ``value`` is an integer from ``least`` to ``most``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise SettingError(name, value, f"it must be an integer of at least {least}")
+    if value > most:
+        raise SettingError(name, value, f"it must be an integer of at most {most}")
 
 
-def positive(name: str, value: object) -> None:
-    """Raises SettingError unless ``value`` is a finite number above 0."""
-    if not _within(value, 0, sys.float_info.max):
-        raise SettingError(name, value, "it must be a finite number above 0")
+def size(name: str, value: object, least: int) -> None:
+    """Raises SettingError unless ``value`` is an integer of at least ``least`` that an axis of a tensor can have."""
+    whole(name, value, least, MOST_SIZE)
 
 
-def positive_float32(name: str, value: object) -> None:
+def positive_float32(name: str, value: Any) -> None:
     """Raises SettingError unless ``value`` is a number above 0 that a float32, and the exponential of one, can stand for."""
-    if not _within(value, 1e-38, 1e38):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 1e-38 <= value <= 1e38):  # integers of any length are compared as they are
         raise SettingError(name, value, "it must be a number from 1e-38 to 1e38, which float32 can hold")
-
-
-def _within(value: object, least: float, most: float) -> bool:
-    """Whether ``value`` is a number from ``least`` to ``most`` and above 0; integers of any length are compared as they are."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and least <= value <= most

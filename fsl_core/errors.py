@@ -48,12 +48,19 @@ class SettingError(RecipeError):
 
     def __str__(self) -> str:
         give = ", ".join(f"{name}: {str(value).lower()}" for name, value in self.give.items())
-        return f"{self.setting} is {self.value!r}; {self.problem}{f'; give {give}' if give else ''}"
+        return f"{self.setting} is {_spelt(self.value)}; {self.problem}{f'; give {give}' if give else ''}"
 
     def renamed(self, name: Callable[[str], str]) -> SettingError:
         """The same error with other names for its settings."""
         give = {name(setting): value for setting, value in self.give.items()}
         return SettingError(name(self.setting), self.value, self.problem, tuple(map(name, self.beside)), give)
+
+
+def _spelt(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python spells no integer of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings
-from fsl_core.checks import one_of, positive, truth, whole
+from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.fingerprint import fingerprint, from_plain
@@ -59,12 +59,12 @@ class OptimiserSettings:
     clip_value: float | None = None
 
     def __post_init__(self) -> None:
-        positive("outer_lr", self.outer_lr)
+        positive_float32("outer_lr", self.outer_lr)
         if self.halve_every is not None:
             whole("halve_every", self.halve_every, 1)
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
-                positive(name, getattr(self, name))
+                positive_float32(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,14 +83,14 @@ class ValidationSettings:
 
     def __post_init__(self) -> None:
         whole("every", self.every, 1)
-        whole("episodes", self.episodes, 2)
+        size("episodes", self.episodes, 2)
         if self.patience is not None:
             whole("patience", self.patience, 1)
             if self.patience < self.every:
                 problem = f"with a validation every {self.every} steps it must be at least {self.every}"
                 raise SettingError("patience", self.patience, problem, beside=("every",))
         if self.adaptation_steps is not None:
-            whole("adaptation_steps", self.adaptation_steps, 0)
+            size("adaptation_steps", self.adaptation_steps, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         whole("steps", self.steps, 0)
         whole("seed", self.seed, 0)
-        whole("meta_batch_size", self.meta_batch_size, 1)
+        size("meta_batch_size", self.meta_batch_size, 1)
         truth("retrain", self.retrain)
         if 0 < self.steps < self.validation.every:
             problem = f"a validation every {self.validation.every} steps never happens in {self.steps} steps"
@@ -163,10 +163,10 @@ class Evaluation:
     adaptation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        whole("episodes", self.episodes, 2)
+        size("episodes", self.episodes, 2)
         whole("seed", self.seed, 0)
         if self.adaptation_steps is not None:
-            whole("adaptation_steps", self.adaptation_steps, 0)
+            size("adaptation_steps", self.adaptation_steps, 0)
 
     @property
     def fingerprint(self) -> str:
@@ -184,7 +184,7 @@ class Evaluation:
 def _check_adaptation_steps(value: int | None, algorithm: AlgorithmSettings) -> None:
     """Raises SettingError unless there are adaptation steps for MAML and none for the others."""
     if isinstance(algorithm, MamlSettings):
-        whole("adaptation_steps", value, 0)
+        size("adaptation_steps", value, 0)
     elif value is not None:
         raise SettingError("adaptation_steps", value, f"{algorithm.name} does not adapt")
 

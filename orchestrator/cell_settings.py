@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -167,7 +168,7 @@ class CellSettings:
             meta_batch_size=self.meta_batch_size,
             backbone=self._backbone(),
             optimiser=OptimiserSettings(
-                outer_lr=float(self.outer_lr),
+                outer_lr=_as_float("outer_lr", self.outer_lr),
                 halve_every=self.halve_every,
                 clip_norm=_as_float("clip_norm", self.clip_norm),
                 clip_value=_as_float("clip_value", self.clip_value),
@@ -202,11 +203,13 @@ def _shape(part: str, way: int | None, shot: int | None, query: int) -> EpisodeS
         return EpisodeShape(way=way, shot=shot, query=query)
 
 
-_FLOATS = ("scale", "inner_lr", "clip_norm", "clip_value")
+_FLOATS = ("scale", "inner_lr", "outer_lr", "clip_norm", "clip_value")
 
 
 def _as_float(name: str, value: Any) -> Any:
-    return float(value) if name in _FLOATS and value is not None else value
+    """A whole number as the float that it stands for; one that no float can hold stays as it is, to be refused."""
+    whole = name in _FLOATS and isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
 OF_SOME_ONLY = frozenset(item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fsl_core.checks import MOST_WHOLE
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.place import Place
@@ -91,6 +92,6 @@ def _parse_seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2") from error
-    if any(seed < 0 for seed in seeds) or len(set(seeds)) != len(seeds):
-        raise SweepFileError(f"--seeds {text}: seeds are different numbers of at least 0")
+    if any(not 0 <= seed <= MOST_WHOLE for seed in seeds) or len(set(seeds)) != len(seeds):
+        raise SweepFileError(f"--seeds {text}: seeds are different numbers from 0 to {MOST_WHOLE}")
     return seeds
