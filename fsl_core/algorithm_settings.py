@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from fsl_core.checks import one_of, positive, positive_float32, truth, whole
-from fsl_core.errors import RecipeError
+from fsl_core.checks import one_of, positive_float32, size, truth
+from fsl_core.errors import SettingError
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]
@@ -51,9 +51,12 @@ class MatchingSettings:
         if not self.fce:
             for name in ("reading_steps", "support_order"):
                 if getattr(self, name) is not None:
-                    raise RecipeError(f"{name} is {getattr(self, name)!r}; without fce there is none")
+                    raise SettingError(name, getattr(self, name), "without fce there is none", beside=("fce",))
             return
-        whole("reading_steps", self.reading_steps, 1)
+        for name in ("reading_steps", "support_order"):
+            if getattr(self, name) is None:
+                raise SettingError(name, None, "with fce it must be given", beside=("fce",))
+        size("reading_steps", self.reading_steps, 1)
         one_of("support_order", self.support_order, get_args(SupportOrder))
 
 
@@ -77,8 +80,8 @@ class MamlSettings:
 
     def __post_init__(self) -> None:
         one_of("order", self.order, (1, 2))
-        whole("adaptation_steps", self.adaptation_steps, 0)
-        positive("inner_lr", self.inner_lr)
+        size("adaptation_steps", self.adaptation_steps, 0)
+        positive_float32("inner_lr", self.inner_lr)
         one_of("inner_reduction", self.inner_reduction, get_args(Reduction))
         one_of("outer_reduction", self.outer_reduction, get_args(Reduction))
         truth("adapt_batch_norm", self.adapt_batch_norm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
-from fsl_core.checks import one_of, whole
+from fsl_core.checks import one_of, size
 from fsl_core.fingerprint import ADDED_LATER
 
 Downsampling = Literal["max_pool", "stride"]
@@ -27,7 +27,7 @@ class Conv4Settings:
     batch_norm: BatchNormStatistics = field(default="running", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
-        whole("filters", self.filters, 1)
+        size("filters", self.filters, 1)
         one_of("downsampling", self.downsampling, get_args(Downsampling))
         one_of("batch_norm", self.batch_norm, get_args(BatchNormStatistics))
 

@@ -1,42 +1,47 @@
-"""Checks of settings: each names the setting, the value it has and what would be accepted."""
+"""Checks of settings: each names the setting, the value it has and what would be accepted.
+
+``beside`` names the settings that a check lies between, besides the one that it is of.
+"""
 
 from __future__ import annotations
 
-import sys
+from typing import Any
 
-from fsl_core.errors import RecipeError
+from fsl_core.errors import SettingError
+
+MOST_WHOLE = 2**53 - 1
+"""The most that is counted: every reader of JSON holds whole numbers up to here (RFC 7493); the int64 of Arrow and torch more."""
+MOST_SIZE = 10**6
+"""The most of what becomes an axis of a tensor: the product of three of them, a batch's images, still fits into an int64."""
 
 
-def one_of(name: str, value: object, accepted: tuple[object, ...]) -> None:
-    """Raises RecipeError unless ``value`` is one of ``accepted``, type and all: True and 1.0 are not 1."""
+def one_of(name: str, value: object, accepted: tuple[object, ...], *, beside: tuple[str, ...] = ()) -> None:
+    """Raises SettingError unless ``value`` is one of ``accepted``, type and all: True and 1.0 are not 1."""
     if not any(type(value) is type(item) and value == item for item in accepted):
-        raise RecipeError(f"{name} is {value!r}; accepted: {', '.join(map(repr, accepted))}")
+        raise SettingError(name, value, f"accepted: {', '.join(map(repr, accepted))}", beside)
 
 
 def truth(name: str, value: object) -> None:
-    """Raises RecipeError unless ``value`` is True or False itself."""
+    """Raises SettingError unless ``value`` is True or False itself."""
     if not isinstance(value, bool):
-        raise RecipeError(f"{name} is {value!r}; it must be true or false")
+        raise SettingError(name, value, "it must be true or false")
 
 
-def whole(name: str, value: object, least: int) -> None:
-    """Raises RecipeError unless ``value`` is an integer of at least ``least``."""
+def whole(name: str, value: object, least: int, most: int = MOST_WHOLE) -> None:
+    """Raises SettingError unless ``value`` is an integer from ``least`` to ``most``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise RecipeError(f"{name} is {value!r}; it must be an integer of at least {least}")
+        raise SettingError(name, value, f"it must be an integer of at least {least}")
+    if value > most:
+        raise SettingError(name, value, f"it must be an integer of at most {most}")
 
 
-def positive(name: str, value: object) -> None:
-    """Raises RecipeError unless ``value`` is a finite number above 0."""
-    if not _within(value, 0, sys.float_info.max):
-        raise RecipeError(f"{name} is {value!r}; it must be a finite number above 0")
+def size(name: str, value: object, least: int) -> None:
+    """Raises SettingError unless ``value`` is an integer of at least ``least`` that an axis of a tensor can have."""
+    whole(name, value, least, MOST_SIZE)
 
 
-def positive_float32(name: str, value: object) -> None:
-    """Raises RecipeError unless ``value`` is a number above 0 that a float32, and the exponential of one, can stand for."""
-    if not _within(value, 1e-38, 1e38):
-        raise RecipeError(f"{name} is {value!r}; it must be a number from 1e-38 to 1e38, which float32 can hold")
-
-
-def _within(value: object, least: float, most: float) -> bool:
-    """Whether ``value`` is a number from ``least`` to ``most`` and above 0; integers of any length are compared as they are."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and least <= value <= most
+def positive_float32(name: str, value: Any) -> None:
+    """Raises SettingError unless ``value`` is a number above 0 that a float32, and the exponential of one, can stand for."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 1e-38 <= value <= 1e38):  # integers of any length are compared as they are
+        raise SettingError(name, value, "it must be a number from 1e-38 to 1e38, which float32 can hold")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fsl_core.errors import RecipeError
+from fsl_core.checks import size
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class EpisodeShape:
     ``way`` classes, ``shot`` support images per class and ``query`` query images per class.
 
     Raises:
-        RecipeError: if ``way`` is below 2, or ``shot`` or ``query`` below 1.
+        SettingError: if ``way`` is below 2, or ``shot`` or ``query`` below 1, or one is more than an axis of a tensor can have.
     """
 
     way: int
@@ -28,9 +28,7 @@ class EpisodeShape:
 
     def __post_init__(self) -> None:
         for name, least in (("way", 2), ("shot", 1), ("query", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise RecipeError(f"{name} is {value!r}; it must be an integer of at least {least}")
+            size(name, getattr(self, name), least)
 
     @property
     def images_per_class(self) -> int:

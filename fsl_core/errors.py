@@ -2,6 +2,7 @@
 
 FslError
 ├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
+│   └── SettingError         one setting has a value that is impossible, alone or beside others; both are carried as data
 ├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
 ├── DataError
 │   ├── DataMissingError     the files are not there and cannot be fetched
@@ -13,6 +14,11 @@ FslError
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
 
 class FslError(Exception):
     """Root of the errors that this library raises on purpose."""
@@ -20,6 +26,50 @@ class FslError(Exception):
 
 class RecipeError(FslError, ValueError):
     """A recipe, an evaluation or one of their settings is impossible."""
+
+
+class SettingError(RecipeError):
+    """A setting has a value that is impossible, alone or beside other settings.
+
+    Args:
+        setting: the field to mend, as its path in the value that was being made: ``steps``, ``validation.shape.way``.
+        value: what the field has.
+        problem: what is wrong with that, and what would be accepted.
+        beside: the fields that the problem lies between, besides ``setting``; the mending of one of them helps as well.
+        give: fields and values with which there would be no problem.
+    """
+
+    def __init__(
+        self, setting: str, value: object, problem: str, beside: tuple[str, ...] = (), give: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(setting, value, problem, beside, give)  # all of them, so that the error survives pickling
+        self.setting, self.value, self.problem = setting, value, problem
+        self.beside, self.give = beside, dict(give or {})
+
+    def __str__(self) -> str:
+        give = ", ".join(f"{name}: {str(value).lower()}" for name, value in self.give.items())
+        return f"{self.setting} is {_spelt(self.value)}; {self.problem}{f'; give {give}' if give else ''}"
+
+    def renamed(self, name: Callable[[str], str]) -> SettingError:
+        """The same error with other names for its settings."""
+        give = {name(setting): value for setting, value in self.give.items()}
+        return SettingError(name(self.setting), self.value, self.problem, tuple(map(name, self.beside)), give)
+
+
+def _spelt(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python spells no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+@contextmanager
+def within(part: str) -> Iterator[None]:
+    """Errors of settings that are raised inside name them as fields of ``part``."""
+    try:
+        yield
+    except SettingError as error:
+        raise error.renamed(lambda setting: f"{part}.{setting}") from error
 
 
 class EpisodeError(FslError, ValueError):

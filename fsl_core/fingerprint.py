@@ -10,7 +10,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from fsl_core.errors import RecipeError
+from fsl_core.errors import RecipeError, within
 
 SCHEMA_VERSION = 1
 """Raised by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
@@ -63,7 +63,8 @@ def from_plain(kind: type[Any], plain: Any) -> Any:
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
         if item.name in rest:
-            values[item.name] = _field_from_plain(hints[item.name], rest.pop(item.name))
+            with within(item.name):
+                values[item.name] = _field_from_plain(hints[item.name], rest.pop(item.name))
         elif type(None) in typing.get_args(hints[item.name]):
             values[item.name] = None
         elif item.default is dataclasses.MISSING or not item.metadata.get("added_later"):

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings
-from fsl_core.checks import one_of, positive, truth, whole
+from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episode import EpisodeShape
-from fsl_core.errors import RecipeError
+from fsl_core.errors import SettingError, within
 from fsl_core.fingerprint import fingerprint, from_plain
 
 DatasetName = Literal["omniglot", "mini_imagenet", "glyphs"]
@@ -38,10 +38,11 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, tuple(SPLITS_OF_DATASET))
-        one_of("split", self.split, SPLITS_OF_DATASET[self.dataset])
+        one_of("split", self.split, SPLITS_OF_DATASET[self.dataset], beside=("dataset",))
         truth("rotations", self.rotations)
         if self.rotations and self.dataset in WITHOUT_ROTATIONS:
-            raise RecipeError(f"rotations is True; a turned photograph of {self.dataset} is no new class: give false")
+            problem = f"a turned photograph of {self.dataset} is no new class"
+            raise SettingError("rotations", True, problem, beside=("dataset",), give={"rotations": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +59,12 @@ class OptimiserSettings:
     clip_value: float | None = None
 
     def __post_init__(self) -> None:
-        positive("outer_lr", self.outer_lr)
+        positive_float32("outer_lr", self.outer_lr)
         if self.halve_every is not None:
             whole("halve_every", self.halve_every, 1)
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
-                positive(name, getattr(self, name))
+                positive_float32(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +82,15 @@ class ValidationSettings:
     adaptation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        whole("validation every", self.every, 1)
-        whole("validation episodes", self.episodes, 2)
+        whole("every", self.every, 1)
+        size("episodes", self.episodes, 2)
         if self.patience is not None:
-            whole("patience", self.patience, self.every)
+            whole("patience", self.patience, 1)
+            if self.patience < self.every:
+                problem = f"with a validation every {self.every} steps it must be at least {self.every}"
+                raise SettingError("patience", self.patience, problem, beside=("every",))
         if self.adaptation_steps is not None:
-            whole("validation adaptation_steps", self.adaptation_steps, 0)
+            size("adaptation_steps", self.adaptation_steps, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,7 @@ class TrainingRecipe:
     classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does.
 
     Raises:
-        RecipeError: if a value is impossible, alone or beside the others.
+        SettingError: if a value is impossible, alone or beside the others.
     """
 
     algorithm: AlgorithmSettings
@@ -115,25 +119,22 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         whole("steps", self.steps, 0)
         whole("seed", self.seed, 0)
-        whole("meta_batch_size", self.meta_batch_size, 1)
+        size("meta_batch_size", self.meta_batch_size, 1)
         truth("retrain", self.retrain)
         if 0 < self.steps < self.validation.every:
-            raise RecipeError(
-                f"validation every {self.validation.every} steps never happens in {self.steps} steps; lower it to {self.steps} or less"
-            )
-        check_adaptation_steps("validation adaptation_steps", self.validation.adaptation_steps, self.algorithm)
+            problem = f"a validation every {self.validation.every} steps never happens in {self.steps} steps"
+            raise SettingError("steps", self.steps, problem, ("validation.every",), {"validation.every": self.steps})
+        with within("validation"):
+            _check_adaptation_steps(self.validation.adaptation_steps, self.algorithm)
         if isinstance(self.algorithm, MamlSettings):
             self._check_maml()
 
     def _check_maml(self) -> None:
         if self.validation.shape.way != self.episode.way:
-            raise RecipeError(
-                f"validation way is {self.validation.shape.way}; maml answers the {self.episode.way} ways it trains on"
-            )
+            raise _other_ways("validation.shape.way", self.validation.shape.way, self.episode.way)
         if self.backbone.batch_norm != "batch":
-            raise RecipeError(
-                f"batch_norm is {self.backbone.batch_norm!r}; maml normalises by the batch's own statistics: 'batch'"
-            )
+            problem = "maml normalises by the batch's own statistics: 'batch'"
+            raise SettingError("backbone.batch_norm", self.backbone.batch_norm, problem, beside=("algorithm",))
 
     @property
     def outer_loss_factor(self) -> float:
@@ -162,10 +163,10 @@ class Evaluation:
     adaptation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        whole("episodes", self.episodes, 2)
-        whole("evaluation seed", self.seed, 0)
+        size("episodes", self.episodes, 2)
+        whole("seed", self.seed, 0)
         if self.adaptation_steps is not None:
-            whole("evaluation adaptation_steps", self.adaptation_steps, 0)
+            size("adaptation_steps", self.adaptation_steps, 0)
 
     @property
     def fingerprint(self) -> str:
@@ -173,18 +174,23 @@ class Evaluation:
         return fingerprint(self)
 
     def check_suits(self, recipe: TrainingRecipe) -> None:
-        """Raises RecipeError when a trial of ``recipe`` cannot be scored so."""
-        check_adaptation_steps("evaluation adaptation_steps", self.adaptation_steps, recipe.algorithm)
+        """Raises SettingError when a trial of ``recipe`` cannot be scored so; it names this evaluation's fields ``evaluation.…``."""
+        with within("evaluation"):
+            _check_adaptation_steps(self.adaptation_steps, recipe.algorithm)
         if isinstance(recipe.algorithm, MamlSettings) and self.shape.way != recipe.episode.way:
-            raise RecipeError(f"way is {self.shape.way}; maml answers the {recipe.episode.way} ways it trains on")
+            raise _other_ways("evaluation.shape.way", self.shape.way, recipe.episode.way)
 
 
-def check_adaptation_steps(name: str, value: int | None, algorithm: AlgorithmSettings) -> None:
-    """Raises RecipeError unless there are adaptation steps for MAML and none for the others."""
+def _check_adaptation_steps(value: int | None, algorithm: AlgorithmSettings) -> None:
+    """Raises SettingError unless there are adaptation steps for MAML and none for the others."""
     if isinstance(algorithm, MamlSettings):
-        whole(name, value, 0)
+        size("adaptation_steps", value, 0)
     elif value is not None:
-        raise RecipeError(f"{name} is {value!r}; {algorithm.name} does not adapt")
+        raise SettingError("adaptation_steps", value, f"{algorithm.name} does not adapt")
+
+
+def _other_ways(setting: str, way: int, trained: int) -> SettingError:
+    return SettingError(setting, way, f"maml answers the {trained} ways it trains on", beside=("episode.way",))
 
 
 def recipe_from_plain(plain: dict[str, Any]) -> TrainingRecipe:

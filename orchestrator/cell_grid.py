@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fsl_core.errors import RecipeError
+from fsl_core.errors import SettingError
 from orchestrator.cell_settings import CellSettings
+from orchestrator.draft import Draft
 from orchestrator.errors import SweepFileError
 from orchestrator.overrides import Overrides
+from orchestrator.place import Place
 from orchestrator.presets import Preset, find_preset, matches
 from orchestrator.sweep_file import Document, KeyPath, nearest
 from orchestrator.sweep_schema import SweepFile, Values, axis_of
 
-_Axes = Mapping[str, tuple[Sequence[Any], Values]]
+_Placed = tuple[Any, Place]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The values of a setting, each with its place, and the settings that a cell must have for it to have this axis."""
+
+    values: Sequence[_Placed]
+    condition: Values
+
+
+_Axes = Mapping[str, _Axis]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +48,7 @@ class CellGrid:
         Raises:
             SweepFileError: if a cell makes no recipe, two cells are the same, or none is left.
         """
-        drafts = [*self._grid(), *(more for settings in self.file.include for more in self._included(settings))]
-        drafts = [self._with_preset(draft) for draft in drafts if not self.overrides.rule_out(draft)]
-        drafts = [draft for draft in drafts if not any(matches(draft, pattern) for pattern in self.file.exclude)]
-        drafts = [draft for draft in drafts if not self.overrides.rule_out(draft)]
+        drafts = self._drafts()
         if not drafts and not self.overrides.patterns:
             raise self.document.fault(
                 (), "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
@@ -48,98 +57,97 @@ class CellGrid:
         for draft in drafts:
             cell = self._cell(draft)
             if cell in cells and not self.overrides.values:
-                raise self.document.fault((), f"two cells are the same: {_describe(draft)}")
+                raise self.document.fault((), f"two cells are the same: {draft}")
             cells[cell] = None
         kept = tuple(cell for cell in cells if self.overrides.keep(cell))
         if not kept:
-            asked = "; ".join(text for text in self.overrides.texts if text.startswith("--only"))
-            raise SweepFileError(f"{asked}: no cell of the sweep matches; fsl plan lists them")
+            raise SweepFileError(
+                f"{'; '.join(f'--only {text}' for text in self.overrides.only_texts)}: no cell of the sweep matches; fsl plan lists them"
+            )
         return kept
 
-    def _grid(self) -> list[Values]:
+    def _drafts(self) -> list[Draft]:
+        every = [*self._grid(), *(draft for index in range(len(self.file.include)) for draft in self._included(index))]
+        drafts = [self._with_preset(draft) for draft in every if not self.overrides.rule_out(draft.own)]
+        drafts = [draft for draft in drafts if not any(matches(draft.values, pattern) for pattern in self.file.exclude)]
+        return [draft for draft in drafts if not self.overrides.rule_out(draft.values)]
+
+    def _grid(self) -> list[Draft]:
         if not self.file.grid and self.file.include:
             return []
-        axes = {key: axis_of(self.document, self.file, key) for key in self.file.grid}
+        axes = {key: self._axis(key) for key in self.file.grid}
         self._check_conditions(axes)
-        drafts = [self.file.fixed]
-        for key, (values, condition) in self._overridden(axes).items():
-            drafts = [longer for draft in drafts for longer in _extend(draft, key, values, condition)]
+        drafts = [self._fixed()]
+        for key, axis in self._overridden(axes).items():
+            drafts = [longer for draft in drafts for longer in _extend(draft, key, axis)]
         return drafts
+
+    def _fixed(self) -> Draft:
+        return Draft(own=self.file.fixed, own_places={key: self.document.place(("fixed", key)) for key in self.file.fixed})
+
+    def _axis(self, key: str) -> _Axis:
+        values, condition = axis_of(self.document, self.file, key)
+        base: KeyPath = ("grid", key) if isinstance(self.file.grid[key], list) else ("grid", key, "values")
+        return _Axis([(value, self.document.place((*base, index))) for index, value in enumerate(values)], condition)
 
     def _overridden(self, axes: _Axes) -> _Axes:
         """The axes with the command line's values; what it sets beside them comes first where it is one value, else last."""
-        given = {key: (values, _NO_CONDITION) for key, values in self.overrides.values.items() if key not in axes}
-        single = {key: axis for key, axis in given.items() if len(axis[0]) == 1}
-        replaced = {
-            key: (self.overrides.values.get(key, values), condition) for key, (values, condition) in axes.items()
-        }  # each in its place
+        asked = {key: self.overrides.placed(key) for key in self.overrides.values}
+        given = {key: _Axis(values, {}) for key, values in asked.items() if key not in axes}
+        single = {key: axis for key, axis in given.items() if len(axis.values) == 1}
+        replaced = {key: _Axis(asked.get(key, axis.values), axis.condition) for key, axis in axes.items()}  # each in its place
         return {**single, **replaced, **{key: axis for key, axis in given.items() if key not in single}}
 
-    def _included(self, settings: Values) -> list[Values]:
+    def _included(self, index: int) -> list[Draft]:
         """A cell of the ``include`` list, once for each combination of the command line's values that it can have."""
-        draft = {**self.file.fixed, **settings}
-        axes = {key: axis_of(self.document, self.file, key) for key in self.file.grid}
-        asked = {
-            key: values
-            for key, values in self.overrides.values.items()
-            if key in draft or matches(draft, axes[key][1] if key in axes else _NO_CONDITION)
-        }
-        return [{**draft, **dict(zip(asked, chosen, strict=True))} for chosen in itertools.product(*asked.values())]
+        draft = self._fixed()
+        for key, value in self.file.include[index].items():
+            draft = draft.having(key, value, self.document.place(("include", index, key)))
+        conditions = {key: axis_of(self.document, self.file, key)[1] for key in self.file.grid}
+        asked = [key for key in self.overrides.values if key in draft.own or matches(draft.own, conditions.get(key, {}))]
+        combined = [draft]
+        for key in asked:
+            combined = [longer for each in combined for longer in _extend(each, key, _Axis(self.overrides.placed(key), {}))]
+        return combined
 
     def _check_conditions(self, axes: _Axes) -> None:
         """A condition is about what is known by then: fixed settings and the axes above, which some cells may lack."""
         known = set(self.file.fixed)
-        for key, (_, condition) in axes.items():
-            for name in condition:
+        for key, axis in axes.items():
+            for name in axis.condition:
                 if name not in known:
                     raise self.document.fault(("grid", key, "when"), f"{name!r} is neither fixed nor an axis above this one")
             known.add(key)
 
-    def _with_preset(self, draft: Values) -> Values:
+    def _with_preset(self, draft: Draft) -> Draft:
         """A cell's settings on those of its preset, if it has one."""
-        name = draft.get("preset")
+        name = draft.own.get("preset")
         if name is None:
             return draft
+        place = draft.own_places["preset"]
         preset = find_preset(self.presets, name)
         if preset is None:
-            raise self._fault("preset", f"unknown preset {name!r}; {nearest(str(name), [known.id for known in self.presets])}")
-        given = preset.given_to(draft)
-        if given is None:
-            raise self._fault("preset", f"the preset {name!r} has no rule for such a cell: {_describe(draft)}")
-        return {**given, **draft}
+            raise place.fault(f"unknown preset {name!r}; {nearest(str(name), [known.id for known in self.presets])}")
+        rules = preset.rules_about(draft.own)
+        if not rules:
+            raise place.fault(f"the preset {name!r} has no rule for such a cell: {draft}")
+        return draft.on_rules(rules)
 
-    def _cell(self, draft: Values) -> CellSettings:
-        missing = [name for name in ("dataset", "split", "way", "shot") if name not in draft]
+    def _cell(self, draft: Draft) -> CellSettings:
+        values = draft.values
+        missing = [name for name in ("dataset", "split", "way", "shot") if name not in values]
         if missing:
             raise self.document.fault(
-                ("fixed",), f"every cell needs {', '.join(missing)}; this one has {_describe(draft) or 'nothing'}"
+                ("fixed",), f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}"
             )
         try:
-            return CellSettings(**draft)
-        except RecipeError as error:
-            raise self._fault(_setting_of(draft, str(error)), f"{error} (in the cell {_describe(draft)})") from error
-
-    def _fault(self, setting: str | None, problem: str) -> SweepFileError:
-        """The error of a setting's value, at the place that the value comes from."""
-        source = self.overrides.source_of(setting or "")
-        if source is not None:
-            return SweepFileError(f"{source}: {problem}")
-        places: list[KeyPath] = [("fixed", setting), ("grid", setting)] if setting else []
-        return self.document.fault(next((path for path in places if path in self.document.lines), ()), problem)
+            return CellSettings(**values)
+        except SettingError as error:
+            place = draft.place_of((error.setting, *error.beside)) or self.document.place(())
+            raise place.fault(f"{error} (in the cell {draft})") from error
 
 
-_NO_CONDITION: Values = {}
-
-
-def _extend(draft: Values, key: str, values: Sequence[Any], condition: Values) -> list[Values]:
-    return [{**draft, key: value} for value in values] if matches(draft, condition) else [draft]
-
-
-def _setting_of(draft: Values, problem: str) -> str | None:
-    """The setting that an error's text begins with, by the name that it has in a sweep file."""
-    words = problem.split(" is ")[0].replace(" ", "_")
-    return next((name for name in (words, f"validation_{words}", f"train_{words}") if name in draft), None)
-
-
-def _describe(draft: Values) -> str:
-    return ", ".join(f"{key}={value}" for key, value in draft.items())
+def _extend(draft: Draft, key: str, axis: _Axis) -> list[Draft]:
+    if not matches(draft.own, axis.condition):
+        return [draft]
+    return [draft.having(key, value, place) for value, place in axis.values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from fsl_core.backbone_settings import (
 )
 from fsl_core.checks import one_of
 from fsl_core.episode import EpisodeShape
-from fsl_core.errors import RecipeError
+from fsl_core.errors import SettingError, within
 from fsl_core.recipe import (
     WITHOUT_ROTATIONS,
     DatasetName,
@@ -38,6 +39,7 @@ from fsl_core.recipe import (
     TrainingRecipe,
     ValidationSettings,
 )
+from orchestrator.cell_keys import FILLED_FROM, named_by_key
 
 _ALGORITHMS: Mapping[str, type[Any]] = {kind.name: kind for kind in (PrototypicalSettings, MatchingSettings, MamlSettings)}
 _BACKBONES: Mapping[str, type[Any]] = {kind.name: kind for kind in (Conv4Settings, MlpSettings)}
@@ -56,7 +58,7 @@ class CellSettings:
     the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
 
     Raises:
-        RecipeError: if the settings cannot make a recipe and an evaluation.
+        SettingError: if the settings cannot make a recipe and an evaluation.
     """
 
     preset: str | None = None
@@ -112,31 +114,35 @@ class CellSettings:
         adapts = self.algorithm == MamlSettings.name
         for name in ("evaluation_adaptation_steps", "validation_adaptation_steps"):
             if not adapts and getattr(self, name) is not None:
-                raise RecipeError(f"{name} is {getattr(self, name)!r}; {self.algorithm} does not adapt")
+                raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
         self._fill("rotations", self.dataset not in WITHOUT_ROTATIONS)
-        self._fill("train_way", self.way)
-        self._fill("train_shot", self.shot)
-        self._fill("validation_way", self.train_way if adapts else 5)
-        self._fill("validation_shot", self.train_shot)
+        if not adapts:
+            self._fill("validation_way", 5)
+        self._fill_from_others("train_way", "train_shot", "validation_way", "validation_shot")
         for part in (self._algorithm(), self._backbone()):
             for item in dataclasses.fields(part):
                 self._fill(item.name, getattr(part, item.name))
         if adapts:
-            self._fill("evaluation_adaptation_steps", self.adaptation_steps)
-            self._fill("validation_adaptation_steps", self.evaluation_adaptation_steps)
-        self.evaluation().check_suits(self.recipe(0))
+            self._fill_from_others("evaluation_adaptation_steps", "validation_adaptation_steps")
+        with named_by_key():
+            self.evaluation().check_suits(self.recipe(0))
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:
             object.__setattr__(self, name, value)
+
+    def _fill_from_others(self, *names: str) -> None:
+        for name in names:
+            self._fill(name, getattr(self, FILLED_FROM[name]))
 
     def _refuse_what_is_not_had(self, what: str, chosen: str, kinds: Mapping[str, type[Any]]) -> None:
         having = {name: [item.name for item in dataclasses.fields(kind)] for name, kind in kinds.items()}
         for setting in dict.fromkeys(name for names in having.values() for name in names):
             if getattr(self, setting) is not None and setting not in having[chosen]:
                 owners = ", ".join(name for name, names in having.items() if setting in names)
-                raise RecipeError(f"{setting} is {getattr(self, setting)!r}; {what} {chosen!r} has none, only {owners}")
+                problem = f"{what} {chosen!r} has none, only {owners}"
+                raise SettingError(setting, getattr(self, setting), problem, beside=(what,))
 
     def _algorithm(self) -> AlgorithmSettings:
         made: AlgorithmSettings = self._made(_ALGORITHMS[self.algorithm])
@@ -155,20 +161,14 @@ class CellSettings:
         return TrainingRecipe(
             algorithm=self._algorithm(),
             data=DataSettings(dataset=self.dataset, split=self.split, rotations=bool(self.rotations)),
-            episode=_shape(self.train_way, self.train_shot, self.train_query),
-            validation=ValidationSettings(
-                shape=_shape(self.validation_way, self.validation_shot, self.validation_query),
-                every=self.validation_every,
-                episodes=self.validation_episodes,
-                patience=self.patience,
-                adaptation_steps=self.validation_adaptation_steps,
-            ),
+            episode=_shape("episode", self.train_way, self.train_shot, self.train_query),
+            validation=self._validation(),
             steps=self.steps,
             seed=seed,
             meta_batch_size=self.meta_batch_size,
             backbone=self._backbone(),
             optimiser=OptimiserSettings(
-                outer_lr=float(self.outer_lr),
+                outer_lr=_as_float("outer_lr", self.outer_lr),
                 halve_every=self.halve_every,
                 clip_norm=_as_float("clip_norm", self.clip_norm),
                 clip_value=_as_float("clip_value", self.clip_value),
@@ -176,26 +176,40 @@ class CellSettings:
             retrain=self.retrain,
         )
 
+    def _validation(self) -> ValidationSettings:
+        with within("validation"):
+            return ValidationSettings(
+                shape=_shape("shape", self.validation_way, self.validation_shot, self.validation_query),
+                every=self.validation_every,
+                episodes=self.validation_episodes,
+                patience=self.patience,
+                adaptation_steps=self.validation_adaptation_steps,
+            )
+
     def evaluation(self) -> Evaluation:
         """How this cell scores what it trained."""
-        return Evaluation(
-            shape=EpisodeShape(way=self.way, shot=self.shot, query=self.query),
-            episodes=self.evaluation_episodes,
-            seed=self.evaluation_seed,
-            adaptation_steps=self.evaluation_adaptation_steps,
-        )
+        with within("evaluation"):
+            return Evaluation(
+                shape=_shape("shape", self.way, self.shot, self.query),
+                episodes=self.evaluation_episodes,
+                seed=self.evaluation_seed,
+                adaptation_steps=self.evaluation_adaptation_steps,
+            )
 
 
-def _shape(way: int | None, shot: int | None, query: int) -> EpisodeShape:
+def _shape(part: str, way: int | None, shot: int | None, query: int) -> EpisodeShape:
     assert way is not None and shot is not None
-    return EpisodeShape(way=way, shot=shot, query=query)
+    with within(part):
+        return EpisodeShape(way=way, shot=shot, query=query)
 
 
-_FLOATS = ("scale", "inner_lr", "clip_norm", "clip_value")
+_FLOATS = ("scale", "inner_lr", "outer_lr", "clip_norm", "clip_value")
 
 
 def _as_float(name: str, value: Any) -> Any:
-    return float(value) if name in _FLOATS and value is not None else value
+    """A whole number as the float that it stands for; one that no float can hold stays as it is, to be refused."""
+    whole = name in _FLOATS and isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
 OF_SOME_ONLY = frozenset(item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind))

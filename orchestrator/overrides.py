@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fsl_core.checks import MOST_WHOLE
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.errors import SweepFileError
+from orchestrator.place import Place
 from orchestrator.setting_types import problem_with
 from orchestrator.sweep_file import nearest, parse_scalar
 
@@ -17,13 +19,13 @@ class Overrides:
     """The changes, read and checked.
 
     ``values``: the values of each ``--set``, one or several; ``patterns``: the ``--only``, of which a cell must match one where there
-    are any; ``seeds``: those to use instead of the file's; ``texts``: all of it as it was typed.
+    are any; ``seeds``: those to use instead of the file's; ``only_texts``: the ``--only`` as they were typed.
     """
 
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     patterns: Sequence[Mapping[str, Any]] = ()
     seeds: tuple[int, ...] | None = None
-    texts: tuple[str, ...] = ()
+    only_texts: tuple[str, ...] = ()
 
     def rule_out(self, draft: Mapping[str, Any]) -> bool:
         """Whether a cell of which only these settings are known so far can match no ``--only``."""
@@ -37,22 +39,20 @@ class Overrides:
             all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in self.patterns
         )
 
-    def source_of(self, name: str) -> str | None:
-        """The ``--set`` that a setting comes from, as it may be typed; None for a setting of the file's."""
-        if name not in self.values:
-            return None
+    def placed(self, name: str) -> list[tuple[Any, Place]]:
+        """The values of a ``--set``, each with its place: the option, as it may be typed."""
         values = list(self.values[name])
-        return f"--set {name}={values[0] if len(values) == 1 else values}"
+        place = Place(f"--set {name}={values[0] if len(values) == 1 else values}")
+        return [(value, place) for value in values]
 
 
 def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
     """Read the options' texts. Raises SweepFileError with the option, what is wrong with it and what would be accepted."""
-    texts = [f"--set {text}" for text in set_values] + [f"--only {text}" for text in only]
     return Overrides(
         values=dict(_values(text) for text in set_values),
-        patterns=tuple(dict(_assignment(part, f"--only {text}") for part in text.split(",")) for text in only),
+        patterns=tuple(_pattern(text) for text in only),
         seeds=None if seeds is None else _parse_seeds(seeds),
-        texts=tuple(texts + ([] if seeds is None else [f"--seeds {seeds}"])),
+        only_texts=tuple(only),
     )
 
 
@@ -66,6 +66,15 @@ def _values(text: str) -> tuple[str, list[Any]]:
         if problem := problem_with(key, item):
             raise SweepFileError(f"{source}: {problem}")
     return key, values
+
+
+def _pattern(text: str) -> dict[str, Any]:
+    source = f"--only {text}"
+    pattern = dict(_assignment(part, source) for part in text.split(","))
+    for key, value in pattern.items():
+        if problem := problem_with(key, value):
+            raise SweepFileError(f"{source}: {key}: {problem}")
+    return pattern
 
 
 def _assignment(text: str, source: str) -> tuple[str, Any]:
@@ -83,6 +92,6 @@ def _parse_seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2") from error
-    if any(seed < 0 for seed in seeds) or len(set(seeds)) != len(seeds):
-        raise SweepFileError(f"--seeds {text}: seeds are different numbers of at least 0")
+    if any(not 0 <= seed <= MOST_WHOLE for seed in seeds) or len(set(seeds)) != len(seeds):
+        raise SweepFileError(f"--seeds {text}: seeds are different numbers from 0 to {MOST_WHOLE}")
     return seeds

@@ -52,5 +52,8 @@ def _load(path: Path) -> Preset:
     for index, rule in enumerate(file.rules):
         check_settings(document, ("rules", index, "when"), rule.when, lists=True)
         check_settings(document, ("rules", index, "give"), rule.give)
-    rules = tuple(Rule(when=rule.when, give=rule.give) for rule in file.rules)
+    rules = tuple(
+        Rule(when=rule.when, give=rule.give, places={key: document.place(("rules", index, "give", key)) for key in rule.give})
+        for index, rule in enumerate(file.rules)
+    )
     return Preset(id=file.id, title=file.title, description=file.description, published=tuple(file.published), rules=rules)

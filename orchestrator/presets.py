@@ -6,16 +6,22 @@ A preset is a list of rules; a rule gives settings to every cell that matches it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from orchestrator.place import Place
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Settings for the cells whose own settings match ``when``, a value or a list of values for each key."""
+    """Settings for the cells whose own settings match ``when``, a value or a list of values for each key.
+
+    ``places``: where in its file each setting that it gives stands, by key.
+    """
 
     when: Mapping[str, Any]
     give: Mapping[str, Any]
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +35,22 @@ class Preset:
     rules: tuple[Rule, ...]
 
     def given_to(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the rules give to a cell with these settings of its own; None where no rule is about such a cell.
+        """What the rules give to a cell with these settings of its own; None where no rule is about such a cell."""
+        rules = self.rules_about(settings)
+        return {key: value for rule in rules for key, value in rule.give.items()} if rules else None
+
+    def rules_about(self, settings: Mapping[str, Any]) -> tuple[Rule, ...]:
+        """The rules for a cell with these settings of its own.
 
         A rule looks at the cell's own settings and at those that the rules before it gave.
         """
         given: dict[str, Any] = {}
-        about = False
+        about = []
         for rule in self.rules:
             if matches({**given, **settings}, rule.when):
-                about = True
+                about.append(rule)
                 given |= rule.give
-        return given if about else None
+        return tuple(about)
 
 
 def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:

@@ -17,7 +17,8 @@ class SweepSpec:
 
     ``published`` names the registries it is compared with, the first that has a cell wins; where it names none, a cell's preset does.
     ``short`` marks a run that is shorter than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be
-    had. ``overrides`` are the command line's ``--set``, ``--only`` and ``--seeds`` in force: none for the sweep as its file has it.
+    had. ``set_texts``, ``only_texts`` and ``seeds_text`` are the command line's ``--set``, ``--only`` and ``--seeds`` in force, as they
+    were typed: none for the sweep as its file has it.
     """
 
     name: str
@@ -28,14 +29,22 @@ class SweepSpec:
     seeds: tuple[int, ...]
     cells: tuple[CellSettings, ...]
     fallback_dataset: str | None
-    overrides: tuple[str, ...]
     source: Path
+    set_texts: tuple[str, ...] = ()
+    only_texts: tuple[str, ...] = ()
+    seeds_text: str | None = None
     data_root: str | None = None
     runs_root: str | None = None
     results_root: str | None = None
     tracking_uri: str | None = field(default=None, repr=False)
     max_concurrent: int | None = None
     presets: tuple[Preset, ...] = ()
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What the command line changes, option by option; empty for the sweep as its file has it."""
+        seeds = () if self.seeds_text is None else (f"--seeds {self.seeds_text}",)
+        return (*(f"--set {text}" for text in self.set_texts), *(f"--only {text}" for text in self.only_texts), *seeds)
 
     def compared_with(self, cell: CellSettings) -> tuple[str, ...]:
         """The registries that a cell's published number is looked for in."""

@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from orchestrator.errors import SweepFileError
+from orchestrator.place import Place
 
 KeyPath = tuple[str | int, ...]
 
@@ -29,11 +30,14 @@ class Document:
     values: dict[str, Any]
     lines: Mapping[KeyPath, int]
 
-    def fault(self, at: KeyPath, problem: str) -> SweepFileError:
-        """The error for a problem at a key path, with the file and the line of the nearest place that is known."""
+    def place(self, at: KeyPath) -> Place:
+        """A key path with the file and the line of the nearest place that is known."""
         line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
-        where = f"{self.path}:{line}"
-        return SweepFileError(f"{where}: {spell(at)}: {problem}" if at else f"{where}: {problem}")
+        return Place(f"{self.path}:{line}: {spell(at)}" if at else f"{self.path}:{line}")
+
+    def fault(self, at: KeyPath, problem: str) -> SweepFileError:
+        """The error for a problem at a key path."""
+        return self.place(at).fault(problem)
 
 
 def spell(path: KeyPath) -> str:

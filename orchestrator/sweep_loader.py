@@ -31,12 +31,14 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
     document, file = read_sweep_file(path)
     overrides = parse_overrides(set_values, only, seeds)
     presets = load_presets(path.parent)
-    same = overrides.seeds is None or overrides.seeds == tuple(file.seeds)
+    own_seeds = overrides.seeds in (None, tuple(file.seeds))
     return SweepSpec(
         published=tuple(file.published),
         seeds=overrides.seeds or tuple(file.seeds),
         cells=CellGrid(document=document, file=file, presets=presets, overrides=overrides).cells(),
-        overrides=tuple(text for text in overrides.texts if not (same and text.startswith("--seeds"))),
+        set_texts=tuple(set_values),
+        only_texts=tuple(only),
+        seeds_text=None if own_seeds else seeds,
         source=path,
         presets=presets,
         **file.model_dump(include=_AS_WRITTEN | _PLACES),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fsl_core.checks import MOST_SIZE, MOST_WHOLE
 from orchestrator.cell_settings import SETTING_NAMES
 from orchestrator.setting_types import check_settings, problem_with
 from orchestrator.sweep_file import Document, KeyPath, explain, nearest, read_document
@@ -31,13 +32,13 @@ class SweepFile(BaseModel):
     description: str = ""
     published: list[str] = []
     short: bool = False
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=MOST_WHOLE)]], Field(min_length=1)]
     fallback_dataset: Literal["glyphs"] | None = None
     data_root: str | None = None
     runs_root: str | None = None
     results_root: str | None = None
     tracking_uri: str | None = None
-    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=MOST_SIZE)] | None = None
     fixed: Values = {}
     grid: Values = {}
     include: list[Values] = []

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
+from fsl_core.checks import MOST_SIZE
 from fsl_core.errors import DataMissingError
 from orchestrator.cli.options import Command, Places, gathered
 from orchestrator.environment import usable_cpus
@@ -57,7 +58,7 @@ _HOW = (
     click.option(
         "--executor", type=click.Choice(("ray", "in-process")), default="ray", show_default=True, help="Who runs trials."
     ),
-    click.option("--max-concurrent", type=click.IntRange(1), help="Most trials at once."),
+    click.option("--max-concurrent", type=click.IntRange(1, MOST_SIZE), help="Most trials at once."),
     click.option(
         "--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute."
     ),

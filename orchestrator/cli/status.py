@@ -72,7 +72,7 @@ def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
     """The command that runs one trial, and no other, in the user's own process."""
     spec, cells = opened.plan.spec, opened.plan.cells
     cell = next(cell for cell in cells if trial.recipe in cell.recipes)
-    words = ["run", str(spec.source), *(word for text in _fixed(spec) for word in ("--set", text))]
+    words = ["run", str(spec.source), *(word for text in spec.set_texts for word in ("--set", text))]
     words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
     apart = what_sets_apart(cell.settings, [other.settings for other in cells])
     narrowed = ",".join(text for text in (_only_that_keeps(cell.settings, spec), apart) if text)
@@ -84,12 +84,7 @@ def _only_that_keeps(settings: CellSettings, spec: SweepSpec) -> str:
     """The sweep's own ``--only`` that a cell is there by; empty where there is none. Several are a union, so one is enough."""
     from orchestrator.overrides import parse_overrides  # ruamel.yaml, only where something failed
 
-    texts = [text.removeprefix("--only ") for text in spec.overrides if text.startswith("--only ")]
-    return next((text for text in texts if parse_overrides([], [text], None).keep(settings)), "")
-
-
-def _fixed(spec: SweepSpec) -> list[str]:
-    return [text.removeprefix("--set ") for text in spec.overrides if text.startswith("--set ")]
+    return next((text for text in spec.only_texts if parse_overrides([], [text], None).keep(settings)), "")
 
 
 def what_sets_apart(settings: CellSettings, among: Sequence[CellSettings]) -> str:

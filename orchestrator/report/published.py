@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fsl_core.checks import MOST_WHOLE
 from orchestrator.cell_settings import OF_SOME_ONLY, CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
 from orchestrator.sweep_file import Document, explain, read_document
@@ -115,7 +116,8 @@ class _Variant(_Strict):
     backbone: Literal["conv4", "mlp"] = "conv4"
 
 
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=MOST_WHOLE)]
+_Rate = Annotated[float, Field(gt=0, le=1e38)]
 
 
 class _Protocol(_Strict):
@@ -123,7 +125,7 @@ class _Protocol(_Strict):
 
     split: str = ""
     rotations: bool = True
-    scale: float = 1.0
+    scale: _Rate = 1.0
     query: _Count = 1
     evaluation_episodes: _Count = 1
     train_way: _Count = 1
@@ -132,7 +134,7 @@ class _Protocol(_Strict):
     steps: _Count = 1
     full_steps: _Count = 1
     meta_batch_size: _Count = 1
-    outer_lr: Annotated[float, Field(gt=0)] = 1.0
+    outer_lr: _Rate = 1.0
     halve_every: _Count | None = None
     filters: _Count = 1
     retrain: bool = False
@@ -140,12 +142,12 @@ class _Protocol(_Strict):
     reading_steps: _Count = 1
     adaptation_steps: _Count = 1
     evaluation_adaptation_steps: _Count = 1
-    inner_lr: Annotated[float, Field(gt=0)] = 1.0
+    inner_lr: _Rate = 1.0
     inner_reduction: Literal["mean", "sum_over_shot"] = "mean"
     outer_reduction: Literal["mean", "sum_over_shot"] = "mean"
     adapt_batch_norm: bool = True
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    clip_value: Annotated[float, Field(gt=0)] | None = None
+    clip_norm: _Rate | None = None
+    clip_value: _Rate | None = None
     downsampling: Literal["max_pool", "stride"] = "max_pool"
     unrepeatable: list[str] = []
 
@@ -159,12 +161,12 @@ class _Cell(_Strict):
     algorithm: str
     variant: _Variant = _Variant()
     dataset: str
-    way: Annotated[int, Field(ge=2)]
-    shot: Annotated[int, Field(ge=1)]
+    way: Annotated[int, Field(ge=2, le=MOST_WHOLE)]
+    shot: _Count
     accuracy: Annotated[float, Field(gt=0, le=100)]
     ci95: Annotated[float, Field(gt=0, lt=100)] | None = None
     decimals: Annotated[int, Field(ge=0, le=4)] = 1
-    episodes: Annotated[int, Field(ge=1)] | None = None
+    episodes: _Count | None = None
     settings: _Protocol = _Protocol()
     doubt: str | None = None
 

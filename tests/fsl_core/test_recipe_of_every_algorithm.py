@@ -149,7 +149,7 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
     ("changes", "named"),
     [
         ({**MAML, "backbone": Conv4Settings()}, "batch_norm is 'running'"),
-        ({**MAML, "episode": EpisodeShape(way=20, shot=1, query=1)}, "validation way is 5"),
+        ({**MAML, "episode": EpisodeShape(way=20, shot=1, query=1)}, "validation.shape.way is 5"),
         ({**MAML, "validation": dataclasses.replace(FIVE_WAYS, adaptation_steps=None)}, "adaptation_steps is None"),
         ({"validation": FIVE_WAYS}, "prototypical does not adapt"),
         ({"data": {"dataset": "mini_imagenet", "split": "ravi"}}, "rotations is True"),
@@ -174,7 +174,7 @@ def test_an_order_is_the_integer_1_or_2(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [-3, True, 1.5])
 def test_adaptation_steps_of_a_validation_are_counted(value: Any) -> None:
-    with pytest.raises(RecipeError, match=f"validation adaptation_steps is {value!r}; it must be an integer of at least 0"):
+    with pytest.raises(RecipeError, match=f"adaptation_steps is {value!r}; it must be an integer of at least 0"):
         ValidationSettings(shape=FIVE_WAYS.shape, adaptation_steps=value)
 
 
@@ -202,13 +202,13 @@ def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
         (lambda plain: plain["algorithm"].pop("order"), "order is missing"),
         (lambda plain: plain["algorithm"].pop("name"), "None is none of 'prototypical', 'matching', 'maml'"),
         (lambda plain: plain["validation"].pop("every"), "every is missing"),
-        (lambda plain: plain["validation"].pop("adaptation_steps"), "validation adaptation_steps is None"),
+        (lambda plain: plain["validation"].pop("adaptation_steps"), "validation.adaptation_steps is None"),
         (lambda plain: plain["backbone"].pop("batch_norm"), "batch_norm is 'running'"),
         (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
         (lambda plain: plain.update(backbone=3), "None is none of"),
         (lambda plain: plain["algorithm"].update(order=3), "order is 3"),
         (lambda plain: plain["algorithm"].update(order=True), "order is True"),
-        (lambda plain: plain["validation"].update(adaptation_steps=-3), "validation adaptation_steps is -3"),
+        (lambda plain: plain["validation"].update(adaptation_steps=-3), "validation.adaptation_steps is -3"),
         (lambda plain: plain["data"].update(rotations="no"), "rotations is 'no'"),
     ],
 )

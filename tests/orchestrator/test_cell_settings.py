@@ -86,7 +86,7 @@ def test_an_axis_of_mamls_order_is_for_mamls_cells_alone(tmp_path: Path) -> None
     assert [(cell.algorithm, cell.order) for cell in cells] == [("prototypical", None), ("maml", 1), ("maml", 2)]
     path.write_text(BOTH.replace("ORDERS", "[1, 2]"))
     with pytest.raises(
-        SweepFileError, match=r"both\.yaml:7: grid\.order: order is 1; algorithm 'prototypical' has none, only maml"
+        SweepFileError, match=r"both\.yaml:7: grid\.order\[0\]: order is 1; algorithm 'prototypical' has none, only maml"
     ):
         load_sweep(path)
 
