@@ -58,7 +58,7 @@ class ErrorMappingGroup(click.Group):
         except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except (KeyboardInterrupt, StopRequested) as error:
-            raise Failure("interrupted; the same command goes on from here", ExitCode.INCOMPLETE) from error
+            raise Failure("interrupted; the same command resumes", ExitCode.INCOMPLETE) from error
         except SweepLockedError as error:
             raise Failure(str(error), ExitCode.LOCKED) from error
         except ExecutorError as error:

@@ -38,7 +38,7 @@ def _answer(process: RayProcess, address: str) -> Cluster:
                 return message
             if isinstance(message, End):
                 raise ExecutorError(message.detail)
-            if isinstance(message, Phase) and message.connecting:
+            if isinstance(message, Phase) and message.waits_for == "cluster":
                 deadline = time.monotonic() + CONNECT_SECONDS
     except EOFError as error:
         raise ExecutorError(f"the Ray cluster at {address} cannot be joined: {process.last_words()}") from error

@@ -40,10 +40,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Phase:
-    """What Ray's process is doing, in words, before the first trial starts."""
+    """What Ray's process is doing, in words, before the first trial starts: ``starting`` Ray, ``connecting`` to a cluster, or neither."""
 
     doing: str
-    connecting: bool = False
+    waits_for: Literal["start", "cluster"] | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _answer(request: object, send: Send) -> object:
 
 
 def _connect(address: str, send: Send) -> End | None:
-    send(Phase(f"connecting to the Ray cluster at {address}", connecting=True))
+    send(Phase(f"connecting to the Ray cluster at {address}", waits_for="cluster"))
     try:
         ray.init(address=address, runtime_env={"env_vars": {**QUIET, **WORKER}}, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of many kinds: nothing answers, another version of Ray, a wrong token
@@ -70,7 +70,7 @@ def _describe() -> Cluster:
 
 
 def _start(request: RunTrials, send: Send) -> End | None:
-    send(Phase("starting Ray"))
+    send(Phase("starting Ray", waits_for="start"))
     try:
         ray.init(
             address="local",  # without it Ray would join any cluster that runs on this machine

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.environment import usable_cpus
 from orchestrator.errors import ExecutorError
@@ -24,6 +25,8 @@ from orchestrator.execution.session_folder import session_folder
 
 RAY_DEATHS_FORGIVEN = 3
 """So often in a row, without any trial ending meanwhile, a part of Ray may die before the launch gives up."""
+START_SECONDS = 180.0
+"""A local Ray that is not up by then will not be: Ray itself gives up after 30 s, as a rule."""
 _POLL_SECONDS = 0.2
 _SECONDS_TO_STOP = 2.0
 _SECONDS_TO_SHUT_DOWN = 20.0
@@ -75,6 +78,22 @@ class RayTuneExecutor:
             _after_ray_died(reports, on_phase, deaths, end.detail)
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """For what Ray's process waits, and since when."""
+
+    what: Literal["start", "cluster"]
+    since: float = field(default_factory=time.monotonic)
+
+    def is_over(self) -> bool:
+        return time.monotonic() - self.since > (START_SECONDS if self.what == "start" else CONNECT_SECONDS)
+
+    def error(self, address: str | None) -> ExecutorError:
+        if address is not None:
+            return no_answer(address)
+        return ExecutorError(f"Ray did not start within {START_SECONDS:g} s: this machine is too busy; {_RESUME}")
+
+
 @dataclass
 class _Launch:
     """One life of Ray: jobs that it is asked to run, and what is heard of them."""
@@ -83,7 +102,7 @@ class _Launch:
     jobs: Sequence[TrialJob]
     reports: Reports
     on_phase: Callable[[str], None]
-    connect_by: float | None = None
+    waiting: _Waiting | None = None
     stopping_since: float | None = None
     end: End | None = field(default=None)
 
@@ -130,10 +149,10 @@ class _Launch:
             job = next(job for job in self.jobs if job.fingerprint == message.fingerprint)
             self.reports.event(record_failure(job, cause_of(message.error), message.error))
         elif isinstance(message, Phase):
-            self.connect_by = time.monotonic() + CONNECT_SECONDS if message.connecting else None
+            self.waiting = _Waiting(message.waits_for) if message.waits_for else None
             self.on_phase(message.doing)
-        if self.connect_by is not None and time.monotonic() > self.connect_by:
-            raise no_answer(str(self.executor.address))
+        if self.waiting is not None and self.waiting.is_over():
+            raise self.waiting.error(self.executor.address)
 
     def _stopped(self) -> bool:
         """Whether the launch shall stop and no trial runs that would have to write a checkpoint first."""

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from orchestrator.errors import ExecutorError
+from orchestrator.execution import ray_tune
 from orchestrator.execution.cluster import describe_cluster
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
@@ -83,7 +84,7 @@ def test_a_ray_that_always_dies_ends_the_launch_with_a_sentence_and_what_was_com
 
 
 def test_a_machine_too_busy_for_ray_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "0")  # as if the 30 s that Ray gives its raylet were over
+    monkeypatch.setattr(ray_tune, "START_SECONDS", 1.0)  # no machine starts a Ray within it
     outcome = launch(small_plan(tmp_path), tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))
     assert outcome.broken is not None and "this machine is too busy; the same command resumes" in outcome.broken
     assert outcome.interrupted and not outcome.failed
