@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fsl_core.datasets import glyphs, mini_imagenet, omniglot
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.datasets.mini_imagenet import Inspection, Progress
-from fsl_core.datasets.preparation import PreparedImages, open_prepared
+from fsl_core.datasets.preparation import MadeImages, open_prepared
+from fsl_core.datasets.prepared_images import PreparedImages
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import DataSettings
 
-MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
 Announce = Callable[[str], None]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.launch import shown_progress
@@ -44,7 +46,6 @@ def prepare(name: str, given: Given, as_json: bool) -> None:
 def check(name: str, given: Given, as_json: bool) -> None:
     """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged."""
     from fsl_core.datasets.catalogue import DATASETS, is_available, prepared_folder
-    from fsl_core.datasets.preparation import read_prepared
 
     places = Places.resolve(given)
     # One that cannot be downloaded says itself what to do when it is opened.
@@ -57,8 +58,8 @@ def check(name: str, given: Given, as_json: bool) -> None:
         inspection = DATASETS[name].inspect(places.data_root, progress)
     if inspection is not None and inspection.faults:
         _refuse(name, inspection, as_json)
+    _check_prepared(name, prepared_folder(name, places.cache_root))  # before it is opened, which would replace what is damaged
     opened = list(_opened(name, places))
-    read_prepared(prepared_folder(name, places.cache_root), verify=True)
     found = DATASETS[name].found(places.data_root)
     if not found:
         click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
@@ -69,6 +70,17 @@ def check(name: str, given: Given, as_json: bool) -> None:
     for row in rows:
         click.echo(_checked_text(row))
         _warn_of_identical_images(row)
+
+
+def _check_prepared(name: str, folder: Path) -> None:
+    from fsl_core.datasets.prepared_images import read_prepared
+
+    if not folder.exists():
+        return
+    try:
+        read_prepared(folder, in_full=True)
+    except DataCorruptError as error:
+        raise Failure(f"{error}; `fsl data prepare {name}` sets it aside and prepares it again", ExitCode.USAGE) from error
 
 
 def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
