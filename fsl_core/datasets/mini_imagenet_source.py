@@ -18,6 +18,8 @@ SPLITS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
 """What the files call each split."""
 FOLDER = FolderName("mini_imagenet", frozenset({"miniimagenet"}))
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
+_MOST_PICTURE_BYTES = 2**26
+"""ImageNet's largest picture has 15 MB; what unpacks to more than this is a trap."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def _in_archive(folder: Path, split: str) -> Iterator[SourcePicture]:
                 _check_inside(path, member.name)
                 if not (member.isreg() or member.isdir()):
                     raise DataCorruptError(f"{path} holds a link or a device: {member.name!r}; do not trust this file")
+                if member.size > _MOST_PICTURE_BYTES:
+                    raise DataCorruptError(f"{path} holds {member.name!r} of {member.size} bytes; do not trust this file")
                 content, parts = archive.extractfile(member), PurePosixPath(member.name).parts
                 if content is None or not _is_picture(PurePosixPath(member.name)):
                     continue

@@ -7,6 +7,7 @@ fit, or there is none, the content digest itself is computed: a manifest alone i
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -27,6 +28,9 @@ from fsl_core.errors import DataCorruptError, DataError
 ARRAY, MANIFEST = "images.npy", "manifest.json"
 BLOCK_BYTES = 8 * 2**20
 _CHUNK_BYTES = 2**20
+_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
+"""What the system answers of a folder that is not whole or a disk that fails. All else says nothing of the images: no permission, too
+many open files, a server away."""
 _SETTLED_NANOSECONDS = 2 * 10**9
 """A file's times are this coarse on some file systems: of a younger file they do not show whether it was changed since."""
 
@@ -84,16 +88,18 @@ def read_prepared(folder: Path, *, in_full: bool = False) -> PreparedImages:
 
     Raises:
         DataCorruptError: if the folder does not hold what was prepared.
-        DataError: if it may not be read.
+        DataError: if it cannot be read, whatever it holds.
     """
     try:
         identity = _identity(folder)
         if in_full or time.time_ns() - max(file.changed for file in identity) < _SETTLED_NANOSECONDS:
             return _verified(folder, in_full=in_full)
         return _remembered(folder, identity)
-    except PermissionError as error:
-        raise DataError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise DataError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
+        raise DataCorruptError(f"{folder} is not a prepared data set ({error.strerror}: {error.filename or ARRAY})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataCorruptError(f"{folder} is not a prepared data set ({type(error).__name__}: {error})") from error
 
 

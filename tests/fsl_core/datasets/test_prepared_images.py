@@ -1,5 +1,6 @@
 """Prepared images are what was prepared, to the byte, or they are refused: whatever the manifest says and whoever opens them."""
 
+import errno
 import hashlib
 import json
 import os
@@ -213,12 +214,31 @@ def test_damaged_images_without_their_source_are_refused_and_stay(folder: Path) 
     assert {path.name for path in folder.parent.iterdir()} == {"set", ".set.lock"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_images_that_may_not_be_read_are_not_taken_for_damaged(folder: Path) -> None:
-    (folder / "images.npy").chmod(0)
-    with pytest.raises(DataError, match="Permission denied"):
-        open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), announce=lambda message: None)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ETIMEDOUT])
+def test_images_that_cannot_be_read_just_now_are_not_taken_for_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: object) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", refused)
+        with pytest.raises(DataError, match=os.strerror(number)) as caught:
+            open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), announce=lambda message: None)
+    assert not isinstance(caught.value, DataCorruptError)
     assert not list(folder.parent.glob("set.corrupt-*"))
+    assert is_intact(read_prepared(folder))
+
+
+def test_images_on_a_disk_that_fails_are_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read by calls that can fail, not by a mapping, in which a bad sector kills the process."""
+
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", failing)
+    with pytest.raises(DataCorruptError, match="Input/output error"):
+        read_prepared(folder)
 
 
 def test_a_data_set_opens_with_the_same_digest_after_damage(tmp_path: Path) -> None:

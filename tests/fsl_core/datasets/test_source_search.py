@@ -271,6 +271,13 @@ def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_picture_that_unpacks_to_more_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mini_imagenet_source, "_MOST_PICTURE_BYTES", 2**16)
+    as_archives(tmp_path, {**small_pictures(), "val/n2/n200000000.jpg": bytes(2**17)})
+    with pytest.raises(DataCorruptError, match=r"val/n2/n200000000\.jpg' of 131072 bytes; do not trust"):
+        mini_imagenet_digest(tmp_path)
+
+
 def test_a_gzip_called_xz_is_named(tmp_path: Path) -> None:
     as_archives(tmp_path, small_pictures())
     (tmp_path / "mini_imagenet" / "val.tar.xz").write_bytes(b"\x1f\x8b\x08" + bytes(100))

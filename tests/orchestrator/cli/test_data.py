@@ -87,3 +87,12 @@ def test_check_says_what_lies_there(tmp_path: Path, name: str) -> None:
     (tmp_path / "mini-imagenet-cache-train.pkl").write_bytes(b"noise")
     result = fsl("data", "check", name, "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
     assert result.exit_code == 2 and "mini-imagenet-cache-train.pkl (a pickle, never opened here" in result.stderr
+
+
+def test_a_sweep_on_its_fallback_says_what_lies_in_place_of_its_own_data(tmp_path: Path) -> None:
+    (tmp_path / "omniglot").mkdir()
+    (tmp_path / "omniglot" / "images_background.rar").write_bytes(b"Rar!")
+    quick = Path(__file__).parents[3] / "sweeps" / "quick.yaml"
+    result = fsl("status", quick, "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
+    assert "OMNIGLOT IS NOT HERE" in result.stderr
+    assert f"omniglot, found: images_background.rar (a RAR archive) in {tmp_path / 'omniglot'}" in result.stderr
