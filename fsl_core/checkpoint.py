@@ -64,14 +64,19 @@ def load_newest_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """The state in a checkpoint file. Raises CheckpointCorruptError when its bytes are not those that its name promises."""
+    """The state in a checkpoint file. Raises CheckpointCorruptError when its bytes are not those that its name promises, or no state."""
     name = _NAME.fullmatch(path.name)
     content = path.read_bytes()
     if name is None or hashlib.sha256(content).hexdigest()[:16] != name[2]:
         raise CheckpointCorruptError(
             f"{path}: its content is not what was written; expected a SHA-256 that starts as its name says"
         )
-    state: Mapping[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+        raise CheckpointCorruptError(f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {error})") from error
+    if not isinstance(state, Mapping):
+        raise CheckpointCorruptError(f"{path}: holds a {type(state).__name__}, not the state of a training")
     return state
 
 

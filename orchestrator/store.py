@@ -215,9 +215,9 @@ class Store:
 
 def _score_of(result: TrialResult, name: str, plain: dict[str, Any]) -> EvaluationResult:
     score = evaluation_result_from_plain(plain)
-    found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest)
-    if found != (name, result.recipe.fingerprint, result.weights_digest):
-        raise RecipeError(f"the score is of (evaluation, recipe, weights) {found}, not of what its place says")
+    found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest, score.data_digest)
+    if found != (name, result.recipe.fingerprint, result.weights_digest, result.data_digest):
+        raise RecipeError(f"the score is of (evaluation, recipe, weights, images) {found}, not of what its place says")
     return score
 
 

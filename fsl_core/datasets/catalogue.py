@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from fsl_core.datasets import glyphs, mini_imagenet, omniglot
+from fsl_core.datasets import glyphs, mini_imagenet, mini_imagenet_source, omniglot, omniglot_source
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.datasets.mini_imagenet import Inspection, Progress
-from fsl_core.datasets.preparation import PreparedImages, open_prepared
+from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.preparation import MadeImages, open_prepared
+from fsl_core.datasets.prepared_images import PreparedImages
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import DataSettings
 
-MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
 Announce = Callable[[str], None]
 
 
@@ -42,34 +41,58 @@ class SplitDataset:
 class DatasetSource:
     """Where a data set comes from: the folder it is prepared in, how its images are made, and how its classes are split.
 
-    ``normalisation``: the mean and the deviation of each channel, in 0..1. ``source_size``: the width and height that every source
-    picture must have to be prepared; None where any will do, or where there are none. ``inspect`` looks at the source alone.
+    ``normalisation``: the mean and the deviation of each channel, in 0..1. ``found`` names the source that would be read, None where
+    there is none; ``what_lies`` says what is there in its place. ``inspect`` looks at the source alone.
     """
 
     prepared_as: str
     make: Callable[[Path | None, Path, Announce, Progress], MadeImages]
     split_classes: Callable[[str, Sequence[str]], Mapping[str, Sequence[str]]]
-    found: Callable[[Path | None], bool]
+    found: Callable[[Path | None], str | None]
     downloadable: bool = True
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    source_size: tuple[int, int] | None = None
+    what_lies: Callable[[Path | None], str] = lambda data_root: "nothing is needed"
     inspect: Callable[[Path | None, Progress], Inspection | None] = lambda data_root, progress: None
 
 
 def _make_omniglot(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
-    archives = omniglot.find_archives(data_root)
-    return omniglot.read_archives(archives or omniglot.fetch_archives(cache_root / "downloads", announce=announce))
+    source = omniglot_source.find_source(data_root)
+    if source is None:
+        announce(f"Omniglot is not here as a whole (found: {omniglot_source.FOLDER.what_lies(data_root)})")
+        source = omniglot_source.fetch_source(cache_root / "downloads", data_root=data_root, announce=announce)
+    announce(f"reading {_halves(source)}")
+    return omniglot.read_images(source, progress=progress)
+
+
+def _halves(source: omniglot_source.Source) -> str:
+    return " and ".join(map(str, source.values()))
+
+
+def _found_omniglot(data_root: Path | None) -> str | None:
+    source = omniglot_source.find_source(data_root)
+    return None if source is None else _halves(source)
+
+
+def _inspect_omniglot(data_root: Path | None, progress: Progress) -> Inspection | None:
+    source = omniglot_source.find_source(data_root)
+    return None if source is None else omniglot.inspect(source, progress=progress)
 
 
 def _make_mini_imagenet(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
-    source = mini_imagenet.find_source(data_root)
+    source = mini_imagenet_source.find_source(data_root)
     if source is None:
-        raise mini_imagenet.missing(data_root)
+        raise mini_imagenet_source.missing(data_root)
+    announce(f"reading {source}")
     return mini_imagenet.read_images(source, progress=progress)
 
 
+def _found_mini_imagenet(data_root: Path | None) -> str | None:
+    source = mini_imagenet_source.find_source(data_root)
+    return None if source is None else str(source)
+
+
 def _inspect_mini_imagenet(data_root: Path | None, progress: Progress) -> Inspection | None:
-    source = mini_imagenet.find_source(data_root)
+    source = mini_imagenet_source.find_source(data_root)
     return None if source is None else mini_imagenet.inspect(source, progress=progress)
 
 
@@ -78,14 +101,16 @@ DATASETS: dict[str, DatasetSource] = {
         prepared_as="omniglot-28",
         make=_make_omniglot,
         split_classes=lambda split, names: omniglot.split_classes(split, names, omniglot.evaluation_alphabets()),
-        found=lambda data_root: omniglot.find_archives(data_root) is not None,
-        source_size=(105, 105),
+        found=_found_omniglot,
+        what_lies=omniglot_source.FOLDER.what_lies,
+        inspect=_inspect_omniglot,
     ),
     "mini_imagenet": DatasetSource(
         prepared_as="mini_imagenet-84",
         make=_make_mini_imagenet,
         split_classes=lambda split, names: mini_imagenet.split_classes(),
-        found=lambda data_root: mini_imagenet.find_source(data_root) is not None,
+        found=_found_mini_imagenet,
+        what_lies=mini_imagenet_source.FOLDER.what_lies,
         downloadable=False,
         normalisation=(mini_imagenet.CHANNEL_MEAN, mini_imagenet.CHANNEL_STD),
         inspect=_inspect_mini_imagenet,
@@ -94,7 +119,7 @@ DATASETS: dict[str, DatasetSource] = {
         prepared_as="glyphs-28",
         make=lambda data_root, cache_root, announce, progress: glyphs.make_glyphs(),
         split_classes=lambda split, names: glyphs.split_classes(names),
-        found=lambda data_root: True,
+        found=lambda data_root: "invented by a program",
     ),
 }
 """Every data set, by the name that recipes use."""
@@ -103,7 +128,7 @@ DATASETS: dict[str, DatasetSource] = {
 def is_available(dataset: str, *, data_root: Path | None, cache_root: Path) -> bool:
     """Whether a data set is prepared already or can be prepared without any network."""
     source = DATASETS[dataset]
-    return prepared_folder(dataset, cache_root).exists() or source.found(data_root)
+    return prepared_folder(dataset, cache_root).exists() or source.found(data_root) is not None
 
 
 def prepared_folder(dataset: str, cache_root: Path) -> Path:

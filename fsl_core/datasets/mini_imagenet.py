@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import lzma
-import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.mini_imagenet_source import SPLITS, Source, SourcePicture, pictures_of
+from fsl_core.datasets.picture import read_picture
+from fsl_core.errors import DataCorruptError
 
 SIZE = 84
 # Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more.
 CHANNEL_MEAN = (120.1 / 255, 114.8 / 255, 103.4 / 255)
 CHANNEL_STD = (69.3 / 255, 67.5 / 255, 71.0 / 255)
 """Mean and deviation of red, green and blue over the meta-train images, in 0..1."""
-
-SPLITS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
-"""What the files call each split."""
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
-
-Progress = Callable[[int, int], None]
-"""Told how many images are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -46,62 +36,17 @@ class Contents:
         return sorted(wnid for wnids in self.splits.values() for wnid in wnids)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where the images lie, in one of the three layouts of :data:`LAYOUTS`."""
-
-    folder: Path
-    layout: str
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What a source holds. ``sizes`` counts the pictures of each width and height; ``grey`` and ``faults`` name every one there is."""
-
-    sizes: Mapping[tuple[int, int], int]
-    grey: tuple[str, ...]
-    faults: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Picture:
-    wnid: str
-    name: str
-    where: str
-    file: Path | io.BytesIO
-
-
 def published() -> Contents:
     """The 64, 16 and 20 classes of Ravi and Larochelle with 600 images each."""
     folder = resources.files("fsl_core.datasets") / "splits"
-    return Contents({name: (folder / f"mini_imagenet_ravi_{name}.txt").read_text().split() for name in SPLITS.values()}, 600)
+    return Contents(
+        {name: (folder / f"mini_imagenet_ravi_{name}.txt").read_text("utf-8").split() for name in SPLITS.values()}, 600
+    )
 
 
 def split_classes() -> dict[str, list[str]]:
     """The wnids of ``meta_train``, ``meta_validation`` and ``meta_test``, in the order of the lists."""
     return {part: list(published().splits[name]) for part, name in SPLITS.items()}
-
-
-def find_source(data_root: Path | None) -> Source | None:
-    """The first layout that is there as a whole under ``<data_root>/mini_imagenet``; None when none is."""
-    if data_root is None:
-        return None
-    folder = data_root / "mini_imagenet"
-    whole = [layout for layout, (needed, _) in LAYOUTS.items() if all((folder / name).exists() for name in needed)]
-    return Source(folder, whole[0]) if whole else None
-
-
-def missing(data_root: Path | None) -> DataMissingError:
-    """The error that says what to obtain and where to put it."""
-    folder = Path("<data root>" if data_root is None else data_root) / "mini_imagenet"
-    there = [name for needed, _ in LAYOUTS.values() for name in needed if (folder / name).exists()]
-    return DataMissingError(
-        f"miniImageNet is not in {folder} as a whole (found: {', '.join(there) or 'nothing'}) and cannot be downloaded freely: its "
-        "images are ImageNet's (ILSVRC 2012, image-net.org), for research use only. Obtain Ravi and Larochelle's 64/16/20 classes "
-        "of 600 images and put there (a) train.tar.xz, val.tar.xz and test.tar.xz with members <split>/<wnid>/<picture>, or (b) the "
-        "folders train, val and test with <wnid>/<picture>, or (c) the folder images and train.csv, val.csv and test.csv with the "
-        "columns filename,label; name the parent folder with --data-root or FSL_DATA_ROOT. The data set 'glyphs' needs no file"
-    )
 
 
 def read_images(
@@ -160,12 +105,8 @@ def fitted(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _opened(picture: _Picture) -> Image.Image:
-    try:
-        with Image.open(picture.file, formats=_FORMATS) as image:
-            return image.convert("RGB")
-    except Exception as error:  # a damaged picture makes PIL raise errors of almost every kind
-        raise DataCorruptError(f"{picture.where} cannot be read as a picture ({type(error).__name__}: {error})") from error
+def _opened(picture: SourcePicture) -> Image.Image:
+    return read_picture(picture.file, picture.where, "RGB")
 
 
 def _class_faults(names: Mapping[str, Sequence[str]], each: int) -> list[str]:
@@ -178,12 +119,14 @@ def _refuse(fault: DataCorruptError) -> None:
     raise fault
 
 
-def _walk(source: Source, contents: Contents, progress: Progress, tell: Callable[[DataCorruptError], None]) -> Iterator[_Picture]:
+def _walk(
+    source: Source, contents: Contents, progress: Progress, tell: Callable[[DataCorruptError], None]
+) -> Iterator[SourcePicture]:
     """Every picture of a class of its split; reading goes on after a fault where ``tell`` does not raise it."""
     total, numbers = len(contents.class_names) * contents.images_per_class, itertools.count(1)
     for split, wnids in contents.splits.items():
         try:
-            for picture, done in zip(LAYOUTS[source.layout][1](source.folder, split), numbers, strict=False):
+            for picture, done in zip(pictures_of(source, split), numbers, strict=False):
                 if picture.wnid in wnids:
                     yield picture
                 else:
@@ -193,59 +136,3 @@ def _walk(source: Source, contents: Contents, progress: Progress, tell: Callable
         except DataCorruptError as error:
             tell(error)
     progress(total, total)
-
-
-def _in_archive(folder: Path, split: str) -> Iterator[_Picture]:
-    path = folder / f"{split}.tar.xz"
-    try:
-        with lzma.open(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                _check_inside(path, member.name)
-                if not (member.isreg() or member.isdir()):
-                    raise DataCorruptError(f"{path} holds a link or a device: {member.name!r}; do not trust this file")
-                content, parts = archive.extractfile(member), PurePosixPath(member.name).parts
-                if content is None or not _is_picture(PurePosixPath(member.name)):
-                    continue
-                if len(parts) != 3 or parts[0] != split:
-                    raise DataCorruptError(f"{path} holds {member.name!r}, which is no {split}/<wnid>/<picture>")
-                yield _Picture(parts[1], parts[2], f"{path}: {member.name}", io.BytesIO(content.read()))
-            while stream.read(2**20):  # to its very end: the check sums stand there, and a truncated archive has none
-                pass
-    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-        raise DataCorruptError(f"{path} is damaged ({type(error).__name__}: {error}); get it again") from error
-
-
-def _check_inside(path: Path, name: str) -> None:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name:
-        raise DataCorruptError(f"{path} holds a name that points outside: {name!r}; do not trust this file")
-
-
-def _in_folder(folder: Path, split: str) -> Iterator[_Picture]:
-    for path in sorted((folder / split).glob("*/*")):
-        if _is_picture(path):
-            yield _Picture(path.parent.name, path.name, str(path), path)
-
-
-def _in_table(folder: Path, split: str) -> Iterator[_Picture]:
-    table = folder / f"{split}.csv"
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file, strict=True):
-                _check_inside(table, row["filename"])
-                path = folder / "images" / row["filename"]
-                yield _Picture(row["label"], path.name, str(path), path)
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataCorruptError(f"{table} is no table of filename,label ({type(error).__name__}: {error})") from error
-
-
-def _is_picture(path: PurePath) -> bool:
-    return not path.name.startswith(".") and path.suffix.lower() in _SUFFIXES
-
-
-LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Path, str], Iterator[_Picture]]]] = {
-    "archives": (tuple(f"{name}.tar.xz" for name in SPLITS.values()), _in_archive),
-    "folders": (tuple(SPLITS.values()), _in_folder),
-    "tables": (("images", *(f"{name}.csv" for name in SPLITS.values())), _in_table),
-}
-"""The layouts that are read, first to last: the names that each needs, and what gives the pictures of a split."""

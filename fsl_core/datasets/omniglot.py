@@ -3,106 +3,86 @@
 from __future__ import annotations
 
 import io
-import re
-import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
-from torchvision.datasets import Omniglot as TorchvisionOmniglot
-from torchvision.datasets.utils import download_url
 
-from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.omniglot_source import DRAWERS, HALVES, Drawing, Source, opened_half
+from fsl_core.datasets.picture import read_picture
+from fsl_core.errors import DataCorruptError
 
-ARCHIVES = {"images_background": 964, "images_evaluation": 659}
-"""The two archives, and how many characters each holds."""
-DRAWERS = 20
 SIZE = 28
 _SOURCE_SIZE = (105, 105)
-_MEMBER = re.compile(r"(images_background|images_evaluation)/([^/]+)/(character\d\d)/\d{4}_\d\d\.png")
+_TOTAL = DRAWERS * sum(HALVES.values())
 
 
-def find_archives(data_root: Path | None) -> dict[str, Path] | None:
-    """Where both archives lie under ``<data_root>/omniglot``; None when one is absent."""
-    if data_root is None:
-        return None
-    paths = {name: data_root / "omniglot" / f"{name}.zip" for name in ARCHIVES}
-    return paths if all(path.is_file() for path in paths.values()) else None
-
-
-def fetch_archives(folder: Path, *, announce: Callable[[str], None]) -> dict[str, Path]:
-    """Download both archives into ``folder`` and check their MD5.
+def read_images(source: Source, *, progress: Progress = lambda done, total: None) -> tuple[np.ndarray, list[str], list[int]]:
+    """All images of both halves: uint8 ``[32460, 1, 28, 28]`` with ink 255, the 1,623 class names sorted, the class sizes.
 
     Raises:
-        DataMissingError: if they cannot be had; the message says which files to get and where to put them.
+        DataCorruptError: if a half is damaged, incomplete, or holds what it should not.
     """
-    for name in ARCHIVES:
-        announce(f"downloading Omniglot's {name}.zip")
+    images: dict[str, list[np.ndarray]] = {}
+    for drawing in _drawings(source, progress, _refuse):
+        images.setdefault(drawing.character, []).append(_inked(_opened(drawing)))
+    names = sorted(images)
+    array = np.stack([image for name in names for image in images[name]])[:, None]
+    return array, names, [len(images[name]) for name in names]
+
+
+def inspect(source: Source, *, progress: Progress = lambda done, total: None) -> Inspection:
+    """Look at every picture of a source, without preparing it and without stopping at what is damaged."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    faults: list[DataCorruptError] = []
+    for drawing in _drawings(source, progress, faults.append):
         try:
-            url = f"{TorchvisionOmniglot.download_url_prefix}/{name}.zip"
-            download_url(url, str(folder), md5=TorchvisionOmniglot.zips_md5[name])
-        except (OSError, RuntimeError) as error:
-            raise DataMissingError(
-                f"Omniglot is not here and cannot be downloaded ({error}). Put images_background.zip and images_evaluation.zip "
-                f"(from the omniglot repository of its author, Brenden Lake) into a folder named omniglot and name its parent with "
-                f"--data-root or FSL_DATA_ROOT. The data set 'glyphs' needs no file"
-            ) from error
-    return {name: folder / f"{name}.zip" for name in ARCHIVES}
+            sizes[_opened(drawing).size] += 1
+        except DataCorruptError as error:
+            faults.append(error)
+    return Inspection(dict(sizes), None, tuple(map(str, faults)))
 
 
-def read_archives(paths: dict[str, Path]) -> tuple[np.ndarray, list[str], list[int]]:
-    """All images of both archives: uint8 ``[32460, 1, 28, 28]`` with ink 255, the 1,623 class names sorted, the class sizes.
+def _refuse(fault: DataCorruptError) -> None:
+    raise fault
 
-    Raises:
-        DataCorruptError: if an archive is damaged, incomplete, or holds what it should not.
+
+def _drawings(source: Source, progress: Progress, tell: Callable[[DataCorruptError], None]) -> Iterator[Drawing]:
+    """Every drawing of both halves; the other half is still read after a fault of one that ``tell`` does not raise."""
+    done = 0
+    for half in HALVES:
+        try:
+            with opened_half(source, half) as drawings:
+                for drawing in drawings:
+                    yield drawing
+                    done += 1
+                    if done % 1000 == 0:
+                        progress(done, _TOTAL)
+        except DataCorruptError as error:
+            tell(error)
+    progress(_TOTAL, _TOTAL)
+
+
+def _opened(drawing: Drawing) -> Image.Image:
+    try:
+        content = drawing.read()
+    except Exception as error:  # a damaged archive makes the reader raise errors of many kinds
+        raise DataCorruptError(f"{drawing.where} cannot be read ({type(error).__name__}: {error})") from error
+    picture = read_picture(io.BytesIO(content), drawing.where, "L")
+    if picture.size != _SOURCE_SIZE:
+        raise DataCorruptError(f"{drawing.where} is {picture.size} pixels, not {_SOURCE_SIZE}")
+    return picture
+
+
+def _inked(grey: Image.Image) -> np.ndarray:
+    """A picture of black ink on white as uint8 ``[28, 28]`` with ink 255.
+
+    It has 8 bits by now: one of 1 bit would be resized by dropping pixels, and thin strokes with them.
     """
-    drawings: dict[str, list[np.ndarray]] = {}
-    for archive, path in paths.items():
-        for name, drawing in _read_archive(path, archive):
-            drawings.setdefault(name, []).append(drawing)
-    names = sorted(drawings)
-    images = np.stack([drawing for name in names for drawing in drawings[name]])[:, None]
-    return images, names, [len(drawings[name]) for name in names]
-
-
-def _read_archive(path: Path, archive: str) -> Sequence[tuple[str, np.ndarray]]:
-    try:
-        with zipfile.ZipFile(path) as file:
-            members = _checked_members(path, archive, file.namelist())
-            return [(f"{match[2]}/{match[3]}", _read_drawing(path, file, match[0])) for match in members]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        raise DataCorruptError(f"{path} is damaged ({type(error).__name__}: {error}); get it again") from error
-
-
-def _checked_members(path: Path, archive: str, names: list[str]) -> list[re.Match[str]]:
-    for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise DataCorruptError(f"{path} holds a member that points outside: {name!r}; do not trust this archive")
-    members = [match for name in sorted(names) if (match := _MEMBER.fullmatch(name)) and match[1] == archive]
-    counts: dict[str, int] = {}
-    for match in members:
-        counts[f"{match[2]}/{match[3]}"] = counts.get(f"{match[2]}/{match[3]}", 0) + 1
-    short = [f"{name} ({count})" for name, count in counts.items() if count != DRAWERS]
-    if short:
-        raise DataCorruptError(f"{path} is incomplete: each character needs {DRAWERS} drawings, unlike {', '.join(short[:3])}")
-    if len(counts) != ARCHIVES[archive]:
-        raise DataCorruptError(f"{path} is incomplete: it holds {len(counts)} characters of {ARCHIVES[archive]}")
-    return members
-
-
-def _read_drawing(path: Path, file: zipfile.ZipFile, member: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(file.read(member))) as picture:
-            if picture.size != _SOURCE_SIZE:
-                raise DataCorruptError(f"{path}: {member} is {picture.size} pixels, not {_SOURCE_SIZE}")
-            # Converted to 8 bits first: a 1-bit picture would be resized by dropping pixels, and thin strokes with them.
-            grey = picture.convert("L").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataCorruptError(f"{path}: {member} cannot be read as a picture ({error})") from error
-    return np.asarray(255 - np.asarray(grey, dtype=np.uint8))
+    return np.asarray(255 - np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.LANCZOS), dtype=np.uint8))
 
 
 def split_classes(split: str, class_names: Sequence[str], evaluation_alphabets: set[str]) -> dict[str, list[str]]:
@@ -129,4 +109,4 @@ def evaluation_alphabets() -> set[str]:
 
 
 def _list(name: str) -> list[str]:
-    return (resources.files("fsl_core.datasets") / "splits" / name).read_text().split()
+    return (resources.files("fsl_core.datasets") / "splits" / name).read_text("utf-8").split()

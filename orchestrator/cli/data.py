@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fsl_core.errors import DataCorruptError
 from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.launch import shown_progress
@@ -16,7 +18,7 @@ from orchestrator.cli.options import Given, Places, json_option, takes_places
 
 if TYPE_CHECKING:
     from fsl_core.datasets.catalogue import SplitDataset
-    from fsl_core.datasets.mini_imagenet import Inspection
+    from fsl_core.datasets.inspection import Inspection
 
 PARTS = ("meta_train", "meta_validation", "meta_test")
 
@@ -34,7 +36,13 @@ def data() -> None:
 @json_option
 def prepare(name: str, given: Given, as_json: bool) -> None:
     """Find or download a data set and prepare every split of it, once for all trials of this machine."""
-    _show(_opened(name, Places.resolve(given)), as_json)
+    from fsl_core.datasets.catalogue import prepared_folder
+
+    places = Places.resolve(given)
+    folder = prepared_folder(name, places.cache_root)
+    if folder.exists():
+        click.echo(f"prepared earlier, in {folder}: verified, and no source is read", err=True)
+    _show(_opened(name, places), as_json)
 
 
 @data.command()
@@ -44,23 +52,24 @@ def prepare(name: str, given: Given, as_json: bool) -> None:
 def check(name: str, given: Given, as_json: bool) -> None:
     """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged."""
     from fsl_core.datasets.catalogue import DATASETS, is_available, prepared_folder
-    from fsl_core.datasets.preparation import read_prepared
 
     places = Places.resolve(given)
     # One that cannot be downloaded says itself what to do when it is opened.
     if DATASETS[name].downloadable and not is_available(name, data_root=places.data_root, cache_root=places.cache_root):
         where = f"under {places.data_root}" if places.data_root else "(no --data-root, FSL_DATA_ROOT is not set)"
+        lies = DATASETS[name].what_lies(places.data_root)
         raise Failure(
-            f"{name} is not here {where}; `fsl data prepare {name}` fetches it where there is a network", ExitCode.USAGE
+            f"{name} is not here {where} (found: {lies}); `fsl data prepare {name}` fetches it where there is a network",
+            ExitCode.USAGE,
         )
     with shown_progress("source pictures looked at") as progress:
         inspection = DATASETS[name].inspect(places.data_root, progress)
     if inspection is not None and inspection.faults:
         _refuse(name, inspection, as_json)
+    _check_prepared(name, prepared_folder(name, places.cache_root))  # before it is opened, which would replace what is damaged
     opened = list(_opened(name, places))
-    read_prepared(prepared_folder(name, places.cache_root), verify=True)
     found = DATASETS[name].found(places.data_root)
-    if not found:
+    if found is None:
         click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
     rows = [_checked(dataset, inspection, found=found) for dataset in opened]
     if as_json:
@@ -71,6 +80,17 @@ def check(name: str, given: Given, as_json: bool) -> None:
         _warn_of_identical_images(row)
 
 
+def _check_prepared(name: str, folder: Path) -> None:
+    from fsl_core.datasets.prepared_images import read_prepared
+
+    if not folder.exists():
+        return
+    try:
+        read_prepared(folder, in_full=True)
+    except DataCorruptError as error:
+        raise Failure(f"{error}; `fsl data prepare {name}` sets it aside and prepares it again", ExitCode.USAGE) from error
+
+
 def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{"dataset": name, "source": _source(inspection)}], indent=2))
@@ -79,18 +99,16 @@ def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
     raise Failure(f"the source of {name} has {len(inspection.faults)} faults, listed above", ExitCode.USAGE)
 
 
-def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: bool) -> dict[str, Any]:
+def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: str | None) -> dict[str, Any]:
     """Everything that ``fsl data check`` says of one split of a data set."""
-    from fsl_core.datasets.catalogue import DATASETS
     from fsl_core.datasets.duplicates import identical_images
 
-    identical, size = identical_images(dataset), DATASETS[dataset.name].source_size
-    images = sum(int(getattr(dataset, part).sizes.sum()) for part in PARTS)
-    enforced = {f"{size[0]}x{size[1]}": images} if size and found else None
+    identical = identical_images(dataset)
+    pictures = {"sizes": None, "grey": None, "faults": []} if inspection is None else _source(inspection)
     return {
         **_described(dataset),
         "images_in_each_class": _usual_and_exceptions(dataset),
-        "source": {"sizes": enforced, "grey": None, "faults": []} if inspection is None else _source(inspection),
+        "source": {"read_from": found, **pictures},
         "grey_images": _grey_images(dataset),
         "identical_in_two_splits": [[pair.first, pair.second] for pair in identical.across],
         "identical_within_a_split": [[pair.first, pair.second] for pair in identical.within],
@@ -99,7 +117,7 @@ def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: boo
 
 def _source(inspection: Inspection) -> dict[str, Any]:
     sizes = {f"{width}x{height}": count for (width, height), count in sorted(inspection.sizes.items())}
-    return {"sizes": sizes, "grey": list(inspection.grey), "faults": list(inspection.faults)}
+    return {"sizes": sizes, "grey": None if inspection.grey is None else list(inspection.grey), "faults": list(inspection.faults)}
 
 
 def _usual_and_exceptions(dataset: SplitDataset) -> dict[str, Any]:
@@ -125,6 +143,7 @@ def _checked_text(row: dict[str, Any]) -> str:
     lines = [
         _described_text(row),
         f"  {each['usual']} images in each class" + (f" but {except_for}" if except_for else ""),
+        f"  source: {row['source']['read_from'] or 'none here'}",
         "  source pictures: " + (", ".join(f"{count} of {size}" for size, count in sizes.items()) if sizes else "none here"),
         "  grey images (R = G = B): "
         + ("does not apply, one channel" if row["grey_images"] is None else str(row["grey_images"])),

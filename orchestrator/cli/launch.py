@@ -109,15 +109,18 @@ def _line_each_quarter(what: str) -> Callable[[int, int], None]:
 
 
 def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) -> None:
-    """Find, download or prepare every data set of a plan once, before any trial asks for it.
+    """Find, download or prepare every data set of a plan once, and verify every byte of it, before any trial asks for it.
 
     Raises:
         DataError: if one cannot be had; the message says what to do.
         EpisodeError: if one has too few classes or images for some trial.
     """
-    from fsl_core.datasets.catalogue import open_dataset
+    from fsl_core.datasets.catalogue import open_dataset, prepared_folder
     from fsl_core.feasibility import check_feasible
 
+    for folder in dict.fromkeys(prepared_folder(trial.recipe.data.dataset, places.cache_root) for trial in plan.trials):
+        if folder.exists():
+            announce(f"verifying the images in {folder}")
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
         with shown_progress("images read") as progress:
             dataset = open_dataset(

@@ -88,7 +88,10 @@ def datasets_here(spec: SweepSpec, places: Places) -> set[str]:
 
 
 def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
-    wanted = ", ".join(sorted({cell.dataset for cell in spec.cells}))
+    from fsl_core.datasets.catalogue import DATASETS
+
+    names = sorted({cell.dataset for cell in spec.cells})
+    wanted = ", ".join(names)
     where = f"not under {places.data_root}" if places.data_root else "no --data-root and no FSL_DATA_ROOT"
     name = spec.fallback_dataset
     lines = (
@@ -96,4 +99,5 @@ def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
         f"EVERY NUMBER BELOW IS OF '{name}', A PROCEDURAL DATA SET: NOT OF {wanted.upper()}, AND NOT COMPARABLE WITH A PAPER.",
     )
     rule = "!" * max(len(line) for line in lines)
-    click.echo("\n".join((rule, *lines, rule)), err=True)
+    found = [f"{name}, found: {DATASETS[name].what_lies(places.data_root)}" for name in names if places.data_root]
+    click.echo("\n".join((rule, *lines, rule, *found)), err=True)

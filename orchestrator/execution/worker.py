@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import time
 import traceback
@@ -12,7 +11,7 @@ from pathlib import Path
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, ExecutionPathError, StopRequested
 from fsl_core.execution_path import ExecutionPath
-from fsl_core.recipe import DataSettings, Evaluation
+from fsl_core.recipe import Evaluation
 from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
 from orchestrator.code_digest import code_location
@@ -69,11 +68,6 @@ def check_code(wanted: str) -> None:
         )
 
 
-@functools.lru_cache(maxsize=2)
-def _open(data: DataSettings, data_root: Path | None, cache_root: Path) -> SplitDataset:
-    return open_dataset(data, data_root=data_root, cache_root=cache_root)
-
-
 @dataclass
 class _Attempt:
     """One attempt at a trial: does what is missing, and has it written down."""
@@ -111,7 +105,9 @@ class _Attempt:
         return record
 
     def _dataset(self) -> SplitDataset:
-        return _open(self.job.recipe.data, self.job.data_root, self.job.cache_root)
+        """The images, verified in this process: another one's word says nothing of what this machine reads."""
+        job = self.job
+        return open_dataset(job.recipe.data, data_root=job.data_root, cache_root=job.cache_root, announce=self.journal.say)
 
     def _train(self, books: Bookkeeping) -> TrialResult:
         job, wanted = self.job, self._path(books)

@@ -1,6 +1,8 @@
 """A trial from recipe to score, stopped, damaged and resumed on the way."""
 
 import dataclasses
+import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,26 @@ def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
     result = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append)
     assert text(result) == text(uninterrupted[0])
     assert [newest.with_name(newest.name + ".corrupt").name in messages[0], "step 10 of 20" in messages[1]] == [True, True]
+
+
+def _pickled(value: object) -> bytes:
+    out = io.BytesIO()
+    torch.save(value, out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no checkpoint", _pickled([1, 2]), _pickled(Path("code"))[:-30], _pickled(Path("code"))]
+)
+def test_what_has_the_digest_of_its_name_and_is_no_checkpoint_is_set_aside(
+    glyphs: SplitDataset, folder: Path, content: bytes
+) -> None:
+    undisturbed = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+    alien = folder / "checkpoints" / "select" / f"step-00000099.{hashlib.sha256(content).hexdigest()[:16]}.pt"
+    alien.write_bytes(content)
+    messages: list[str] = []
+    assert run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append) == undisturbed
+    assert f"{alien.name}.corrupt" in messages[0]
 
 
 def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) -> None:

@@ -119,8 +119,8 @@ def test_a_result_in_another_trials_folder_does_not_count(sweep: TrackedSweep):
     assert ours.result in sweep.store.damaged
 
 
-@pytest.mark.parametrize("change", ["recipe", "name", "weights"])
-def test_a_score_that_is_not_of_this_trials_weights_does_not_count(sweep: TrackedSweep, change: str):
+@pytest.mark.parametrize("change", ["recipe", "name", "weights", "images"])
+def test_a_score_that_is_not_of_this_trials_weights_and_images_does_not_count(sweep: TrackedSweep, change: str):
     trial = sweep.trials[0]
     score = score_of(sweep, trial)
     path = sweep.store.paths(trial.fingerprint).evaluations / f"{score.evaluation.fingerprint}.json"
@@ -129,6 +129,8 @@ def test_a_score_that_is_not_of_this_trials_weights_does_not_count(sweep: Tracke
         edit(path, **other.as_plain())
     elif change == "weights":
         edit(path, weights_digest="b" * 64)
+    elif change == "images":
+        edit(path, data_digest="b" * 64)
     else:
         path = path.rename(path.with_name("0123456789abcdef.json"))
     assert sweep.record(trial).evaluations == {}

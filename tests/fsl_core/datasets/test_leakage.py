@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fsl_core.datasets import mini_imagenet, omniglot
+from fsl_core.datasets import mini_imagenet, mini_imagenet_source, omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.datasets.duplicates import SharedImage, identical_images
 from fsl_core.datasets.image_bank import ImageBank
@@ -19,11 +19,11 @@ from fsl_core.recipe import DataSettings
 PARTS = ("meta_train", "meta_validation", "meta_test")
 DATA_ROOT = Path(os.environ["FSL_DATA_ROOT"]) if os.environ.get("FSL_DATA_ROOT") else None
 needs_omniglot = pytest.mark.skipif(
-    omniglot.find_archives(DATA_ROOT) is None,
-    reason="needs Omniglot's archives: set FSL_DATA_ROOT to a folder that holds omniglot/*.zip",
+    omniglot_source.find_source(DATA_ROOT) is None,
+    reason="needs Omniglot: set FSL_DATA_ROOT to a folder that holds omniglot/*.zip",
 )
 needs_mini_imagenet = pytest.mark.skipif(
-    mini_imagenet.find_source(DATA_ROOT) is None,
+    mini_imagenet_source.find_source(DATA_ROOT) is None,
     reason="needs miniImageNet: set FSL_DATA_ROOT to a folder that holds mini_imagenet/ in one of its three layouts",
 )
 omniglot_splits = pytest.mark.parametrize("split", ["vinyals", "background-evaluation"])

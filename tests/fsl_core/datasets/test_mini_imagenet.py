@@ -14,7 +14,9 @@ from PIL import Image
 from fsl_core.datasets import mini_imagenet
 from fsl_core.datasets.catalogue import DATASETS, is_available, prepare
 from fsl_core.datasets.image_bank import ImageBank, join
-from fsl_core.datasets.mini_imagenet import Inspection, find_source, fitted, inspect, read_images
+from fsl_core.datasets.inspection import Inspection
+from fsl_core.datasets.mini_imagenet import fitted, inspect, read_images
+from fsl_core.datasets.mini_imagenet_source import find_source
 from fsl_core.errors import DataCorruptError, DataMissingError
 from tests.fsl_core.datasets.small_mini_imagenet import (
     EACH,

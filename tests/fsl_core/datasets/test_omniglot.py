@@ -12,15 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from fsl_core.datasets import omniglot
+from fsl_core.datasets import omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, is_available, open_dataset, prepare
 from fsl_core.errors import DataCorruptError, DataMissingError
 from fsl_core.recipe import DataSettings
 
 DATA_ROOT = os.environ.get("FSL_DATA_ROOT")
 needs_omniglot = pytest.mark.skipif(
-    DATA_ROOT is None or omniglot.find_archives(Path(DATA_ROOT)) is None,
-    reason="needs Omniglot's archives: set FSL_DATA_ROOT to a folder that holds omniglot/*.zip",
+    DATA_ROOT is None or omniglot_source.find_source(Path(DATA_ROOT)) is None,
+    reason="needs Omniglot: set FSL_DATA_ROOT to a folder that holds omniglot/*.zip",
 )
 
 
@@ -90,7 +90,7 @@ def picture(size: tuple[int, int] = (105, 105)) -> bytes:
 def archives(root: Path, member: Callable[[int], str] = lambda i: f"images_background/A/character01/0001_{i:02d}.png") -> Path:
     folder = root / "omniglot"
     folder.mkdir(parents=True)
-    for name in omniglot.ARCHIVES:
+    for name in omniglot_source.HALVES:
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as file:
             for number in range(20):
                 file.writestr(member(number), picture())
@@ -132,7 +132,7 @@ def test_a_flipped_bit_in_a_drawing_is_named(tmp_path: Path) -> None:
     assert DATA_ROOT is not None
     folder = tmp_path / "data" / "omniglot"
     folder.mkdir(parents=True)
-    for name in omniglot.ARCHIVES:
+    for name in omniglot_source.HALVES:
         source = Path(DATA_ROOT) / "omniglot" / f"{name}.zip"
         content = bytearray(source.read_bytes())
         if name == "images_background":
@@ -142,7 +142,7 @@ def test_a_flipped_bit_in_a_drawing_is_named(tmp_path: Path) -> None:
 
 
 def test_without_files_and_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     with pytest.raises(DataMissingError, match=r"images_background\.zip and images_evaluation\.zip.*FSL_DATA_ROOT.*glyphs"):
         prepare("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
     assert not is_available("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
@@ -168,7 +168,7 @@ def test_a_download_of_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytes
     portal = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     try:
-        monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
+        monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
         with pytest.raises(DataMissingError, match="not found or corrupted"):
             prepare("omniglot", data_root=None, cache_root=tmp_path / "cache")
     finally:

@@ -36,23 +36,33 @@ def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -
     places = ("--data-root", root, "--runs-root", tmp_path / "runs")
     prepared = fsl("data", "prepare", "mini_imagenet", *places)
     assert prepared.exit_code == 0, prepared.output
+    assert f"reading {root / 'mini_imagenet'} (archives)" in prepared.stderr
     assert "images read: 100 of 125\nimages read: 125 of 125" in prepared.stderr
     shown = fsl("data", "check", "mini_imagenet", *places)
     assert shown.exit_code == 0, shown.output
-    for line in ("  25 images in each class", "  source pictures: 125 of 84x84", "  grey images (R = G = B): 1"):
+    source = f"{root / 'mini_imagenet'} (archives)"
+    for line in (
+        f"  source: {source}",
+        "  25 images in each class",
+        "  source pictures: 125 of 84x84",
+        "  grey images (R = G = B): 1",
+    ):
         assert line in shown.stdout.splitlines()
     assert "1 identical images in two splits\n  meta_train: n1 #1 = meta_validation: n2 #2\n" in shown.stderr
     assert "1 identical images within a split\n  meta_test: n4 #3 = meta_test: n4 #9\n" in shown.stderr
     (row,) = json.loads(fsl("data", "check", "mini_imagenet", *places, "--json").stdout)
     assert row["meta_train"] == {"base_classes": 3, "images": 75}
     assert row["images_in_each_class"] == {"usual": 25, "exceptions": {}}
+    assert row["source"]["read_from"] == source
     assert row["source"]["sizes"] == {"84x84": 125} and row["source"]["faults"] == []
     assert [Path(name).name for name in row["source"]["grey"]] == ["n300000004.jpg"] and row["grey_images"] == 1
     assert row["identical_in_two_splits"] == [["meta_train: n1 #1", "meta_validation: n2 #2"]]
     assert row["identical_within_a_split"] == [["meta_test: n4 #3", "meta_test: n4 #9"]]
+    assert "prepared earlier, in" in fsl("data", "prepare", "mini_imagenet", *places).stderr
     shutil.rmtree(root / "mini_imagenet")
     without = fsl("data", "check", "mini_imagenet", *places)
-    assert without.exit_code == 0 and "  source pictures: none here" in without.stdout.splitlines()
+    assert without.exit_code == 0
+    assert {"  source: none here", "  source pictures: none here"} <= set(without.stdout.splitlines())
     assert "no source files of mini_imagenet are here: only the images prepared from them earlier were checked" in without.stderr
 
 
@@ -70,3 +80,19 @@ def test_check_names_every_damaged_picture_and_exits_with_2(tmp_path: Path, pict
 def test_check_says_what_to_obtain_where_nothing_is(tmp_path: Path) -> None:
     result = fsl("data", "check", "mini_imagenet", "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
     assert result.exit_code == 2 and "research use only" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["omniglot", "mini_imagenet"])
+def test_check_says_what_lies_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "mini-imagenet-cache-train.pkl").write_bytes(b"noise")
+    result = fsl("data", "check", name, "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
+    assert result.exit_code == 2 and "mini-imagenet-cache-train.pkl (a pickle, never opened here" in result.stderr
+
+
+def test_a_sweep_on_its_fallback_says_what_lies_in_place_of_its_own_data(tmp_path: Path) -> None:
+    (tmp_path / "omniglot").mkdir()
+    (tmp_path / "omniglot" / "images_background.rar").write_bytes(b"Rar!")
+    quick = Path(__file__).parents[3] / "sweeps" / "quick.yaml"
+    result = fsl("status", quick, "--data-root", tmp_path, "--runs-root", tmp_path / "runs")
+    assert "OMNIGLOT IS NOT HERE" in result.stderr
+    assert f"omniglot, found: images_background.rar (a RAR archive) in {tmp_path / 'omniglot'}" in result.stderr

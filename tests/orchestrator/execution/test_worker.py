@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fsl_core.checkpoint import read_checkpoint, save_checkpoint
-from fsl_core.datasets.catalogue import open_dataset
+from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
 from fsl_core.trial_checkpoint import ExpectedCheckpoint
 from orchestrator.execution import bookkeeping
@@ -77,6 +77,17 @@ def test_a_job_tells_what_happens_in_order(tmp_path: Path):
     assert 0 <= events[1].metrics["validation_accuracy"] <= 1
     assert kinds(run(job)) == ["started", "finished"]
     assert paths_of(job).log.read_text().count("attempt ") >= 1
+
+
+def test_images_damaged_after_the_launch_looked_at_them_are_prepared_again_by_the_worker(tmp_path: Path):
+    intact, damaged = job_in(tmp_path / "intact"), job_in(tmp_path / "damaged")
+    prepare("glyphs", data_root=None, cache_root=damaged.cache_root)
+    with (damaged.cache_root / "glyphs-28" / "images.npy").open("r+b") as array:
+        array.seek(5000)
+        array.write(bytes(20_000))
+    assert kinds(run(damaged))[-1] == kinds(run(intact))[-1] == "finished"
+    assert contents(damaged.runs_root) == contents(intact.runs_root) != {}
+    assert "is not what was prepared" in paths_of(damaged).log.read_text()
 
 
 def test_the_record_names_the_libraries_that_computed(tmp_path: Path):

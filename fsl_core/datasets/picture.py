@@ -1,0 +1,37 @@
+"""A picture file, read as 8 bits a channel however many it has, or named as one that cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from PIL import Image
+
+from fsl_core.errors import DataCorruptError
+
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_SIXTEEN_BITS_IN_32 = ("PNG", "PPM")
+"""Formats without values of 32 bits: PIL gives some of their pictures of 16 bits as 32."""
+
+
+def read_picture(file: Path | IO[bytes], where: str, mode: Literal["L", "RGB"]) -> Image.Image:
+    """The picture in a file, with one grey channel (``L``) or three colours (``RGB``) of 8 bits.
+
+    16 bits are scaled to 8, not clipped. Raises DataCorruptError, which names ``where``, if it cannot be read.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            return _in_eight_bits(image).convert(mode)
+    except Exception as error:  # a damaged picture makes PIL raise errors of almost every kind
+        raise DataCorruptError(f"{where} cannot be read as a picture ({type(error).__name__}: {error})") from error
+
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """PIL scales colours of 16 bits itself, and clips grey ones: all of them above 255, nearly the whole picture, turn white."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
+        values = np.asarray(image).astype(np.uint32)
+        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("its values have 32 bits, and which of them is white is not known: save it with 8 or 16")
+    return image

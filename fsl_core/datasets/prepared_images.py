@@ -1,0 +1,210 @@
+"""A prepared data set as it lies on disk: an array, its manifest, and the proof that its bytes are those that were prepared.
+
+The content digest is what results are named by. It is one long SHA-256, which only one processor can compute; hence the manifest
+also has a digest for each block of the file, which several compute at once, and a seal over its own words. Where the seal does not
+fit, or there is none, the content digest itself is computed: a manifest alone is never believed.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from fsl_core.errors import DataCorruptError, DataError
+
+ARRAY, MANIFEST = "images.npy", "manifest.json"
+BLOCK_BYTES = 8 * 2**20
+_CHUNK_BYTES = 2**20
+_DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
+"""What the system answers of a folder that is not whole or a disk that fails. All else says nothing of the images: no permission, too
+many open files, a server away."""
+_SETTLED_NANOSECONDS = 2 * 10**9
+"""A file's times are this coarse on some file systems: of a younger file they do not show whether it was changed since."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImages:
+    """Every image of a data set, class by class.
+
+    ``images``: uint8 ``[total, C, H, W]``; class ``b`` is called ``class_names[b]`` and owns ``sizes[b]`` images in a row.
+    ``digest``: the SHA-256 of the pixels, the names and the sizes.
+    """
+
+    images: torch.Tensor
+    class_names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    digest: str
+
+
+def content_digest(images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> str:
+    """The SHA-256 of an array of images, the names of its classes and their sizes."""
+    digest = _begun_digest(images.shape, class_names, sizes)
+    digest.update(np.ascontiguousarray(images, dtype=np.uint8).data)
+    return digest.hexdigest()
+
+
+def _begun_digest(shape: Sequence[int], class_names: Sequence[str], sizes: Sequence[int]) -> hashlib._Hash:
+    return hashlib.sha256(json.dumps([list(shape), list(class_names), list(sizes)]).encode())
+
+
+def write_prepared(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> PreparedImages:
+    """Write an array and its manifest into ``folder``, force them to the disk, and open what came to lie there.
+
+    Raises:
+        DataCorruptError: if the file system gives back other bytes than it was given.
+    """
+    np.save(folder / ARRAY, images)
+    with (folder / ARRAY).open("rb") as file:
+        os.fsync(file.fileno())
+        size = os.fstat(file.fileno()).st_size
+        blocks = _block_digests(file, size, BLOCK_BYTES)
+    manifest = {"class_names": list(class_names), "sizes": list(sizes), "shape": list(images.shape), "bytes": size}
+    manifest |= {"digest": content_digest(images, class_names, sizes), "block_bytes": BLOCK_BYTES, "blocks": blocks}
+    with (folder / MANIFEST).open("w", encoding="utf-8") as text:
+        json.dump({**manifest, "seal": _seal(manifest)}, text)
+        text.flush()
+        os.fsync(text.fileno())
+    return read_prepared(folder, in_full=True)
+
+
+def read_prepared(folder: Path, *, in_full: bool = False) -> PreparedImages:
+    """Open a prepared data set, its array memory-mapped and shared by all processes of the machine, after verifying every byte.
+
+    A process verifies a file once and then for as long as the system says that it has not changed. ``in_full`` computes the
+    content digest itself, now, whatever the manifest's seal and this process's memory say.
+
+    Raises:
+        DataCorruptError: if the folder does not hold what was prepared.
+        DataError: if it cannot be read, whatever it holds.
+    """
+    try:
+        identity = _identity(folder)
+        if in_full or time.time_ns() - max(file.changed for file in identity) < _SETTLED_NANOSECONDS:
+            return _verified(folder, in_full=in_full)
+        return _remembered(folder, identity)
+    except OSError as error:
+        if error.errno not in _DAMAGE:
+            raise DataError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
+        raise DataCorruptError(f"{folder} is not a prepared data set ({error.strerror}: {error.filename or ARRAY})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise DataCorruptError(f"{folder} is not a prepared data set ({type(error).__name__}: {error})") from error
+
+
+@dataclass(frozen=True)
+class _FileIdentity:
+    """What tells whether a file is still the one that was verified; ``changed`` in nanoseconds, which no program can set."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+    changed: int
+
+
+def _identity(folder: Path) -> tuple[_FileIdentity, ...]:
+    found = [(folder / name).stat() for name in (MANIFEST, ARRAY)]
+    return tuple(_FileIdentity(f.st_dev, f.st_ino, f.st_size, f.st_mtime_ns, f.st_ctime_ns) for f in found)
+
+
+@functools.lru_cache(maxsize=4)
+def _remembered(folder: Path, identity: tuple[_FileIdentity, ...]) -> PreparedImages:
+    return _verified(folder, in_full=False)
+
+
+def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    sealed = manifest.pop("seal", None) == _seal(manifest)
+    with (folder / ARRAY).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != manifest["bytes"]:
+            raise DataCorruptError(f"{folder / ARRAY} has {size} bytes; its manifest says {manifest['bytes']}")
+        if sealed:
+            _check_blocks(folder / ARRAY, file, manifest)
+        array = _mapped(file, size)
+        if in_full or not sealed:
+            _check_content(folder, file, array, manifest)
+    return PreparedImages(
+        images=_as_tensor(array),
+        class_names=tuple(manifest["class_names"]),
+        sizes=tuple(manifest["sizes"]),
+        digest=manifest["digest"],
+    )
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _check_blocks(path: Path, file: BinaryIO, manifest: Mapping[str, Any]) -> None:
+    found = _block_digests(file, manifest["bytes"], manifest["block_bytes"])
+    wrong = [number for number, pair in enumerate(zip(found, manifest["blocks"], strict=True)) if pair[0] != pair[1]]
+    if wrong:
+        first = wrong[0] * manifest["block_bytes"]
+        raise DataCorruptError(
+            f"{path}: its content is not what was prepared ({len(wrong)} of {len(found)} blocks differ, the first from byte {first})"
+        )
+
+
+def _check_content(folder: Path, file: BinaryIO, array: np.ndarray, manifest: Mapping[str, Any]) -> None:
+    """Every byte is read from the file, not from the mapping: a disk that fails then raises an error and kills no process."""
+    digest = _begun_digest(array.shape, manifest["class_names"], manifest["sizes"])
+    _feed(digest, file, manifest["bytes"] - array.nbytes, array.nbytes)
+    if digest.hexdigest() != manifest["digest"]:
+        raise DataCorruptError(f"{folder}: its images, class names or class sizes are not what was prepared")
+
+
+def _block_digests(file: BinaryIO, size: int, block_bytes: int) -> list[str]:
+    """The SHA-256 of each block of a file, computed by as many threads as this process has processors."""
+
+    def of_block(start: int) -> str:
+        digest = hashlib.sha256()
+        _feed(digest, file, start, block_bytes)
+        return digest.hexdigest()
+
+    with ThreadPoolExecutor(_processors()) as pool:
+        return list(pool.map(of_block, range(0, size, block_bytes)))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _feed(digest: hashlib._Hash, file: BinaryIO, start: int, size: int) -> None:
+    """Add ``size`` bytes of a file from ``start`` to a digest, fewer where the file ends."""
+    while size > 0 and (content := os.pread(file.fileno(), min(size, _CHUNK_BYTES), start)):
+        digest.update(content)
+        start, size = start + len(content), size - len(content)
+
+
+def _mapped(file: BinaryIO, size: int) -> np.ndarray:
+    """The array in an open ``.npy`` file, mapped: the very file whose bytes are verified, whatever its name stands for by now."""
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("another version of the array's format")
+        shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
+    except Exception as error:  # the header is parsed as Python: a damaged one raises errors of almost every kind
+        raise ValueError(f"its header cannot be read ({error})") from error
+    offset = file.tell()
+    if kind != np.uint8 or in_columns or len(shape) != 4 or offset + int(np.prod(shape, dtype=object)) != size:
+        raise ValueError(f"an array of {kind} {shape}, not of uint8 images")
+    return np.memmap(file, dtype=np.uint8, mode="r", offset=offset, shape=shape)
+
+
+def _as_tensor(array: np.ndarray) -> torch.Tensor:
+    with warnings.catch_warnings():
+        # The mapping is read-only and nothing here writes to it; torch warns of what could happen if something did.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
