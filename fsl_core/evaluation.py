@@ -10,7 +10,7 @@ from torch import nn
 
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.errors import RecipeError
 from fsl_core.sampler import EpisodeIndices, gather_episodes
 
@@ -66,9 +66,7 @@ def _adapted(
 def _compared(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> Iterator[torch.Tensor]:
     """Scores ``[1, E, way * query, way]`` by chunks of episodes; each distinct image is embedded once."""
     embedded, places = _embed_once(algorithm, bank, episodes)
-    scores = places.shape.queries * places.shape.way
-    # Whoever compares a query with every support image, not with prototypes, bounds the memory of that himself: squared_euclidean.
-    size = max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * embedded.shape[1])))
+    size = compared_at_once(places.shape, features=embedded.shape[1])
     for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
         yield algorithm.logits(EpisodeBatch(support=embedded[support], query=embedded[query])).unsqueeze(0)
 
@@ -80,7 +78,7 @@ def _embed_once(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIn
     support = classes * per_class + episodes.support.to(classes.device)
     query = classes * per_class + episodes.query.to(classes.device)
     distinct, rows = torch.unique(torch.cat([support.flatten(), query.flatten()]), return_inverse=True)
-    at_once = max(1, _EMBEDDED_AT_ONCE // bank.images[0, 0].numel())
+    at_once = embedded_at_once(bank.image_shape)
     embedded = torch.cat(
         [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in torch.split(distinct, at_once)]
     )
@@ -88,6 +86,18 @@ def _embed_once(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIn
         support=rows[: support.numel()].reshape(support.shape), query=rows[support.numel() :].reshape(query.shape)
     )
     return embedded, places
+
+
+def embedded_at_once(image_shape: tuple[int, int, int]) -> int:
+    """How many images of ``(C, H, W)`` the backbone sees at once when it scores."""
+    return max(1, _EMBEDDED_AT_ONCE // (image_shape[1] * image_shape[2]))
+
+
+def compared_at_once(shape: EpisodeShape, *, features: int) -> int:
+    """How many episodes of embeddings of ``features`` numbers are compared at once."""
+    scores = shape.queries * shape.way
+    # Whoever compares a query with every support image, not with prototypes, bounds the memory of that himself: squared_euclidean.
+    return max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * features)))
 
 
 def _correct(scores: torch.Tensor, episodes: EpisodeIndices) -> torch.Tensor:

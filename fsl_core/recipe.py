@@ -6,6 +6,7 @@ Nothing here imports torch, so that planning a sweep is quick.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
@@ -143,7 +144,7 @@ class TrainingRecipe:
             return self.episode.queries / self.episode.shot
         return 1.0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that name this recipe: the same for the same work, on every machine and in every sweep."""
         return fingerprint(self)
@@ -168,7 +169,7 @@ class Evaluation:
         if self.adaptation_steps is not None:
             size("adaptation_steps", self.adaptation_steps, 0)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that name this evaluation."""
         return fingerprint(self)

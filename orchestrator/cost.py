@@ -1,168 +1,167 @@
-"""What a sweep will cost: from earlier trials of the same kind, else from a short measured probe that is remembered."""
+"""What trials cost: learnt from trials that are done, else put together from units of work that were probed."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import heapq
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
-from fsl_core.atomic_file import write_atomically
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.fingerprint import as_plain
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
+from orchestrator.records import ComputedBy, ExecutionRecord, TrialRecord
+from orchestrator.remembered import Machine, key
+from orchestrator.span import NOTHING, Span
 
 Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
 
-_PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
-_TRAINING_BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
-_SCORING_BYTES = 12  # the same without gradients, for the images that scoring embeds at once,
-_SCORING_PIXELS = 500 * 28 * 28
-_SCORES_BYTES = 600 * 2**20  # and the distances of a chunk of episodes
-_WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
-_SIDES = {"omniglot": (1, 28), "glyphs": (1, 28), "mini_imagenet": (3, 84)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The cost of one trial: wall-clock seconds for its whole budget (patience may end it sooner), and where that was learnt."""
-
-    seconds: float | None
-    source: Source
-    memory_bytes: int
-    disk_bytes: int
+PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
+"""What a probe of a few steps is trusted to: trials beside it share memory and caches, and long ones vary less than short ones."""
+TRIALS_RANGE: Mapping[str, float] = {"low": 0.9, "high": 1.2}
+"""What the fastest and the slowest of the trials so far are trusted to."""
 
 
 @dataclass(frozen=True)
-class Workload:
-    """A recipe's kind as far as its cost goes, on one kind of device: trials of one kind cost the same per step."""
+class Cost:
+    """Seconds, and where they were learnt; None where some part of them is unknown."""
 
-    name: str
+    seconds: Span | None
+    source: Source
 
-    @staticmethod
-    def of(recipe: TrainingRecipe, device: str) -> Workload:
-        """The kind of a recipe: all of it but the seed, the schedule and the budget."""
-        same = dataclasses.replace(
-            recipe,
-            seed=0,
-            steps=recipe.validation.every,
-            retrain=False,
-            optimiser=OptimiserSettings(),
-            validation=dataclasses.replace(recipe.validation, patience=None),
-        )
-        text = json.dumps([as_plain(same), device], sort_keys=True)
-        return Workload(hashlib.sha256(text.encode()).hexdigest()[:16])
+    def times(self, count: float | Span) -> Cost:
+        """The cost of so many."""
+        return self if self.seconds is None else Cost(self.seconds * count, self.source)
+
+
+UNKNOWN = Cost(None, "unknown")
+_SURENESS: Sequence[Source] = ("earlier trials", "remembered probe", "probe", "unknown")
+
+
+def together(costs: Sequence[Cost]) -> Cost:
+    """The cost of several things: unknown where one is; its source is the least sure of theirs."""
+    total = NOTHING
+    for cost in costs:
+        if cost.seconds is None:
+            return UNKNOWN
+        total = total + cost.seconds
+    return Cost(total, max((cost.source for cost in costs), key=_SURENESS.index, default="earlier trials"))
 
 
 class CostBook:
-    """Seconds of a training step by workload: learnt from records, or probed once and kept in ``<runs-root>/cost.json``."""
+    """What is known of costs on one machine: of whole steps and evaluations, of units of work; and after how many steps trials end.
 
-    def __init__(self, path: Path, *, device: str) -> None:
-        self._path, self._device = path, device
-        self._learnt: dict[Workload, list[float]] = {}
-        self._probed = self._load()
+    ``remembered``: the probes of earlier commands, as :class:`orchestrator.remembered.RememberedProbes` reads them.
+    """
+
+    def __init__(self, machine: Machine, remembered: Mapping[str, Sequence[float]]) -> None:
+        self._machine, self._remembered = machine, remembered
+        self._steps: dict[object, list[float]] = {}
+        self._evaluations: dict[Bill, list[float]] = {}
+        self._ends: dict[TrainingRecipe, list[float]] = {}
+        self._units: dict[UnitWork, Cost] = {}
+        self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
+        self._known_evaluations: dict[object, Cost] = {}
 
     def learn(self, records: Iterable[TrialRecord]) -> None:
-        """Take in what trials that are done have cost per step, their validations included."""
+        """Take in what trials that are done have cost on such a machine, and after how many steps they ended on any."""
         for record in records:
-            if record.result is None or record.execution is None or record.execution.device != self._device:
+            if record.result is None:
                 continue
-            if record.execution.seconds_per_step is not None:
-                workload = Workload.of(record.result.recipe, self._device)
-                self._learnt.setdefault(workload, []).append(record.execution.seconds_per_step)
+            self._learn_end(record.result)
+            if record.execution is not None:
+                self._learn_steps(record.result, record.execution)
+                self._learn_evaluations(record.result.recipe, record.evaluations, record.execution)
 
-    def predict(self, trial: PlannedTrial, probe: Callable[[TrainingRecipe], float] | None = None) -> Prediction:
-        """The cost of a trial. ``probe`` measures the seconds of one step where nothing is known; without it that stays unknown."""
-        step_seconds, source = self._step_seconds(trial.recipe, probe)
-        return Prediction(
-            seconds=None if step_seconds is None else step_seconds * trial.recipe.steps,
-            source=source,
-            memory_bytes=memory_bytes(trial.recipe),
-            disk_bytes=disk_bytes(trial),
+    def _learn_end(self, result: TrialResult) -> None:
+        if result.stopped_by != "divergence":
+            self._ends.setdefault(_of_any_seed(result.recipe), []).append(result.steps_done)
+
+    def _learn_steps(self, result: TrialResult, execution: ExecutionRecord) -> None:
+        steps = result.steps_done + max((step for step, _ in result.curves.get("retrain_train_loss", ())), default=0)
+        if steps and execution.train_seconds > 0 and self._is_here(execution):
+            self._steps.setdefault(_kind_of_step(result.recipe), []).append(execution.train_seconds / steps)
+
+    def _learn_evaluations(
+        self, recipe: TrainingRecipe, scores: Mapping[str, EvaluationResult], execution: ExecutionRecord
+    ) -> None:
+        for name, scoring in execution.evaluations.items():
+            if name in scores and self._is_here(scoring):
+                self._evaluations.setdefault(evaluation_bill(recipe, scores[name].evaluation), []).append(scoring.seconds)
+
+    def _is_here(self, computed: ComputedBy) -> bool:
+        return self._machine == Machine(
+            device=computed.device,
+            device_name=computed.device_name if self._machine.device_name else None,
+            threads=computed.threads,
+            torch=computed.versions.get("torch", ""),
         )
 
-    def _step_seconds(
-        self, recipe: TrainingRecipe, probe: Callable[[TrainingRecipe], float] | None
-    ) -> tuple[float | None, Source]:
-        workload = Workload.of(recipe, self._device)
-        if workload in self._learnt:
-            return median(self._learnt[workload]), "earlier trials"
-        if workload in self._probed:
-            return self._probed[workload], "remembered probe"
-        if probe is None:
-            return None, "unknown"
-        self._probed[workload] = probe(recipe)
-        self._save()
-        return self._probed[workload], "probe"
+    def probed(self, work: UnitWork, seconds: Sequence[float]) -> None:
+        """Take in a probe of this command."""
+        self._units[work] = Cost(Span.of(seconds, **PROBE_RANGE), "probe")
+        self._known_steps.clear()
+        self._known_evaluations.clear()
 
-    def _load(self) -> dict[Workload, float]:
-        try:
-            plain = json.loads(self._path.read_text())
-            return {Workload(name): float(seconds) for name, seconds in plain.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            return {}  # a cache: what is lost is measured again
+    def steps(self, recipe: TrainingRecipe) -> Span:
+        """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
+        seen = self._ends.get(_of_any_seed(recipe)) if self._ends else None
+        most = float(recipe.steps)
+        ends = Span(low=min(seen), likely=median(seen), high=most) if seen else Span.of([most])
+        if not recipe.retrain:
+            return ends
+        return Span(low=2 * ends.low, likely=2 * ends.likely, high=2 * most + (recipe.validation.patience or 0))
 
-    def _save(self) -> None:
-        plain = {workload.name: seconds for workload, seconds in sorted(self._probed.items(), key=lambda item: item[0].name)}
-        write_atomically(self._path, json.dumps(plain, indent=1).encode())
+    def training(self, recipe: TrainingRecipe, steps: Span) -> Cost:
+        """What so many steps cost, with the validations between them; an untrained network is validated once."""
+        if not recipe.steps:
+            return self._of_bill(validation_bill(recipe))
+        kind = (recipe.algorithm, recipe.backbone, recipe.data, recipe.episode, recipe.meta_batch_size, recipe.validation)
+        if kind not in self._known_steps:
+            self._known_steps[kind] = self._step(recipe)
+        return self._known_steps[kind].times(steps)
 
+    def _step(self, recipe: TrainingRecipe) -> Cost:
+        """What one step costs, with its share of the validations."""
+        learnt = self._steps.get(_kind_of_step(recipe))
+        if learnt:
+            return Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials")
+        validation = self._of_bill(validation_bill(recipe)).times(1 / recipe.validation.every)
+        return together([self._of_bill(step_bill(recipe)), validation])
 
-def memory_bytes(recipe: TrainingRecipe) -> int:
-    """The memory of a trial's process at its peak: the libraries, the weights, and training on an episode or scoring. An estimate.
+    def evaluation(self, recipe: TrainingRecipe, evaluation: Evaluation) -> Cost:
+        """What one evaluation of a trained trial costs."""
+        kind = (recipe.algorithm, recipe.backbone, recipe.data, evaluation)
+        if kind not in self._known_evaluations:
+            bill = evaluation_bill(recipe, evaluation)
+            learnt = self._evaluations.get(bill)
+            known = Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials") if learnt else self._of_bill(bill)
+            self._known_evaluations[kind] = known
+        return self._known_evaluations[kind]
 
-    MAML keeps one pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass.
-    """
-    side = _SIDES[recipe.data.dataset][1]
-    filters = recipe.backbone.filters if isinstance(recipe.backbone, Conv4Settings) else 1
-    shape, algorithm = recipe.episode, recipe.algorithm
-    images = float(shape.way * shape.images_per_class)
-    if isinstance(algorithm, MamlSettings):
-        kept = 3 * algorithm.adaptation_steps if algorithm.order == 2 else 1
-        images = shape.way * (shape.query + shape.shot * kept)
-    weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
-    scoring = 0.0
-    if not isinstance(algorithm, MamlSettings):
-        scoring = _SCORING_PIXELS * filters * _SCORING_BYTES + _SCORES_BYTES
-    return round(_PROCESS_BYTES + weights + max(images * side**2 * filters * _TRAINING_BYTES, scoring))
+    def unknown_work(self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation]) -> tuple[UnitWork, ...]:
+        """The units of work that a trial's cost hangs on and of which nothing is known."""
+        bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations]
+        if _kind_of_step(recipe) not in self._steps:
+            bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
+        works = dict.fromkeys(work for bill in bills for work, _ in bill)
+        return tuple(work for work in works if self._of_unit(work).seconds is None)
 
+    def _of_bill(self, bill: Bill) -> Cost:
+        return together([self._of_unit(work).times(count) for work, count in bill])
 
-def weight_count(recipe: TrainingRecipe) -> int:
-    """How many numbers the networks of a recipe are made of."""
-    channels, side = _SIDES[recipe.data.dataset]
-    if isinstance(recipe.backbone, Conv4Settings):
-        filters = recipe.backbone.filters
-        count, features = 9 * filters * (channels + 3 * filters) + 8 * filters, filters * max(1, side // 16) ** 2
-        features = filters if recipe.backbone.downsampling == "stride" else features
-    else:
-        widths = (channels * side**2, 256, 128, 64, 64)
-        count, features = sum(before * after + 2 * after for before, after in pairwise(widths)), 64
-    if isinstance(recipe.algorithm, MamlSettings):
-        count += (features + 1) * recipe.episode.way
-    elif isinstance(recipe.algorithm, MatchingSettings):
-        count += recipe.algorithm.learn_scale
-    if isinstance(recipe.algorithm, MatchingSettings) and recipe.algorithm.fce:
-        count += 2 * 4 * features * (2 * features + 2) + 4 * features * (3 * features + 2)  # the two LSTMs
-    return count
+    def _of_unit(self, work: UnitWork) -> Cost:
+        if work not in self._units:
+            seconds = self._remembered.get(key(work))
+            self._units[work] = Cost(Span.of(seconds, **PROBE_RANGE), "remembered probe") if seconds else UNKNOWN
+        return self._units[work]
 
 
-def disk_bytes(trial: PlannedTrial) -> int:
-    """What a trial's folder takes in the end: its checkpoints, its weights, its scores. An estimate."""
-    scores = sum(6 * each.episodes * (1 + (each.adaptation_steps or 0)) + 1000 for each in trial.evaluations)
-    return 4 * weight_count(trial.recipe) * _WEIGHT_COPIES + scores + 50_000
+def _of_any_seed(recipe: TrainingRecipe) -> TrainingRecipe:
+    return dataclasses.replace(recipe, seed=0)
 
 
-def makespan(seconds: Sequence[float], slots: int) -> float:
-    """How long trials take on ``slots`` equal slots when the longest waiting one always starts next."""
-    ends = [0.0] * max(slots, 1)
-    for length in sorted(seconds, reverse=True):
-        heapq.heapreplace(ends, ends[0] + length)
-    return max(ends)
+def _kind_of_step(recipe: TrainingRecipe) -> object:
+    """What the seconds of a step hang on, those of the validations among them."""
+    return step_bill(recipe), validation_bill(recipe), recipe.validation.every

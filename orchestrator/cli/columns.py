@@ -36,3 +36,19 @@ def duration_text(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+_UNITS = (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600), ("days", 86_400, 730 * 86_400))
+
+
+def about_text(low: float, likely: float, high: float) -> str:
+    """A number of seconds as far as it is known, two digits of it: ``about 54 days, 35 to 80``."""
+    unit, size = next(((unit, size) for unit, size, most in _UNITS if likely < most), ("years", 365 * 86_400))
+    start, middle, end = (two_digits(seconds / size) for seconds in (low, likely, high))
+    return f"about {middle} {unit}" + ("" if start == end else f", {start} to {end}")
+
+
+def two_digits(number: float) -> str:
+    """A number rounded to two significant digits: ``54``, ``3.1``, ``1,300``; below 0.1 it is ``0``."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 or rounded < 0.1 else f"{rounded:.1f}"

@@ -15,7 +15,6 @@ from rich.progress import Progress as ProgressBar
 from fsl_core.checks import MOST_SIZE
 from fsl_core.errors import DataMissingError
 from orchestrator.cli.options import Command, Places, gathered
-from orchestrator.environment import usable_cpus
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.messages import Cluster
@@ -28,9 +27,6 @@ from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
 
 Device = Literal["cpu", "cuda"]
-
-GPU_SHARE = 0.25
-"""The part of a GPU that one trial sets aside: Conv-4 on small images leaves most of one idle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,14 +173,6 @@ def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
         return "cuda" if cuda_is_here() else "cpu"
     ExecutionPath(device=how.device).check_available()
     return how.device
-
-
-def slots(device: Device, cluster: Cluster | None, most: int | None) -> int:
-    """How many trials run at once, where they will run: one for each CPU, and on CUDA no more than share its GPUs."""
-    cpus = usable_cpus() if cluster is None else cluster.cpus
-    gpus = 1 if cluster is None else cluster.gpus
-    there = min(cpus, int(gpus / GPU_SHARE)) if device == "cuda" else cpus
-    return max(1, min(there, most) if most else there)
 
 
 def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:

@@ -19,6 +19,9 @@ from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.store import Store
 from orchestrator.tracking.location import default_address
 
+MANY_TRIALS = 5_000
+"""Above so many trials it takes seconds to plan them, and is said."""
+
 
 @dataclass(frozen=True)
 class OpenedSweep:
@@ -61,6 +64,8 @@ def open_sweep(selection: Selection, given: Given, *, has_data: Callable[[SweepS
     ``has_data`` says whether the sweep's own data set can be had; by default only what is already on this machine counts.
     """
     spec = selection.load()
+    if len(spec.cells) * len(spec.seeds) > MANY_TRIALS:
+        click.echo(f"planning {len(spec.cells):,} cells, seeds {', '.join(map(str, spec.seeds))}", err=True)
     places = Places.resolve(given, spec)
     plan, store = build_plan(spec), Store(places.runs_root)
     if spec.fallback_dataset and not _began(plan, store) and not (has_data or data_is_here)(spec, places):
@@ -85,6 +90,14 @@ def datasets_here(spec: SweepSpec, places: Places) -> set[str]:
 
     wanted = {cell.dataset for cell in spec.cells}
     return {name for name in wanted if is_available(name, data_root=places.data_root, cache_root=places.cache_root)}
+
+
+def unprepared_datasets(spec: SweepSpec, places: Places) -> tuple[str, ...]:
+    """Those of the sweep's data sets whose images are not prepared, in the order of their names."""
+    from fsl_core.datasets.catalogue import prepared_folder
+
+    wanted = sorted({cell.dataset for cell in spec.cells})
+    return tuple(name for name in wanted if not prepared_folder(name, places.cache_root).exists())
 
 
 def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 
 import click
 from rich.console import Console
 
-from orchestrator.cli.columns import duration_text
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.forecasting import Probing, forecast, takes_probing
 from orchestrator.cli.launch import (
-    GPU_SHARE,
+    Device,
     HowToRun,
     can_have_images,
     choose_device,
@@ -21,34 +22,35 @@ from orchestrator.cli.launch import (
     reach_cluster,
     takes_how,
 )
-from orchestrator.cli.opened import OpenedSweep, open_sweep
+from orchestrator.cli.opened import OpenedSweep, data_is_here, open_sweep
 from orchestrator.cli.options import Given, Selection, takes_places, takes_selection
-from orchestrator.cli.plan import Forecast, forecast, plan_text
+from orchestrator.cli.plan import show_plan
+from orchestrator.cli.plan_text import answer_text
 from orchestrator.cli.reports import reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
+from orchestrator.execution.messages import Cluster
+from orchestrator.forecast import Forecast, done_trials
 from orchestrator.launches import check_name_is_free
 from orchestrator.progress import SweepView, make_view
-from orchestrator.sweep import RunOptions, SweepOutcome, is_done, run_sweep, sweep_folder
-
-ASK_FROM_SECONDS = 1800.0
-"""A launch predicted to take longer than this asks first, where somebody can answer."""
+from orchestrator.slots import GPU_SHARE
+from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep, sweep_folder
 
 
 @click.command()
 @takes_selection
 @takes_places("data_root", "runs_root", "results_root", "tracking_uri")
 @takes_how
+@takes_probing
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as `fsl plan` does.")
 @click.option("--replace", is_flag=True, help="Take over the name, and the place of the table, from another sweep of this name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a long run.")
-def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, replace: bool, yes: bool) -> None:
+def run(selection: Selection, given: Given, how: HowToRun, probing: Probing, dry_run: bool, replace: bool, yes: bool) -> None:
     """Compute the trials that a sweep lacks, and print its table. Run it again to go on where it stopped.
 
     The first Ctrl-C writes checkpoints and stops, a second one stops at once. Nothing finished is computed twice.
     """
     if dry_run:
-        opened = open_sweep(selection, given)
-        click.echo(plan_text(opened, forecast(opened)))
+        show_plan(open_sweep(selection, given), how, probing)
         return
     view = make_view(Console(stderr=True))
     cluster = reach_cluster(how)  # first: a stale address must not wait for images
@@ -56,14 +58,7 @@ def run(selection: Selection, given: Given, how: HowToRun, dry_run: bool, replac
     opened.store.check_writable()
     if not replace:
         check_name_is_free(sweep_folder(opened.places.runs_root, opened.plan), opened.plan)
-    if any(not is_done(trial, opened.records[trial.fingerprint]) for trial in opened.plan.trials):
-        view.phase("the images are being looked at")
-        prepare_images(opened.plan, opened.places, _tell)
-    view.phase("the time that it takes is being predicted")
-    device = choose_device(how, cluster)
-    expected = forecast(opened, device=device, cluster=cluster, max_concurrent=how.max_concurrent)
-    if not yes:
-        _ask(expected)
+    device, expected = _agreed(opened, how, cluster, probing, view, ask=not yes)
     outcome = _launched(opened, how, device, expected, view, replace=replace)
     _tell_the_end(opened, outcome)
     raise SystemExit(exit_code(outcome))
@@ -73,9 +68,39 @@ def _tell(message: str) -> None:
     click.echo(message, err=True)
 
 
+def _agreed(
+    opened: OpenedSweep, how: HowToRun, cluster: Cluster | None, probing: Probing, view: SweepView, *, ask: bool
+) -> tuple[Device, Forecast]:
+    """The device and the forecast of a launch that its user wants; the images are prepared by then."""
+    todo = len(done_trials(opened.plan, opened.records)) < len(opened.plan.trials)
+    if todo and not data_is_here(opened.plan.spec, opened.places):  # what is missing is said before anything is timed or asked
+        _prepare(opened, view)
+    device = choose_device(how, cluster)
+    view.phase("the time that it takes is being predicted")
+    expected = forecast(opened, device=device, how=how, cluster=cluster, probing=probing)
+    if ask:
+        _ask(expected)
+    if todo:
+        _prepare(opened, view)
+    return device, expected
+
+
+def _prepare(opened: OpenedSweep, view: SweepView) -> None:
+    view.phase("the images are being looked at")
+    prepare_images(opened.plan, opened.places, _tell)
+
+
 def _ask(expected: Forecast) -> None:
-    if expected.total_seconds > ASK_FROM_SECONDS and sys.stdin.isatty():
-        click.confirm(f"This takes about {duration_text(expected.total_seconds)}. Go on?", default=True, abort=True, err=True)
+    if expected.asks_first and somebody_can_answer():
+        click.confirm(f"This takes {answer_text(expected)}. Go on?", default=True, abort=True, err=True)
+
+
+def somebody_can_answer() -> bool:
+    """Whether the command has a terminal and is in its foreground: in the background a question would only suspend it."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
 
 
 def _launched(
@@ -83,6 +108,7 @@ def _launched(
 ) -> SweepOutcome:
     places = opened.places
     tracker = make_tracker(places, view.notice)
+    longest_first = expected.longest_first
     options = RunOptions(
         runs_root=places.runs_root,
         data_root=places.data_root,
@@ -99,7 +125,7 @@ def _launched(
         tracker=tracker,
         view=view,
         reporter=reporter_for(opened, tracker.run_ids, replace=replace),
-        predicted_seconds=lambda trial: expected.seconds[trial.fingerprint],
+        predicted_seconds=lambda trial: longest_first[trial.fingerprint],
     )
 
 

@@ -9,11 +9,25 @@ from collections.abc import Mapping
 import torch
 
 from orchestrator.provenance import library_versions, processor_name
+from orchestrator.remembered import Machine
 
 
 def device_name(device: str) -> str:
     """The name of the GPU, or of the processor."""
     return torch.cuda.get_device_name() if device == "cuda" else processor_name()
+
+
+def this_machine(device: str, *, threads: int = 1) -> Machine:
+    """What computes here, as far as costs depend on it; of no particular model where this machine has no such device."""
+    here = device == "cpu" or torch.cuda.is_available()
+    return Machine(
+        device=device, device_name=device_name(device) if here else None, threads=threads, torch=versions().get("torch", "")
+    )
+
+
+def gpu_count() -> int:
+    """How many GPUs this machine has."""
+    return torch.cuda.device_count()
 
 
 def versions() -> Mapping[str, str]:

@@ -5,21 +5,17 @@ import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core import probe
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, ExecutionPathError, StopRequested
-from fsl_core.probe import measure_step_seconds
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training import TrainingState, train_step
 from fsl_core.trial import Progress, evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
@@ -228,23 +224,3 @@ def test_the_thread_count_is_given_back(glyphs: SplitDataset, folder: Path) -> N
     before = torch.get_num_threads()
     run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs, threads=1)
     assert torch.get_num_threads() == before
-
-
-def test_the_probe_measures_a_step(glyphs: SplitDataset) -> None:
-    assert 0 < measure_step_seconds(glyphs_recipe(), dataset=glyphs, steps=2) < 60
-
-
-@pytest.mark.parametrize(("enough", "timed"), [(1e-9, 1), (1e9, 3)])
-def test_the_probe_does_not_repeat_long_steps(
-    glyphs: SplitDataset, monkeypatch: pytest.MonkeyPatch, enough: float, timed: int
-) -> None:
-    monkeypatch.setattr(probe, "ENOUGH_SECONDS", enough)
-    steps: list[int] = []
-
-    def counted(state: TrainingState, *rest: Any) -> None:
-        train_step(state, *rest)
-        steps.append(state.step)
-
-    monkeypatch.setattr(probe, "train_step", counted)
-    measure_step_seconds(glyphs_recipe(), dataset=glyphs)
-    assert steps == [*range(1, timed + 2)]

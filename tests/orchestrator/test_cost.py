@@ -1,141 +1,157 @@
-"""Predictions: learnt before probed, remembered, and honest about what is unknown."""
+"""Costs: learnt from trials before probed, of this machine alone, and honest about what is unknown."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.result import TrialResult
-from orchestrator.cell_settings import CellSettings
-from orchestrator.cli.plan import Forecast
-from orchestrator.cost import CostBook, Workload, makespan, memory_bytes, weight_count
-from orchestrator.records import ExecutionRecord, TrialRecord
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.unit_work import evaluation_bill
+from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
+from orchestrator.records import ExecutionRecord, ScoringRecord, TrialRecord
+from orchestrator.remembered import Machine, key
+from orchestrator.span import Span
 from tests.orchestrator.small_sweep import small_plan
 
+HERE = Machine(device="cpu", device_name="a processor", threads=1, torch="2.9")
+COMPUTED = {
+    "host": "h", "device": "cpu", "device_name": "a processor", "threads": 1, "finished_at": "", "versions": {"torch": "2.9"},
+}  # fmt: skip
 
-def record(recipe: TrainingRecipe, seconds: float, steps: int) -> TrialRecord:
+
+def record(
+    recipe: TrainingRecipe, seconds: float, *, evaluation: Evaluation | None = None, stopped_by: str = "budget", **changes: object
+) -> TrialRecord:
+    """A trial that is done; with ``evaluation`` it was scored in a second."""
+    steps = int(changes.pop("steps", recipe.steps))  # type: ignore[call-overload]
     result = TrialResult(
-        recipe=recipe, status="complete", stopped_by="budget", steps_done=steps, selected_step=steps, validation_accuracy=0.5,
-        weights_digest="0", data_digest="0",
-    )  # fmt: skip
+        recipe=recipe, status="complete", stopped_by=stopped_by, steps_done=steps, selected_step=steps, validation_accuracy=0.5,
+        weights_digest="0", data_digest="0", curves=changes.pop("curves", {}),
+    )  # type: ignore[arg-type]  # fmt: skip
+    computed = {**COMPUTED, **changes}
+    scorings = {evaluation.fingerprint: ScoringRecord(seconds=1.0, **computed)} if evaluation else {}  # type: ignore[arg-type]
     execution = ExecutionRecord(
-        train_seconds=seconds,
-        steps=steps,
-        attempts=1,
-        host="h",
-        device="cpu",
-        device_name="c",
-        threads=1,
-        started_at="",
-        finished_at="",
+        train_seconds=seconds, steps=steps, attempts=1, started_at="", evaluations=scorings, **computed  # type: ignore[arg-type]
+    )  # fmt: skip
+    scores = {evaluation.fingerprint: score(recipe, evaluation)} if evaluation else {}
+    return TrialRecord(fingerprint=recipe.fingerprint, result=result, execution=execution, evaluations=scores)
+
+
+def score(recipe: TrainingRecipe, evaluation: Evaluation) -> EvaluationResult:
+    return EvaluationResult(
+        recipe_fingerprint=recipe.fingerprint, evaluation=evaluation, weights_digest="0", data_digest="0", episodes_digest="0",
+        correct=(0,) * evaluation.episodes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> TrainingRecipe:
+    return small_plan(tmp_path).trials[0].recipe
+
+
+def per_step(book: CostBook, recipe: TrainingRecipe) -> Cost:
+    return book.training(recipe, Span.of([1.0]))
+
+
+def probed(book: CostBook, recipe: TrainingRecipe, seconds: float = 1.0) -> CostBook:
+    for work in book.unknown_work(recipe, ()):
+        book.probed(work, [seconds])
+    return book
+
+
+def test_what_nothing_is_known_of_is_unknown(recipe: TrainingRecipe) -> None:
+    assert per_step(CostBook(HERE, {}), recipe) == UNKNOWN
+
+
+def test_a_step_is_learnt_from_trials_of_the_kind_on_this_machine(recipe: TrainingRecipe) -> None:
+    book = CostBook(HERE, {})
+    other_seed = dataclasses.replace(recipe, seed=7)
+    book.learn([record(other_seed, 40), record(dataclasses.replace(recipe, seed=8), 60)])
+    assert per_step(book, recipe) == Cost(
+        Span(low=2 * TRIALS_RANGE["low"], likely=2.5, high=3 * TRIALS_RANGE["high"]), "earlier trials"
     )
-    return TrialRecord(fingerprint=recipe.fingerprint, result=result, execution=execution)
-
-
-def test_a_probe_is_measured_once_and_remembered(tmp_path: Path) -> None:
-    trial = small_plan(tmp_path).trials[0]
-    probed: list[TrainingRecipe] = []
-
-    def probe(recipe: TrainingRecipe) -> float:
-        probed.append(recipe)
-        return 0.5
-
-    book = CostBook(tmp_path / "cost.json", device="cpu")
-    assert book.predict(trial).source == "unknown"
-    assert book.predict(trial).seconds is None
-    assert (book.predict(trial, probe).seconds, book.predict(trial, probe).source) == (10.0, "remembered probe")
-    assert CostBook(tmp_path / "cost.json", device="cpu").predict(trial).seconds == 10.0
-    assert CostBook(tmp_path / "cost.json", device="cuda").predict(trial).seconds is None
-    assert len(probed) == 1
-
-
-def test_earlier_trials_of_the_kind_beat_a_probe(tmp_path: Path) -> None:
-    first, second = small_plan(tmp_path).trials
-    assert first.recipe.seed != second.recipe.seed
-    book = CostBook(tmp_path / "cost.json", device="cpu")
-    book.learn([record(second.recipe, seconds=40, steps=20)])
-    prediction = book.predict(first, probe=lambda recipe: 1e9)
-    assert (prediction.seconds, prediction.source) == (40.0, "earlier trials")
-
-
-def test_the_kind_ignores_seed_and_schedule_and_nothing_else(tmp_path: Path) -> None:
-    recipe = small_plan(tmp_path).trials[0].recipe
-    wider = dataclasses.replace(recipe, episode=dataclasses.replace(recipe.episode, way=6))
-    assert Workload.of(recipe, "cpu") == Workload.of(dataclasses.replace(recipe, seed=9, steps=500), "cpu")
-    assert Workload.of(recipe, "cpu") != Workload.of(wider, "cpu")
-    assert Workload.of(recipe, "cpu") != Workload.of(recipe, "cuda")
-
-
-def test_a_damaged_cache_is_measured_again(tmp_path: Path) -> None:
-    (tmp_path / "cost.json").write_text("{")
-    trial = small_plan(tmp_path).trials[0]
-    assert CostBook(tmp_path / "cost.json", device="cpu").predict(trial, lambda recipe: 1.0).source == "probe"
-
-
-@given(st.lists(st.floats(0, 1000), max_size=30), st.integers(1, 8))
-def test_the_makespan_lies_between_its_bounds(seconds: list[float], slots: int) -> None:
-    total, longest = sum(seconds), max(seconds, default=0.0)
-    least = max(total / slots, longest)
-    assert least - 1e-6 <= makespan(seconds, slots) <= total / slots + longest + 1e-6
-
-
-def test_makespan_of_known_cases() -> None:
-    assert makespan([3, 3, 2, 2, 2], 2) == pytest.approx(7)
-    assert makespan([], 3) == 0
-
-
-def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
-    plan = small_plan(tmp_path)
-    book = CostBook(tmp_path / "cost.json", device="cpu")
-    known = book.predict(plan.trials[0], lambda recipe: 1.0)
-    unknown = dataclasses.replace(known, seconds=None)
-    predictions = {plan.trials[0].fingerprint: known, plan.trials[1].fingerprint: unknown}
-    seconds = Forecast(predictions, frozenset(), slots=1).seconds
-    assert sorted(plan.trials, key=lambda trial: seconds[trial.fingerprint], reverse=True)[0] == plan.trials[1]
-
-
-CONTEXT = {"algorithm": "matching", "distance": "cosine", "fce": True, "reading_steps": 2, "support_order": "by_class"}
+    assert per_step(probed(book, recipe), recipe).source == "earlier trials"
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [
-        {"algorithm": "prototypical", "distance": "cosine"},
-        {"algorithm": "matching", "distance": "cosine"},
-        {**CONTEXT, "filters": 8},
-        {"algorithm": "maml"},
-        {"algorithm": "maml", "downsampling": "stride", "filters": 32},
-        {"algorithm": "maml", "backbone": "mlp"},
-        {"algorithm": "maml", "dataset": "mini_imagenet", "split": "ravi", "filters": 32},
-        {"algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi"},
-        {"algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi", "downsampling": "stride"},
-        {"algorithm": "matching", "distance": "cosine", "learn_scale": True, "filters": 8},
-        {**CONTEXT, "backbone": "mlp"},
-        {**CONTEXT, "filters": 8, "learn_scale": True},
-        {"algorithm": "maml", "dataset": "mini_imagenet", "split": "ravi", "backbone": "mlp"},
-        {"algorithm": "maml", "way": 20},
-    ],
-    ids=lambda settings: " ".join(map(str, settings.values())),
+    "change", [{"device": "cuda"}, {"device_name": "another"}, {"threads": 2}, {"versions": {"torch": "2.8"}}, {"versions": {}}]
 )
-def test_the_weights_are_counted_as_they_are(settings: dict[str, Any]) -> None:
-    cell = CellSettings(**{"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, **settings})
-    recipe = cell.recipe(0)
-    shape = (3, 84, 84) if cell.dataset == "mini_imagenet" else (1, 28, 28)
-    algorithm = build_algorithm(recipe, image_shape=shape, stage="select")
-    assert weight_count(recipe) == sum(weights.numel() for weights in algorithm.parameters())
+def test_nothing_is_learnt_from_another_machine_or_torch(recipe: TrainingRecipe, change: dict[str, object]) -> None:
+    book = CostBook(HERE, {})
+    book.learn([record(recipe, 40, **change)])
+    assert per_step(book, recipe) == UNKNOWN
 
 
-def test_full_context_embeddings_of_photographs_take_their_memory_and_disk() -> None:
-    """Their LSTMs have 1,600 features: 72 million weights, with which checkpoints, moments and gradients grow."""
-    plain, context = (
-        CellSettings(**{"dataset": "mini_imagenet", "split": "ravi", "way": 5, "shot": 1, **settings})  # type: ignore[arg-type]
-        for settings in ({"algorithm": "matching"}, CONTEXT)
-    )
-    extra = 4 * (weight_count(context.recipe(0)) - weight_count(plain.recipe(0)))
-    assert extra > 2**28
-    assert memory_bytes(context.recipe(0)) - memory_bytes(plain.recipe(0)) >= 4 * extra
+def test_a_second_training_counts_its_steps(recipe: TrainingRecipe) -> None:
+    twice = dataclasses.replace(recipe, retrain=True)
+    book = CostBook(HERE, {})
+    book.learn([record(twice, 40, curves={"retrain_train_loss": ((5, 1.0), (20, 1.0))})])
+    step = per_step(book, recipe).seconds
+    assert step is not None and step.likely == 1.0
+
+
+def test_an_evaluation_is_learnt_apart_from_the_training(recipe: TrainingRecipe, tmp_path: Path) -> None:
+    evaluation = small_plan(tmp_path).trials[0].evaluations[0]
+    book = CostBook(HERE, {})
+    book.learn([record(recipe, 40, evaluation=evaluation)])
+    known = book.evaluation(recipe, evaluation)
+    assert known.source == "earlier trials" and known.seconds is not None and known.seconds.likely == 1.0
+    assert book.evaluation(recipe, dataclasses.replace(evaluation, seed=1)) == known
+    assert book.evaluation(recipe, dataclasses.replace(evaluation, episodes=7)) == UNKNOWN
+
+
+def test_probes_of_this_command_and_remembered_ones_say_which_they_are(recipe: TrainingRecipe) -> None:
+    new = probed(CostBook(HERE, {}), recipe)
+    assert per_step(new, recipe).source == "probe"
+    works = CostBook(HERE, {}).unknown_work(recipe, ())
+    remembered = CostBook(HERE, {key(work): [1.0] for work in works})
+    assert remembered.unknown_work(recipe, ()) == ()
+    assert per_step(remembered, recipe) == Cost(per_step(new, recipe).seconds, "remembered probe")
+
+
+def test_a_probe_has_a_range(recipe: TrainingRecipe) -> None:
+    seconds = per_step(probed(CostBook(HERE, {}), recipe), recipe).seconds
+    assert seconds is not None
+    assert seconds.low == pytest.approx(PROBE_RANGE["low"] * seconds.likely)
+    assert seconds.high == pytest.approx(PROBE_RANGE["high"] * seconds.likely)
+
+
+def test_validation_and_evaluation_are_in_the_bill(recipe: TrainingRecipe, tmp_path: Path) -> None:
+    trial = small_plan(tmp_path).trials[0]
+    book = probed(CostBook(HERE, {}), recipe)
+    rarely = dataclasses.replace(recipe, validation=dataclasses.replace(recipe.validation, every=20))
+    often, seldom = per_step(book, recipe).seconds, per_step(book, rarely).seconds
+    assert often is not None and seldom is not None and often.likely > seldom.likely > 1.0
+    assert set(book.unknown_work(recipe, trial.evaluations)) <= {
+        work for each in trial.evaluations for work, _ in evaluation_bill(recipe, each)
+    }
+
+
+def test_an_untrained_network_costs_its_validation(recipe: TrainingRecipe) -> None:
+    untrained = dataclasses.replace(recipe, steps=0)
+    assert all(work.kind != "train" for work in CostBook(HERE, {}).unknown_work(untrained, ()))
+    cost = probed(CostBook(HERE, {}), untrained).training(untrained, Span.of([0.0]))
+    assert cost.seconds is not None and cost.seconds.likely > 0
+
+
+def test_other_seeds_say_when_patience_ends_a_trial(recipe: TrainingRecipe) -> None:
+    book = CostBook(HERE, {})
+    assert book.steps(recipe) == Span.of([20])
+    for seed, steps in ((5, 10), (6, 15), (7, 15)):
+        book.learn([record(dataclasses.replace(recipe, seed=seed), 9, steps=steps, stopped_by="patience")])
+    book.learn([record(dataclasses.replace(recipe, seed=8), 9, steps=5, stopped_by="divergence")])
+    assert book.steps(recipe) == Span(low=10, likely=15, high=20)
+
+
+def test_something_unknown_makes_the_whole_unknown() -> None:
+    known = Cost(Span.of([1.0]), "earlier trials")
+    assert together([known, UNKNOWN]) == UNKNOWN
+    assert together([known, Cost(Span.of([2.0]), "probe")]) == Cost(Span.of([3.0]), "probe")
+
+
+def test_of_a_device_that_is_elsewhere_any_model_counts(recipe: TrainingRecipe) -> None:
+    """Such as a cluster's GPUs, looked at from a head without one."""
+    book = CostBook(Machine(device="cuda", device_name=None, threads=1, torch="2.9"), {})
+    book.learn([record(recipe, 40, device="cuda", device_name="a GPU")])
+    assert per_step(book, recipe).source == "earlier trials"

@@ -115,17 +115,6 @@ def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplac
     }  # fmt: skip
 
 
-def test_plan_before_and_after(done: tuple[Workplace, Result], fresh: Workplace) -> None:
-    before = json.loads(fresh.read("plan", "--json").stdout)
-    assert [trial["done"] for trial in before["trials"]] == [False, False]
-    assert [trial["predicted_from"] for trial in before["trials"]] == ["probe", "remembered probe"]
-    assert before["total_seconds"] > 0
-    after = json.loads(done[0].read("plan", "--json").stdout)
-    assert [trial["predicted_from"] for trial in after["trials"]] == ["earlier trials"] * 2
-    assert after["total_seconds"] == 0
-    assert "2 cells, 2 trials (2 fewer than without sharing), 0 to do" in done[0].read("plan").stdout
-
-
 def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:
     result = fresh.run("--dry-run")
     assert result.exit_code == 0 and "2 to do" in result.stdout

@@ -1,0 +1,114 @@
+"""What a trial computes, counted in units of work that cost the same wherever they occur. Nothing here imports torch.
+
+A unit names what its cost depends on and nothing else: no seed, no rate, no budget. So one measurement serves every trial of a grid
+whose units are the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.backbone_settings import BackboneSettings
+from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
+from fsl_core.episode import EpisodeShape
+from fsl_core.recipe import Evaluation, TrainingRecipe
+
+COSTS_NOTHING: Mapping[str, object] = {
+    "scale": 1.0,
+    "learn_scale": False,
+    "support_order": "by_class",
+    "inner_lr": 1.0,
+    "inner_reduction": "mean",
+    "outer_reduction": "mean",
+}
+"""Settings of algorithms that change what is computed and not how long it takes, and the value that stands for all of theirs.
+
+A setting that is not named here is taken to cost.
+"""
+
+Kind = Literal["train", "embed", "compare", "adapt"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitWork:
+    """One unit of work, as far as its cost goes.
+
+    ``train``: the gradient of one training episode, and the optimiser's step. ``embed``: one image through the backbone.
+    ``compare``: the scores of one episode of embedded images. ``adapt``: one episode adapted to for ``adaptation_steps`` steps and
+    answered after ``answers`` of them. ``image_shape`` is ``(C, H, W)``; ``shape`` is that of the episode, None for one image.
+    """
+
+    kind: Kind
+    backbone: BackboneSettings
+    image_shape: tuple[int, int, int]
+    algorithm: AlgorithmSettings | None = None
+    shape: EpisodeShape | None = None
+    adaptation_steps: int | None = None
+    answers: int | None = None
+
+
+Bill = tuple[tuple[UnitWork, float], ...]
+"""Units of work, and how often each is done."""
+
+
+def step_bill(recipe: TrainingRecipe) -> Bill:
+    """What one training step computes, without the validations between the steps."""
+    work = UnitWork(
+        kind="train",
+        backbone=recipe.backbone,
+        image_shape=IMAGE_SHAPES[recipe.data.dataset],
+        algorithm=_what_costs(recipe.algorithm),
+        shape=recipe.episode,
+    )
+    return ((work, float(recipe.meta_batch_size)),)
+
+
+def validation_bill(recipe: TrainingRecipe) -> Bill:
+    """What one look at meta-validation computes."""
+    settings = recipe.validation
+    return _scoring(recipe, "meta_validation", settings.shape, settings.episodes, settings.adaptation_steps, answers=1)
+
+
+def evaluation_bill(recipe: TrainingRecipe, evaluation: Evaluation) -> Bill:
+    """What an evaluation of a trained trial computes."""
+    steps = evaluation.adaptation_steps
+    return _scoring(recipe, "meta_test", evaluation.shape, evaluation.episodes, steps, answers=(steps or 0) + 1)
+
+
+def earliest_end(recipe: TrainingRecipe) -> int:
+    """The fewest steps after which patience can end a training; its whole budget where there is no patience."""
+    patience, every = recipe.validation.patience, recipe.validation.every
+    return recipe.steps if patience is None else min(recipe.steps, every + every * math.ceil(patience / every))
+
+
+def _scoring(
+    recipe: TrainingRecipe, part: str, shape: EpisodeShape, episodes: int, adaptation_steps: int | None, *, answers: int
+) -> Bill:
+    image_shape, algorithm = IMAGE_SHAPES[recipe.data.dataset], _what_costs(recipe.algorithm)
+    unit = functools.partial(UnitWork, backbone=recipe.backbone, image_shape=image_shape)
+    if isinstance(algorithm, MamlSettings):
+        own = MamlSettings(adapt_batch_norm=algorithm.adapt_batch_norm)
+        work = unit(kind="adapt", algorithm=own, shape=shape, adaptation_steps=adaptation_steps, answers=answers)
+        return ((work, float(episodes)),)
+    drawn = episodes * shape.way * shape.images_per_class
+    embedded = unit(kind="embed"), expected_distinct(distinct_images(recipe.data)[part], drawn)
+    return (embedded, (unit(kind="compare", algorithm=algorithm, shape=shape), float(episodes)))
+
+
+def expected_distinct(images: int, drawn: int) -> float:
+    """How many different ones of ``images`` images are among ``drawn`` ones, each of which may be any."""
+    return images * -math.expm1(-drawn / images)
+
+
+@functools.lru_cache(maxsize=4096)
+def _what_costs(algorithm: AlgorithmSettings) -> AlgorithmSettings:
+    """The settings, those that cost nothing made equal; None stays, for it says that there is no such thing."""
+    names = {item.name for item in dataclasses.fields(algorithm)} & COSTS_NOTHING.keys()
+    alike: dict[str, Any] = {name: COSTS_NOTHING[name] for name in names if getattr(algorithm, name) is not None}
+    return dataclasses.replace(algorithm, **alike)

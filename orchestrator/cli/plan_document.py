@@ -1,0 +1,57 @@
+"""A plan for programs: the JSON of ``fsl plan --json``, which docs/reproducing.md describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.cli.opened import OpenedSweep
+from orchestrator.cli.settings import plain_settings
+from orchestrator.forecast import Forecast, Prediction
+from orchestrator.plan import PlannedTrial
+from orchestrator.span import Span
+
+
+def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[str]) -> dict[str, Any]:
+    """The plan as plain JSON types; what is unknown is null."""
+    spec, plan = opened.plan.spec, opened.plan
+    return {
+        "sweep": spec.name,
+        "title": spec.title,
+        "seeds": list(spec.seeds),
+        "cells": [
+            {
+                "name": cell.name,
+                "way": cell.way,
+                "shot": cell.shot,
+                "trials": [recipe.fingerprint for recipe in cell.recipes],
+                "settings": plain_settings(plan, cell),
+            }
+            for cell in plan.cells
+        ],
+        "trials": [_trial(trial, expected.predictions[trial.fingerprint], expected) for trial in plan.trials],
+        "total_seconds": _seconds(expected.total_seconds),
+        "known_seconds": None if expected.all_unknown else _seconds(expected.known_seconds),
+        "earliest_seconds": expected.earliest_seconds,
+        "unknown_trials": expected.unknown,
+        "slots": expected.slots,
+        "unprepared_datasets": list(unprepared),
+    }
+
+
+def _trial(trial: PlannedTrial, prediction: Prediction, expected: Forecast) -> dict[str, Any]:
+    return {
+        "fingerprint": trial.fingerprint,
+        "name": trial.name,
+        "cells": list(trial.cells),
+        "done": trial.fingerprint in expected.done,
+        "predicted_seconds": _seconds(prediction.whole),
+        "left_seconds": _seconds(prediction.left),
+        "predicted_from": prediction.source,
+        "memory_bytes": prediction.memory_bytes,
+        "disk_bytes": prediction.disk_bytes,
+    }
+
+
+def _seconds(span: Span | None) -> dict[str, float] | None:
+    return None if span is None else {"low": span.low, "likely": span.likely, "high": span.high}

@@ -1,0 +1,118 @@
+"""A plan for people: what it will take, then its cells, then totals; the trials one by one where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.cli.columns import about_text, aligned, size_text
+from orchestrator.cli.opened import OpenedSweep
+from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
+from orchestrator.forecast import Forecast
+from orchestrator.plan import PlannedTrial
+from orchestrator.probing import ENOUGH_SECONDS
+from orchestrator.span import Span
+
+MOST_LINES = 100
+"""Cells beyond so many are counted, not listed, unless the trials are asked for as well."""
+
+
+def plan_text(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[str] = (), trials: bool = False) -> str:
+    """The plan; ``unprepared`` are the data sets whose images are not ready, ``trials`` adds a line for each trial."""
+    parts = [
+        opened.plan.spec.title,
+        _answer_paragraph(opened, expected, unprepared),
+        _cells_text(opened, expected, all_of_them=trials),
+    ]
+    return "\n\n".join([*parts, *([_trials_text(opened, expected)] if trials else []), _totals_text(opened, expected)])
+
+
+def answer_text(expected: Forecast) -> str:
+    """How long the rest takes, such as ``about 54 days, 35 to 80, for 126 trials, 2 at a time``."""
+    left, unknown = len(expected.left), expected.unknown
+    trials = f"{left:,} trial{'' if left == 1 else 's'}, {expected.slots} at a time"
+    if expected.all_unknown:
+        return f"an unknown time, for {trials}"
+    if unknown:
+        return f"more than {_about(expected.known_seconds)}, for {trials}, {unknown:,} of them of unknown cost"
+    return f"{_about(expected.known_seconds)}, for {trials}"
+
+
+def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Sequence[str]) -> str:
+    if not expected.left:
+        return "nothing is left to do"
+    where = "on the cluster, each as fast as on this machine" if expected.on_cluster else "on this machine"
+    return "\n  ".join([f"{answer_text(expected)}, {where}", *_notes(expected), *map(_image_note, unprepared)])
+
+
+def _notes(expected: Forecast) -> Iterator[str]:
+    """What the answer is made of, and what is not in it."""
+    sources = {prediction.source for prediction in expected.left.values()}
+    ranges = []
+    if sources & {"probe", "remembered probe"}:
+        ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
+    if "earlier trials" in sources:
+        ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
+    if ranges:
+        yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
+        yield "counted: start-up, training, validation, evaluation"
+    if (earliest := expected.earliest_seconds) is not None:
+        yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
+    if expected.unknown:
+        yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
+
+
+def _image_note(dataset: str) -> str:
+    return f"not counted: the images of {dataset} are not prepared yet; `fsl data prepare {dataset}` or `fsl run` does that"
+
+
+def _about(span: Span) -> str:
+    return about_text(span.low, span.likely, span.high)
+
+
+def _spelt(span: Span | None) -> str:
+    return "unknown" if span is None else _about(Span.of([span.likely]))
+
+
+def _cells_text(opened: OpenedSweep, expected: Forecast, *, all_of_them: bool) -> str:
+    rows = [("cell", "preset", "seeds done", "a seed")]
+    cells = opened.plan.cells if all_of_them else opened.plan.cells[:MOST_LINES]
+    for cell in cells:
+        names = [recipe.fingerprint for recipe in cell.recipes]
+        done = f"{sum(name in expected.done for name in names)}/{len(names)}"
+        rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[0]].whole)))
+    more = len(opened.plan.cells) - len(cells)
+    return aligned(rows) + (f"\n… and {more:,} more cells; --trials lists all" if more else "")
+
+
+def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
+    rows = [("trial", "what", "cells", "state", "takes", "by", "memory", "disk")]
+    for trial in opened.plan.trials:
+        prediction = expected.predictions[trial.fingerprint]
+        rows.append(
+            (
+                trial.fingerprint,
+                trial.name,
+                str(len(trial.cells)),
+                _state(trial, expected),
+                _spelt(prediction.whole),
+                prediction.source,
+                size_text(prediction.memory_bytes),
+                size_text(prediction.disk_bytes),
+            )
+        )
+    return aligned(rows, right=(2, 6, 7))
+
+
+def _state(trial: PlannedTrial, expected: Forecast) -> str:
+    return "done" if trial.fingerprint in expected.done else "to do"
+
+
+def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:
+    left, trials = expected.left, opened.plan.trials
+    shared = sum(len(cell.recipes) for cell in opened.plan.cells) - len(trials)
+    disk = size_text(sum(prediction.disk_bytes for prediction in left.values()))
+    memory = size_text(max((prediction.memory_bytes for prediction in left.values()), default=0))
+    counts = (
+        f"{len(opened.plan.cells):,} cells, {len(trials):,} trials ({shared:,} fewer than without sharing), {len(left):,} to do"
+    )
+    return f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts

@@ -1,0 +1,173 @@
+"""What a plan will take: each trial's seconds, memory and disk, and the whole on so many slots. What is not known stays unknown."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fsl_core.recipe import TrainingRecipe
+from fsl_core.unit_work import earliest_end
+from orchestrator.cost import Cost, CostBook, Source, together
+from orchestrator.footprint import disk_bytes, memory_bytes
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.span import NOTHING, Span
+from orchestrator.sweep import is_done
+
+ASK_FROM_SECONDS = 1800.0
+"""A launch that is predicted to take longer asks first,"""
+ASK_FROM_TRIALS = 1000
+"""and so does one of more trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartUp:
+    """Seconds before the first trial, such as Ray's start, and before each trial's own work: a process, its imports, its images."""
+
+    launch: Span
+    trial: Span
+
+
+RAY_START = StartUp(launch=Span(low=5, likely=20, high=60), trial=Span(low=2, likely=5, high=12))
+IN_PROCESS_START = StartUp(launch=Span(low=0, likely=1, high=3), trial=Span(low=0, likely=0.2, high=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The seconds of one trial, start-up, training and scoring together; None where some part of it is unknown.
+
+    ``whole``: of all of it; ``left``: of what is not done yet; ``earliest``: of what is left if patience ends the training as early
+    as it can. ``source`` is where the least sure part was learnt.
+    """
+
+    whole: Span | None
+    left: Span | None
+    earliest: float | None
+    source: Source
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What each trial of a plan takes, by fingerprint, and which are done; ``slots`` is how many run at once.
+
+    ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    """
+
+    predictions: Mapping[str, Prediction]
+    done: frozenset[str]
+    slots: int
+    start: StartUp
+    on_cluster: bool = False
+
+    @property
+    def left(self) -> Mapping[str, Prediction]:
+        """The predictions of the trials that are not done."""
+        return {name: prediction for name, prediction in self.predictions.items() if name not in self.done}
+
+    @property
+    def unknown(self) -> int:
+        """How many of the trials that are not done are of unknown cost."""
+        return sum(prediction.left is None for prediction in self.left.values())
+
+    @property
+    def all_unknown(self) -> bool:
+        """Whether there is something to do and nothing is known of any of it."""
+        return 0 < len(self.left) == self.unknown
+
+    @property
+    def known_seconds(self) -> Span:
+        """How long the trials of known cost that are not done take together."""
+        spans = [prediction.left for prediction in self.left.values() if prediction.left is not None]
+        if not spans:
+            return NOTHING
+        each = {end: makespan([getattr(span, end) for span in spans], self.slots) for end in ("low", "likely", "high")}
+        return self.start.launch + Span(**each)
+
+    @property
+    def total_seconds(self) -> Span | None:
+        """How long all that is not done takes; None where the cost of some trial is unknown."""
+        return None if self.unknown else self.known_seconds
+
+    @property
+    def earliest_seconds(self) -> float | None:
+        """The same if patience ends every training as early as it can; None where that is unknown or changes nothing."""
+        left = self.left.values()
+        seconds = [prediction.earliest for prediction in left if prediction.earliest is not None]
+        total = self.total_seconds
+        if total is None or not seconds:
+            return None
+        earliest = self.start.launch.likely + makespan(seconds, self.slots)
+        return earliest if earliest < total.likely else None
+
+    @property
+    def longest_first(self) -> Mapping[str, float]:
+        """The seconds that are left of each trial, for ordering; a trial of unknown cost counts as the longest."""
+        return {
+            name: float("inf") if prediction.left is None else prediction.left.likely
+            for name, prediction in self.predictions.items()
+        }
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a launch is large enough, or of so unknown a size, that its user is asked before it starts."""
+        trials, seconds = len(self.left), self.known_seconds.likely
+        return bool(self.unknown) or trials > ASK_FROM_TRIALS or seconds > ASK_FROM_SECONDS
+
+
+def make_forecast(
+    plan: Plan, records: Mapping[str, TrialRecord], book: CostBook, *, slots: int, start: StartUp, on_cluster: bool = False
+) -> Forecast:
+    """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
+    predictions = {
+        trial.fingerprint: predict(trial, records[trial.fingerprint], book, start=start.trial) for trial in plan.trials
+    }
+    return Forecast(predictions=predictions, done=done_trials(plan, records), slots=slots, start=start, on_cluster=on_cluster)
+
+
+def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str]:
+    """The fingerprints of the trials that need nothing more."""
+    return frozenset(trial.fingerprint for trial in plan.trials if is_done(trial, records[trial.fingerprint]))
+
+
+def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: Span) -> Prediction:
+    """What one trial takes, whole and from where it stands."""
+    recipe, own = trial.recipe, Cost(start, "earlier trials")
+    steps, evaluations = book.steps(recipe), {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
+    whole = together([own, book.training(recipe, steps), *evaluations.values()])
+    left = earliest = Cost(NOTHING, whole.source)
+    if not is_done(trial, record):
+        missing = [own, *(cost for name, cost in evaluations.items() if name not in record.evaluations)]
+        left = together([*missing, _training_left(book, recipe, record, steps)])
+        early = Span.of([min(steps.likely, earliest_end(recipe))])
+        earliest = together([*missing, _training_left(book, recipe, record, early)])
+    return Prediction(
+        whole=whole.seconds,
+        left=left.seconds,
+        earliest=earliest.seconds.likely if earliest.seconds else None,
+        source=whole.source,
+        memory_bytes=memory_bytes(recipe),
+        disk_bytes=disk_bytes(trial),
+    )
+
+
+def _training_left(book: CostBook, recipe: TrainingRecipe, record: TrialRecord, steps: Span) -> Cost:
+    """What is left of a training that ends after ``steps`` steps."""
+    if record.result is not None:
+        return Cost(NOTHING, "earlier trials")
+    reached = 0 if record.progress is None or recipe.retrain else record.progress.step  # of which of two trainings is not known
+    return book.training(recipe, _less(steps, reached))
+
+
+def _less(steps: Span, done: float) -> Span:
+    return Span(low=max(0.0, steps.low - done), likely=max(0.0, steps.likely - done), high=max(0.0, steps.high - done))
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """How long trials take on ``slots`` equal slots when the longest waiting one always starts next."""
+    ends = [0.0] * max(slots, 1)
+    for length in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + length)
+    return max(ends)

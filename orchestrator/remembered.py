@@ -1,0 +1,107 @@
+"""Probes that are remembered in ``<runs-root>/cost.json``: on which machine, when, how many seconds a unit of work took.
+
+The file is a cache and may hold anything: what is not an entry, or not of a possible size, or old, is measured again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.fingerprint import as_plain
+from fsl_core.unit_work import UnitWork
+
+MOST_AGE = datetime.timedelta(days=30)
+"""A probe that is older is measured again: drivers, libraries and what else runs on a machine change."""
+_MOST_SECONDS = 1e6
+_MOST_SAMPLES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a unit of work costs depends on, beside the work: the device and its model, threads of an operation, the torch version.
+
+    ``device_name`` is None where it is not known, such as that of a cluster's GPUs.
+    """
+
+    device: str
+    device_name: str | None
+    threads: int
+    torch: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    work: str
+    machine: str
+    at: datetime.datetime
+    seconds: tuple[float, ...]
+
+
+class RememberedProbes:
+    """The file of probes. ``now`` is the time that ages are counted from."""
+
+    def __init__(self, path: Path, *, machine: Machine, now: datetime.datetime) -> None:
+        self._path, self._machine, self._now = path, _text(as_plain(machine)), now
+
+    def read(self) -> Mapping[str, tuple[float, ...]]:
+        """The seconds of each unit of work that was probed on this machine lately, by :func:`key`."""
+        return {entry.work: entry.seconds for entry in self._entries() if entry.machine == self._machine}
+
+    def write(self, probes: Mapping[UnitWork, Sequence[float]]) -> None:
+        """Add probes of this machine. Raises OSError where the file cannot be written."""
+        mine = [_Entry(key(work), self._machine, self._now, tuple(seconds)) for work, seconds in probes.items()]
+        new = {(entry.work, entry.machine) for entry in mine}
+        entries = [entry for entry in self._entries() if (entry.work, entry.machine) not in new] + mine
+        write_atomically(self._path, json.dumps({"probes": [_plain(entry) for entry in entries]}, indent=1).encode())
+
+    def _entries(self) -> list[_Entry]:
+        try:
+            plain = json.loads(self._path.read_text(encoding="utf-8"))["probes"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return []
+        entries = [_entry(each) for each in plain] if isinstance(plain, list) else []
+        return [entry for entry in entries if entry is not None and abs(self._now - entry.at) < MOST_AGE]
+
+
+def key(work: UnitWork) -> str:
+    """The text that stands for a unit of work in the file."""
+    return _text(as_plain(work))
+
+
+def _entry(plain: Any) -> _Entry | None:
+    """The entry that a JSON value is, or None."""
+    try:
+        at = datetime.datetime.fromisoformat(plain["at"])
+        seconds = tuple(plain["seconds"])
+        if at.tzinfo is None or not 0 < len(seconds) <= _MOST_SAMPLES or not all(map(_possible, seconds)):
+            return None
+        if not isinstance(plain["work"], dict) or not isinstance(plain["machine"], dict):
+            return None
+        return _Entry(_text(plain["work"]), _text(plain["machine"]), at, seconds)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _possible(seconds: Any) -> bool:
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return number and math.isfinite(seconds) and 0 < seconds < _MOST_SECONDS
+
+
+def _plain(entry: _Entry) -> Mapping[str, Any]:
+    return {
+        "work": json.loads(entry.work),
+        "machine": json.loads(entry.machine),
+        "at": entry.at.isoformat(timespec="seconds"),
+        "seconds": list(entry.seconds),
+    }
+
+
+def _text(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True)

@@ -1,0 +1,122 @@
+"""Units of work name what costs, and nothing else."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.datasets import glyphs, mini_imagenet, omniglot
+from fsl_core.datasets.catalogue import DATASETS
+from fsl_core.datasets.extent import IMAGE_SHAPES, IMAGES_PER_CLASS, distinct_images
+from fsl_core.episode import EpisodeShape
+from fsl_core.recipe import DataSettings, Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.unit_work import COSTS_NOTHING, earliest_end, evaluation_bill, expected_distinct, step_bill, validation_bill
+
+SHAPE = EpisodeShape(way=5, shot=1, query=15)
+
+
+def recipe(**changes: Any) -> TrainingRecipe:
+    algorithm = changes.get("algorithm", PrototypicalSettings())
+    adaptation = 3 if isinstance(algorithm, MamlSettings) else None
+    settings: dict[str, Any] = {
+        "algorithm": algorithm,
+        "data": DataSettings(dataset="glyphs", split="glyphs"),
+        "episode": SHAPE,
+        "validation": ValidationSettings(shape=SHAPE, adaptation_steps=adaptation),
+        "steps": 1000,
+        "seed": 0,
+        "backbone": Conv4Settings(batch_norm="batch" if adaptation else "running"),
+    }
+    return TrainingRecipe(**{**settings, **changes})
+
+
+CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (recipe(), recipe(seed=5)),
+        (recipe(), recipe(steps=2000)),
+        (recipe(), recipe(retrain=True)),
+        (recipe(), recipe(optimiser=OptimiserSettings(outer_lr=0.1, halve_every=None))),
+        (recipe(), recipe(validation=ValidationSettings(shape=SHAPE, patience=None))),
+        (recipe(), recipe(algorithm=PrototypicalSettings(scale=3.0))),
+        (recipe(algorithm=MatchingSettings()), recipe(algorithm=MatchingSettings(learn_scale=True, scale=9.0))),
+        (recipe(algorithm=CONTEXT), recipe(algorithm=dataclasses.replace(CONTEXT, support_order="interleaved"))),
+        (recipe(algorithm=MamlSettings()), recipe(algorithm=MamlSettings(inner_lr=0.01, inner_reduction="sum_over_shot"))),
+    ],
+)
+def test_what_costs_nothing_changes_no_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
+    assert step_bill(one) == step_bill(other)
+    assert validation_bill(one) == validation_bill(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (recipe(), recipe(episode=EpisodeShape(way=6, shot=1, query=15))),
+        (recipe(), recipe(meta_batch_size=2)),
+        (recipe(), recipe(backbone=Conv4Settings(filters=8))),
+        (recipe(), recipe(data=DataSettings(dataset="mini_imagenet", split="ravi", rotations=False))),
+        (recipe(algorithm=MatchingSettings()), recipe(algorithm=CONTEXT)),
+        (recipe(algorithm=MamlSettings(order=1)), recipe(algorithm=MamlSettings(order=2))),
+        (recipe(algorithm=MamlSettings()), recipe(algorithm=MamlSettings(adaptation_steps=5))),
+    ],
+)
+def test_what_costs_changes_the_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
+    assert step_bill(one) != step_bill(other)
+
+
+def test_scoring_maml_costs_its_adaptation_steps_and_not_its_order() -> None:
+    evaluation = Evaluation(shape=SHAPE, adaptation_steps=10)
+    first, second = (evaluation_bill(recipe(algorithm=MamlSettings(order=order)), evaluation) for order in (1, 2))  # type: ignore[arg-type]
+    assert first == second
+    assert first != evaluation_bill(recipe(algorithm=MamlSettings()), dataclasses.replace(evaluation, adaptation_steps=5))
+
+
+def test_each_setting_that_costs_nothing_is_one() -> None:
+    kinds = (PrototypicalSettings, MatchingSettings, MamlSettings)
+    assert COSTS_NOTHING.keys() <= {field.name for kind in kinds for field in dataclasses.fields(kind)}
+
+
+def test_images_that_are_drawn_again_are_embedded_once() -> None:
+    assert expected_distinct(1000, 10) == pytest.approx(10, rel=0.01)
+    assert expected_distinct(1000, 100_000) == pytest.approx(1000)
+    embedded = {work.kind: count for work, count in evaluation_bill(recipe(), Evaluation(shape=SHAPE, episodes=10_000))}["embed"]
+    assert embedded == pytest.approx(distinct_images(recipe().data)["meta_test"])
+
+
+@pytest.mark.parametrize(
+    ("patience", "end"), [(None, 1000), (100, 200), (250, 400), (2000, 1000)], ids=["none", "exact", "rounded up", "beyond"]
+)
+def test_patience_ends_a_training_at_a_validation(patience: int | None, end: int) -> None:
+    assert earliest_end(recipe(validation=ValidationSettings(shape=SHAPE, every=100, patience=patience))) == end
+
+
+def test_the_extent_of_every_data_set_is_that_of_its_images() -> None:
+    assert IMAGE_SHAPES.keys() == IMAGES_PER_CLASS.keys() == DATASETS.keys()
+    for name, module, each in (("omniglot", omniglot, omniglot.DRAWERS), ("glyphs", glyphs, glyphs.DRAWERS)):
+        assert IMAGE_SHAPES[name] == (1, module.SIZE, module.SIZE) and IMAGES_PER_CLASS[name] == each
+    assert IMAGE_SHAPES["mini_imagenet"] == (3, mini_imagenet.SIZE, mini_imagenet.SIZE)
+    assert IMAGES_PER_CLASS["mini_imagenet"] == mini_imagenet.published().images_per_class
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "rotations"),
+    [
+        ("omniglot", "vinyals", True),
+        ("omniglot", "background-evaluation", True),
+        ("mini_imagenet", "ravi", False),
+        ("glyphs", "glyphs", True),
+    ],
+)
+def test_the_splits_are_as_large_as_their_class_lists(dataset: Any, split: Any, rotations: bool) -> None:
+    vinyals = omniglot.split_classes("vinyals", (), set())
+    names = {"omniglot": [name for part in vinyals.values() for name in part], "glyphs": glyphs.class_names()}
+    classes = DATASETS[dataset].split_classes(split, names.get(dataset, ()))
+    each = IMAGES_PER_CLASS[dataset] * (4 if rotations else 1)
+    settings = DataSettings(dataset=dataset, split=split, rotations=rotations)
+    assert distinct_images(settings) == {part: each * len(names) for part, names in classes.items()}

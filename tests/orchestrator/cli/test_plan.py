@@ -1,0 +1,170 @@
+"""``fsl plan``: the answer first, nothing prepared, nothing unknown passed off as 0, and options for what is probed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from orchestrator.cli.columns import about_text, two_digits
+from tests.orchestrator.cli.test_commands import Workplace, clean_environment
+
+__all__ = ["clean_environment"]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    workplace = Workplace(tmp_path_factory.mktemp("done"))
+    assert workplace.run("--no-probe").exit_code == 0
+    yield workplace
+
+
+def plan(workplace: Workplace, *arguments: object) -> dict[str, Any]:
+    result = workplace.read("plan", "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def sources(document: dict[str, Any]) -> set[str]:
+    return {trial["predicted_from"] for trial in document["trials"]}
+
+
+def test_the_answer_comes_first_and_the_trials_only_where_asked_for(fresh: Workplace) -> None:
+    lines = fresh.read("plan").stdout.splitlines()
+    assert lines[0] == "A small sweep on glyphs"
+    assert lines[2].startswith("about ") and ", for 2 trials, " in lines[2]
+    fingerprint = plan(fresh)["trials"][0]["fingerprint"]
+    assert fingerprint not in "\n".join(lines)
+    assert fingerprint in fresh.read("plan", "--trials").stdout
+
+
+def test_no_image_is_prepared_for_a_plan(fresh: Workplace) -> None:
+    result = fresh.read("plan")
+    assert [path.name for path in fresh.runs.iterdir()] == ["cost.json"]
+    assert "the images of glyphs are not prepared yet; `fsl data prepare glyphs` or `fsl run` does that" in result.stdout
+    assert plan(fresh)["unprepared_datasets"] == ["glyphs"]
+
+
+def test_probes_are_said_remembered_and_made_anew_when_asked(fresh: Workplace) -> None:
+    first = fresh.read("plan", "--json")
+    assert "timing single steps of a kind of trial" in first.stderr
+    assert sources(json.loads(first.stdout)) == {"probe"}
+    again = fresh.read("plan", "--json")
+    assert sources(json.loads(again.stdout)) == {"remembered probe"} and again.stderr == ""
+    assert sources(plan(fresh, "--fresh")) == {"probe"}
+
+
+def test_without_probes_what_never_ran_is_unknown_and_not_0(fresh: Workplace) -> None:
+    document = plan(fresh, "--no-probe")
+    assert sources(document) == {"unknown"} and document["unknown_trials"] == 2
+    assert document["total_seconds"] is document["known_seconds"] is None and document["trials"][0]["predicted_seconds"] is None
+    text = fresh.read("plan", "--no-probe").stdout
+    assert "an unknown time, for 2 trials" in text and "about" not in text
+    assert not fresh.runs.exists()
+
+
+def test_a_sweep_that_is_done_has_nothing_left(done: Workplace) -> None:
+    document = plan(done)
+    assert sources(document) == {"earlier trials"}
+    assert document["total_seconds"] == {"low": 0, "likely": 0, "high": 0}
+    text = done.read("plan").stdout
+    assert "nothing is left to do" in text and "2 cells, 2 trials (2 fewer than without sharing), 0 to do" in text
+
+
+def test_what_is_left_is_learnt_from_what_is_done(done: Workplace) -> None:
+    document = plan(done, "--seeds", "0,1,2", "--set", "outer_lr=0.1")
+    assert sources(document) == {"earlier trials"}, "a learning rate costs nothing"
+    total = document["total_seconds"]
+    assert 0 < total["low"] < total["likely"] < total["high"]
+    assert sources(plan(done, "--seeds", "3", "--fresh")) == {"probe"}
+
+
+def test_one_trial_at_a_time_takes_longer(fresh: Workplace) -> None:
+    plan(fresh)
+    assert plan(fresh, "--executor", "in-process")["slots"] == 1
+    assert plan(fresh, "--max-concurrent", 1)["slots"] == 1
+    assert ", 1 at a time, on this machine" in fresh.run("--dry-run").stdout
+
+
+def test_the_plan_can_be_looked_at_where_nothing_can_be_written(fresh: Workplace) -> None:
+    (fresh.runs / "cost.json").mkdir(parents=True)  # what no user, root neither, can replace by a file
+    result = fresh.read("plan")
+    assert result.exit_code == 0, result.output
+    assert "the times are not remembered" in result.stderr
+
+
+def test_of_very_many_cells_some_are_listed_and_the_rest_counted(fresh: Workplace) -> None:
+    rates = "[" + ", ".join(f"0.{number:04}" for number in range(1, 151)) + "]"
+    text = fresh.read("plan", "--no-probe", "--set", f"outer_lr={rates}").stdout
+    assert "… and 200 more cells; --trials lists all" in text
+    assert len(text.splitlines()) < 120
+
+
+class LaunchedError(Exception):
+    """What stands in for a launch: the tests below are about what comes before it."""
+
+
+@pytest.fixture
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launched(*arguments: object) -> None:
+        raise LaunchedError
+
+    monkeypatch.setattr("orchestrator.forecast.ASK_FROM_TRIALS", 1)
+    monkeypatch.setattr("orchestrator.cli.run._launched", launched)
+
+
+def run(workplace: Workplace, *arguments: str) -> Result:
+    """Standard input is at its end, so that a question remains without an answer."""
+    return workplace.fsl("run", workplace.sweep, "--runs-root", workplace.runs, "--executor", "in-process", *arguments)
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_a_run_of_many_trials_asks_before_images_are_prepared(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.cli.run.somebody_can_answer", lambda: True)
+    asked = run(fresh)
+    assert "This takes about" in asked.stderr and "for 2 trials, 1 at a time. Go on?" in asked.stderr
+    assert not isinstance(asked.exception, LaunchedError) and not (fresh.runs / "data").exists()
+    answered = run(fresh, "-y")
+    assert "Go on?" not in answered.stderr and (fresh.runs / "data" / "glyphs-28").exists()
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_nobody_is_asked_where_nobody_can_answer(fresh: Workplace) -> None:
+    asked = run(fresh)
+    assert "Go on?" not in asked.stderr and (fresh.runs / "data" / "glyphs-28").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        ((35 * 86400, 54.2 * 86400, 80 * 86400), "about 54 days, 35 to 80"),
+        ((0, 0, 0), "about 0 s"),
+        ((30, 42.4, 99), "about 42 s, 30 to 99"),
+        ((100, 130, 240), "about 2.2 min, 1.7 to 4.0"),
+        ((3600, 7200, 86400), "about 2.0 h, 1.0 to 24"),
+        ((1e9, 2e9, 4e10), "about 63 years, 32 to 1,300"),
+        ((86400, 3 * 86400, 400 * 86400), "about 3.0 days, 1.0 to 400"),
+    ],
+)
+def test_durations_have_two_digits_and_one_unit(seconds: tuple[float, float, float], text: str) -> None:
+    assert about_text(*seconds) == text
+
+
+def test_two_digits() -> None:
+    assert [two_digits(number) for number in (0, 0.04, 0.5, 0.96, 9.96, 99.6, 1978)] == [
+        "0",
+        "0",
+        "0.5",
+        "1.0",
+        "10",
+        "100",
+        "2,000",
+    ]

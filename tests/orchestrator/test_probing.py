@@ -1,0 +1,94 @@
+"""Probes within bounds: what trains most first, no unit of work twice, and what was measured is kept whatever happens."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from fsl_core.unit_work import UnitWork
+from orchestrator.cost import CostBook
+from orchestrator.plan import build_plan
+from orchestrator.probing import probe, unknown_kinds
+from orchestrator.sweep_loader import load_sweep
+from tests.orchestrator.test_cost import HERE
+
+GRID = """
+name: grid
+title: A grid
+seeds: [0, 1]
+fixed: {dataset: glyphs, split: glyphs, way: 5, shot: 1}
+grid:
+  filters: [4, 8, 16]
+  outer_lr: [0.1, 0.01, 0.001]
+  scale: [1.0, 2.0]
+  steps: [1000, 2000]
+"""
+
+
+class Probes:
+    """Probes a plan's unknown kinds, a second a unit; remembers what was measured and kept."""
+
+    def __init__(self, folder: Path, text: str = GRID) -> None:
+        path = folder / "grid.yaml"
+        path.write_text(text)
+        self.plan = build_plan(load_sweep(path))
+        self.book = CostBook(HERE, {})
+        self.measured: list[UnitWork] = []
+        self.kept: Mapping[UnitWork, Sequence[float]] = {}
+        self.shown: list[tuple[int, int]] = []
+
+    def measure(self, work: UnitWork) -> Sequence[float]:
+        self.measured.append(work)
+        return (1.0,)
+
+    def keep(self, measured: Mapping[UnitWork, Sequence[float]]) -> None:
+        self.kept = measured
+
+    def run(self, done: frozenset[str] = frozenset(), **bounds: float) -> None:
+        kinds = unknown_kinds(self.plan, done, self.book)
+        probe(kinds, self.book, self.measure, progress=lambda *at: self.shown.append(at), keep=self.keep, **bounds)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def probes(tmp_path: Path) -> Probes:
+    return Probes(tmp_path)
+
+
+def test_rates_scales_seeds_and_budgets_are_not_probed_anew(probes: Probes) -> None:
+    assert len(probes.plan.trials) == 72
+    probes.run()
+    assert sum(work.kind == "train" for work in probes.measured) == 3
+    assert len(set(probes.measured)) == len(probes.measured) <= 3 * 3
+    assert unknown_kinds(probes.plan, frozenset(), probes.book) == []
+    assert probes.shown == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_bound_leaves_the_kinds_that_train_least_unknown(tmp_path: Path) -> None:
+    longer = f"{GRID}\nexclude: [{{filters: 4, steps: 2000}}, {{filters: 16, steps: 1000}}]"
+    probes = Probes(tmp_path, longer)
+    probes.run(most=2)
+    left = unknown_kinds(probes.plan, frozenset(), probes.book)
+    assert [work.backbone.filters for kind in left for work in kind.works if work.kind == "train"] == [4]  # type: ignore[union-attr]
+
+
+def test_no_probe_begins_after_the_time_is_up(probes: Probes) -> None:
+    probes.run(enough=-1.0)
+    assert probes.measured == [] and probes.kept == {}
+
+
+def test_trials_that_are_done_are_not_probed(probes: Probes) -> None:
+    probes.run(done=frozenset(trial.fingerprint for trial in probes.plan.trials))
+    assert probes.measured == []
+
+
+def test_what_was_measured_is_kept_when_probing_is_interrupted(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(work: UnitWork) -> Sequence[float]:
+        if len(probes.measured) == 2:
+            raise KeyboardInterrupt
+        probes.measured.append(work)
+        return (1.0,)
+
+    monkeypatch.setattr(probes, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        probes.run()
+    assert list(probes.kept) == probes.measured and len(probes.measured) == 2
