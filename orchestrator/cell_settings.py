@@ -27,6 +27,7 @@ from fsl_core.backbone_settings import (
     MlpSettings,
 )
 from fsl_core.checks import one_of
+from fsl_core.class_supply import check_supply
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.recipe import (
@@ -58,7 +59,7 @@ class CellSettings:
     the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
 
     Raises:
-        SettingError: if the settings cannot make a recipe and an evaluation.
+        SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
     """
 
     preset: str | None = None
@@ -126,7 +127,9 @@ class CellSettings:
         if adapts:
             self._fill_from_others("evaluation_adaptation_steps", "validation_adaptation_steps")
         with named_by_key():
-            self.evaluation().check_suits(self.recipe(0))
+            evaluation, recipe = self.evaluation(), self.recipe(0)  # in the order in which one's settings decide the other's
+            evaluation.check_suits(recipe)
+            check_supply(recipe, evaluation)
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:

@@ -26,13 +26,17 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with."""
+    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with.
+
+    ``published_places``: where in its file each of them stands.
+    """
 
     id: str
     title: str
     description: str
     published: tuple[str, ...]
     rules: tuple[Rule, ...]
+    published_places: tuple[Place, ...] = field(default=(), compare=False)
 
     def given_to(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the rules give to a cell with these settings of its own; None where no rule is about such a cell."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fsl_core.datasets import glyphs, mini_imagenet, omniglot
+from fsl_core.datasets import glyphs, mini_imagenet, omniglot, omniglot_split
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.datasets.mini_imagenet import Inspection, Progress
 from fsl_core.datasets.preparation import PreparedImages, open_prepared
@@ -77,7 +77,7 @@ DATASETS: dict[str, DatasetSource] = {
     "omniglot": DatasetSource(
         prepared_as="omniglot-28",
         make=_make_omniglot,
-        split_classes=lambda split, names: omniglot.split_classes(split, names, omniglot.evaluation_alphabets()),
+        split_classes=lambda split, names: omniglot_split.split_classes(split, names, omniglot_split.evaluation_alphabets()),
         found=lambda data_root: omniglot.find_archives(data_root) is not None,
         source_size=(105, 105),
     ),

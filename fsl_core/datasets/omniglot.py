@@ -7,7 +7,6 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,11 +14,11 @@ from PIL import Image
 from torchvision.datasets import Omniglot as TorchvisionOmniglot
 from torchvision.datasets.utils import download_url
 
+from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 ARCHIVES = {"images_background": 964, "images_evaluation": 659}
 """The two archives, and how many characters each holds."""
-DRAWERS = 20
 SIZE = 28
 _SOURCE_SIZE = (105, 105)
 _MEMBER = re.compile(r"(images_background|images_evaluation)/([^/]+)/(character\d\d)/\d{4}_\d\d\.png")
@@ -103,30 +102,3 @@ def _read_drawing(path: Path, file: zipfile.ZipFile, member: str) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataCorruptError(f"{path}: {member} cannot be read as a picture ({error})") from error
     return np.asarray(255 - np.asarray(grey, dtype=np.uint8))
-
-
-def split_classes(split: str, class_names: Sequence[str], evaluation_alphabets: set[str]) -> dict[str, list[str]]:
-    """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``, in the order of the lists.
-
-    ``vinyals``: the 1028, 172 and 423 characters of Vinyals et al. as released with Prototypical Networks.
-    ``background-evaluation``: the 30 background alphabets less five whole ones for validation; the 20 evaluation alphabets.
-    """
-    if split == "vinyals":
-        parts = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
-        return {part: _list(f"omniglot_vinyals_{name}.txt") for part, name in parts.items()}
-    held_out = set(_list("omniglot_background_validation_alphabets.txt"))
-    classes: dict[str, list[str]] = {"meta_train": [], "meta_validation": [], "meta_test": []}
-    for name in class_names:
-        alphabet = name.split("/")[0]
-        part = "meta_test" if alphabet in evaluation_alphabets else "meta_validation" if alphabet in held_out else "meta_train"
-        classes[part].append(name)
-    return classes
-
-
-def evaluation_alphabets() -> set[str]:
-    """The 20 alphabets of ``images_evaluation``."""
-    return set(_list("omniglot_evaluation_alphabets.txt"))
-
-
-def _list(name: str) -> list[str]:
-    return (resources.files("fsl_core.datasets") / "splits" / name).read_text().split()
