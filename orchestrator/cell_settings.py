@@ -131,6 +131,10 @@ class CellSettings:
             evaluation.check_suits(recipe)
             check_supply(recipe, evaluation)
 
+    def has(self, key: str) -> bool:
+        """Whether the cell's algorithm and backbone have a setting at all, and can thus differ in it."""
+        return getattr(self, key) is not None or key not in OF_SOME_ONLY
+
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:
             object.__setattr__(self, name, value)
@@ -215,7 +219,20 @@ def _as_float(name: str, value: Any) -> Any:
     return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
-OF_SOME_ONLY = frozenset(item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind))
+OF_SOME_ONLY = frozenset(
+    [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
+    + ["evaluation_adaptation_steps", "validation_adaptation_steps"]
+)
 """The keys that only some algorithms or backbones have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
+
+
+def defaults_beside(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a cell with these settings has by default, but for those that other settings decide."""
+    chosen: dict[str, Any] = {"algorithm": CellSettings.algorithm, "backbone": CellSettings.backbone, **given}
+    parts = (CellSettings, _ALGORITHMS.get(chosen["algorithm"]), _BACKBONES.get(chosen["backbone"]))
+    defaults = {item.name: item.default for part in parts if part is not None for item in dataclasses.fields(part)}
+    return {
+        name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING) and name not in FILLED_FROM
+    }

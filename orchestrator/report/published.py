@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.cell_settings import OF_SOME_ONLY, CellSettings
+from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
 from orchestrator.report.registry_schema import MarginsFile, Protocol, RegistryCell, RegistryFile
 from orchestrator.sweep_file import Document, explain, nearest, read_document
@@ -53,7 +53,7 @@ class PublishedCell:
     def mismatches(self, settings: CellSettings) -> int:
         """How many settings the source states otherwise."""
         stated = ((key, value) for key, value in self.settings.items() if key != FULL_STEPS)
-        return sum(has_setting(settings, key) and getattr(settings, key) != value for key, value in stated)
+        return sum(settings.has(key) and getattr(settings, key) != value for key, value in stated)
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,6 @@ class Registries:
     def margin(self, settings: CellSettings) -> float | None:
         """How far apart two accuracies of a cell may lie and still count as the same, in points."""
         return self.margins.get((settings.dataset, settings.way))
-
-
-def has_setting(settings: CellSettings, key: str) -> bool:
-    """Whether a cell's algorithm and backbone have a setting at all, and can thus differ in it."""
-    return getattr(settings, key) is not None or key not in OF_SOME_ONLY
 
 
 def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
