@@ -141,10 +141,23 @@ class CellGrid:
                 ("fixed",), f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}"
             )
         try:
-            return CellSettings(**values)
+            cell = CellSettings(**values)
         except SettingError as error:
             place = draft.place_of((error.setting, *error.beside)) or self.document.place(())
             raise place.fault(f"{error} (in the cell {draft})") from error
+        self._refuse_silence(draft, cell)
+        return cell
+
+    def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
+        """A cell whose preset leaves settings open must give them itself: it would bear the preset's name under other settings."""
+        preset = find_preset(self.presets, cell.preset)
+        silence = preset.silence(draft.values, cell) if preset else None
+        if silence is None:
+            return
+        place = draft.place_of((*silence.known, "preset")) or self.document.place(())
+        raise place.fault(
+            f"the preset {cell.preset!r} {silence}; give them in fixed, grid, include or by --set (in the cell {draft})"
+        )
 
 
 def _extend(draft: Draft, key: str, axis: _Axis) -> list[Draft]:

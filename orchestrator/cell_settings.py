@@ -27,6 +27,7 @@ from fsl_core.backbone_settings import (
     MlpSettings,
 )
 from fsl_core.checks import one_of
+from fsl_core.class_supply import check_supply
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.recipe import (
@@ -58,7 +59,7 @@ class CellSettings:
     the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
 
     Raises:
-        SettingError: if the settings cannot make a recipe and an evaluation.
+        SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
     """
 
     preset: str | None = None
@@ -126,7 +127,13 @@ class CellSettings:
         if adapts:
             self._fill_from_others("evaluation_adaptation_steps", "validation_adaptation_steps")
         with named_by_key():
-            self.evaluation().check_suits(self.recipe(0))
+            evaluation, recipe = self.evaluation(), self.recipe(0)  # in the order in which one's settings decide the other's
+            evaluation.check_suits(recipe)
+            check_supply(recipe, evaluation)
+
+    def has(self, key: str) -> bool:
+        """Whether the cell's algorithm and backbone have a setting at all, and can thus differ in it."""
+        return getattr(self, key) is not None or key not in OF_SOME_ONLY
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:
@@ -212,7 +219,20 @@ def _as_float(name: str, value: Any) -> Any:
     return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
-OF_SOME_ONLY = frozenset(item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind))
+OF_SOME_ONLY = frozenset(
+    [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
+    + ["evaluation_adaptation_steps", "validation_adaptation_steps"]
+)
 """The keys that only some algorithms or backbones have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
+
+
+def defaults_beside(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a cell with these settings has by default, but for those that other settings decide."""
+    chosen: dict[str, Any] = {"algorithm": CellSettings.algorithm, "backbone": CellSettings.backbone, **given}
+    parts = (CellSettings, _ALGORITHMS.get(chosen["algorithm"]), _BACKBONES.get(chosen["backbone"]))
+    defaults = {item.name: item.default for part in parts if part is not None for item in dataclasses.fields(part)}
+    return {
+        name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING) and name not in FILLED_FROM
+    }

@@ -56,4 +56,12 @@ def _load(path: Path) -> Preset:
         Rule(when=rule.when, give=rule.give, places={key: document.place(("rules", index, "give", key)) for key in rule.give})
         for index, rule in enumerate(file.rules)
     )
-    return Preset(id=file.id, title=file.title, description=file.description, published=tuple(file.published), rules=rules)
+    places = tuple(document.place(("published", index)) for index in range(len(file.published)))
+    return Preset(
+        id=file.id,
+        title=file.title,
+        description=file.description,
+        published=tuple(file.published),
+        rules=rules,
+        published_places=places,
+    )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.cell_settings import CellSettings, defaults_beside
 from orchestrator.place import Place
 
 
@@ -25,14 +26,30 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Silence:
+    """What a preset leaves open of a cell: ``settings`` by key, and by key the values of other settings that it does know."""
+
+    settings: tuple[str, ...]
+    known: Mapping[str, tuple[Any, ...]]
+
+    def __str__(self) -> str:
+        known = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in self.known.items())
+        return f"is silent on {', '.join(self.settings)}{f' (it has rules for {known})' if known else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with."""
+    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with.
+
+    ``published_places``: where in its file each of them stands.
+    """
 
     id: str
     title: str
     description: str
     published: tuple[str, ...]
     rules: tuple[Rule, ...]
+    published_places: tuple[Place, ...] = field(default=(), compare=False)
 
     def given_to(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the rules give to a cell with these settings of its own; None where no rule is about such a cell."""
@@ -42,15 +59,45 @@ class Preset:
     def rules_about(self, settings: Mapping[str, Any]) -> tuple[Rule, ...]:
         """The rules for a cell with these settings of its own.
 
-        A rule looks at the cell's own settings and at those that the rules before it gave.
+        A rule looks at the cell's own settings, at those that the rules before it gave, and at what is so by default.
         """
         given: dict[str, Any] = {}
         about = []
         for rule in self.rules:
-            if matches({**given, **settings}, rule.when):
+            known = {**given, **settings}
+            if matches({**defaults_beside(known), **known}, rule.when):
                 about.append(rule)
                 given |= rule.give
         return tuple(about)
+
+    def silence(self, settings: Mapping[str, Any], cell: CellSettings) -> Silence | None:
+        """What the preset leaves open of a cell with these ``settings``, its own and those given to it; None where that is nothing.
+
+        A preset is silent on what it gives to other cells of the same algorithm and data set, or to any others where it has no rule
+        about that algorithm or data set, and neither gives to this cell nor finds given: the cell would take a default that the
+        preset does not stand for.
+        """
+        kin = [rule for rule in self.rules if not self._is_of_others(rule, cell)]
+        given = dict.fromkeys(key for rule in kin for key in rule.give)
+        open_keys = tuple(key for key in given if key not in settings and cell.has(key))
+        if not open_keys:
+            return None
+        known: dict[str, list[Any]] = {}
+        for rule in (rule for rule in kin if set(rule.give) & set(open_keys)):
+            for key, wanted in rule.when.items():
+                if not matches(vars(cell), {key: wanted}):
+                    known.setdefault(key, []).extend(wanted if isinstance(wanted, list) else [wanted])
+        return Silence(settings=open_keys, known={key: tuple(dict.fromkeys(values)) for key, values in known.items()})
+
+    def _is_of_others(self, rule: Rule, cell: CellSettings) -> bool:
+        """Whether a rule is about another algorithm or data set, and the preset has rules about the cell's own."""
+        own = vars(cell)
+        return any(
+            key in rule.when
+            and not matches(own, {key: rule.when[key]})
+            and any(key in other.when and matches(own, {key: other.when[key]}) for other in self.rules)
+            for key in ("algorithm", "dataset")
+        )
 
 
 def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:

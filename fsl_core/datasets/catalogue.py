@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from fsl_core.datasets import glyphs, mini_imagenet, mini_imagenet_source, omniglot, omniglot_source
+from fsl_core.datasets import glyphs, mini_imagenet, mini_imagenet_source, omniglot, omniglot_source, omniglot_split
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.datasets.inspection import Inspection, Progress
 from fsl_core.datasets.preparation import MadeImages, open_prepared
@@ -100,7 +100,7 @@ DATASETS: dict[str, DatasetSource] = {
     "omniglot": DatasetSource(
         prepared_as="omniglot-28",
         make=_make_omniglot,
-        split_classes=lambda split, names: omniglot.split_classes(split, names, omniglot.evaluation_alphabets()),
+        split_classes=lambda split, names: omniglot_split.split_classes(split, names, omniglot_split.evaluation_alphabets()),
         found=_found_omniglot,
         what_lies=omniglot_source.FOLDER.what_lies,
         inspect=_inspect_omniglot,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
 
 from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.omniglot_source import DRAWERS, HALVES, Drawing, Source, opened_half
+from fsl_core.datasets.omniglot_source import HALVES, Drawing, Source, opened_half
+from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
 
@@ -83,30 +83,3 @@ def _inked(grey: Image.Image) -> np.ndarray:
     It has 8 bits by now: one of 1 bit would be resized by dropping pixels, and thin strokes with them.
     """
     return np.asarray(255 - np.asarray(grey.resize((SIZE, SIZE), Image.Resampling.LANCZOS), dtype=np.uint8))
-
-
-def split_classes(split: str, class_names: Sequence[str], evaluation_alphabets: set[str]) -> dict[str, list[str]]:
-    """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``, in the order of the lists.
-
-    ``vinyals``: the 1028, 172 and 423 characters of Vinyals et al. as released with Prototypical Networks.
-    ``background-evaluation``: the 30 background alphabets less five whole ones for validation; the 20 evaluation alphabets.
-    """
-    if split == "vinyals":
-        parts = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
-        return {part: _list(f"omniglot_vinyals_{name}.txt") for part, name in parts.items()}
-    held_out = set(_list("omniglot_background_validation_alphabets.txt"))
-    classes: dict[str, list[str]] = {"meta_train": [], "meta_validation": [], "meta_test": []}
-    for name in class_names:
-        alphabet = name.split("/")[0]
-        part = "meta_test" if alphabet in evaluation_alphabets else "meta_validation" if alphabet in held_out else "meta_train"
-        classes[part].append(name)
-    return classes
-
-
-def evaluation_alphabets() -> set[str]:
-    """The 20 alphabets of ``images_evaluation``."""
-    return set(_list("omniglot_evaluation_alphabets.txt"))
-
-
-def _list(name: str) -> list[str]:
-    return (resources.files("fsl_core.datasets") / "splits" / name).read_text("utf-8").split()

@@ -16,12 +16,12 @@ from torchvision.datasets import Omniglot as TorchvisionOmniglot
 from torchvision.datasets.utils import download_url
 
 from fsl_core.datasets.file_kind import kind_of
+from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.source_search import FolderName, is_hidden, visible_folders
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 HALVES = {"images_background": 964, "images_evaluation": 659}
 """The two halves, and how many characters each holds."""
-DRAWERS = 20
 FOLDER = FolderName("omniglot", frozenset({"omniglot", "omniglotpy"}))
 """``omniglot-py`` is torchvision's name for it."""
 _MEMBER = re.compile(r"(?:[^/]+/)?(images_background|images_evaluation)/([^/]+/character\d\d)/(\d{4}_\d\d\.png)")

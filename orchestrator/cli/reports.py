@@ -15,17 +15,14 @@ from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
 from orchestrator.report.place import cleared_folder, free_folder
-from orchestrator.report.published import Registries, load_registries
+from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
 from orchestrator.sweep import Reporter, sweep_folder
 
-_SHIPPED = Path(__file__).resolve().parents[2] / "sweeps" / "published"
-
 
 def registries_for(opened: OpenedSweep) -> Registries:
-    """The published numbers: those beside the sweep file where there are some, else this project's own."""
-    beside = opened.plan.spec.source.parent / "published"
-    return load_registries(beside if beside.is_dir() else _SHIPPED)
+    """The published numbers that the sweep is compared with."""
+    return registries_beside(opened.plan.spec.source.parent)
 
 
 def rows_of(opened: OpenedSweep) -> tuple[CellRow, ...]:

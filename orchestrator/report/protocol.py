@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.report.published import FULL_STEPS, PublishedCell, has_setting
+from orchestrator.report.published import FULL_STEPS, PublishedCell
 
 Weight = Literal["material", "budget", "noted"]
 
@@ -59,7 +59,7 @@ def differences(settings: CellSettings, published: PublishedCell) -> tuple[Diffe
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
     if key not in published.settings:
         return _shortfall(settings, published) if key == "steps" else []
-    if not has_setting(settings, key):
+    if not settings.has(key):
         return []
     ours, theirs = getattr(settings, key), published.settings[key]
     if ours == theirs:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from fsl_core.checks import MOST_WHOLE
-from orchestrator.cell_settings import OF_SOME_ONLY, CellSettings
+from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
-from orchestrator.sweep_file import Document, explain, read_document
+from orchestrator.report.registry_schema import MarginsFile, Protocol, RegistryCell, RegistryFile
+from orchestrator.sweep_file import Document, explain, nearest, read_document
 
 ARTICLE_2018 = "knagg_2018"
 """The registry of the reproduction that has a column of its own in every table."""
 FULL_STEPS = "full_steps"
 """The key of what counts as a full training where the source does not say how long its own was."""
 _MARGINS = "margins"
+_SHIPPED = Path(__file__).resolve().parents[2] / "sweeps" / "published"
 
 Setting = bool | int | float | str | None
 
@@ -51,7 +53,7 @@ class PublishedCell:
     def mismatches(self, settings: CellSettings) -> int:
         """How many settings the source states otherwise."""
         stated = ((key, value) for key, value in self.settings.items() if key != FULL_STEPS)
-        return sum(has_setting(settings, key) and getattr(settings, key) != value for key, value in stated)
+        return sum(settings.has(key) and getattr(settings, key) != value for key, value in stated)
 
 
 @dataclass(frozen=True)
@@ -70,25 +72,28 @@ class Registries:
             RegistryError: if a source is not there.
         """
         for source in sources:
-            registry, _, table = source.partition("/")
-            if registry not in self.cells:
-                raise RegistryError(f"published: {source!r} is not a registry; accepted: {', '.join(sorted(self.cells))}")
-            here = [cell for cell in self.cells[registry] if not table or cell.table == table]
-            if not here:
-                raise RegistryError(f"published: {registry!r} has no {table!r}")
-            matching = [cell for cell in here if _is_of(cell, settings)]
+            if problem := self.problem_with(source):
+                raise RegistryError(f"published: {problem}")
+            matching = [cell for cell in self._of(source) if _is_of(cell, settings)]
             if matching:
                 return min(matching, key=lambda cell: cell.mismatches(settings))
         return None
 
+    def problem_with(self, source: str) -> str | None:
+        """What is wrong with the name of a source; None where it is there."""
+        registry, _, table = source.partition("/")
+        if registry not in self.cells:
+            return f"{source!r} is not a registry; {nearest(registry, self.cells)}"
+        tables = {cell.table for cell in self.cells[registry]}
+        return f"{registry!r} has no {table!r}; {nearest(table, tables)}" if table and table not in tables else None
+
+    def _of(self, source: str) -> list[PublishedCell]:
+        registry, _, table = source.partition("/")
+        return [cell for cell in self.cells[registry] if not table or cell.table == table]
+
     def margin(self, settings: CellSettings) -> float | None:
         """How far apart two accuracies of a cell may lie and still count as the same, in points."""
         return self.margins.get((settings.dataset, settings.way))
-
-
-def has_setting(settings: CellSettings, key: str) -> bool:
-    """Whether a cell's algorithm and backbone have a setting at all, and can thus differ in it."""
-    return getattr(settings, key) is not None or key not in OF_SOME_ONLY
 
 
 def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
@@ -101,92 +106,21 @@ def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
     return same and all(getattr(settings, key, value) == value for key, value in cell.variant.items())
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+def registries_beside(folder: Path) -> Registries:
+    """The published numbers in the folder ``published`` beside a sweep file where there is one, else this project's own.
+
+    Raises:
+        RegistryError: with the file, the line and the key of what is wrong.
+    """
+    own = folder / "published"
+    chosen = own if own.is_dir() else _SHIPPED
+    return _loaded(chosen, tuple((path, path.stat().st_mtime_ns) for path in sorted(chosen.glob("*.yaml"))))
 
 
-class _Variant(_Strict):
-    """What sets two forms of one algorithm apart. A cell without such a setting is of any form."""
-
-    distance: Literal["squared_euclidean", "cosine"] = "squared_euclidean"
-    similarity: Literal["softmax"] = "softmax"
-    fce: bool = False
-    fine_tuned: bool = False
-    order: Literal[1, 2] = 1
-    backbone: Literal["conv4", "mlp"] = "conv4"
-
-
-_Count = Annotated[int, Field(ge=1, le=MOST_WHOLE)]
-_Rate = Annotated[float, Field(gt=0, le=1e38)]
-
-
-class _Protocol(_Strict):
-    """The settings that a source can state: those that :mod:`orchestrator.report.protocol` compares, and no others."""
-
-    split: str = ""
-    rotations: bool = True
-    scale: _Rate = 1.0
-    query: _Count = 1
-    evaluation_episodes: _Count = 1
-    train_way: _Count = 1
-    train_shot: _Count = 1
-    train_query: _Count = 1
-    steps: _Count = 1
-    full_steps: _Count = 1
-    meta_batch_size: _Count = 1
-    outer_lr: _Rate = 1.0
-    halve_every: _Count | None = None
-    filters: _Count = 1
-    retrain: bool = False
-    learn_scale: bool = False
-    reading_steps: _Count = 1
-    adaptation_steps: _Count = 1
-    evaluation_adaptation_steps: _Count = 1
-    inner_lr: _Rate = 1.0
-    inner_reduction: Literal["mean", "sum_over_shot"] = "mean"
-    outer_reduction: Literal["mean", "sum_over_shot"] = "mean"
-    adapt_batch_norm: bool = True
-    clip_norm: _Rate | None = None
-    clip_value: _Rate | None = None
-    downsampling: Literal["max_pool", "stride"] = "max_pool"
-    unrepeatable: list[str] = []
-
-    def stated(self) -> dict[str, Setting]:
-        """The settings that the file states, never a default."""
-        return self.model_dump(exclude_unset=True, exclude={"unrepeatable"})
-
-
-class _Cell(_Strict):
-    table: str
-    algorithm: str
-    variant: _Variant = _Variant()
-    dataset: str
-    way: Annotated[int, Field(ge=2, le=MOST_WHOLE)]
-    shot: _Count
-    accuracy: Annotated[float, Field(gt=0, le=100)]
-    ci95: Annotated[float, Field(gt=0, lt=100)] | None = None
-    decimals: Annotated[int, Field(ge=0, le=4)] = 1
-    episodes: _Count | None = None
-    settings: _Protocol = _Protocol()
-    doubt: str | None = None
-
-
-class _Registry(_Strict):
-    id: str
-    title: str
-    source: str
-    protocols: dict[str, _Protocol]
-    cells: Annotated[list[_Cell], Field(min_length=1)]
-
-
-class _Margin(_Strict):
-    dataset: str
-    way: int
-    points: Annotated[float, Field(gt=0, lt=100)]
-
-
-class _Margins(_Strict):
-    margins: list[_Margin]
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, written: tuple[tuple[Path, int], ...]) -> Registries:
+    """The registries of a folder whose files were ``written`` at these times: a command asks for them more than once."""
+    return load_registries(folder)
 
 
 def load_registries(folder: Path) -> Registries:
@@ -202,7 +136,7 @@ def load_registries(folder: Path) -> Registries:
         if path.stem == _MARGINS:
             margins = _margins(document)
             continue
-        registry = _parse(_Registry, document)
+        registry = _parse(RegistryFile, document)
         if registry.id != path.stem:
             raise RegistryError(str(document.fault(("id",), f"{registry.id!r} must be the file's name, {path.stem!r}")))
         cells[registry.id] = tuple(_published(registry, cell) for cell in registry.cells)
@@ -212,16 +146,16 @@ def load_registries(folder: Path) -> Registries:
 
 
 def _margins(document: Document) -> dict[tuple[str, int], float]:
-    table: _Margins = _parse(_Margins, document)
-    margins = {(margin.dataset, margin.way): margin.points for margin in table.margins}
+    table: MarginsFile = _parse(MarginsFile, document)
+    margins: dict[tuple[str, int], float] = {(margin.dataset, margin.way): margin.points for margin in table.margins}
     if len(margins) < len(table.margins):
         raise RegistryError(str(document.fault(("margins",), "a data set and way stands here twice")))
     return margins
 
 
-def _published(registry: _Registry, cell: _Cell) -> PublishedCell:
+def _published(registry: RegistryFile, cell: RegistryCell) -> PublishedCell:
     """A cell with its data set's protocol, which its own settings override."""
-    general = registry.protocols.get(cell.dataset, _Protocol())
+    general = registry.protocols.get(cell.dataset, Protocol())
     return PublishedCell(
         registry=registry.id,
         source=f"{registry.source}, {cell.table}",

@@ -56,7 +56,7 @@ def test_the_grid_unfolds_with_its_last_axis_fastest(tmp_path: Path) -> None:
 
 @given(
     st.lists(st.integers(2, 60), min_size=1, max_size=4, unique=True),
-    st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4, unique=True),
 )
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_cells_are_the_product_of_the_axes(tmp_path: Path, ways: list[int], shots: list[int]) -> None:

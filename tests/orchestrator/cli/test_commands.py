@@ -193,24 +193,21 @@ def test_the_command_that_looks_into_a_failure_runs_that_cell_and_no_other(fresh
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (
-            "way=10_000",
-            "glyphs has no meta-test episode of 10000-way 1-shot, 15 queries a class: way is 10000, but there are only",
-        ),
-        ("train_way=10_000", "glyphs has no meta-train episode of 10000-way 1-shot"),
+        ("way=10_000", "--set way=10000: way is 10000; meta_test of glyphs has 240 classes"),
+        ("train_way=10_000", "--set train_way=10000: train_way is 10000; meta_train of glyphs has 400 classes"),
         (
             "validation_query=5000",
-            "glyphs has no meta-validation episode of 5-way 1-shot, 5000 queries a class: shot 1 + query 5000",
+            "--set validation_query=5000: validation_query is 5000; with 1 support images that is 5001 images",
         ),
     ],
 )
-def test_what_the_images_do_not_suffice_for_is_refused_before_anything_is_trained(
+def test_what_the_data_set_does_not_suffice_for_is_refused_before_anything_is_prepared(
     fresh: Workplace, given: str, expected: str
 ) -> None:
     result = fresh.run("--set", given, "--only", "shot=1")
     assert result.exit_code == 2
     assert expected in result.stderr
-    assert not list(fresh.runs.glob("trials/*"))
+    assert not list(fresh.runs.glob("*"))
 
 
 def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:

@@ -1,0 +1,36 @@
+"""Whether a data set has the classes and images that a recipe and its evaluation ask for, as far as its lists tell.
+
+What only the images themselves can tell is looked at in :mod:`fsl_core.feasibility`. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from fsl_core.datasets.class_counts import ClassCounts, class_counts
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import SettingError
+from fsl_core.recipe import DataSettings, Evaluation, TrainingRecipe
+
+
+def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:
+    """Raises SettingError if an episode of any kind needs more classes or images than its split has.
+
+    The error names the fields of the evaluation ``evaluation.…``, those of the recipe by their own paths.
+    """
+    counts = class_counts(recipe.data)
+    _check("evaluation.shape", evaluation.shape, "meta_test", recipe.data, counts)
+    _check("episode", recipe.episode, "meta_train", recipe.data, counts)
+    _check("validation.shape", recipe.validation.shape, "meta_validation", recipe.data, counts)
+
+
+def _check(field: str, shape: EpisodeShape, part: str, data: DataSettings, counts: ClassCounts) -> None:
+    beside = ("data.dataset", "data.split", "data.rotations")
+    if shape.way > counts.classes[part]:
+        turned = ", with rotations" if data.rotations else ""
+        problem = f"{part} of {data.dataset} has {counts.classes[part]} classes (split {data.split}{turned})"
+        raise SettingError(f"{field}.way", shape.way, problem, beside)
+    if shape.images_per_class > counts.images_per_class:
+        problem = (
+            f"with {shape.shot} support images that is {shape.images_per_class} images a class, "
+            f"and {data.dataset} has {counts.images_per_class}"
+        )
+        raise SettingError(f"{field}.query", shape.query, problem, (f"{field}.shot", "data.dataset"))

@@ -1,0 +1,106 @@
+"""The schema of a registry: which keys a file of published numbers may have and what their values may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fsl_core.checks import MOST_WHOLE
+from fsl_core.recipe import DatasetName
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Variant(_Strict):
+    """What sets two forms of one algorithm apart. A cell without such a setting is of any form."""
+
+    distance: Literal["squared_euclidean", "cosine"] = "squared_euclidean"
+    similarity: Literal["softmax"] = "softmax"
+    fce: bool = False
+    fine_tuned: bool = False
+    order: Literal[1, 2] = 1
+    backbone: Literal["conv4", "mlp"] = "conv4"
+
+
+_Count = Annotated[int, Field(ge=1, le=MOST_WHOLE)]
+_Rate = Annotated[float, Field(gt=0, le=1e38)]
+
+
+class Protocol(_Strict):
+    """The settings that a source can state: those that :mod:`orchestrator.report.protocol` compares, and no others."""
+
+    split: str = ""
+    rotations: bool = True
+    scale: _Rate = 1.0
+    query: _Count = 1
+    evaluation_episodes: _Count = 1
+    train_way: _Count = 1
+    train_shot: _Count = 1
+    train_query: _Count = 1
+    steps: _Count = 1
+    full_steps: _Count = 1
+    meta_batch_size: _Count = 1
+    outer_lr: _Rate = 1.0
+    halve_every: _Count | None = None
+    filters: _Count = 1
+    retrain: bool = False
+    learn_scale: bool = False
+    reading_steps: _Count = 1
+    adaptation_steps: _Count = 1
+    evaluation_adaptation_steps: _Count = 1
+    inner_lr: _Rate = 1.0
+    inner_reduction: Literal["mean", "sum_over_shot"] = "mean"
+    outer_reduction: Literal["mean", "sum_over_shot"] = "mean"
+    adapt_batch_norm: bool = True
+    clip_norm: _Rate | None = None
+    clip_value: _Rate | None = None
+    downsampling: Literal["max_pool", "stride"] = "max_pool"
+    unrepeatable: list[str] = []
+
+    def stated(self) -> dict[str, bool | int | float | str | None]:
+        """The settings that the file states, never a default."""
+        return self.model_dump(exclude_unset=True, exclude={"unrepeatable"})
+
+
+class RegistryCell(_Strict):
+    """One printed accuracy, as a file has it."""
+
+    table: str
+    algorithm: str
+    variant: Variant = Variant()
+    dataset: DatasetName
+    way: Annotated[int, Field(ge=2, le=MOST_WHOLE)]
+    shot: _Count
+    accuracy: Annotated[float, Field(gt=0, le=100)]
+    ci95: Annotated[float, Field(gt=0, lt=100)] | None = None
+    decimals: Annotated[int, Field(ge=0, le=4)] = 1
+    episodes: _Count | None = None
+    settings: Protocol = Protocol()
+    doubt: str | None = None
+
+
+class RegistryFile(_Strict):
+    """The top level of a registry."""
+
+    id: str
+    title: str
+    source: str
+    protocols: dict[DatasetName, Protocol]
+    cells: Annotated[list[RegistryCell], Field(min_length=1)]
+
+
+class Margin(_Strict):
+    """How far two accuracies of a data set and way may lie apart."""
+
+    dataset: DatasetName
+    way: int
+    points: Annotated[float, Field(gt=0, lt=100)]
+
+
+class MarginsFile(_Strict):
+    """The top level of the file of margins."""
+
+    margins: list[Margin]

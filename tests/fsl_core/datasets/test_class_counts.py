@@ -1,0 +1,61 @@
+"""What the lists say of a data set is what its images are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsl_core.datasets.catalogue import open_dataset
+from fsl_core.datasets.class_counts import class_counts
+from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
+
+EVERY = [
+    DataSettings(dataset=dataset, split=split, rotations=rotations)  # type: ignore[arg-type]
+    for dataset, splits in SPLITS_OF_DATASET.items()
+    for split in splits
+    for rotations in (False, True)
+    if not (rotations and dataset in WITHOUT_ROTATIONS)
+]
+ROOT = os.environ.get("FSL_DATA_ROOT")
+
+
+@pytest.mark.parametrize(
+    ("data", "classes", "images"),
+    [
+        (DataSettings(dataset="mini_imagenet", split="ravi", rotations=False), (64, 16, 20), 600),
+        (DataSettings(dataset="omniglot", split="vinyals", rotations=False), (1028, 172, 423), 20),
+        (DataSettings(dataset="omniglot", split="vinyals"), (4112, 688, 1692), 20),
+        (DataSettings(dataset="omniglot", split="background-evaluation", rotations=False), (811, 153, 659), 20),
+        (DataSettings(dataset="glyphs", split="glyphs", rotations=False), (100, 40, 60), 20),
+    ],
+)
+def test_the_counts_are_those_that_the_papers_print(data: DataSettings, classes: tuple[int, ...], images: int) -> None:
+    counts = class_counts(data)
+    assert (tuple(counts.classes.values()), counts.images_per_class) == (classes, images)
+    assert list(counts.classes) == ["meta_train", "meta_validation", "meta_test"]
+
+
+def assert_true_of_the_images(data: DataSettings, data_root: Path | None, cache_root: Path) -> None:
+    dataset, counts = open_dataset(data, data_root=data_root, cache_root=cache_root), class_counts(data)
+    for part, count in counts.classes.items():
+        sizes = getattr(dataset, part).class_sizes
+        assert (len(sizes), int(sizes.min()), int(sizes.max())) == (count, counts.images_per_class, counts.images_per_class)
+
+
+@pytest.mark.parametrize("rotations", [False, True])
+def test_the_counts_of_glyphs_are_true_of_the_images(tmp_path: Path, rotations: bool) -> None:
+    assert_true_of_the_images(DataSettings(dataset="glyphs", split="glyphs", rotations=rotations), None, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(ROOT is None, reason="needs FSL_DATA_ROOT")
+def test_the_counts_of_every_data_set_are_true_of_the_images(tmp_path: Path) -> None:
+    for data in EVERY:
+        assert_true_of_the_images(data, Path(str(ROOT)), tmp_path)
+
+
+def test_reading_the_counts_needs_no_torch() -> None:
+    script = "import sys, fsl_core.class_supply; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
