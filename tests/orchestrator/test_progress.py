@@ -147,7 +147,7 @@ class Screen:
 
     def lines(self) -> list[str]:
         with self.view.console.capture() as capture:
-            self.view.console.print(self.view._draw())
+            self.view.console.print(self.view.draw())
         return capture.get().splitlines()
 
 
