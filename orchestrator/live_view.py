@@ -47,7 +47,7 @@ class LiveView:
         self.trials, self.began = views_at_start(plan, done, records), self.clock()
         self.title = plan.spec.title
         self.live = Live(
-            get_renderable=self._draw, console=self.console, refresh_per_second=_REDRAWS_PER_SECOND, redirect_stdout=False
+            get_renderable=self.draw, console=self.console, refresh_per_second=_REDRAWS_PER_SECOND, redirect_stdout=False
         )
         self.live.start()
 
@@ -73,7 +73,8 @@ class LiveView:
             self.live.stop()
             self.live = None
 
-    def _draw(self) -> Group:
+    def draw(self) -> Group:
+        """What is shown now, in the width and height of the console."""
         now, width = self.clock(), self.console.width
         views = list(self.trials.values())
         around: list[Table | Text] = [self._whole(views, now, width), *self._causes(views), *self._doing(now)]

@@ -109,9 +109,10 @@ def _completed(view: TrialView) -> int:
 def shortened(names: tuple[str, ...], width: int) -> dict[str, str]:
     """Each name in this many characters at most; no two look alike where any one place to cut allows it.
 
-    Where one does not fit, the words that all share go first; of what is still too long the middle is left out.
+    Where one does not fit, the parts that all share go first, then the words; of what is still too long the middle is left out.
     """
-    brief = _apart(names) if max(map(len, names), default=0) > width else {name: name for name in names}
+    forms = [dict(zip(names, form, strict=True)) for form in (names, *_briefer(names)) if len(set(form)) == len(set(names))]
+    brief = next((form for form in forms if max(map(len, form.values()), default=0) <= width), forms[-1])
     middle = (width - 1) / 2
     for head in sorted(range(width), key=lambda head: abs(head - middle)):
         short = {name: _cut(text, head, width) for name, text in brief.items()}
@@ -120,15 +121,23 @@ def shortened(names: tuple[str, ...], width: int) -> dict[str, str]:
     return {name: _cut(text, round(middle), width) for name, text in brief.items()}
 
 
-def _apart(names: tuple[str, ...]) -> dict[str, str]:
-    """The names without the first words that all have in common, in each part but the first; ``_PART`` separates them."""
-    parts = {name: [part.split() for part in name.split(_PART)] for name in names}
-    if len(parts) < 2 or len({len(each) for each in parts.values()}) > 1:
-        return {name: name for name in names}
-    _, *columns = zip(*parts.values(), strict=True)
-    shared = [0, *map(_shared, columns)]
-    kept = {name: [" ".join(words[skip:]) for words, skip in zip(each, shared, strict=True)] for name, each in parts.items()}
-    return {name: _PART.join(part for part in each if part) for name, each in kept.items()}
+def _briefer(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The names without the parts, then also without the first words of parts, that all have in common; the first part stays."""
+    if len(names) < 2:
+        return []
+    every = [name.split(_PART) for name in names]
+    common = set.intersection(*(set(parts[1:]) for parts in every))
+    every = [[parts[0], *(part for part in parts[1:] if part not in common)] for parts in every]
+    forms = [tuple(map(_PART.join, every))]
+    if len({len(parts) for parts in every}) == 1:
+        first, *columns = zip(*every, strict=True)
+        forms.append(tuple(_PART.join(filter(None, parts)) for parts in zip(first, *map(_without_shared, columns), strict=True)))
+    return forms
+
+
+def _without_shared(column: Sequence[str]) -> list[str]:
+    words = [part.split() for part in column]
+    return [" ".join(each[_shared(words) :]) for each in words]
 
 
 def _shared(column: Sequence[Sequence[str]]) -> int:

@@ -22,7 +22,7 @@ _STATE_AFTER = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrialView:
-    """What is shown of one trial. ``began`` and ``ended`` are monotonic seconds; ``first_step`` is where this launch resumed it."""
+    """What is shown of one trial. ``began`` is in monotonic seconds; ``first_step`` is where this launch resumed it."""
 
     name: str
     state: str = "waiting"
@@ -31,7 +31,6 @@ class TrialView:
     first_step: int | None = None
     accuracy: float | None = None
     began: float | None = None
-    ended: float | None = None
     message: str = ""
 
     def after(self, event: TrialEvent, now: float) -> TrialView:
@@ -42,8 +41,6 @@ class TrialView:
             changes |= {"began": now, "first_step": None}
         if event.kind == "progress" and self.first_step is None:
             changes |= {"first_step": event.step, "began": now}
-        if state not in ("running", "scoring"):
-            changes["ended"] = now
         changes["step"] = max(event.step, self.step)
         accuracy = event.metrics.get("validation_accuracy", event.best)
         return replace(self, **changes, accuracy=self.accuracy if accuracy is None else accuracy)  # type: ignore[arg-type]

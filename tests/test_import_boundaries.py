@@ -81,7 +81,7 @@ def test_a_file_imports_only_what_it_may(path):
         ("orchestrator/execution/in_process.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray"),
         ("orchestrator/tracking/tracker.py", "try:\n    import mlflow\nexcept ImportError:\n    pass"),
         ("orchestrator/store.py", "import click"),
-        ("orchestrator/report/figures.py", "from matplotlib.figure import Figure"),
+        ("orchestrator/report/cells_figure.py", "from matplotlib.figure import Figure"),
         ("orchestrator/report/canvas.py", "import matplotlib.pyplot as plt"),
         ("orchestrator/report/canvas.py", "from matplotlib import pyplot"),
         ("orchestrator/report/canvas.py", "def f():\n    import pylab"),

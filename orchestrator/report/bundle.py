@@ -52,17 +52,17 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
     """The figures; Matplotlib is imported inside, for an installation of it that is broken is a notice too."""
 
     def curves(path: Path) -> Path | None:
-        from orchestrator.report.figures import curves_figure
+        from orchestrator.report.curves_figure import curves_figure
 
         return curves_figure(plan, records, path)
 
     def adaptation(path: Path) -> Path | None:
-        from orchestrator.report.figures import adaptation_figure
+        from orchestrator.report.adaptation_figure import adaptation_figure
 
         return adaptation_figure(plan, records, path)
 
     def cells(path: Path) -> Path | None:
-        from orchestrator.report.figures import cells_figure
+        from orchestrator.report.cells_figure import cells_figure
 
         return cells_figure(rows, path, title=plan.spec.title)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +32,20 @@ with _without_backend():
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-__all__ = ["Axes", "Figure", "MaxNLocator", "default_style", "write_figure"]
+__all__ = [
+    "Axes",
+    "Figure",
+    "FuncFormatter",
+    "LogLocator",
+    "MaxNLocator",
+    "NullLocator",
+    "default_style",
+    "wrapped",
+    "write_figure",
+    "write_title",
+]
 
 _DOTS_PER_INCH = 110
 _DEFAULTS: Any = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
@@ -44,6 +56,16 @@ def default_style() -> Iterator[None]:
     """Inside, and in functions that it decorates, a ``matplotlibrc`` of the user's counts for nothing: pictures are compared."""
     with mpl.rc_context(_DEFAULTS):
         yield
+
+
+def write_title(figure: Figure, title: str) -> None:
+    """Write the title above the panels, in as many lines as the width needs."""
+    figure.suptitle(textwrap.fill(title, int(9 * figure.get_figwidth())))
+
+
+def wrapped(name: str, characters: int) -> str:
+    """A name in lines of so many characters; none begins with the dot that separates its parts."""
+    return textwrap.fill(name.replace(" · ", "\N{NO-BREAK SPACE}· "), characters, break_on_hyphens=False)
 
 
 def write_figure(figure: Figure, path: Path) -> Path:

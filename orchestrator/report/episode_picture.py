@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.recipe import Evaluation
 from fsl_core.sampler import frozen_episodes
 from fsl_core.trial import META_TEST_STREAM
-from orchestrator.report.figures import episode_figure
+from orchestrator.report.canvas import Figure, default_style, write_figure
+from orchestrator.report.line_styles import THEIRS
 
 
 def draw_first_episode(evaluation: Evaluation, dataset: SplitDataset, path: Path) -> Path:
@@ -21,3 +24,21 @@ def draw_first_episode(evaluation: Evaluation, dataset: SplitDataset, path: Path
     support, query = (bank.pixels(classes.expand_as(index), index) for index in (drawn.support[0], drawn.query[0]))
     title = f"{dataset.name}, meta-test episode 1 of {evaluation.episodes}: {evaluation.shape}\nsupport left of the line"
     return episode_figure(support.numpy(), query.numpy(), path, title=title)
+
+
+@default_style()
+def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
+    """One episode: a row a class, its support images left of the line, its query images right of it.
+
+    ``support``: ``[way, shot, C, H, W]``; ``query``: ``[way, query, C, H, W]``; both in 0..1.
+    """
+    way, shot = support.shape[:2]
+    shown = np.concatenate([support, query], axis=1)
+    tiles = shown.transpose(0, 3, 1, 4, 2).reshape(way * shown.shape[3], shown.shape[1] * shown.shape[4], shown.shape[2])
+    figure = Figure(figsize=(0.45 * shown.shape[1] + 0.6, 0.45 * way + 0.8), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(tiles.squeeze(2) if tiles.shape[2] == 1 else tiles, cmap="gray_r", vmin=0, vmax=1)
+    axes.axvline(shot * shown.shape[4] - 0.5, color=THEIRS, linewidth=1.5)
+    axes.set_xticks([]), axes.set_yticks([])
+    axes.set_title(title, fontsize=8)
+    return write_figure(figure, path)

@@ -147,7 +147,7 @@ class Screen:
 
     def lines(self) -> list[str]:
         with self.view.console.capture() as capture:
-            self.view.console.print(self.view._draw())
+            self.view.console.print(self.view.draw())
         return capture.get().splitlines()
 
 
@@ -252,6 +252,16 @@ def test_no_shortened_name_is_too_long(names: tuple[str, ...], width: int):
 @given(names=NAMES, width=st.integers(24, 50))
 def test_shortened_names_of_a_sweep_are_told_apart(names: tuple[str, ...], width: int):
     assert len(set(shortened(names, width).values())) == len(names)
+
+
+def test_what_all_names_share_goes_before_what_tells_them_apart():
+    names = tuple(f"maml order 2 · inner lr {rate} · s{seed} · glyphs 5w1s" for rate in (0.1, 0.4) for seed in (0, 1))
+    mixed = ("matching cosine, scale 10 · s0 · glyphs 5w1s", *names)
+    assert shortened(names, 60)[names[0]] == names[0]
+    assert shortened(names, 34)[names[0]] == "maml order 2 · inner lr 0.1 · s0"
+    assert shortened(names, 24)[names[0]] == "maml order 2 · 0.1 · s0"
+    assert shortened(mixed, 34)[names[0]] == "maml order 2 · inner lr 0.1 · s0"
+    assert shortened(mixed, 24)[names[0]] == "maml order … lr 0.1 · s0"
 
 
 @given(width=st.integers(1, 200), name=st.integers(0, 90), step=st.integers(4, 15))

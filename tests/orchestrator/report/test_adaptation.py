@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.result import EvaluationResult
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
+from orchestrator.report import adaptation_figure as adaptation_module
+from orchestrator.report.adaptation_figure import adaptation_figure
 from orchestrator.report.bundle import write_bundle
+from orchestrator.report.canvas import Figure
 from orchestrator.report.export import frames
-from orchestrator.report.figures import adaptation_figure
 from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
 from tests.orchestrator.report.test_figures import BLUE, ORANGE, inked, picture
 
@@ -82,3 +85,28 @@ def test_scores_without_a_step_are_no_figure(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP, only=["evaluation_adaptation_steps=0"])
     assert len(frames(plan, records_of(plan), ())["adaptation"]) == 4
     assert adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png") is None
+
+
+def spread(record: TrialRecord) -> dict[str, EvaluationResult]:
+    """The scores of a record, before the last adaptation step with one episode unlike the others."""
+    scores = {}
+    for name, known in record.evaluations.items():
+        *before, last = known.correct_by_step or ()
+        scores[name] = dataclasses.replace(known, correct_by_step=(*((75, *counts[1:]) for counts in before), last))
+    return scores
+
+
+def test_every_point_of_the_figure_has_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the 95% interval over episodes, as in the export."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(adaptation_module, "write_figure", lambda figure, path: figures.append(figure) or path)
+    plan = plan_of(tmp_path, SWEEP)
+    records = {name: dataclasses.replace(record, evaluations=spread(record)) for name, record in records_of(plan).items()}
+    adaptation_figure(plan, records, tmp_path / "adaptation.png")
+    (bars,) = {container.has_yerr for container in figures[0].axes[0].containers}
+    assert bars
+    first = figures[0].axes[0].containers[0].lines[2][0].get_segments()
+    table = frames(plan, records, ())["adaptation"]
+    longest = table[table["trial_id" if "trial_id" in table else "fingerprint"] == table.iloc[-1].iloc[0]]
+    halves = [(high - low) / 2 for (_, low), (_, high) in first]
+    assert halves == pytest.approx(list(longest["ci95_points"].tail(3)))

@@ -9,8 +9,8 @@ import pytest
 
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.bundle import write_bundle
+from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.drawing import drawn
-from orchestrator.report.figures import cells_figure
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 UGLY = (
@@ -52,8 +52,8 @@ def test_without_matplotlib_there_is_a_table_and_a_notice_for_each_figure(
     plan, notices = plan_of(tmp_path), list[str]()
     report = tmp_path / "report"
     write_bundle(report, plan, records_of(plan, {0: [74]}), registries())
-    for name in ("canvas", "figures"):
-        monkeypatch.delitem(sys.modules, f"orchestrator.report.{name}")
+    for name in ("canvas", "curves_figure", "cells_figure", "adaptation_figure"):
+        monkeypatch.delitem(sys.modules, f"orchestrator.report.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     files = {path.name for path in write_bundle(report, plan, {}, registries(), notice=notices.append)}
     assert {"table.md", "table.json", "trials.parquet", "provenance.json"} <= files

@@ -11,7 +11,7 @@ from fsl_core.recipe import Evaluation
 from fsl_core.sampler import frozen_episodes
 from fsl_core.trial import META_TEST_STREAM
 from orchestrator.report import episode_picture
-from orchestrator.report.figures import episode_figure
+from orchestrator.report.episode_picture import episode_figure
 from tests.fsl_core.datasets.small_mini_imagenet import as_folders, make_small, opened, small_pictures
 
 

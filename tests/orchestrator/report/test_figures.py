@@ -1,14 +1,31 @@
 """Figures show what is in the records: pixels move with the numbers, and nothing is drawn where nothing is known."""
 
+import dataclasses
+import itertools
+import re
 from pathlib import Path
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 from PIL import Image
 
+from orchestrator.plan import Plan
+from orchestrator.records import TrialRecord
+from orchestrator.report import adaptation_figure as adaptation_module
+from orchestrator.report import cells_figure as cells_module
+from orchestrator.report import curves_figure as curves_module
 from orchestrator.report.aggregate import aggregate
-from orchestrator.report.figures import cells_figure, curves_figure, episode_figure, line_style
-from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+from orchestrator.report.canvas import Axes, Figure
+from orchestrator.report.cells_figure import cells_figure
+from orchestrator.report.curves_figure import curves_figure
+from orchestrator.report.episode_picture import episode_figure
+from orchestrator.report.line_styles import line_style
+from tests.orchestrator.report.reported_sweep import SWEEP, finished, plan_of, records_of, registries, score
 
+ROOT = Path(__file__).parents[3]
 BLUE, ORANGE, GREEN = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)
 
 
@@ -88,3 +105,114 @@ grid: {outer_lr: [0.001, 0.002, 0.004]}
     plan = plan_of(tmp_path, text)
     image = picture(curves_figure(plan, records_of(plan, {0: [74], 1: [74], 2: [74]}), tmp_path / "curves.png"))
     assert all(inked(image, colour) for colour in (BLUE, ORANGE, GREEN))
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are written from here on, laid out as they are drawn."""
+    kept: list[Figure] = []
+
+    def keep(figure: Figure, path: Path) -> Path:
+        kept.append(figure)
+        FigureCanvasAgg(figure).draw()
+        return path
+
+    for module in (curves_module, cells_module, adaptation_module):
+        monkeypatch.setattr(module, "write_figure", keep)
+    return kept
+
+
+def ticks_beyond(axes: Axes) -> set[int]:
+    """Labels of ticks outside an axis' limits, which are not drawn."""
+    beyond: set[int] = set()
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=False)
+        beyond |= {id(label) for place, label in ticks if not low <= place <= high}
+    return beyond
+
+
+def assert_readable(figure: Figure) -> None:
+    """No text lies over another or beyond the edge, no legend over a panel."""
+    hidden = {each for axes in figure.axes for each in ticks_beyond(axes)}
+    shown = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and id(t) not in hidden]
+    boxes = [(text.get_text(), text.get_window_extent().padded(-0.5)) for text in shown]
+    boxes = [(text, box) for text, box in boxes if box.width > 0 and box.height > 0]
+    for text, box in boxes:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, f"{text!r} is cut off"
+    for (one, first), (other, second) in itertools.combinations(boxes, 2):
+        assert not first.overlaps(second), f"{one!r} lies over {other!r}"
+    for legend in figure.findobj(Legend):
+        assert not any(legend.get_window_extent().overlaps(axes.bbox) for axes in figure.axes), "a legend lies over a panel"
+
+
+def trained_alike(plan: Plan) -> dict[str, TrialRecord]:
+    """Invented records of every trial: losses between 1.2 and 1.9, and scores after every adaptation step."""
+    records = {}
+    for number, trial in enumerate(plan.trials):
+        scores = []
+        for evaluation in trial.evaluations:
+            queries, steps = evaluation.shape.queries, evaluation.adaptation_steps
+            correct = [queries // 2, queries // 3 + number % 5]
+            whole = score(trial.recipe, dataclasses.replace(evaluation, adaptation_steps=None), correct)
+            by_step = None if steps is None else (whole.correct,) * (steps + 1)
+            scores.append(dataclasses.replace(whole, evaluation=evaluation, correct_by_step=by_step))
+        record = finished(trial.recipe, scores)
+        assert record.result is not None
+        last = trial.recipe.steps
+        curve = tuple((max(1, last * part // 4), 1.9 - 0.15 * part - 0.001 * number) for part in range(1, 5))
+        curves = {"train_loss": curve, "validation_accuracy": tuple((step, loss / 2) for step, loss in curve)}
+        records[trial.fingerprint] = dataclasses.replace(record, result=dataclasses.replace(record.result, curves=curves))
+    return records
+
+
+LONG = """
+name: long
+title: A title that is long enough to need more than one line above any of the figures that this sweep is drawn in, and then some
+seeds: [0]
+fixed: {dataset: omniglot, split: vinyals, algorithm: maml, way: 5, shot: 1, validation_adaptation_steps: 1,
+        evaluation_adaptation_steps: 3}
+grid: {order: [1, 2], inner_lr: [0.01, 0.1, 0.4], outer_lr: [0.001, 0.01], filters: [32, 64], meta_batch_size: [8, 32]}
+"""
+SWEEPS = {
+    "42 cells": (ROOT / "sweeps" / "paper.yaml").read_text(),
+    "one cell": SWEEP.replace("way: [5, 20]", "way: [5]"),
+    "48 cells of long names": LONG,
+}
+
+
+@pytest.mark.parametrize("text", SWEEPS.values(), ids=SWEEPS)
+def test_every_text_can_be_read_whatever_the_sweep(tmp_path: Path, figures: list[Figure], text: str) -> None:
+    plan = plan_of(tmp_path, text)
+    records = trained_alike(plan)
+    curves_module.curves_figure(plan, records, tmp_path / "curves.png")
+    adaptation_module.adaptation_figure(plan, records, tmp_path / "adaptation.png")
+    cells_module.cells_figure(aggregate(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
+    assert len(figures) >= 2
+    for figure in figures:
+        assert_readable(figure)
+
+
+def test_panels_that_are_compared_share_their_axes_and_ticks_are_plain_numbers(tmp_path: Path, figures: list[Figure]) -> None:
+    """A loss between 1.2 and 1.9 had ticks such as 1.8 × 10⁰, and each panel an accuracy axis of its own."""
+    plan = plan_of(
+        tmp_path, SWEEP.replace("grid: {", "grid: {algorithm: [prototypical, matching], ").replace("train_way: 60, ", "")
+    )
+    curves_figure(plan, trained_alike(plan), tmp_path / "curves.png")
+    accuracies, losses = figures[0].axes[::2], figures[0].axes[1::2]
+    for panels in (accuracies, losses):
+        assert len({axes.get_ylim() for axes in panels}) == len({axes.get_xlim() for axes in panels}) == 1
+    labels = [label.get_text() for axes in losses for label in axes.yaxis.get_ticklabels(which="both")]
+    assert len(labels) > 4
+    assert all(re.fullmatch(r"\d+(\.\d+)?|", label) for label in labels)
+
+
+def test_a_short_training_is_marked_in_the_forest(tmp_path: Path, figures: list[Figure]) -> None:
+    for short in (False, True):
+        plan = plan_of(tmp_path, SWEEP + f"short: {str(short).lower()}\n")
+        rows = aggregate(plan, records_of(plan, {0: [74]}), registries())
+        cells_figure(rows, tmp_path / "cells.png", title="cells")
+    full, hollow = ({line.get_markerfacecolor() for line in figure.axes[0].lines} for figure in figures)
+    assert "white" not in full and "white" in hollow
+    assert [text.get_text() for legend in figures[1].legends for text in legend.get_texts()][-1].endswith(
+        "for less than published"
+    )

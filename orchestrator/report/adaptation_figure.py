@@ -1,0 +1,107 @@
+"""What adaptation does: accuracy after every number of an adapting algorithm's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fsl_core.recipe import Evaluation
+from fsl_core.result import EvaluationResult
+from fsl_core.statistics import confidence_interval_95, mean
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.report.canvas import Axes, Figure, MaxNLocator, default_style, wrapped, write_figure, write_title
+from orchestrator.report.line_styles import DASHES, UNTRAINED, line_style
+
+_PANELS_A_ROW = 3
+_PANEL = (4.8, 3.8)
+_LABEL_CHARACTERS = 60
+
+Score = tuple[PlannedTrial, EvaluationResult]
+Style = tuple[str, str]
+"""A colour and a dash."""
+
+
+@default_style()
+def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
+    """Accuracy against adaptation steps with its 95% interval over episodes, a panel a data set and shape, a line a trial.
+
+    All panels share their axes. None where nothing has adapted yet.
+    """
+    scores = _scores(plan, records)
+    panels = list(dict.fromkeys(_panel(score) for score in scores))
+    if not panels:
+        return None
+    styles = _styles([trial for trial, _ in scores])
+    labels = {kind: wrapped(kind, _LABEL_CHARACTERS) for kind in styles}
+    across, down = min(len(panels), _PANELS_A_ROW), -(-len(panels) // _PANELS_A_ROW)
+    beneath = 0.3 + 0.17 * sum(label.count("\n") + 1 for label in labels.values()) / across
+    figure = Figure(figsize=(_PANEL[0] * across, _PANEL[1] * down + beneath), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw_panel(axes, panel, [score for score in scores if _panel(score) == panel], styles)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    handles = [grid[0, 0].plot([], [], dash, marker="o", markersize=3, color=colour)[0] for colour, dash in styles.values()]
+    figure.legend(handles, list(labels.values()), loc="outside lower left", ncols=across, fontsize=8)
+    write_title(figure, plan.spec.title)
+    return write_figure(figure, path)
+
+
+def _scores(plan: Plan, records: Mapping[str, TrialRecord]) -> list[Score]:
+    found = []
+    for trial in plan.trials:
+        known = records.get(trial.fingerprint)
+        for each in _longest(trial.evaluations) if known else ():
+            score = known.evaluations.get(each.fingerprint) if known else None
+            if score is not None and each.adaptation_steps and score.correct_by_step is not None:
+                found.append((trial, score))
+    return found
+
+
+def _longest(evaluations: Sequence[Evaluation]) -> Sequence[Evaluation]:
+    """Of each shape the evaluation with the most adaptation steps: it records the accuracies of the others on its way."""
+    by_shape = {each.shape: each for each in sorted(evaluations, key=lambda each: each.adaptation_steps or 0)}
+    return tuple(by_shape.values())
+
+
+def _panel(score: Score) -> str:
+    trial, result = score
+    shape = result.evaluation.shape
+    return f"{trial.recipe.data.dataset}, {shape.way}-way {shape.shot}-shot"
+
+
+def _styles(trials: Sequence[PlannedTrial]) -> dict[str, Style]:
+    """The style of every kind of trial: the first of each order has the order's own colour, untrained networks are grey."""
+    styles: dict[str, Style] = {}
+    seen = {1: 0, 2: 0}
+    untrained = 0
+    for trial in trials:
+        if trial.kind in styles:
+            continue
+        if not trial.recipe.steps:
+            styles[trial.kind] = (UNTRAINED, DASHES[(2 + untrained) % len(DASHES)])
+            untrained += 1
+            continue
+        order = getattr(trial.recipe.algorithm, "order", 1)
+        styles[trial.kind] = line_style(order - 1 + 2 * seen[order])
+        seen[order] += 1
+    return styles
+
+
+def _draw_panel(axes: Axes, panel: str, scores: Sequence[Score], styles: Mapping[str, Style]) -> None:
+    for trial, score in scores:
+        _draw_line(axes, score, *styles[trial.kind])
+    axes.set(xlabel="adaptation steps", ylabel="accuracy (%), 95% interval\nover episodes", title=panel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.tick_params(labelbottom=True, labelleft=True)
+
+
+def _draw_line(axes: Axes, score: EvaluationResult, colour: str, dash: str) -> None:
+    accuracies = 100 * np.array(score.correct_by_step) / score.evaluation.shape.queries
+    middles = [mean(of_step) for of_step in accuracies.tolist()]
+    halves = [confidence_interval_95(of_step) for of_step in accuracies.tolist()]
+    axes.errorbar(range(len(middles)), middles, yerr=halves, fmt=f"o{dash}", color=colour, markersize=3, linewidth=1.2, capsize=3)

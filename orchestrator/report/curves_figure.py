@@ -1,0 +1,134 @@
+"""How the trials of a sweep trained: validation accuracy and training loss, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fsl_core.result import TrialResult
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.report.canvas import (
+    Axes,
+    Figure,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    default_style,
+    wrapped,
+    write_figure,
+    write_title,
+)
+from orchestrator.report.line_styles import line_style
+
+_LABEL_CHARACTERS = 42
+_DECADE = 10.0
+_ALIKE = 2
+"""Times that one budget may be another for their curves to be readable on one axis."""
+
+Row = tuple[str, str]
+"""An algorithm on a data set."""
+
+
+@default_style()
+def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
+    """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step.
+
+    Each algorithm on each data set has a row of its own; rows of one data set share their axes. Untrained networks have no curve and
+    are left out; None where there is nothing else.
+    """
+    trained = [trial for trial in plan.trials if trial.recipe.steps]
+    rows = {row: [trial for trial in trained if _row(trial) == row] for row in map(_row, trained)}
+    if not rows:
+        return None
+    heights = [_height(_kinds(trials)) for trials in rows.values()]
+    figure = Figure(figsize=(13, 0.4 + sum(heights)), layout="constrained")
+    panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
+    _share(panels, rows)
+    for (accuracy, loss), (row, trials) in zip(panels, rows.items(), strict=True):
+        _draw_row(accuracy, loss, row, trials, records)
+    for loss in panels[:, 1]:
+        _set_plain_ticks(loss)
+    write_title(figure, plan.spec.title)
+    return write_figure(figure, path)
+
+
+def _row(trial: PlannedTrial) -> Row:
+    return trial.recipe.algorithm.name, trial.recipe.data.dataset
+
+
+def _kinds(trials: Sequence[PlannedTrial]) -> list[str]:
+    return list(dict.fromkeys(trial.kind for trial in trials))
+
+
+def _height(kinds: Sequence[str]) -> float:
+    """Inches, so that the legend has room beside the panels."""
+    return max(3.6, 1.2 + 0.155 * sum(_label(kind).count("\n") + 1 for kind in kinds))
+
+
+def _label(kind: str) -> str:
+    return wrapped(kind, _LABEL_CHARACTERS)
+
+
+def _share(panels: np.ndarray, rows: Mapping[Row, Sequence[PlannedTrial]]) -> None:
+    """Give panels that are compared the same axes: accuracies, and losses, on one data set; steps where budgets are alike."""
+    first: dict[str, tuple[int, int]] = {}
+    for number, ((_, dataset), trials) in enumerate(rows.items()):
+        budget = max(trial.recipe.steps for trial in trials)
+        before, budget_before = first.setdefault(dataset, (number, budget))
+        if before == number:
+            continue
+        for axes, shared in zip(panels[number], panels[before], strict=True):
+            axes.sharey(shared)
+            if max(budget, budget_before) <= _ALIKE * min(budget, budget_before):
+                axes.sharex(shared)
+
+
+def _draw_row(accuracy: Axes, loss: Axes, row: Row, trials: Sequence[PlannedTrial], records: Mapping[str, TrialRecord]) -> None:
+    kinds = _kinds(trials)
+    for trial in trials:
+        record = records.get(trial.fingerprint)
+        if record is not None and record.result is not None:
+            _draw_curves(accuracy, loss, record.result, *line_style(kinds.index(trial.kind)))
+    what = " on ".join(row)
+    accuracy.set(xlabel="training steps", ylabel="validation accuracy (%)", title=f"{what}, meta-validation")
+    loss.set(xlabel="training steps", ylabel="training loss (nats)", title=f"{what}, meta-train", yscale="log")
+    for axes in (accuracy, loss):
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    _draw_legend(loss, kinds)
+
+
+def _draw_legend(loss: Axes, kinds: Sequence[str]) -> None:
+    """Beside the panels, where it hides no curve."""
+    for number, kind in enumerate(kinds):
+        colour, dash = line_style(number)
+        loss.plot([], [], dash, color=colour, label=_label(kind))
+    title = "a line a seed,\nthe dot is the selected step"
+    loss.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title=title, title_fontsize=8, alignment="left")
+
+
+def _draw_curves(accuracy: Axes, loss: Axes, result: TrialResult, colour: str, dash: str) -> None:
+    steps, values = _points(result, "validation_accuracy")
+    accuracy.plot(steps, 100 * values, dash, color=colour, linewidth=1.2, alpha=0.85)
+    if result.selected_step is not None and result.validation_accuracy is not None:
+        accuracy.plot(result.selected_step, 100 * result.validation_accuracy, "o", color=colour, markersize=5)
+    loss.plot(*_points(result, "train_loss"), dash, color=colour, linewidth=1.2, alpha=0.85)
+
+
+def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    points = np.array(result.curves.get(metric, ()), dtype=float).reshape(-1, 2)
+    points = points[np.isfinite(points).all(axis=1)]
+    return points[:, 0], points[:, 1]
+
+
+def _set_plain_ticks(loss: Axes) -> None:
+    """Ticks at 1, 2 and 5 of each decade, or at even steps within one; written as ``0.2``, not as a power of ten."""
+    low, high = loss.get_ylim()
+    loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low >= _DECADE else MaxNLocator(5))
+    loss.yaxis.set_minor_locator(NullLocator())
+    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
