@@ -17,9 +17,10 @@ from orchestrator.cli.options import Given, Selection, json_option, takes_places
 from orchestrator.cli.settings import plain_settings, settings_text
 from orchestrator.cost import CostBook, Prediction, makespan
 from orchestrator.execution.messages import Cluster
+from orchestrator.execution.trial_lock import is_held
 from orchestrator.names import full_name
 from orchestrator.plan import PlannedTrial
-from orchestrator.sweep import is_done
+from orchestrator.trial_state import TrialState, is_done, trial_state
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
                 trial.fingerprint,
                 trial.name,
                 str(len(trial.cells)),
-                _state(trial, expected),
+                _state(trial, opened),
                 duration_text(prediction.seconds),
                 prediction.source,
                 size_text(prediction.memory_bytes),
@@ -141,8 +142,9 @@ def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
     return aligned(rows, right=(2, 4, 6, 7))
 
 
-def _state(trial: PlannedTrial, expected: Forecast) -> str:
-    return "done" if trial.fingerprint in expected.done else "to do"
+def _state(trial: PlannedTrial, opened: OpenedSweep) -> TrialState:
+    held = is_held(opened.store.paths(trial.fingerprint).lock)
+    return trial_state(trial, opened.records[trial.fingerprint], held=held)
 
 
 def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:
@@ -183,6 +185,7 @@ def _plain(opened: OpenedSweep, expected: Forecast) -> dict[str, Any]:
                 "name": trial.name,
                 "cells": list(trial.cells),
                 "done": trial.fingerprint in expected.done,
+                "state": _state(trial, opened),
                 "predicted_seconds": prediction.seconds,
                 "predicted_from": prediction.source,
                 "memory_bytes": prediction.memory_bytes,

@@ -28,7 +28,8 @@ from orchestrator.cli.reports import reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
 from orchestrator.launches import check_name_is_free
 from orchestrator.progress import SweepView, make_view
-from orchestrator.sweep import RunOptions, SweepOutcome, is_done, run_sweep, sweep_folder
+from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep, sweep_folder
+from orchestrator.trial_state import is_done
 
 ASK_FROM_SECONDS = 1800.0
 """A launch predicted to take longer than this asks first, where somebody can answer."""

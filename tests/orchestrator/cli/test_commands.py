@@ -111,13 +111,14 @@ def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], t
 def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplace) -> None:
     assert done[0].read("status").stdout.startswith("0 running, 0 waiting, 2 done, 0 failed")
     assert json.loads(fresh.read("status", "--json").stdout)["counts"] == {
-        "running": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
+        "running": 0, "scoring": 0, "stopped": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
     }  # fmt: skip
 
 
 def test_plan_before_and_after(done: tuple[Workplace, Result], fresh: Workplace) -> None:
     before = json.loads(fresh.read("plan", "--json").stdout)
     assert [trial["done"] for trial in before["trials"]] == [False, False]
+    assert [trial["state"] for trial in before["trials"]] == ["waiting", "waiting"]
     assert [trial["predicted_from"] for trial in before["trials"]] == ["probe", "remembered probe"]
     assert before["total_seconds"] > 0
     after = json.loads(done[0].read("plan", "--json").stdout)
@@ -321,4 +322,4 @@ def test_ctrl_c_exits_with_4_and_the_next_run_goes_on(fresh: Workplace) -> None:
     assert driver.returncode == 4, stderr
     assert "goes on from here" in stderr and "Traceback" not in stderr
     assert "0/2" in stdout
-    assert "2 waiting" in fresh.read("status", "--set", "steps=400").stdout
+    assert "1 stopped, 1 waiting" in fresh.read("status", "--set", "steps=400").stdout
