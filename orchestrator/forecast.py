@@ -13,7 +13,7 @@ from orchestrator.footprint import disk_bytes, memory_bytes
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.span import NOTHING, Span
-from orchestrator.sweep import is_done
+from orchestrator.trial_state import is_done
 
 ASK_FROM_SECONDS = 1800.0
 """A launch that is predicted to take longer asks first,"""

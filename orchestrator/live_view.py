@@ -17,6 +17,7 @@ from rich.text import Text
 from orchestrator.execution.job import TrialEvent
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
+from orchestrator.trial_state import TrialState
 from orchestrator.trial_table import STYLES, trial_table
 from orchestrator.trial_view import TrialView, spell_seconds, sweep_seconds_left, views_at_start
 
@@ -42,7 +43,7 @@ class LiveView:
     doing: str = ""
     doing_since: float = 0.0
 
-    def start(self, plan: Plan, done: Mapping[str, str], records: Mapping[str, TrialRecord]) -> None:
+    def start(self, plan: Plan, done: Mapping[str, TrialState], records: Mapping[str, TrialRecord]) -> None:
         """See :class:`orchestrator.progress.SweepView`."""
         self.trials, self.began = views_at_start(plan, done, records), self.clock()
         self.title = plan.spec.title

@@ -14,13 +14,14 @@ from orchestrator.execution.job import TrialEvent
 from orchestrator.live_view import LiveView
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
+from orchestrator.trial_state import TrialState
 from orchestrator.trial_view import TrialView, spell_seconds, views_at_start
 
 
 class SweepView(Protocol):
     """Where the driver sends what people should see."""
 
-    def start(self, plan: Plan, done: Mapping[str, str], records: Mapping[str, TrialRecord]) -> None:
+    def start(self, plan: Plan, done: Mapping[str, TrialState], records: Mapping[str, TrialRecord]) -> None:
         """Begin; ``done`` maps the fingerprints of trials that need no work to their state, ``records`` what is known of each."""
         ...
 
@@ -52,7 +53,7 @@ class LineView:
     clock: Callable[[], float] = time.monotonic
     trials: dict[str, TrialView] = field(default_factory=dict)
 
-    def start(self, plan: Plan, done: Mapping[str, str], records: Mapping[str, TrialRecord]) -> None:
+    def start(self, plan: Plan, done: Mapping[str, TrialState], records: Mapping[str, TrialRecord]) -> None:
         """See :class:`SweepView`."""
         self.trials = views_at_start(plan, done, records)
         self.write(f"{plan.spec.name}: {len(plan.cells)} cells, {len(plan.trials)} trials, {len(done)} of them done before")

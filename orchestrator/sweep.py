@@ -22,6 +22,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.tracker import SweepContext, Tracker
+from orchestrator.trial_state import is_done, trial_state
 
 Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
 """Writes the table and its files from the records, complete or not; returns the files and the table in Markdown."""
@@ -58,13 +59,6 @@ class SweepOutcome:
     complete: bool
     files: tuple[Path, ...]
     broken: str | None = None
-
-
-def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
-    """Whether a trial has its result and every score wanted of it; one that diverged has no scores to wait for."""
-    if record.result is None:
-        return False
-    return record.result.status == "diverged" or {each.fingerprint for each in trial.evaluations} <= set(record.evaluations)
 
 
 def sweep_folder(runs_root: Path, plan: Plan) -> Path:
@@ -149,11 +143,11 @@ class _Launch:
         self.records = store.records(self.trials)
 
     def begin(self, context: SweepContext) -> None:
-        states = {
-            name: "diverged" if record.result and record.result.status == "diverged" else "done"
+        done = {
+            name: trial_state(self.trials[name], record, held=False)
             for name, record in self.records.items()
+            if is_done(self.trials[name], record)
         }
-        done = {name: state for name, state in states.items() if is_done(self.trials[name], self.records[name])}
         self.view.start(self.plan, done, self.records)
         for path in self.store.damaged:
             self.view.notice(f"{path} is damaged and taken as missing")

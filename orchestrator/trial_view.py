@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.execution.job import TrialEvent
+from orchestrator.execution.job import EventKind, TrialEvent
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
+from orchestrator.trial_state import TrialState
 
-_STATE_AFTER = {
+_STATE_AFTER: Mapping[EventKind, TrialState] = {
     "started": "running",
     "progress": "running",
     "scoring": "scoring",
@@ -22,10 +23,13 @@ _STATE_AFTER = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrialView:
-    """What is shown of one trial. ``began`` is in monotonic seconds; ``first_step`` is where this launch resumed it."""
+    """What is shown of one trial. ``began`` is in monotonic seconds; ``first_step`` is where this launch resumed it.
+
+    A trial that has work to do is ``waiting`` until this launch comes to it, whatever became of it in an earlier one.
+    """
 
     name: str
-    state: str = "waiting"
+    state: TrialState = "waiting"
     step: int = 0
     steps: int = 0
     first_step: int | None = None
@@ -52,7 +56,7 @@ class TrialView:
         return (now - self.began) / (self.step - self.first_step) * (self.steps - self.step)
 
 
-def views_at_start(plan: Plan, done: Mapping[str, str], records: Mapping[str, TrialRecord]) -> dict[str, TrialView]:
+def views_at_start(plan: Plan, done: Mapping[str, TrialState], records: Mapping[str, TrialRecord]) -> dict[str, TrialView]:
     """The views of a plan's trials, by fingerprint, as a launch finds them; ``done`` has the states of those that need no work."""
     return {
         trial.fingerprint: _at_start(trial, done.get(trial.fingerprint, "waiting"), records.get(trial.fingerprint))
@@ -60,7 +64,7 @@ def views_at_start(plan: Plan, done: Mapping[str, str], records: Mapping[str, Tr
     }
 
 
-def _at_start(trial: PlannedTrial, state: str, record: TrialRecord | None) -> TrialView:
+def _at_start(trial: PlannedTrial, state: TrialState, record: TrialRecord | None) -> TrialView:
     view = TrialView(name=trial.name, steps=trial.recipe.steps, state=state)
     if record is not None and record.result is not None:
         return replace(view, step=record.result.steps_done, accuracy=record.result.validation_accuracy)

@@ -15,7 +15,10 @@ from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord,
 from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
 
-_RUNNING = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
+_STATES = {"complete": "done", "running": "stopped", "pending": "waiting"}
+"""What exports of earlier versions call a trial's state, and what it is called now."""
+
+_BEGUN = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
 
 
 FORMERLY = {"fingerprint": "trial_id", "evaluation": "evaluation_id"}
@@ -55,11 +58,12 @@ class CommittedResults:
 
     def _record(self, trial: PlannedTrial) -> TrialRecord:
         row = self._trials.loc[trial.fingerprint]
-        if row["status"] not in ("complete", "diverged"):
-            return TrialRecord(fingerprint=trial.fingerprint, progress=_RUNNING if row["status"] == "running" else None)
+        state = _STATES.get(row["status"], row["status"])
+        if state not in ("done", "diverged"):
+            return TrialRecord(fingerprint=trial.fingerprint, progress=_BEGUN if state == "stopped" else None)
         result = TrialResult(
             recipe=trial.recipe,
-            status=row["status"],
+            status="complete" if state == "done" else "diverged",
             stopped_by=row["stopped_by"],
             steps_done=int(row["steps_done"]),
             selected_step=int(row["selected_step"]),

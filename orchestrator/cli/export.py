@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.execution.trial_lock import is_held
 
 
 @click.command()
@@ -30,7 +31,8 @@ def export(selection: Selection, given: Given, form: str, output: Path | None, a
     opened = open_sweep(selection, given)
     name = opened.plan.spec.name + (f".{opened.plan.fingerprint}" if opened.plan.spec.overrides else "")
     folder = output or opened.places.runs_root / "exports" / name
-    tables = frames(opened.plan, opened.records, rows_of(opened), run_ids=read_run_ids(opened))
+    held = {trial.fingerprint for trial in opened.plan.trials if is_held(opened.store.paths(trial.fingerprint).lock)}
+    tables = frames(opened.plan, opened.records, rows_of(opened), run_ids=read_run_ids(opened), held=held)
     paths = write_exports(tables, folder.absolute(), form)
     if as_json:
         click.echo(json.dumps({path.stem: {"path": str(path), "rows": len(tables[path.stem])} for path in paths}, indent=2))

@@ -13,11 +13,13 @@ import click
 
 from fsl_core.recipe import DatasetName
 from orchestrator.cli.options import Given, Places, Selection
-from orchestrator.plan import Plan, build_plan
+from orchestrator.execution.trial_lock import is_held
+from orchestrator.plan import Plan, PlannedTrial, build_plan
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.store import Store
 from orchestrator.tracking.location import default_address
+from orchestrator.trial_state import TrialState, trial_state
 
 MANY_TRIALS = 5_000
 """Above so many trials it takes seconds to plan them, and is said."""
@@ -42,6 +44,10 @@ class OpenedSweep:
                 f"{unsealed} trials have records from before records carried their own digest: an edit would not show", err=True
             )
         return records
+
+    def state(self, trial: PlannedTrial) -> TrialState:
+        """What a trial of the plan is doing."""
+        return trial_state(trial, self.records[trial.fingerprint], held=is_held(self.store.paths(trial.fingerprint).lock))
 
     def command(self, *words: str) -> str:
         """Another command of ``fsl`` as a line for a shell, with the flags that find the same runs and store from this folder.

@@ -7,9 +7,10 @@ from typing import Any
 
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
-from orchestrator.forecast import Forecast, Prediction
+from orchestrator.forecast import Forecast
 from orchestrator.plan import PlannedTrial
 from orchestrator.span import Span
+from orchestrator.trial_state import TrialState
 
 
 def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequen
             }
             for cell in plan.cells
         ],
-        "trials": [_trial(trial, expected.predictions[trial.fingerprint], expected) for trial in plan.trials],
+        "trials": [_trial(trial, opened.state(trial), expected) for trial in plan.trials],
         "total_seconds": _seconds(expected.total_seconds),
         "known_seconds": None if expected.all_unknown else _seconds(expected.known_seconds),
         "earliest_seconds": expected.earliest_seconds,
@@ -39,12 +40,14 @@ def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequen
     }
 
 
-def _trial(trial: PlannedTrial, prediction: Prediction, expected: Forecast) -> dict[str, Any]:
+def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[str, Any]:
+    prediction = expected.predictions[trial.fingerprint]
     return {
         "fingerprint": trial.fingerprint,
         "name": trial.name,
         "cells": list(trial.cells),
         "done": trial.fingerprint in expected.done,
+        "state": state,
         "predicted_seconds": _seconds(prediction.whole),
         "left_seconds": _seconds(prediction.left),
         "predicted_from": prediction.source,

@@ -8,7 +8,6 @@ from orchestrator.cli.columns import about_text, aligned, size_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
 from orchestrator.forecast import Forecast
-from orchestrator.plan import PlannedTrial
 from orchestrator.probing import ENOUGH_SECONDS
 from orchestrator.span import Span
 
@@ -93,7 +92,7 @@ def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
                 trial.fingerprint,
                 trial.name,
                 str(len(trial.cells)),
-                _state(trial, expected),
+                opened.state(trial),
                 _spelt(prediction.whole),
                 prediction.source,
                 size_text(prediction.memory_bytes),
@@ -101,10 +100,6 @@ def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
             )
         )
     return aligned(rows, right=(2, 6, 7))
-
-
-def _state(trial: PlannedTrial, expected: Forecast) -> str:
-    return "done" if trial.fingerprint in expected.done else "to do"
 
 
 def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -13,15 +13,14 @@ from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
-from orchestrator.execution.trial_lock import is_held
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec
 from orchestrator.store import TrialPaths
-from orchestrator.sweep import is_done
+from orchestrator.trial_state import STATES, TrialState
 
-State = Literal["running", "waiting", "done", "diverged", "failed"]
-STATES: tuple[State, ...] = ("running", "waiting", "done", "diverged", "failed")
+_ALWAYS_COUNTED = ("running", "waiting", "done", "failed")
+_LISTED: tuple[TrialState, ...] = ("running", "scoring", "stopped", "waiting", "done", "diverged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class TrialStatus:
     trial: PlannedTrial
     record: TrialRecord
     paths: TrialPaths
-    state: State
+    state: TrialState
 
 
 @click.command()
@@ -47,25 +46,12 @@ def status(selection: Selection, given: Given, as_json: bool) -> None:
 
 def trial_statuses(opened: OpenedSweep) -> tuple[TrialStatus, ...]:
     """The state of every trial of the plan, in the plan's order."""
-    return tuple(
-        TrialStatus(
-            trial=trial,
-            record=opened.records[trial.fingerprint],
-            paths=opened.store.paths(trial.fingerprint),
-            state=_state(trial, opened.records[trial.fingerprint], opened.store.paths(trial.fingerprint)),
-        )
-        for trial in opened.plan.trials
-    )
+    return tuple(_status_of(trial, opened) for trial in opened.plan.trials)
 
 
-def _state(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> State:
-    if record.result is not None and record.result.status == "diverged":
-        return "diverged"
-    if is_done(trial, record):
-        return "done"
-    if is_held(paths.lock):
-        return "running"
-    return "waiting" if record.failure is None else "failed"
+def _status_of(trial: PlannedTrial, opened: OpenedSweep) -> TrialStatus:
+    record, paths = opened.records[trial.fingerprint], opened.store.paths(trial.fingerprint)
+    return TrialStatus(trial=trial, record=record, paths=paths, state=opened.state(trial))
 
 
 def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
@@ -103,8 +89,8 @@ def _failures_by_cause(rows: Sequence[TrialStatus]) -> Mapping[str, list[TrialSt
 
 def _text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
-    parts = [", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "diverged")]
-    for state in STATES[:-1]:
+    parts = [", ".join(f"{count} {state}" for state, count in counts.items() if count or state in _ALWAYS_COUNTED)]
+    for state in _LISTED:
         lines = [_line(row) for row in rows if row.state == state]
         if lines:
             parts.append(f"{state}:\n{aligned(lines)}")

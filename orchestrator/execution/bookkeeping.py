@@ -17,6 +17,7 @@ from orchestrator.execution.machine import device_name, peak_memory_bytes, versi
 from orchestrator.provenance import host_name, now, running_code
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.store import Store
+from orchestrator.trial_state import attempts_of
 
 
 @dataclass
@@ -35,16 +36,18 @@ class Bookkeeping:
 
     @staticmethod
     def begin(job: TrialJob, store: Store, record: TrialRecord) -> Bookkeeping:
-        """Count one attempt more, unless the training is done already."""
+        """The books as the last attempt left them."""
         before = record.progress or ProgressRecord(
             step=0, steps=job.recipe.steps, best=None, train_seconds=0.0, attempts=0, started_at=now(), at=now()
         )
-        attempts = max(1, before.attempts + (record.result is None))
-        return Bookkeeping(job, store, dataclasses.replace(before, attempts=attempts, metrics={}), record.execution)
+        progress = dataclasses.replace(before, attempts=attempts_of(record), metrics={})
+        return Bookkeeping(job, store, progress, record.execution)
 
-    def training_begins(self) -> None:
-        """Leave a mark at the step that the last attempt reached."""
+    def attempt_begins(self) -> int:
+        """Count one attempt at the training more, on disk before any work of it: its death may be near. Returns its number."""
+        self.progress = dataclasses.replace(self.progress, attempts=self.progress.attempts + 1)
         self._write_progress(self.progress)
+        return self.progress.attempts
 
     def reached(self, progress: Progress) -> None:
         """Note a point of the curves."""

@@ -84,8 +84,11 @@ class _Attempt:
         job, record = self.job, self._read()
         self.books = books = Bookkeeping.begin(job, self.store, record)
         self.journal.best = books.progress.best
+        if record.result is None:
+            self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
+        else:
+            self.journal.say(f"resumed on {host_name()}: the training is done")
         self.store.write_recipe(job.recipe)
-        self.journal.say(f"attempt {books.progress.attempts} on {host_name()}")
         self.journal.tell("started")
         result = record.result or self._train(books)
         if result.status != "diverged":
@@ -123,7 +126,6 @@ class _Attempt:
             taken = path
             self.journal.say(f"training on {path.device}, {path.threads} thread(s)")
 
-        books.training_begins()
         try:
             result = run_trial(
                 job.recipe,
@@ -196,6 +198,7 @@ class _Attempt:
         """Select the weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""
         aside = self.store.put_aside(self.store.paths(self.job.fingerprint).selected)
         self.journal.announce(f"{error}; {f'set aside as {aside}, ' if aside else ''}the weights are made again")
+        self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
         again = self._train(books)
         if again.weights_digest != result.weights_digest:
             self.journal.announce("the new weights are not the old ones to the bit: every score is made again")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,27 @@ from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.export_columns import COLUMNS
 from orchestrator.report.identifiers import PREFIXES, identifier
+from orchestrator.trial_state import trial_state
 
 Row = dict[str, Any]
 
 
 def frames(
-    plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, run_ids: Mapping[str, str] | None = None
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    rows: Sequence[CellRow],
+    *,
+    run_ids: Mapping[str, str] | None = None,
+    held: Collection[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """The tables ``trials``, ``cells``, ``episodes`` and ``curves``, with their columns and types even where they are empty.
 
-    Where something adapts there is also ``adaptation``: each score after every number of adaptation steps up to its own.
+    ``held`` are the fingerprints of the trials that a process works on now. Where something adapts there is also ``adaptation``: each
+    score after every number of adaptation steps up to its own.
     """
     known = [(trial, records.get(trial.fingerprint) or TrialRecord(fingerprint=trial.fingerprint)) for trial in plan.trials]
     content: dict[str, Iterable[Row]] = {
-        "trials": (_trial(trial, record, (run_ids or {}).get(trial.fingerprint)) for trial, record in known),
+        "trials": (_trial(trial, record, (run_ids or {}).get(trial.fingerprint), held) for trial, record in known),
         "cells": map(_cell, rows),
         "episodes": (row for trial, record in known for row in _episodes(trial, record)),
         "curves": (row for trial, record in known for row in _curves(trial, record)),
@@ -72,23 +79,14 @@ def _parquet(name: str, table: pd.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def status_of(record: TrialRecord) -> str:
-    """A trial's state in a word."""
-    if record.result is not None:
-        return record.result.status
-    if record.failure is not None:
-        return "failed"
-    return "running" if record.progress is not None else "pending"
-
-
-def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None) -> Row:
+def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: Collection[str]) -> Row:
     row = {**_recipe(trial.recipe), **_provenance(record.execution), "trial_id": trial.fingerprint, "name": trial.name}
     for name in ("stopped_by", "steps_done", "selected_step", "weights_digest", "data_digest"):
         row[name] = getattr(record.result, name, None)
     accuracy = record.result.validation_accuracy if record.result else None
     row["validation_accuracy_percent"] = None if accuracy is None else 100 * accuracy
-    row["status"] = status_of(record)
-    row["failure"] = record.failure.cause if record.failure and not record.result else None
+    row["status"] = trial_state(trial, record, held=trial.fingerprint in held)
+    row["failure"] = record.failure.cause if record.failure and row["status"] == "failed" else None
     row["mlflow_run_id"] = run_id
     return row
 

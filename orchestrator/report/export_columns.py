@@ -10,7 +10,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "trials": {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),
         "name": (TEXT, "the trial in words"),
-        "status": (TEXT, "complete, diverged, failed, running or pending"),
+        "status": (TEXT, "running, scoring, stopped, waiting, done, diverged or failed"),
         "stopped_by": (TEXT, "budget, patience or divergence"),
         "algorithm": (TEXT, ""),
         "distance": (TEXT, ""),
@@ -55,7 +55,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "validation_accuracy_percent": (REAL, "percent, at the selected step"),
         "weights_digest": (TEXT, "sha256- and the SHA-256 of the selected weights"),
         "data_digest": (TEXT, "sha256- and the SHA-256 of the images"),
-        "failure": (TEXT, "the last error in a line, where there is no result"),
+        "failure": (TEXT, "the error of the last attempt in a line, where the trial failed"),
         "train_seconds": (REAL, "seconds, wall clock, all attempts"),
         "evaluation_seconds": (REAL, "seconds, wall clock, all evaluations"),
         "started_at": (TEXT, "ISO 8601, UTC"),

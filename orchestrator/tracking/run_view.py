@@ -17,6 +17,7 @@ from orchestrator.plan import PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import TrialPaths
 from orchestrator.tracking.run_tags import fitting
+from orchestrator.trial_state import TrialState, trial_state
 
 USUAL_QUERY = 15
 """Query images a class of nearly every published evaluation: left unsaid in a metric's name."""
@@ -105,10 +106,10 @@ def finite_points(step: int, metrics: Mapping[str, float]) -> tuple[Point, ...]:
 
 def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()) -> RunView:
     """What MLflow shall show of a trial that is not running now."""
-    execution = record.execution
+    execution, state = record.execution, trial_state(trial, record, held=False)
     return RunView(
-        status=_status(trial, record),
-        tags={key: fitting(value) for key, value in _tags(record).items()},
+        status=_STATUS.get(state, "KILLED"),
+        tags={key: fitting(value) for key, value in _tags(record, state).items()},
         points=tuple(_points(record)),
         dataset=_dataset(record),
         files=_files(paths, pictures),
@@ -117,20 +118,17 @@ def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictur
     )
 
 
-def _status(trial: PlannedTrial, record: TrialRecord) -> Literal["FINISHED", "FAILED", "KILLED"]:
-    wanted = {evaluation.fingerprint for evaluation in trial.evaluations}
-    if record.result is not None and (record.result.status == "diverged" or wanted <= set(record.evaluations)):
-        return "FINISHED"
-    return "FAILED" if record.failure is not None else "KILLED"
+_STATUS: Mapping[TrialState, Literal["FINISHED", "FAILED"]] = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED"}
+"""What MLflow calls the states in which a trial has ended; one that nobody works on in any other state was KILLED."""
 
 
-def _tags(record: TrialRecord) -> dict[str, str]:
-    tags: dict[str, str | None] = {}
+def _tags(record: TrialRecord, state: TrialState) -> dict[str, str]:
+    tags: dict[str, str | None] = {"fsl.state": state}
     if record.result is not None:
         result = record.result
         tags |= {"fsl.outcome": result.status, "fsl.stopped_by": result.stopped_by}
         tags |= {"fsl.data_digest": result.data_digest, "fsl.weights_digest": result.weights_digest}
-    elif record.failure is not None:
+    if record.failure is not None and state == "failed":
         tags |= {"fsl.outcome": "failed", "fsl.cause": record.failure.cause}
     if record.execution is not None:
         tags |= _execution_tags(record.execution)

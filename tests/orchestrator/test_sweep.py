@@ -16,7 +16,7 @@ from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launches import read_launches
 from orchestrator.store import Store
-from orchestrator.sweep import is_done
+from orchestrator.trial_state import is_done
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 

@@ -111,7 +111,7 @@ def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], t
 def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplace) -> None:
     assert done[0].read("status").stdout.startswith("0 running, 0 waiting, 2 done, 0 failed")
     assert json.loads(fresh.read("status", "--json").stdout)["counts"] == {
-        "running": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
+        "running": 0, "scoring": 0, "stopped": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
     }  # fmt: skip
 
 
@@ -307,4 +307,4 @@ def test_ctrl_c_exits_with_4_and_the_next_run_goes_on(fresh: Workplace) -> None:
     assert driver.returncode == 4, stderr
     assert "the same command resumes" in stderr and "Traceback" not in stderr
     assert "0/2" in stdout
-    assert "2 waiting" in fresh.read("status", "--set", "steps=400").stdout
+    assert "1 stopped, 1 waiting" in fresh.read("status", "--set", "steps=400").stdout

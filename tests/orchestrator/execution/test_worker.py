@@ -352,6 +352,35 @@ def test_seconds_and_attempts_add_up_over_interruptions(tmp_path: Path):
     assert execution(job).started_at == progress.started_at
 
 
+def test_an_attempt_that_dies_before_its_first_step_is_counted_and_logged_once(tmp_path: Path):
+    job = job_in(tmp_path)
+
+    def die(event: TrialEvent) -> None:
+        raise KeyboardInterrupt
+
+    for attempt in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt):
+            run(job, die)
+        progress = Store(tmp_path).read(job.fingerprint).progress
+        assert progress is not None and progress.attempts == attempt
+    run(dataclasses.replace(job, evaluations=()))
+    with pytest.raises(KeyboardInterrupt):
+        run(job, die)  # scoring what is trained is no attempt at the training
+    run(job)
+    assert execution(job).attempts == 4 == paths_of(job).log.read_text().count(" attempt ")
+
+
+def test_attempts_are_known_even_where_one_record_of_them_is_lost(tmp_path: Path):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    paths_of(job).checkpoints.write_text("a file where a folder belongs")
+    run(job), run(job)
+    paths_of(job).progress.write_text("{")
+    paths_of(job).checkpoints.unlink()
+    run(job)
+    assert execution(job).attempts == 3
+
+
 def test_a_failure_counts_its_attempts_and_goes_when_the_trial_succeeds(tmp_path: Path):
     job = job_in(tmp_path)
     paths_of(job).folder.mkdir(parents=True)

@@ -28,7 +28,7 @@ def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> Non
     found = tables(plan_of(tmp_path), {0: [74, 75], 1: [74]})
     assert {name: len(table) for name, table in found.items()} == {"trials": 3, "cells": 2, "episodes": 4000, "curves": 8}
     trials = found["trials"].set_index("seed")
-    assert list(trials["status"]) == ["complete", "complete", "pending"]
+    assert list(trials["status"]) == ["done", "done", "waiting"]
     assert trials.loc[0, "train_seconds"] == 12.5 and pd.isna(trials.loc[2, "train_seconds"])
     assert trials.loc[0, "mlflow_run_id"] == "run-0" and pd.isna(trials.loc[1, "mlflow_run_id"])
     assert found["episodes"]["accuracy_percent"].max() == 100.0
