@@ -18,15 +18,30 @@ from tests.counts_by_step import counts_like
 _RUNNING = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
 
 
-FORMERLY = {"fingerprint": "trial_id", "evaluation": "evaluation_id"}
+FORMERLY = {
+    "fingerprint": "trial_id",
+    "evaluation": "evaluation_id",
+    "order": "maml_order",
+    "query": "query_per_class",
+    "value": "measured",
+}
 """Columns of earlier exports by their names of today."""
 
 
 def read_export(folder: Path, name: str) -> pd.DataFrame:
-    """An export of a folder, today's or an earlier one, with the columns of today and bare fingerprints, digests and versions."""
+    """An export of a folder, today's or an earlier one, with the columns of today.
+
+    Fingerprints, digests and versions are bare and accuracies of curves in 0..1, as in records; times are texts.
+    """
     table = pd.read_parquet(folder / f"{name}.parquet").rename(columns=FORMERLY)
     for column in set(table.columns) & set(PREFIXES):
         table[column] = table[column].str.removeprefix(PREFIXES[column])
+    for column in table.select_dtypes("datetimetz"):
+        table[column] = (
+            table[column].map(lambda time: time.isoformat(timespec="milliseconds"), na_action="ignore").astype("string")
+        )
+    if "unit" in table:
+        table["measured"] = table["measured"].where(table["unit"] != "percent", table["measured"] / 100)
     return table
 
 
@@ -67,7 +82,7 @@ class CommittedResults:
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],
             curves={
-                metric: tuple(zip(map(int, points["step"]), map(float, points["value"]), strict=True))
+                metric: tuple(zip(map(int, points["step"]), map(float, points["measured"]), strict=True))
                 for (name, metric), points in self._curves
                 if name == trial.fingerprint
             },

@@ -15,6 +15,7 @@ from orchestrator.report.drawing import Notice, drawn
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
+from orchestrator.report.table_keys import SCHEMA_VERSION
 
 _log = logging.getLogger(__name__)
 _TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
@@ -96,6 +97,7 @@ def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, obje
         }
     spec = plan.spec
     return {
+        "schema_version": SCHEMA_VERSION,
         "sweep": spec.name,
         "plan": plan.fingerprint,
         "seeds": list(spec.seeds),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 PREFIXES: Mapping[str, str] = {
     "trial_id": "t-",
     "evaluation_id": "e-",
+    "cell_id": "c-",
     "mlflow_run_id": "run-",
     "host": "host-",
     "git_commit": "git-",
