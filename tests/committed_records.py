@@ -125,6 +125,8 @@ class CommittedResults:
             "finished_at": row["finished_at"],
             "git_commit": row["git_commit"],
             "git_dirty": bool(row["git_dirty"]),
+            "git_problem": _known(row.get("git_problem")),
+            "code_digest": _known(row.get("code_digest")),
             "lock_digest": row["lock_digest"],
             "versions": self.provenance["trials"][fingerprint]["versions"],
             "peak_memory_bytes": int(row["peak_memory_bytes"]),
@@ -140,3 +142,8 @@ class CommittedResults:
             },
             **computed,
         )
+
+
+def _known(value: object) -> Any:
+    """A value of an export; None where it is missing, or the export is from before there was such a column."""
+    return None if pd.isna(value) else value  # type: ignore[call-overload]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.report.export_columns import COLUMNS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
-from orchestrator.report.table_keys import CELL_KEYS, DOCUMENT_KEYS, TABULAR
+from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "exports.md"
 _TYPES = {
@@ -53,7 +53,9 @@ def document() -> str:
         rows = ((f"`{column}`", _TYPES[kind], text) for column, (kind, text) in columns.items())
         parts.append(f"## `{name}`\n\n{_ROW_OF[name]}\n\n{_table(('column', 'type', 'what'), rows)}")
     keys = [_table(("key", "what"), _items(each)) for each in (DOCUMENT_KEYS, CELL_KEYS)]
-    return "\n".join([*parts, _TABLE, keys[0], "Each of its `cells`:\n", keys[1]])
+    parts += [_TABLE, keys[0], "Each of its `cells`:\n", keys[1]]
+    keys = [_table(("key", "what"), _items(each)) for each in (PROVENANCE_KEYS, PROVENANCE_OF_TRIAL)]
+    return "\n".join([*parts, "## `provenance.json`\n", keys[0], "Each of its `trials`:\n", keys[1]])
 
 
 def _items(keys: Mapping[str, str]) -> Iterable[tuple[str, str]]:

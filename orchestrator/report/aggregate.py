@@ -20,7 +20,7 @@ class CellRow:
     ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
     ``differs`` lists the settings unlike the published ones; ``short`` and ``overrides`` are the sweep's: trained for less on purpose,
     and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
-    those of its seeds' trials. What each field holds is described for readers in ``table_keys.py``.
+    those of its seeds' trials. What each field holds is described for readers in ``json_keys.py``.
     """
 
     cell: str

@@ -128,7 +128,7 @@ def _recipe(recipe: TrainingRecipe) -> Row:
 
 _AS_RECORDED = (
     "train_seconds", "started_at", "finished_at", "peak_memory_bytes", "attempts", "host", "threads", "git_commit", "git_dirty",
-    "lock_digest",
+    "git_problem", "code_digest", "lock_digest",
 )  # fmt: skip
 
 

@@ -73,6 +73,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "threads": (WHOLE, "CPU threads of an operation"),
         "git_commit": (TEXT, "git- and the commit of the code"),
         "git_dirty": (TRUTH, "the working tree differed from the commit"),
+        "git_problem": (TEXT, "why git could not tell"),
+        "code_digest": (TEXT, "code- and the digest of the code that computed"),
         "lock_digest": (TEXT, "sha256- and the SHA-256 of the pinned requirements"),
         "python_version": (TEXT, "python- and the version"),
         "torch_version": (TEXT, "torch- and the version"),

@@ -18,6 +18,7 @@ PREFIXES: Mapping[str, str] = {
     "weights_digest": "sha256-",
     "data_digest": "sha256-",
     "lock_digest": "sha256-",
+    "code_digest": "code-",
     "python_version": "python-",
     "torch_version": "torch-",
     "cuda_version": "cuda-",

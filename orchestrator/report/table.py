@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.identifiers import identifier
+from orchestrator.report.json_keys import CELL_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import latex
 from orchestrator.report.row_text import HEADINGS, NUMERIC, body, head, legend
-from orchestrator.report.table_keys import CELL_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.spec import SweepSpec
 
 WIDTH = 120

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import io
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from hypothesis import strategies as st
 from orchestrator.cell_settings import CellSettings
 from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan
+from orchestrator.records import ExecutionRecord
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.bundle import write_bundle
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
+from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
 from orchestrator.report.table import render
-from orchestrator.report.table_keys import CELL_KEYS, TABULAR
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 from tests.orchestrator.report.sql_words import SQLITE, STANDARD
 
@@ -81,6 +83,9 @@ def test_the_bundle_is_whole_and_the_same_twice(tmp_path: Path, correct: dict[in
     assert {"table.md", "table.csv", "trials.parquet", "episodes.parquet", "curves.png", "cells.png", "provenance.json"} <= names
     for name in names:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    provenance = json.loads((folders[0] / "provenance.json").read_text(encoding="utf-8"))
+    assert set(provenance) == set(PROVENANCE_KEYS)
+    assert all(set(trial) == set(PROVENANCE_OF_TRIAL) for trial in provenance["trials"].values())
     for picture in ("curves.png", "cells.png"):
         assert (folders[0] / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -202,3 +207,10 @@ def test_every_setting_of_a_recipe_has_a_column() -> None:
         given: dict[str, Any] = {"algorithm": algorithm, **more.get(algorithm, {})}
         cell = CellSettings(dataset="omniglot", split="vinyals", way=5, shot=1, **given)
         assert {renamed.get(key, key) for key in recipe_settings(cell.recipe(0))} <= set(COLUMNS["trials"])
+
+
+def test_every_fact_of_an_execution_has_a_column() -> None:
+    """``versions`` and ``evaluations`` have several, ``device`` is the name of the device, ``steps`` are those done."""
+    elsewhere = {"versions", "evaluations", "device_name", "steps"}
+    facts = {field.name for field in dataclasses.fields(ExecutionRecord)} - elsewhere
+    assert facts <= set(COLUMNS["trials"])

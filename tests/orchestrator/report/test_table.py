@@ -13,8 +13,8 @@ import pytest
 
 from orchestrator.plan import Plan
 from orchestrator.report.aggregate import aggregate
+from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.report.table import FORMATS, render
-from orchestrator.report.table_keys import CELL_KEYS, DOCUMENT_KEYS, SCHEMA_VERSION, TABULAR
 from tests.orchestrator.report.reported_sweep import SWEEP, plan_of, records_of, registries
 
 ASKED_FOR = """

@@ -1,4 +1,4 @@
-"""What the table says in JSON and CSV, key by key."""
+"""What the JSON documents of a report say, key by key."""
 
 from __future__ import annotations
 
@@ -48,3 +48,30 @@ CELL_KEYS: Mapping[str, str] = {
 
 TABULAR: Mapping[str, str] = {"cell": "cell_id", "evaluation": "evaluation_id", "trials": "trial_ids"}
 """The columns of ``table.csv`` that are named otherwise than the keys, because they hold identifiers."""
+
+PROVENANCE_KEYS: Mapping[str, str] = {
+    "schema_version": f"the form of this document, {SCHEMA_VERSION}",
+    "sweep": "the sweep's name",
+    "plan": "the fingerprint of its trials and evaluations together",
+    "seeds": "a list of the training seeds",
+    "overrides": "a list of what the command line changed of the sweep file",
+    "trials": "an object with the trials that are done, by fingerprint, with the keys below",
+}
+"""The keys of ``provenance.json``."""
+
+PROVENANCE_OF_TRIAL: Mapping[str, str] = {
+    "name": "the trial in words",
+    "data_digest": "SHA-256 of the images",
+    "weights_digest": "SHA-256 of the selected weights",
+    "git_commit": "the commit of the code",
+    "git_dirty": "whether the working tree differed from it",
+    "git_problem": "why git could not tell",
+    "code_digest": "digest of the code that computed",
+    "lock_digest": "SHA-256 of the pinned requirements",
+    "versions": "an object with the versions of Python and of libraries",
+    "device": "what computed",
+    "threads": "CPU threads of an operation",
+    "train_seconds": "wall clock, all attempts",
+    "finished_at": "when the training ended, ISO 8601, UTC",
+}
+"""The keys of a trial in ``provenance.json``."""
