@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
@@ -25,6 +27,12 @@ class Cell:
     variant: str
     evaluation: Evaluation
     recipes: tuple[TrainingRecipe, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the cell: what it trains, whatever the seeds, how it is scored, and the preset that it is compared under."""
+        training = dataclasses.replace(self.recipes[0], seed=0).fingerprint
+        return _digest([training, self.evaluation.fingerprint, self.settings.preset])
 
     @property
     def algorithm(self) -> str:
@@ -89,7 +97,11 @@ class Plan:
     def fingerprint(self) -> str:
         """Names the work as a whole: the trials with their evaluations, whatever their order."""
         work = sorted([trial.fingerprint, sorted(each.fingerprint for each in trial.evaluations)] for trial in self.trials)
-        return hashlib.sha256(json.dumps(work).encode()).hexdigest()[:16]
+        return _digest(work)
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]
 
 
 def build_plan(spec: SweepSpec) -> Plan:

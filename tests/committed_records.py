@@ -21,15 +21,30 @@ _STATES = {"complete": "done", "running": "stopped", "pending": "waiting"}
 _BEGUN = ProgressRecord(step=0, steps=0, best=None, train_seconds=0, attempts=1, started_at="", at="")
 
 
-FORMERLY = {"fingerprint": "trial_id", "evaluation": "evaluation_id"}
+FORMERLY = {
+    "fingerprint": "trial_id",
+    "evaluation": "evaluation_id",
+    "order": "maml_order",
+    "query": "query_per_class",
+    "value": "measured",
+}
 """Columns of earlier exports by their names of today."""
 
 
 def read_export(folder: Path, name: str) -> pd.DataFrame:
-    """An export of a folder, today's or an earlier one, with the columns of today and bare fingerprints, digests and versions."""
+    """An export of a folder, today's or an earlier one, with the columns of today.
+
+    Fingerprints, digests and versions are bare and accuracies of curves in 0..1, as in records; times are texts.
+    """
     table = pd.read_parquet(folder / f"{name}.parquet").rename(columns=FORMERLY)
     for column in set(table.columns) & set(PREFIXES):
         table[column] = table[column].str.removeprefix(PREFIXES[column])
+    for column in table.select_dtypes("datetimetz"):
+        table[column] = (
+            table[column].map(lambda time: time.isoformat(timespec="milliseconds"), na_action="ignore").astype("string")
+        )
+    if "unit" in table:
+        table["measured"] = table["measured"].where(table["unit"] != "percent", table["measured"] / 100)
     return table
 
 
@@ -71,7 +86,7 @@ class CommittedResults:
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],
             curves={
-                metric: tuple(zip(map(int, points["step"]), map(float, points["value"]), strict=True))
+                metric: tuple(zip(map(int, points["step"]), map(float, points["measured"]), strict=True))
                 for (name, metric), points in self._curves
                 if name == trial.fingerprint
             },
@@ -114,6 +129,8 @@ class CommittedResults:
             "finished_at": row["finished_at"],
             "git_commit": row["git_commit"],
             "git_dirty": bool(row["git_dirty"]),
+            "git_problem": _known(row.get("git_problem")),
+            "code_digest": _known(row.get("code_digest")),
             "lock_digest": row["lock_digest"],
             "versions": self.provenance["trials"][fingerprint]["versions"],
             "peak_memory_bytes": int(row["peak_memory_bytes"]),
@@ -129,3 +146,8 @@ class CommittedResults:
             },
             **computed,
         )
+
+
+def _known(value: object) -> Any:
+    """A value of an export; None where it is missing, or the export is from before there was such a column."""
+    return None if pd.isna(value) else value  # type: ignore[call-overload]

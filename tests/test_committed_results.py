@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsl_core.statistics import confidence_interval_95, mean
+from tests.committed_records import FORMERLY, read_export
 from tests.counts_by_step import counts_like
 from tests.rerender_results import RESULTS, rendered
 
@@ -48,3 +49,15 @@ def test_counts_with_a_known_mean_and_interval_can_be_put_together(drawn: tuple[
     assert len(again) == len(counts) and 0 <= min(again) <= max(again) <= 1
     assert 100 * mean(again) == pytest.approx(accuracy, abs=1e-9)
     assert 100 * confidence_interval_95(again) == pytest.approx(interval, abs=1e-9)
+
+
+def test_exports_of_an_earlier_form_are_read_as_those_of_today(tmp_path: Path) -> None:
+    """They had bare fingerprints, other names, times as texts and the accuracies of curves in 0..1."""
+    today = {now: before for before, now in FORMERLY.items()}
+    for name in ("trials", "episodes", "curves"):
+        table = read_export(RESULTS[0], name)
+        table.drop(columns="unit", errors="ignore").rename(columns=today).to_parquet(tmp_path / f"{name}.parquet")
+        before = read_export(tmp_path, name)
+        assert set(before) == set(table) - {"unit"}
+        texts = [each[list(before)].astype("string").fillna("") for each in (before, table)]
+        pd.testing.assert_frame_equal(*texts)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.committed_records import read_export
+from tests.exports_document import PATH
+from tests.exports_document import document as exports_page
 from tests.rerender_results import RESULTS, ROOT, SHOWN_TABLE
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -42,6 +44,10 @@ def test_a_committed_number_follows_from_the_committed_episodes(folder: Path) ->
             assert row["reproduced"] == pytest.approx(seeds.mean(), abs=1e-5)
             compared += 1
     assert compared
+
+
+def test_the_page_about_exports_is_written_from_their_columns() -> None:
+    assert PATH.read_text(encoding="utf-8") == exports_page(), "python -m tests.exports_document writes it again"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -137,6 +137,7 @@ def _plain(rows: Sequence[TrialStatus], opened: OpenedSweep) -> dict[str, Any]:
 
 def _plain_row(row: TrialStatus) -> dict[str, Any]:
     result, progress, failure = row.record.result, row.record.progress, row.record.failure
+    best = result.validation_accuracy if result else progress.best if progress else None
     return {
         "fingerprint": row.trial.fingerprint,
         "name": row.trial.name,
@@ -144,7 +145,7 @@ def _plain_row(row: TrialStatus) -> dict[str, Any]:
         "cells": list(row.trial.cells),
         "step": result.steps_done if result else progress.step if progress else 0,
         "steps": row.trial.recipe.steps,
-        "validation_accuracy": result.validation_accuracy if result else progress.best if progress else None,
+        "validation_accuracy_percent": None if best is None else 100 * best,
         "cause": failure.cause if failure and row.state == "failed" else None,
         "unsealed": list(row.record.unsealed),
         "log": str(row.paths.log),

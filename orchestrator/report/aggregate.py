@@ -19,15 +19,19 @@ class CellRow:
 
     ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
     ``differs`` lists the settings unlike the published ones; ``short`` and ``overrides`` are the sweep's: trained for less on purpose,
-    and changed on the command line; ``trials`` the fingerprints of the trials behind the row.
+    and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
+    those of its seeds' trials. What each field holds is described for readers in ``json_keys.py``.
     """
 
+    cell: str
+    evaluation: str
+    trials: tuple[str, ...]
     algorithm: str
     variant: str
     dataset: str
     way: int
     shot: int
-    order: int | None
+    maml_order: int | None
     published: float | None
     published_ci95: float | None
     published_decimals: int | None
@@ -46,7 +50,6 @@ class CellRow:
     doubt: str | None
     short: bool
     overrides: tuple[str, ...]
-    trials: tuple[str, ...]
 
     @property
     def form(self) -> str:
@@ -68,12 +71,15 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
     unlike = differences(cell.settings, published) if published else ()
     decided = _decided(plan, cell, score, published, unlike, registries.margin(cell.settings))
     return CellRow(
+        cell=cell.fingerprint,
+        evaluation=cell.evaluation.fingerprint,
+        trials=tuple(recipe.fingerprint for recipe in cell.recipes),
         algorithm=cell.algorithm,
         variant=cell.variant,
         dataset=cell.dataset,
         way=cell.way,
         shot=cell.shot,
-        order=cell.order,
+        maml_order=cell.order,
         published=published.accuracy if published else None,
         published_ci95=published.ci95 if published else None,
         published_decimals=published.decimals if published else None,
@@ -92,7 +98,6 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         doubt=published.doubt if published else None,
         short=plan.spec.short,
         overrides=plan.spec.overrides,
-        trials=tuple(recipe.fingerprint for recipe in cell.recipes),
     )
 
 

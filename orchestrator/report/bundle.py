@@ -13,6 +13,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
 from orchestrator.report.drawing import Notice, drawn
 from orchestrator.report.export import frames, write_exports
+from orchestrator.report.json_keys import SCHEMA_VERSION
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
 
@@ -87,6 +88,8 @@ def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, obje
             "weights_digest": record.result.weights_digest,
             "git_commit": execution.git_commit,
             "git_dirty": execution.git_dirty,
+            "git_problem": execution.git_problem,
+            "code_digest": execution.code_digest,
             "lock_digest": execution.lock_digest,
             "versions": dict(execution.versions),
             "device": execution.device_name,
@@ -96,6 +99,7 @@ def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, obje
         }
     spec = plan.spec
     return {
+        "schema_version": SCHEMA_VERSION,
         "sweep": spec.name,
         "plan": plan.fingerprint,
         "seeds": list(spec.seeds),

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.fingerprint import as_plain
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.statistics import confidence_interval_95, mean
+from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.aggregate import CellRow
-from orchestrator.report.export_columns import COLUMNS
+from orchestrator.report.export_columns import COLUMNS, ID_LISTS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
 from orchestrator.report.identifiers import PREFIXES, identifier
 from orchestrator.trial_state import trial_state
 
@@ -55,7 +55,7 @@ def write_exports(tables: Mapping[str, pd.DataFrame], folder: Path, form: str) -
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.{form}"
-        write_atomically(path, _parquet(name, table) if form == "parquet" else table.to_csv(index=False).encode())
+        write_atomically(path, _parquet(name, table) if form == "parquet" else _csv(name, table))
         paths.append(path)
     return paths
 
@@ -71,12 +71,37 @@ def _identified(line: Row) -> Row:
     return {column: identifier(column, value) if column in PREFIXES and value else value for column, value in line.items()}
 
 
+_ARROW = {
+    TEXT: pa.string(), WHOLE: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), STAMP: pa.timestamp("ms", "UTC"),
+    LIST: pa.list_(pa.string()),
+}  # fmt: skip
+
+
 def _parquet(name: str, table: pd.DataFrame) -> bytes:
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    fields = [field.with_metadata({"description": COLUMNS[name][field.name][1]}) for field in arrow.schema]
+    """The table with its types, a description of every column, and what pandas reads its own types of whole numbers and texts from."""
+    fields = [pa.field(column, _ARROW[kind], metadata={"description": text}) for column, (kind, text) in COLUMNS[name].items()]
+    plain = table.select_dtypes(exclude="datetimetz")  # pandas warns where Arrow looks at times, whose type Arrow keeps by itself
+    schema = pa.schema(fields, metadata=pa.Schema.from_pandas(plain, preserve_index=False).metadata)
+    arrays = [_arrow(table[field.name], field.type) for field in fields]
     out = io.BytesIO()
-    pq.write_table(arrow.cast(pa.schema(fields, metadata=arrow.schema.metadata)), out)
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out)
     return out.getvalue()
+
+
+def _arrow(column: pd.Series[Any], kind: pa.DataType) -> pa.Array:
+    values = [None if pd.isna(time) else time for time in column] if pa.types.is_timestamp(kind) else column
+    return pa.array(values, type=kind, from_pandas=True)
+
+
+def _csv(name: str, table: pd.DataFrame) -> bytes:
+    """Lists in one field, times in ISO 8601."""
+    written = table.copy()
+    for column, (kind, _) in COLUMNS[name].items():
+        if kind == LIST:
+            written[column] = table[column].map((" " if column in ID_LISTS else "; ").join)
+        if kind == STAMP:
+            written[column] = table[column].map(lambda time: time.isoformat(timespec="milliseconds"), na_action="ignore")
+    return written.to_csv(index=False).encode()
 
 
 def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: Collection[str]) -> Row:
@@ -91,38 +116,17 @@ def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: C
     return row
 
 
+_RENAMED = {"order": "maml_order", "steps": "steps_budget"}
+"""Settings whose column is named otherwise than the key of sweep files: a word of SQL; what may not have been reached."""
+
+
 def _recipe(recipe: TrainingRecipe) -> Row:
-    watched = recipe.validation
-    return {
-        **{key: value for key, value in as_plain(recipe.algorithm).items() if key != "name"},
-        "algorithm": recipe.algorithm.name,
-        **as_plain(recipe.data),
-        "train_way": recipe.episode.way,
-        "train_shot": recipe.episode.shot,
-        "train_query": recipe.episode.query,
-        "meta_batch_size": recipe.meta_batch_size,
-        **{key: value for key, value in as_plain(recipe.backbone).items() if key != "name"},
-        "backbone": recipe.backbone.name,
-        "downsampling": getattr(recipe.backbone, "downsampling", None),
-        "batch_norm": recipe.backbone.batch_norm,
-        "outer_lr": recipe.optimiser.outer_lr,
-        "halve_every": recipe.optimiser.halve_every,
-        "clip_norm": recipe.optimiser.clip_norm,
-        "clip_value": recipe.optimiser.clip_value,
-        "steps_budget": recipe.steps,
-        **{f"validation_{name}": value for name, value in as_plain(watched.shape).items()},
-        "validation_every": watched.every,
-        "validation_adaptation_steps": watched.adaptation_steps,
-        "validation_episodes": watched.episodes,
-        "patience": watched.patience,
-        "retrain": recipe.retrain,
-        "seed": recipe.seed,
-    }
+    return {_RENAMED.get(key, key): value for key, value in recipe_settings(recipe).items()}
 
 
 _AS_RECORDED = (
     "train_seconds", "started_at", "finished_at", "peak_memory_bytes", "attempts", "host", "threads", "git_commit", "git_dirty",
-    "lock_digest",
+    "git_problem", "code_digest", "lock_digest",
 )  # fmt: skip
 
 
@@ -131,32 +135,27 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
         return {}
     versions = {f"{name}_version": execution.versions.get(name) for name in ("python", "torch", "cuda")}
     recorded = {name: getattr(execution, name) for name in _AS_RECORDED}
-    return {**recorded, **versions, "evaluation_seconds": execution.evaluation_seconds, "device": execution.device_name}
+    stamps = {name: pd.to_datetime(recorded[name], utc=True, errors="coerce") for name in ("started_at", "finished_at")}
+    seconds = {"evaluation_seconds": execution.evaluation_seconds}
+    return {**recorded, **versions, **seconds, **stamps, "device": execution.device_name}
+
+
+_SAME = (
+    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "published_source", "seeds_done", "seeds_wanted", "verdict",
+    "verdict_label", "doubt", "short",
+)  # fmt: skip
 
 
 def _cell(row: CellRow) -> Row:
-    points = {f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")}
-    percents = {f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")}
-    same = (
-        "algorithm",
-        "variant",
-        "dataset",
-        "way",
-        "shot",
-        "order",
-        "published_source",
-        "seeds_done",
-        "seeds_wanted",
-        "doubt",
-        "short",
-    )
-    verdicts = {"verdict": row.verdict, "verdict_label": row.verdict_label}
-    lists = {
-        "differs": "; ".join(row.differs) or None,
-        "overrides": " ".join(row.overrides) or None,
-        "trials": " ".join(identifier("trial_id", each) for each in row.trials),
+    return {
+        "cell_id": row.cell,
+        "evaluation_id": row.evaluation,
+        "trial_ids": [identifier("trial_id", fingerprint) for fingerprint in row.trials],
+        **{name: getattr(row, name) for name in _SAME},
+        **{f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")},
+        **{f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")},
+        **{name: list(getattr(row, name)) for name in ("differs", "overrides")},
     }
-    return {**{name: getattr(row, name) for name in same}, **points, **percents, **verdicts, **lists}
 
 
 def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
@@ -169,7 +168,7 @@ def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "seed": trial.recipe.seed,
                 "way": evaluation.shape.way,
                 "shot": evaluation.shape.shot,
-                "query": evaluation.shape.query,
+                "query_per_class": evaluation.shape.query,
                 "adaptation_steps": evaluation.adaptation_steps,
                 "episode": number,
                 "correct": correct,
@@ -186,7 +185,7 @@ def _adaptation(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "trial_id": trial.fingerprint,
                 "evaluation_id": evaluation.fingerprint,
                 "seed": trial.recipe.seed,
-                "order": getattr(trial.recipe.algorithm, "order", None),
+                "maml_order": getattr(trial.recipe.algorithm, "order", None),
                 "dataset": trial.recipe.data.dataset,
                 "way": evaluation.shape.way,
                 "shot": evaluation.shape.shot,
@@ -198,11 +197,18 @@ def _adaptation(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
 
 def _curves(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
     for metric, curve in sorted(record.result.curves.items()) if record.result else ():
+        unit = unit_of(metric)
         for step, value in curve:
             yield {
                 "trial_id": trial.fingerprint,
                 "seed": trial.recipe.seed,
                 "step": step,
                 "metric": metric,
-                "value": value,
+                "unit": unit,
+                "measured": 100 * value if unit == "percent" else value,
             }
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a curve in exports."""
+    return "percent" if metric.endswith("accuracy") else "nats" if metric.endswith("loss") else "dimensionless"

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 TEXT, WHOLE, REAL, TRUTH = "string", "Int64", "Float64", "boolean"
+STAMP = "datetime64[ms, UTC]"
+LIST = "object"
+"""Lists of texts: in CSV ids are separated by spaces, other texts by semicolons."""
+
+ID_LISTS = frozenset({"trial_ids"})
+"""The lists that hold ids."""
 
 COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "trials": {
@@ -19,7 +25,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "fce": (TRUTH, "full context embeddings"),
         "reading_steps": (WHOLE, "of the attention LSTM"),
         "support_order": (TEXT, "in which the support is read"),
-        "order": (WHOLE, "of MAML's gradient"),
+        "maml_order": (WHOLE, "of MAML's gradient"),
         "adaptation_steps": (WHOLE, "of MAML in training"),
         "inner_lr": (REAL, "learning rate of adaptation"),
         "inner_reduction": (TEXT, "of the support's loss"),
@@ -58,8 +64,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "failure": (TEXT, "the error of the last attempt in a line, where the trial failed"),
         "train_seconds": (REAL, "seconds, wall clock, all attempts"),
         "evaluation_seconds": (REAL, "seconds, wall clock, all evaluations"),
-        "started_at": (TEXT, "ISO 8601, UTC"),
-        "finished_at": (TEXT, "ISO 8601, UTC"),
+        "started_at": (STAMP, "UTC, of the first attempt"),
+        "finished_at": (STAMP, "UTC"),
         "peak_memory_bytes": (WHOLE, "bytes"),
         "attempts": (WHOLE, ""),
         "host": (TEXT, "host- and the machine's name"),
@@ -67,6 +73,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "threads": (WHOLE, "CPU threads of an operation"),
         "git_commit": (TEXT, "git- and the commit of the code"),
         "git_dirty": (TRUTH, "the working tree differed from the commit"),
+        "git_problem": (TEXT, "why git could not tell"),
+        "code_digest": (TEXT, "code- and the digest of the code that computed"),
         "lock_digest": (TEXT, "sha256- and the SHA-256 of the pinned requirements"),
         "python_version": (TEXT, "python- and the version"),
         "torch_version": (TEXT, "torch- and the version"),
@@ -74,12 +82,15 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "mlflow_run_id": (TEXT, "run- and the id of the MLflow run"),
     },
     "cells": {
+        "cell_id": (TEXT, "c- and the cell's fingerprint: what is trained, how it is scored, under which preset"),
+        "evaluation_id": (TEXT, "e- and the evaluation's fingerprint"),
+        "trial_ids": (LIST, "the trials of its seeds, in the seeds' order"),
         "algorithm": (TEXT, ""),
         "variant": (TEXT, ""),
         "dataset": (TEXT, ""),
         "way": (WHOLE, "classes of an episode"),
         "shot": (WHOLE, "support images per class"),
-        "order": (WHOLE, "of MAML's gradient"),
+        "maml_order": (WHOLE, "of MAML's gradient"),
         "published_percent": (REAL, "percent"),
         "published_ci95_points": (REAL, "half the 95% interval, percentage points"),
         "published_source": (TEXT, ""),
@@ -92,11 +103,10 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "difference_points": (REAL, "reproduced minus published, percentage points"),
         "verdict": (TEXT, "with its reasons"),
         "verdict_label": (TEXT, "the verdict's first words alone"),
-        "differs": (TEXT, "settings unlike the published ones"),
+        "differs": (LIST, "settings unlike the published ones"),
         "doubt": (TEXT, "about the published number"),
         "short": (TRUTH, "the sweep trains for less than the published run on purpose"),
-        "overrides": (TEXT, "what the command line changed of the sweep file"),
-        "trials": (TEXT, "their ids"),
+        "overrides": (LIST, "what the command line changed of the sweep file"),
     },
     "episodes": {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),
@@ -104,7 +114,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "seed": (WHOLE, "training seed"),
         "way": (WHOLE, "classes of an episode"),
         "shot": (WHOLE, "support images per class"),
-        "query": (WHOLE, "query images per class"),
+        "query_per_class": (WHOLE, "query images per class"),
         "adaptation_steps": (WHOLE, "of MAML, in this evaluation"),
         "episode": (WHOLE, "number of the frozen episode"),
         "correct": (WHOLE, "query images classified rightly"),
@@ -114,7 +124,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),
         "evaluation_id": (TEXT, "e- and the evaluation's fingerprint"),
         "seed": (WHOLE, "training seed"),
-        "order": (WHOLE, "of MAML's gradient"),
+        "maml_order": (WHOLE, "of MAML's gradient"),
         "dataset": (TEXT, ""),
         "way": (WHOLE, "classes of an episode"),
         "shot": (WHOLE, "support images per class"),
@@ -126,8 +136,9 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),
         "seed": (WHOLE, "training seed"),
         "step": (WHOLE, "training steps done"),
-        "metric": (TEXT, "accuracies and losses of one interval"),
-        "value": (REAL, "accuracies in 0..1, losses in nats, learning rates as they are"),
+        "metric": (TEXT, "accuracies and losses of one interval, the learning rate"),
+        "unit": (TEXT, "percent, nats, or dimensionless"),
+        "measured": (REAL, "in that unit"),
     },
 }
 """The exported tables: each column's type and what it holds."""

@@ -4,18 +4,22 @@ import csv
 import dataclasses
 import io
 import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.plan import Plan
 from orchestrator.report.aggregate import aggregate
+from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.report.table import FORMATS, render
-from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+from tests.orchestrator.report.reported_sweep import SWEEP, plan_of, records_of, registries
 
 ASKED_FOR = """
-algorithm variant dataset way shot order published published_ci95 article_2018 reproduced ci95_episodes std_seeds seeds_done
-seeds_wanted difference verdict differs trials
+cell evaluation algorithm variant dataset way shot maml_order published published_ci95 article_2018 reproduced ci95_episodes std_seeds
+seeds_done seeds_wanted difference verdict differs trials
 """
 
 
@@ -37,17 +41,22 @@ def test_missing_numbers_are_dashes_empty_or_null(tmp_path: Path) -> None:
     row = next(line for line in table(plan, "text", {}).splitlines() if line.lstrip().startswith("5 "))
     assert row.split()[4:8] == ["–", "–", "0/3", "–"]
     line = next(csv.DictReader(io.StringIO(table(plan, "csv", {}))))
-    assert (line["reproduced"], line["ci95_episodes"], line["order"], line["published_ci95"]) == ("", "", "", "")
+    assert (line["reproduced"], line["ci95_episodes"], line["maml_order"], line["published_ci95"]) == ("", "", "", "")
     cell = json.loads(table(plan, "json", {}))["cells"][0]
-    assert (cell["reproduced"], cell["order"], cell["seeds_done"]) == (None, None, 0)
+    assert (cell["reproduced"], cell["maml_order"], cell["seeds_done"]) == (None, None, 0)
 
 
 def test_csv_and_json_have_a_row_a_cell_and_every_column(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     lines = list(csv.DictReader(io.StringIO(table(plan, "csv", {0: [74]}))))
-    cells = json.loads(table(plan, "json", {0: [74]}))["cells"]
+    document = json.loads(table(plan, "json", {0: [74]}))
+    cells = document["cells"]
     assert len(lines) == len(cells) == 2
-    assert set(ASKED_FOR.split()) <= set(lines[0]) == set(cells[0])
+    assert set(ASKED_FOR.split()) <= set(cells[0]) == set(CELL_KEYS) and set(document) == set(DOCUMENT_KEYS)
+    assert list(lines[0]) == [TABULAR.get(key, key) for key in cells[0]]
+    assert document["schema_version"] == SCHEMA_VERSION
+    assert lines[0]["trial_ids"].split(" ") == [f"t-{fingerprint}" for fingerprint in cells[0]["trials"]]
+    assert (lines[0]["cell_id"], lines[0]["evaluation_id"]) == (f"c-{cells[0]['cell']}", f"e-{cells[0]['evaluation']}")
     assert float(lines[0]["reproduced"]) == cells[0]["reproduced"] == pytest.approx(100 * 74 / 75, abs=1e-6)
 
 
@@ -61,7 +70,7 @@ def test_latex_escapes_what_latex_would_read(tmp_path: Path) -> None:
 def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True))
-    caption = next(line for line in table(plan, "latex", {0: [74]}).splitlines() if line.startswith(r"\caption"))
+    caption = next(line for line in table(plan, "latex", {0: [74]}).splitlines() if r"\caption" in line)
     assert ".." not in caption and "confirm or refute them. Published: " in caption
 
 
@@ -80,3 +89,54 @@ def test_what_differs_is_said_in_every_form(tmp_path: Path, form: str) -> None:
 def test_a_table_is_a_function_of_its_records(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path)
     assert table(plan, form, {0: [74]}) == table(plan, form, {0: [74]}) != table(plan, form, {0: [73]})
+
+
+SEEDS = {0: [74, 75], 1: [70], 2: [75]}
+LONG = """
+name: reported
+title: Many cells
+published: [snell_2017]
+seeds: [0, 1, 2]
+fixed: {dataset: omniglot, split: vinyals, retrain: true}
+grid: {way: [5, 20], shot: [1, 5], outer_lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009], patience: [500, null]}
+"""
+TEXT_WIDTH_PT, CHARACTER_PT, GAP_PT, VERDICT_PT = 345, 4.25, 6, 74
+"""The width of an article's text; of a figure in footnote size; between two columns; of the column of verdicts."""
+
+
+@pytest.mark.parametrize("text", [SWEEP, LONG])
+def test_latex_fits_the_text_of_a_page(tmp_path: Path, text: str) -> None:
+    """The sum of the columns' longest entries: it was twice as wide as the page."""
+    lines = table(plan_of(tmp_path, text), "latex", SEEDS).splitlines()
+    rows = [line.removesuffix(r" \tabularnewline").split(" & ") for line in lines if line.count(" & ") == 8]
+    assert len(rows) > 2
+    columns = zip(*(row[:-1] for row in rows), strict=True)
+    widest = [max(len(re.sub(r"\$\\pm\$|\$[+-]\$", "±", cell)) for cell in column) for column in columns]
+    assert sum(widest) * CHARACTER_PT + len(widest) * GAP_PT + VERDICT_PT <= TEXT_WIDTH_PT
+
+
+@pytest.mark.parametrize("text", [SWEEP, LONG])
+def test_latex_can_be_referred_to(tmp_path: Path, text: str) -> None:
+    latex = table(plan_of(tmp_path, text), "latex", SEEDS)
+    assert latex.index(r"\caption{") < latex.index(r"\label{tab:reported}")
+    assert (
+        (r"\centering" in latex) == (r"\begin{table}" in latex) != (r"\begin{longtable}" in latex)
+    )  # the latter is centred by itself
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine (Debian: texlive-latex-recommended)")
+@pytest.mark.parametrize("text", [SWEEP, LONG])
+def test_latex_is_set_without_a_line_too_wide(tmp_path: Path, text: str) -> None:
+    (tmp_path / "table.tex").write_text(table(plan_of(tmp_path, text), "latex", SEEDS))
+    article = (
+        r"\documentclass{article}",
+        r"\usepackage{booktabs,longtable}",
+        r"\begin{document}",
+        r"\input{table}",
+        r"\end{document}",
+    )
+    (tmp_path / "article.tex").write_text("\n".join(article))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "article.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, encoding="latin-1")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout and "too large" not in done.stdout

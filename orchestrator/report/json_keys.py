@@ -1,0 +1,77 @@
+"""What the JSON documents of a report say, key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SCHEMA_VERSION = 1
+"""Of the JSON documents that reports consist of. It is raised when a key goes or changes its meaning, not when one is added."""
+
+DOCUMENT_KEYS: Mapping[str, str] = {
+    "schema_version": f"the form of this document, {SCHEMA_VERSION}",
+    "sweep": "the sweep's name",
+    "title": "its title",
+    "cells": "a list with an object for each row of the table, with the keys below",
+}
+"""The keys of ``table.json``."""
+
+CELL_KEYS: Mapping[str, str] = {
+    "cell": "the cell's fingerprint: what is trained, how it is scored, under which preset",
+    "evaluation": "the fingerprint of how it is scored",
+    "trials": "the fingerprints of its seeds' trials, in the seeds' order",
+    "algorithm": "as in sweep files",
+    "variant": "the form of the algorithm, and what sets the cell apart from those beside it",
+    "dataset": "as in sweep files",
+    "way": "classes of a test episode",
+    "shot": "support images per class",
+    "maml_order": "of MAML's gradient",
+    "published": "accuracy, percent",
+    "published_ci95": "half its 95% interval, percentage points",
+    "published_decimals": "digits after the point that were printed",
+    "published_source": "where it was printed",
+    "article_2018": "accuracy of the 2018 PyTorch reproduction, percent",
+    "reproduced": "accuracy, percent, mean over the seeds done",
+    "ci95_episodes": "half the 95% interval over test episodes, percentage points",
+    "std_seeds": "standard deviation over training seeds, percentage points",
+    "seeds_done": "seeds that the numbers come from",
+    "seeds_wanted": "seeds of the sweep",
+    "difference": "reproduced minus published, percentage points",
+    "verdict": "with its reasons",
+    "verdict_label": "its first words alone",
+    "verdict_reasons": "a list of the rest",
+    "differs": "a list of settings unlike the published ones",
+    "doubt": "about the published number",
+    "short": "whether the sweep trains for less than the published run on purpose",
+    "overrides": "a list of what the command line changed of the sweep file",
+}
+"""The keys of a cell in ``table.json``, in their order; what is missing is null."""
+
+TABULAR: Mapping[str, str] = {"cell": "cell_id", "evaluation": "evaluation_id", "trials": "trial_ids"}
+"""The columns of ``table.csv`` that are named otherwise than the keys, because they hold identifiers."""
+
+PROVENANCE_KEYS: Mapping[str, str] = {
+    "schema_version": f"the form of this document, {SCHEMA_VERSION}",
+    "sweep": "the sweep's name",
+    "plan": "the fingerprint of its trials and evaluations together",
+    "seeds": "a list of the training seeds",
+    "overrides": "a list of what the command line changed of the sweep file",
+    "trials": "an object with the trials that are done, by fingerprint, with the keys below",
+}
+"""The keys of ``provenance.json``."""
+
+PROVENANCE_OF_TRIAL: Mapping[str, str] = {
+    "name": "the trial in words",
+    "data_digest": "SHA-256 of the images",
+    "weights_digest": "SHA-256 of the selected weights",
+    "git_commit": "the commit of the code",
+    "git_dirty": "whether the working tree differed from it",
+    "git_problem": "why git could not tell",
+    "code_digest": "digest of the code that computed",
+    "lock_digest": "SHA-256 of the pinned requirements",
+    "versions": "an object with the versions of Python and of libraries",
+    "device": "what computed",
+    "threads": "CPU threads of an operation",
+    "train_seconds": "wall clock, all attempts",
+    "finished_at": "when the training ended, ISO 8601, UTC",
+}
+"""The keys of a trial in ``provenance.json``."""

@@ -1,0 +1,110 @@
+"""The table in LaTeX, as wide as the text of an article in one column; its first line names the packages that it needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.report.aggregate import CellRow
+from orchestrator.report.row_text import HEADINGS, Line, body, head, legend
+from orchestrator.spec import SweepSpec
+
+_SHORTER = {"seeds' std": "std", "difference": "diff."}
+_COLUMNS = "@{}rrrrrrrrp{26mm}@{}"
+"""Of :data:`HEADINGS` but for the first two; the last, the verdict, breaks its lines."""
+_PAGE_LINES, _NOTE_CHARACTERS = 100, 95
+"""What a page has room for: half lines of a table, and characters of a footnote's line."""
+_LAYOUT = (r"\footnotesize", r"\setlength{\tabcolsep}{3pt}")
+_ESCAPED = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "·": r"$\cdot$",
+    "…": r"\dots{}",
+}
+
+
+def latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
+    """A line above each algorithm and data set, footnotes beneath, a caption and the label ``tab:<sweep>``.
+
+    What fits on a page is a floating ``table``; anything longer is a ``longtable``, which goes on over pages.
+    """
+    lines, notes = body(rows, brief=True)
+    text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), _shorter(legend(rows))))
+    caption = rf"\caption{{{escaped(text)}}}\label{{tab:{spec.name}}}"
+    heading = [r"\toprule", _row([escaped(_SHORTER.get(name, name)) for name in HEADINGS[2:]]), r"\midrule"]
+    content = [*_grouped(lines), r"\bottomrule"]
+    height = 2 * len(content) + sum(1 + len(note) // _NOTE_CHARACTERS for note in notes)
+    made = _long if height > _PAGE_LINES else _floating
+    return "\n".join(made(caption, heading, content, _noted(notes))) + "\n"
+
+
+def _floating(caption: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+    table = [rf"\begin{{tabular}}{{{_COLUMNS}}}", *heading, *content, r"\end{tabular}"]
+    beneath = [r"\par\smallskip", r"\begin{minipage}{\linewidth}", *notes, r"\end{minipage}"] if notes else []
+    above = ["% \\usepackage{booktabs}", r"\begin{table}", r"\centering", caption, r"\smallskip"]
+    return [*above, *_LAYOUT, *table, *beneath, r"\end{table}"]
+
+
+def _long(caption: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+    first = [rf"{caption} \\ \addlinespace", *heading, r"\endfirsthead", *heading, r"\endhead"]
+    table = [rf"\begin{{longtable}}{{{_COLUMNS}}}", *first, *content, r"\end{longtable}"]
+    return ["% \\usepackage{booktabs,longtable}", r"\begingroup", *_LAYOUT, *table, *notes, r"\endgroup"]
+
+
+def escaped(text: str) -> str:
+    """The text as LaTeX shows it letter by letter."""
+    return "".join(_ESCAPED.get(character, character) for character in text)
+
+
+def _shorter(text: str) -> str:
+    for name, short in _SHORTER.items():
+        text = text.replace(name, short)
+    return text
+
+
+def _row(cells: Sequence[str]) -> str:
+    r"""A row; ``\tabularnewline`` ends it, because a column of broken lines has a ``\\`` of its own."""
+    return " & ".join([*cells[:-1], rf"\raggedright {cells[-1]}"]) + r" \tabularnewline"
+
+
+def _grouped(lines: Sequence[Line]) -> list[str]:
+    """The rows, the algorithm and the data set on a line of their own where they change."""
+    parts: list[str] = []
+    above: list[str] = []
+    for line in lines:
+        if line.cells[:2] != above:
+            above = line.cells[:2]
+            parts += [*([r"\addlinespace"] if parts else []), _across(", ".join(above))]
+        parts.append(_row([_signed(escaped(cell)) for cell in line.cells[2:-1]] + [_with_marks(line)]))
+    return parts
+
+
+def _across(text: str) -> str:
+    """A line over all columns, which breaks where it is too long, and never from the row beneath it."""
+    layout = r"@{}p{0.95\linewidth}@{}"
+    return rf"\multicolumn{{9}}{{{layout}}}{{\raggedright\itshape {escaped(text)}}} \tabularnewline*"
+
+
+def _signed(text: str) -> str:
+    """A number with a minus sign in place of a hyphen."""
+    return re.sub(r"^([+-])(?=\d)", r"$\1$", text)
+
+
+def _with_marks(line: Line) -> str:
+    marks = rf"\textsuperscript{{{','.join(line.marks)}}}" if line.marks else ""
+    return escaped(line.cells[-1]) + marks
+
+
+def _noted(notes: dict[str, str]) -> list[str]:
+    texts = [rf"\textsuperscript{{{number}}}\,{escaped(text)}\par" for text, number in notes.items()]
+    return [r"\scriptsize\raggedright\setlength{\parindent}{0pt}", *texts] if texts else []

@@ -1,0 +1,70 @@
+"""Writes ``docs/exports.md`` from the columns and the keys themselves: ``.venv/bin/python -m tests.exports_document``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestrator.report.export_columns import COLUMNS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
+from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
+
+PATH = Path(__file__).resolve().parents[1] / "docs" / "exports.md"
+_TYPES = {
+    TEXT: "text",
+    WHOLE: "whole number",
+    REAL: "number",
+    TRUTH: "true or false",
+    STAMP: "time",
+    LIST: "list of texts",
+}
+_ROW_OF = {
+    "trials": "A row a trial.",
+    "cells": "A row for each row of the table.",
+    "episodes": "A row a test episode, for paired comparisons: all trials answer the same episodes.",
+    "adaptation": "A row for each number of adaptation steps, where MAML takes part.",
+    "curves": "A row a step and metric.",
+}
+_INTRODUCTION = """\
+# Exports
+
+`fsl export SWEEP.yaml --format parquet` (or `csv`) writes the tables below, and every `results/<sweep>/` has them as Parquet; their
+descriptions are in the Parquet schema too. This page is written from the code by `python -m tests.exports_document`.
+
+- Accuracies are in percent, intervals and differences in percentage points; a column says so in its name. What is missing is empty in CSV
+  and null in Parquet and JSON.
+- `trial_id` joins `trials`, `episodes`, `adaptation` and `curves`; `evaluation_id` joins `cells`, `episodes` and `adaptation`. The
+  `trial_ids` of `cells` are a list in Parquet; in CSV they are separated by spaces, other lists by semicolons.
+- An identifier begins with a letter, so that no program that guesses types takes it for a number: `t-` and a fingerprint is a trial,
+  `e-` an evaluation, `c-` a cell. Without its first two characters it is the name of the trial's folder, or a fingerprint in JSON.
+- Times are UTC: timestamps in Parquet, ISO 8601 in CSV. No column's name is a word of SQL.
+"""
+_TABLE = f"""\
+## The table as JSON and CSV
+
+`fsl table SWEEP.yaml --format json` prints one object, which is also `table.json`; `--format csv` and `table.csv` have a row a cell with
+the same keys as columns, but for {", ".join(f"`{column}` in place of `{key}`" for key, column in TABULAR.items())}.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION]
+    for name, columns in COLUMNS.items():
+        rows = ((f"`{column}`", _TYPES[kind], text) for column, (kind, text) in columns.items())
+        parts.append(f"## `{name}`\n\n{_ROW_OF[name]}\n\n{_table(('column', 'type', 'what'), rows)}")
+    keys = [_table(("key", "what"), _items(each)) for each in (DOCUMENT_KEYS, CELL_KEYS)]
+    parts += [_TABLE, keys[0], "Each of its `cells`:\n", keys[1]]
+    keys = [_table(("key", "what"), _items(each)) for each in (PROVENANCE_KEYS, PROVENANCE_OF_TRIAL)]
+    return "\n".join([*parts, "## `provenance.json`\n", keys[0], "Each of its `trials`:\n", keys[1]])
+
+
+def _items(keys: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    return ((f"`{key}`", text) for key, text in keys.items())
+
+
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (headings, ("---",) * len(headings), *rows))
+
+
+if __name__ == "__main__":
+    PATH.write_text(document(), encoding="utf-8")
