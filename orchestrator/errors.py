@@ -8,6 +8,7 @@ OrchestratorError
 ├── SweepLockedError     another run holds this sweep (exit 5)
 ├── CodeDiffersError     a worker runs other code than the driver
 ├── ExecutorError        what runs the trials does not start here and now (exit 4)
+├── InheritedError       the process was started in a way that would falsify results (exit 2)
 └── TrackingError        the tracking server refused or did not answer
 """
 
@@ -42,6 +43,10 @@ class CodeDiffersError(OrchestratorError):
 
 class ExecutorError(OrchestratorError):
     """What runs the trials does not start here and now; nothing is lost."""
+
+
+class InheritedError(OrchestratorError):
+    """The process was started in a way that would falsify results; the message says what to unset."""
 
 
 class TrackingError(OrchestratorError):

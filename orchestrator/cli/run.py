@@ -133,7 +133,7 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     """The table on stdout; what went wrong and where everything lies on stderr."""
     text = next((path for path in outcome.files if path.name == "table.txt"), None)
     if text is not None:
-        click.echo(text.read_text().rstrip("\n"))
+        click.echo(text.read_text(encoding="utf-8").rstrip("\n"))
     if outcome.failed:
         fresh = OpenedSweep(opened.plan, opened.places, opened.store)
         _tell("\n" + failures_text(trial_statuses(fresh), fresh))
