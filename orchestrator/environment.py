@@ -38,10 +38,13 @@ INHERITED = (
     Inherited("FSL_DEBUG", "used", "1 shows the traceback of an internal error on the terminal"),
     Inherited("MLFLOW_TRACKING_URI", "used", "the MLflow store where no --tracking-uri is given"),
     Inherited("RAY_ADDRESS", "used", "the Ray cluster where no --address is given"),
+    Inherited("RAY_*", "neutralised", "a local Ray has no other's address, token or settings; with --address they count"),
+    Inherited("HTTP_PROXY", "used", "downloads; a server on this machine is asked past it"),
     Inherited("CUDA_VISIBLE_DEVICES", "used", "the GPUs that trials may use"),
     Inherited("PYTORCH_CUDA_ALLOC_CONF", "used", "how torch keeps GPU memory; it changes no number"),
     Inherited("SLURM_CPUS_ON_NODE", "used", "no more trials run at once than the job has CPUs"),
     Inherited("TMPDIR", "used", "Ray's sockets and logs, if short enough; the file of an internal error's traceback"),
+    Inherited("HOME", "used", "what ~ stands for in the folders of options, variables and sweep files"),
     Inherited("COLUMNS", "used", "the width of the live view, where it is a number above 0"),
     Inherited("LINES", "used", "its height, likewise"),
     Inherited("NO_COLOR", "used", "the live view has no colours"),
@@ -87,9 +90,10 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
 
     Raises:
         ExecutionPathError: a variable asks for another arithmetic.
-        InheritedError: PYTHONPATH mixes two installations.
+        InheritedError: PYTHONPATH mixes two installations, or the current folder was removed.
     """
     refuse_other_arithmetic(environ)
+    _refuse_no_folder()
     _refuse_two_installations()
     if environ.get("PYTHONWARNINGS"):
         warnings.resetwarnings()
@@ -139,6 +143,13 @@ def _affine_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _refuse_no_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InheritedError(f"the current folder is gone ({error.strerror}); change to one that is there") from error
 
 
 def _refuse_two_installations() -> None:

@@ -5,6 +5,7 @@ OrchestratorError
 ├── RegistryError        a file of published numbers is wrong (exit 2)
 ├── SweepNameError       two sweep files share one name (exit 2)
 ├── StoreError           the runs folder cannot be read or written
+├── FolderError          a folder that was named cannot be used (exit 2)
 ├── SweepLockedError     another run holds this sweep (exit 5)
 ├── CodeDiffersError     a worker runs other code than the driver
 ├── ExecutorError        what runs the trials does not start here and now (exit 4)
@@ -31,6 +32,10 @@ class SweepNameError(OrchestratorError):
 
 class StoreError(OrchestratorError):
     """The runs folder cannot be read or written."""
+
+
+class FolderError(OrchestratorError):
+    """A folder that an option, a variable or a sweep file names cannot be used; the message says which of them, and why."""
 
 
 class SweepLockedError(OrchestratorError):

@@ -13,7 +13,7 @@ TEXT = {"read_text", "write_text", "TextIOWrapper"}
 TEXT_UNLESS_BINARY = {"open", "fdopen"}
 BINARY_UNLESS_TEXT = {"NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile"}
 TEXT_IF_ASKED = {"run", "Popen", "check_output"}
-OPENERS_OF_OTHER_THINGS = {"os", "Image", "lzma", "tarfile", "gzip", "webbrowser"}
+OPENERS_OF_OTHER_THINGS = {"os", "Image", "lzma", "tarfile", "gzip", "webbrowser", "_DIRECT"}
 
 
 def unnamed(source: str) -> Iterator[int]:

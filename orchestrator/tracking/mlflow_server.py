@@ -100,7 +100,7 @@ def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) ->
 def _keep_log(process: subprocess.Popen[bytes], log: Path, address: TrackingAddress) -> None:
     """Write down what the server says, without the passwords in it."""
     assert process.stdout is not None
-    with log.open("w", buffering=1) as out:
+    with log.open("w", buffering=1, encoding="utf-8") as out:
         for line in process.stdout:
             out.write(address.redact(line.decode(errors="replace")))
 
