@@ -16,18 +16,30 @@ def folder_named(text: str, named: str) -> Path:
 
     ``named`` is the option, the variable or the line that has the text. Raises FolderError, which says it.
     """
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise FolderError(f"{named}: {text!r} has a character that names of files do not have in this locale") from error
     for match in _VARIABLE.finditer(text):
         variable = match[1] or match[2] or ""
         if variable not in os.environ:
             raise FolderError(f"{named}: {text!r} has the variable {variable!r}, which is not set")
-    path = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  # the user of "~user" may be unknown, which pathlib raises
-    if path.startswith("~"):
-        raise FolderError(f"{named}: {text!r} begins with a user whose home folder is not known; ./~ is a folder of that name")
+    given = os.path.expandvars(text)
+    if any(ord(character) < 32 or ord(character) == 127 for character in given):
+        raise FolderError(f"{named}: {text!r} has a line break or another control character, which paths may not have here")
+    path = _with_home(given)
+    if path is None:
+        raise FolderError(f"{named}: {text!r} begins with a home folder that is not known; ./~ is a folder of that name")
     if not path.strip():
         raise FolderError(f"{named}: {text!r} names no folder; . is the current one")
-    if any(ord(character) < 32 or ord(character) == 127 for character in path):
-        raise FolderError(f"{named}: {text!r} has a line break or another control character, which paths may not have here")
     return Path(path).absolute()
+
+
+def _with_home(text: str) -> str | None:
+    """The path with the home folder in place of ``~`` or ``~user``; None where that folder is not known."""
+    path = os.path.expanduser(text)  # noqa: PTH111  # pathlib raises where the user is unknown
+    unknown = path.startswith("~") or (text.startswith("~") and os.environ.get("HOME") == "")
+    return None if unknown else path
 
 
 def check_folder(folder: Path, what: str, *, for_writing: bool = False) -> None:

@@ -104,7 +104,7 @@ def test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell(home: P
 WRONG = {
     "$NOWHERE/runs": "'$NOWHERE/runs' has the variable 'NOWHERE', which is not set",
     "${NOWHERE}": "'${NOWHERE}' has the variable 'NOWHERE', which is not set",
-    "~nobody_has_this_name/runs": "begins with a user whose home folder is not known; ./~ is a folder of that name",
+    "~nobody_has_this_name/runs": "begins with a home folder that is not known; ./~ is a folder of that name",
     "a\nb": "has a line break or another control character",
     " ": "' ' names no folder; . is the current one",
 }
@@ -200,7 +200,18 @@ def test_a_folder_that_was_removed_under_a_command_is_said(home: Path, monkeypat
     assert_refused(fsl("gc"), "Error: the current folder is gone ", "change to one that is there")
 
 
-@generated(text=st.text(min_size=1))
+def test_a_home_folder_that_is_empty_and_a_name_that_cannot_be_written_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    for text, problem in {
+        "~/runs": "a home folder that is not known",
+        "a\ud800": "a character that",
+        "~\0": "control char",
+    }.items():
+        with pytest.raises(FolderError, match=problem):
+            folder_named(text, "--runs-root")
+
+
+@generated(text=st.one_of(st.text(min_size=1), st.text(alphabet="~$/{}a\0\n\ud800. ", min_size=1)))
 def test_a_text_is_one_absolute_path_or_an_error(text: str) -> None:
     try:
         path = folder_named(text, "--runs-root")
