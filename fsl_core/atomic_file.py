@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash at any moment, sees the old content or the new and nothing between."""
+    """Write a file so that a reader, or a crash at any moment, sees the old content or the new and nothing between.
+
+    An OSError names the path, also where the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with naming(path), temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -30,6 +35,16 @@ def unfinished_writes(folder: Path) -> Iterator[Path]:
     """The temporary files directly inside a folder: left by a killed process, unless :func:`write_atomically` is at work there now."""
     if folder.is_dir():
         yield from sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name) and path.is_file())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError inside the block names this path: a write to a full disk does not say which file, nor in numpy why."""
+    try:
+        yield
+    except OSError as error:
+        number = errno.ENOSPC if error.errno is None else error.errno
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fsl_core.arithmetic import WORKSPACE, refuse_other_arithmetic
 from fsl_core.errors import ExecutionPathError
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -32,7 +33,8 @@ class ExecutionPath:
     episodes_at_once: int = 1
 
     def check_available(self) -> None:
-        """Raises ExecutionPathError when this machine cannot offer the path."""
+        """Raises ExecutionPathError when this machine cannot offer the path, or its environment asks for another arithmetic."""
+        refuse_other_arithmetic()
         if self.device not in ("cpu", "cuda"):
             raise ExecutionPathError(f"device is {self.device!r}; accepted: 'cpu', 'cuda'")
         if self.device == "cuda" and not cuda_is_here():
@@ -50,7 +52,9 @@ class ExecutionPath:
         self.check_available()
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+        precision = torch.get_float32_matmul_precision()  # TORCH_ALLOW_TF32_CUBLAS_OVERRIDE lowers it
         torch.set_num_threads(self.threads)
+        torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
         torch.backends.cudnn.allow_tf32 = False
         keep_freed_memory()
@@ -58,6 +62,7 @@ class ExecutionPath:
             yield torch.device(self.device)
         finally:
             torch.set_num_threads(threads)
+            torch.set_float32_matmul_precision(precision)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
             torch.backends.cudnn.allow_tf32 = tf32
 
@@ -73,7 +78,8 @@ def fix_cublas_workspace() -> None:
     With its own choice the same matrix product, or cuDNN's LSTM, may round otherwise from run to run. Of what PyTorch documents this
     is the one value for both (``torch.use_deterministic_algorithms``, ``torch.nn.LSTM``). It is read when CUDA begins.
     """
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    if not os.environ.get(WORKSPACE):
+        os.environ[WORKSPACE] = ":16:8"
 
 
 def keep_freed_memory() -> None:

@@ -1,24 +1,127 @@
-"""What a command inherits from the process that starts it, and what becomes of it."""
+"""What a command inherits from the process that starts it, and what becomes of it: every variable is decided on here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
 
+import fsl_core
+from fsl_core.arithmetic import refuse_other_arithmetic
 from orchestrator.cgroup import cpu_limit
+from orchestrator.errors import InheritedError
 
-_BATCH_SYSTEM = "SLURM_CPUS_ON_NODE"
-_SETTINGS_OF_GIT = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
+Decision = Literal["used", "recorded", "refused", "neutralised"]
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """A variable, or with ``*`` all of a family, what becomes of it, and what it would do or does.
+
+    ``used``: it counts. ``recorded``: it counts, and stands in each trial's ``execution.json``, because it changes the last bits.
+    ``refused``: a command does not start under a value that falsifies numbers. ``neutralised``: it has no effect on a command and on
+    the processes that it starts.
+    """
+
+    name: str
+    decision: Decision
+    why: str
+
+
+INHERITED = (
+    Inherited("FSL_DATA_ROOT", "used", "the data root where no --data-root is given"),
+    Inherited("FSL_RUNS_ROOT", "used", "the runs root where no --runs-root is given"),
+    Inherited("FSL_DEBUG", "used", "1 shows the traceback of an internal error on the terminal"),
+    Inherited("MLFLOW_TRACKING_URI", "used", "the MLflow store where no --tracking-uri is given"),
+    Inherited("RAY_ADDRESS", "used", "the Ray cluster where no --address is given"),
+    Inherited("RAY_*", "neutralised", "a local Ray has no other's address, token or settings; with --address they count"),
+    Inherited("HTTP_PROXY", "used", "downloads; a server on this machine is asked past it"),
+    Inherited("CUDA_VISIBLE_DEVICES", "used", "the GPUs that trials may use"),
+    Inherited("PYTORCH_CUDA_ALLOC_CONF", "used", "how torch keeps GPU memory; it changes no number"),
+    Inherited("SLURM_CPUS_ON_NODE", "used", "no more trials run at once than the job has CPUs"),
+    Inherited("TMPDIR", "used", "Ray's sockets and logs, if short enough; the file of an internal error's traceback"),
+    Inherited("HOME", "used", "what ~ stands for in the folders of options, variables and sweep files"),
+    Inherited("COLUMNS", "used", "the width of the live view, where it is a number above 0"),
+    Inherited("LINES", "used", "its height, likewise"),
+    Inherited("NO_COLOR", "used", "the live view has no colours"),
+    Inherited("TERM", "used", "dumb: no live view, but a line an event"),
+    Inherited("LANG", "used", "the encoding of the terminal and of file names; text in files is UTF-8 under every locale"),
+    Inherited("LC_ALL", "used", "as LANG"),
+    Inherited("GIT_CONFIG_GLOBAL", "used", "the user's settings of git, such as safe.directory"),
+    Inherited("PYTHONPATH", "refused", "it may not take one of the two packages from another folder than the other"),
+    Inherited("CUBLAS_WORKSPACE_CONFIG", "refused", "other values than :16:8 and :4096:8 make CUDA differ from run to run"),
+    Inherited("NVIDIA_TF32_OVERRIDE", "refused", "1 computes float32 with 10 bits on CUDA"),
+    Inherited("DNNL_DEFAULT_FPMATH_MODE", "refused", "BF16 and others compute float32 with fewer bits on the CPU"),
+    Inherited("ONEDNN_DEFAULT_FPMATH_MODE", "refused", "as DNNL_DEFAULT_FPMATH_MODE"),
+    Inherited("ATEN_CPU_CAPABILITY", "recorded", "which instructions torch uses: other last bits, as on another processor"),
+    Inherited("DNNL_MAX_CPU_ISA", "recorded", "as ATEN_CPU_CAPABILITY, of convolutions"),
+    Inherited("ONEDNN_MAX_CPU_ISA", "recorded", "as DNNL_MAX_CPU_ISA"),
+    Inherited("MKL_CBWR", "recorded", "as ATEN_CPU_CAPABILITY, of matrix products"),
+    Inherited("MKL_ENABLE_INSTRUCTIONS", "recorded", "as MKL_CBWR"),
+    Inherited("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "neutralised", "a trial computes in full float32"),
+    Inherited("OMP_*", "neutralised", "a trial's execution path says how many threads it has"),
+    Inherited("MKL_NUM_THREADS", "neutralised", "as OMP_*"),
+    Inherited("MKL_DYNAMIC", "neutralised", "as OMP_*"),
+    Inherited("OPENBLAS_*", "neutralised", "as OMP_*"),
+    Inherited("GIT_*", "neutralised", "a hook's GIT_DIR would record a stranger's commit"),
+    Inherited("MPLBACKEND", "neutralised", "a notebook's backend cannot draw here"),
+    Inherited("PYTHONHASHSEED", "neutralised", "nothing depends on the order of a set"),
+    Inherited("PYTHONOPTIMIZE", "neutralised", "no check is an assert"),
+    Inherited("PYTHONSAFEPATH", "neutralised", "nothing is imported from the current folder in any case"),
+    Inherited("PYTHONWARNINGS", "neutralised", "error would end a command at a library's warning"),
+    Inherited("PYTHONIOENCODING", "neutralised", "what a terminal cannot spell is spelt otherwise; logs are UTF-8"),
+    Inherited("FORCE_COLOR", "neutralised", "a live view belongs on a terminal, not in a log"),
+    Inherited("CLICOLOR_FORCE", "neutralised", "as FORCE_COLOR"),
+    Inherited("TTY_COMPATIBLE", "neutralised", "as FORCE_COLOR"),
+    Inherited("TTY_INTERACTIVE", "neutralised", "as FORCE_COLOR"),
+)
+"""What is not named here has no effect, or that which its own library documents. A family's row yields to a variable's own."""
+
+_REMOVED = ("MPLBACKEND", "PYTHONWARNINGS", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_SILENCED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)  # as Python does by itself
+
+
+def settle(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Act on what this process inherited, for itself and the processes that it starts; to be called before anything else.
+
+    Raises:
+        ExecutionPathError: a variable asks for another arithmetic.
+        InheritedError: PYTHONPATH mixes two installations, or the current folder was removed.
+    """
+    refuse_other_arithmetic(environ)
+    _refuse_no_folder()
+    _refuse_two_installations()
+    if environ.get("PYTHONWARNINGS"):
+        warnings.resetwarnings()
+        for category in _SILENCED:
+            warnings.simplefilter("ignore", category)
+    sizes = [name for name in ("COLUMNS", "LINES") if not environ.get(name, "").strip("0").isdecimal()]
+    for name in (*_REMOVED, *sizes):
+        environ.pop(name, None)
+    environ["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # Python has read it: only what is started from here on will
+
+
+def recorded(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """The variables that are set and change the last bits of a result."""
+    names = [row.name for row in INHERITED if row.decision == "recorded"]
+    return {name: environ[name] for name in names if environ.get(name)}
+
+
+def decision_on(name: str) -> Decision | None:
+    """What becomes of a variable; None for one that nobody here cares about."""
+    rows = {row.name: row.decision for row in INHERITED}
+    families = (decision for pattern, decision in rows.items() if fnmatchcase(name, pattern))
+    return rows[name] if name in rows else next(families, None)
 
 
 def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process.
-
-    A hook's GIT_DIR or GIT_INDEX_FILE would have it answer of another repository. Which of the user's files of settings count is
-    kept: ``safe.directory`` stands there.
-    """
-    kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _SETTINGS_OF_GIT}
-    return {**kept, "LC_ALL": "C"}
+    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process."""
+    strange = {name for name in environ if name.startswith("GIT_") and decision_on(name) == "neutralised"}
+    return {**{name: value for name, value in environ.items() if name not in strange}, "LC_ALL": "C"}
 
 
 def usable_cpus(environ: Mapping[str, str] = os.environ) -> int:
@@ -30,8 +133,8 @@ def usable_cpus(environ: Mapping[str, str] = os.environ) -> int:
     limit = cpu_limit()
     if limit is not None:
         bounds.append(int(limit))
-    if environ.get(_BATCH_SYSTEM, "").isdecimal():
-        bounds.append(int(environ[_BATCH_SYSTEM]))
+    if environ.get("SLURM_CPUS_ON_NODE", "").isdecimal():
+        bounds.append(int(environ["SLURM_CPUS_ON_NODE"]))
     return max(1, min(bounds))
 
 
@@ -40,3 +143,18 @@ def _affine_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _refuse_no_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InheritedError(f"the current folder is gone ({error.strerror}); change to one that is there") from error
+
+
+def _refuse_two_installations() -> None:
+    here = Path(__file__).resolve().parent.parent
+    elsewhere = {str(Path(folder).resolve().parent) for folder in fsl_core.__path__} - {str(here)}
+    if elsewhere:
+        found = ", ".join(sorted(elsewhere))
+        raise InheritedError(f"orchestrator comes from {here}, but fsl_core from {found}; unset PYTHONPATH")

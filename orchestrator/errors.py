@@ -5,9 +5,11 @@ OrchestratorError
 ├── RegistryError        a file of published numbers is wrong (exit 2)
 ├── SweepNameError       two sweep files share one name (exit 2)
 ├── StoreError           the runs folder cannot be read or written
+├── FolderError          a folder that was named cannot be used (exit 2)
 ├── SweepLockedError     another run holds this sweep (exit 5)
 ├── CodeDiffersError     a worker runs other code than the driver
 ├── ExecutorError        what runs the trials does not start here and now (exit 4)
+├── InheritedError       the process was started in a way that would falsify results (exit 2)
 └── TrackingError        the tracking server refused or did not answer
 """
 
@@ -32,6 +34,10 @@ class StoreError(OrchestratorError):
     """The runs folder cannot be read or written."""
 
 
+class FolderError(OrchestratorError):
+    """A folder that an option, a variable or a sweep file names cannot be used; the message says which of them, and why."""
+
+
 class SweepLockedError(OrchestratorError):
     """Another run holds this sweep."""
 
@@ -42,6 +48,10 @@ class CodeDiffersError(OrchestratorError):
 
 class ExecutorError(OrchestratorError):
     """What runs the trials does not start here and now; nothing is lost."""
+
+
+class InheritedError(OrchestratorError):
+    """The process was started in a way that would falsify results; the message says what to unset."""
 
 
 class TrackingError(OrchestratorError):

@@ -49,7 +49,8 @@ class RunOptions:
 class SweepOutcome:
     """How a launch ended: the records of all trials, the fingerprints computed in it, those that failed, whether it was stopped.
 
-    ``broken`` says why the executor gave up, where it did; what it left undone counts as interrupted.
+    ``broken`` says why the executor gave up, where it did; what it left undone counts as interrupted. ``unwritten`` says why the table's
+    files could not be written, where they could not: the trials are not concerned.
     """
 
     records: Mapping[str, TrialRecord]
@@ -59,6 +60,7 @@ class SweepOutcome:
     complete: bool
     files: tuple[Path, ...]
     broken: str | None = None
+    unwritten: str | None = None
 
 
 def sweep_folder(runs_root: Path, plan: Plan) -> Path:
@@ -177,8 +179,8 @@ class _Launch:
         done = {name for name, record in records.items() if is_done(self.trials[name], record)}
         complete = len(done) == len(self.trials)
         self.view.phase("the table, its exports and its figures are being written")
-        files, markdown = reporter(self.plan, records, complete)
-        self.tracker.finish(files, markdown, complete)
+        files, markdown, unwritten = _reported(reporter, self.plan, records, complete)
+        self.tracker.finish(files, markdown, complete and unwritten is None)
         asked = [trial.fingerprint for trial in todo]
         return SweepOutcome(
             records=records,
@@ -188,7 +190,19 @@ class _Launch:
             broken=broken,
             complete=complete,
             files=tuple(files),
+            unwritten=unwritten,
         )
+
+
+def _reported(
+    reporter: Reporter, plan: Plan, records: Mapping[str, TrialRecord], complete: bool
+) -> tuple[Sequence[Path], str, str | None]:
+    """The table's files and text, and why there are none: on a full disk it is made again by the next launch, or by ``fsl table``."""
+    try:
+        return *reporter(plan, records, complete), None
+    except OSError as error:
+        unwritten = f"{error.strerror or error}: {error.filename or 'the folder of the table'}"
+        return (), f"The table could not be written ({unwritten}).", unwritten
 
 
 @contextmanager
@@ -204,7 +218,10 @@ def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
             if signal_number == signal.SIGHUP:
                 return
             raise KeyboardInterrupt
-        stop_file.touch()
+        try:
+            stop_file.touch()
+        except OSError as error:  # without it no worker would hear of the stop
+            raise KeyboardInterrupt from error
         view.notice("stopping: running trials write their checkpoints; once more stops at once")
 
     previous: dict[int, Any] = {}

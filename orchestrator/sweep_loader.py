@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from fsl_core.errors import SettingError
 from fsl_core.recipe import DatasetName
 from orchestrator.cell_grid import CellGrid
+from orchestrator.errors import FolderError
+from orchestrator.folder import folder_named
 from orchestrator.overrides import parse_overrides
 from orchestrator.preset_file import load_presets
 from orchestrator.report.published import registries_beside
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.sweep_file import Document
-from orchestrator.sweep_schema import read_sweep_file
+from orchestrator.sweep_schema import SweepFile, read_sweep_file
 
-_AS_WRITTEN = {"name", "title", "description", "short", "fallback_dataset", "max_concurrent"}
-_PLACES = {"data_root", "runs_root", "results_root", "tracking_uri"}
+_AS_WRITTEN = {"name", "title", "description", "short", "fallback_dataset", "max_concurrent", "tracking_uri"}
+_FOLDERS = ("data_root", "runs_root", "results_root")
 
 
 def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None) -> SweepSpec:
@@ -47,7 +49,8 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
         seeds_text=None if own_seeds else seeds,
         source=path,
         presets=presets,
-        **file.model_dump(include=_AS_WRITTEN | _PLACES),
+        **_folders(document, file),
+        **file.model_dump(include=_AS_WRITTEN),
     )
     _check_sources(document, spec)
     _check_fallback(document, spec)
@@ -74,3 +77,17 @@ def _check_fallback(document: Document, spec: SweepSpec) -> None:
         with_dataset(spec, cast(DatasetName, spec.fallback_dataset))
     except SettingError as error:
         raise document.fault(("fallback_dataset",), f"{spec.fallback_dataset} cannot stand in: {error}") from error
+
+
+def _folders(document: Document, file: SweepFile) -> dict[str, Any]:
+    """The folders that the file names, as absolute paths."""
+    folders = {}
+    for key in (key for key in _FOLDERS if key in file.model_fields_set):
+        text = getattr(file, key)
+        if text is None:
+            raise document.fault((key,), "no folder is given; the home folder is '~', in quotes")
+        try:
+            folders[key] = str(folder_named(text, key))
+        except FolderError as error:
+            raise document.fault((key,), str(error).removeprefix(f"{key}: ")) from error
+    return folders

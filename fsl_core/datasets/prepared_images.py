@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from fsl_core.atomic_file import naming
 from fsl_core.errors import DataCorruptError, DataError
 
 ARRAY, MANIFEST = "images.npy", "manifest.json"
@@ -66,7 +67,8 @@ def write_prepared(folder: Path, images: np.ndarray, class_names: Sequence[str],
     Raises:
         DataCorruptError: if the file system gives back other bytes than it was given.
     """
-    np.save(folder / ARRAY, images)
+    with naming(folder / ARRAY):
+        np.save(folder / ARRAY, images)
     with (folder / ARRAY).open("rb") as file:
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size

@@ -39,6 +39,7 @@ def prepare(name: str, given: Given, as_json: bool) -> None:
     from fsl_core.datasets.catalogue import prepared_folder
 
     places = Places.resolve(given)
+    places.check_writable()
     folder = prepared_folder(name, places.cache_root)
     if folder.exists():
         click.echo(f"prepared earlier, in {folder}: verified, and no source is read", err=True)

@@ -12,7 +12,9 @@ from typing import Any
 import click
 
 from fsl_core.errors import FslError, StopRequested
+from orchestrator.environment import settle
 from orchestrator.errors import ExecutorError, OrchestratorError, SweepLockedError
+from orchestrator.terminal import spell_anything
 from orchestrator.tracking.address import without_password
 
 
@@ -47,9 +49,15 @@ REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, 
 class ErrorMappingGroup(click.Group):
     """A command group whose commands may raise any error of the two packages: none ends in a traceback on the terminal."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See :meth:`click.Command.main`; help and errors, too, are printed on whatever terminal there is."""
+        spell_anything()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and turn what it raises into :class:`Failure`."""
         try:
+            settle()
             return super().invoke(ctx)
         except click.UsageError as error:
             raise _without_password(error) from error
@@ -83,6 +91,13 @@ def _internal_error(error: Exception) -> str:
     summary = f"internal error, {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     if os.environ.get("FSL_DEBUG") == "1":
         return f"{summary}\n{text}"
-    with tempfile.NamedTemporaryFile("w", prefix="fsl-traceback-", suffix=".txt", delete=False) as file:
-        file.write(without_password(text))
-    return f"{summary} (traceback in {file.name}; FSL_DEBUG=1 shows it here)"
+    return f"{summary} ({_kept(without_password(text))}FSL_DEBUG=1 shows it here)"
+
+
+def _kept(traceback_text: str) -> str:
+    try:
+        with tempfile.NamedTemporaryFile("wb", prefix="fsl-traceback-", suffix=".txt", delete=False) as file:
+            file.write(traceback_text.encode("utf-8", "backslashreplace"))
+    except OSError:
+        return ""  # a full disk may be what it is about
+    return f"traceback in {file.name}; "

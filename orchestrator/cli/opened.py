@@ -67,12 +67,15 @@ class OpenedSweep:
 def open_sweep(selection: Selection, given: Given, *, has_data: Callable[[SweepSpec, Places], bool] | None = None) -> OpenedSweep:
     """Open the sweep that the command line names, on its fallback data set where that is the one to show.
 
-    ``has_data`` says whether the sweep's own data set can be had; by default only what is already on this machine counts.
+    ``has_data`` says whether the sweep's own data set can be had, by work that writes if need be; by default only what is already on
+    this machine counts.
     """
     spec = selection.load()
     if len(spec.cells) * len(spec.seeds) > MANY_TRIALS:
         click.echo(f"planning {len(spec.cells):,} cells, seeds {', '.join(map(str, spec.seeds))}", err=True)
     places = Places.resolve(given, spec)
+    if has_data is not None:
+        places.check_writable(finished=None if spec.overrides else spec.name)
     plan, store = build_plan(spec), Store(places.runs_root)
     if spec.fallback_dataset and not _began(plan, store) and not (has_data or data_is_here)(spec, places):
         plan = build_plan(with_dataset(spec, cast(DatasetName, spec.fallback_dataset)))

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from orchestrator.folder import check_folder, folder_named
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep_loader import load_sweep
 from orchestrator.tracking.address import TrackingAddress
@@ -20,10 +21,16 @@ from orchestrator.tracking.location import default_address
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
-type_of_folder = click.Path(file_okay=False, path_type=Path)
+_INHERITED = ParameterSource.ENVIRONMENT
 type_of_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def as_folder(context: click.Context, option: click.Parameter, value: str | None) -> Path | None:
+    """The folder that an option's text, or its variable's, stands for. Raises FolderError, which names the one that was given."""
+    source = context.get_parameter_source(option.name or "")
+    return None if value is None else folder_named(value, str(option.envvar if source is _INHERITED else option.opts[0]))
 
 
 def _refuse_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -39,14 +46,13 @@ _SELECTION = (
     click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
     click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),
 )
+folder_option = functools.partial(click.option, metavar="DIRECTORY", callback=as_folder)
 _PLACES = {
-    "data_root": click.option(
-        "--data-root", type=type_of_folder, envvar="FSL_DATA_ROOT", show_envvar=True, help="Folder that holds omniglot/*.zip."
+    "data_root": folder_option("--data-root", envvar="FSL_DATA_ROOT", show_envvar=True, help="Folder that holds omniglot/*.zip."),
+    "runs_root": folder_option(
+        "--runs-root", envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."
     ),
-    "runs_root": click.option(
-        "--runs-root", type=type_of_folder, envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."
-    ),
-    "results_root": click.option("--results-root", type=type_of_folder, help="Folder of finished tables; default ./results."),
+    "results_root": folder_option("--results-root", help="Folder of finished tables; default ./results."),
     "tracking_uri": click.option(
         "--tracking-uri",
         envvar="MLFLOW_TRACKING_URI",
@@ -92,17 +98,30 @@ class Places:
 
     @staticmethod
     def resolve(given: Given, spec: SweepSpec | None = None) -> Places:
-        """Fill in what was not given: from the sweep file, then with the defaults. Paths are absolute."""
+        """Fill in what was not given: from the sweep file, then with the defaults. Paths are absolute.
+
+        Raises:
+            FolderError: the runs root or the data root is no folder.
+        """
         named = Given() if spec is None else _named_by(spec)
         runs = (given.runs_root or named.runs_root or Path("runs")).absolute()
         data = given.data_root or named.data_root
         named_address = given.tracking_uri or named.tracking_uri
+        check_folder(runs, "runs root")
+        if data is not None:
+            check_folder(data.absolute(), "data root")
         return Places(
             data_root=None if data is None else data.absolute(),
             runs_root=runs,
             results_root=(given.results_root or named.results_root or Path("results")).absolute(),
             tracking=TrackingAddress(named_address) if named_address else default_address(runs),
         )
+
+    def check_writable(self, finished: str | None = None) -> None:
+        """Raises FolderError where the runs root cannot be written to, nor the results root's folder of the sweep ``finished``."""
+        check_folder(self.runs_root, "runs root", for_writing=True)
+        if finished is not None:
+            check_folder(self.results_root / finished, "folder of finished tables", for_writing=True)
 
     @property
     def cache_root(self) -> Path:

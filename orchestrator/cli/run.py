@@ -26,7 +26,7 @@ from orchestrator.cli.opened import OpenedSweep, data_is_here, open_sweep
 from orchestrator.cli.options import Given, Selection, takes_places, takes_selection
 from orchestrator.cli.plan import show_plan
 from orchestrator.cli.plan_text import answer_text
-from orchestrator.cli.reports import reporter_for
+from orchestrator.cli.reports import rendered_table, reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
 from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import Forecast, done_trials
@@ -132,17 +132,21 @@ def _launched(
 def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     """The table on stdout; what went wrong and where everything lies on stderr."""
     text = next((path for path in outcome.files if path.name == "table.txt"), None)
+    fresh = OpenedSweep(opened.plan, opened.places, opened.store)
     if text is not None:
-        click.echo(text.read_text().rstrip("\n"))
+        click.echo(text.read_text(encoding="utf-8").rstrip("\n"))
+    if outcome.unwritten is not None:
+        click.echo(rendered_table(fresh, "text").rstrip("\n"))
+        _tell(f"the table's files could not be written ({outcome.unwritten}): free some space, and run the same command again")
     if outcome.failed:
-        fresh = OpenedSweep(opened.plan, opened.places, opened.store)
         _tell("\n" + failures_text(trial_statuses(fresh), fresh))
     if outcome.broken is not None:
         _tell(f"incomplete: {outcome.broken}")
     elif outcome.interrupted:
         _tell("stopped; the same command resumes")
     folders = dict.fromkeys(path.parent for path in outcome.files)
-    _tell("\n".join(f"table and exports: {folder}" for folder in folders))
+    for folder in folders:
+        _tell(f"table and exports: {folder}")
     _tell(f"trials: {opened.store.trials}")
     _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}")
 
@@ -150,5 +154,5 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
 def exit_code(outcome: SweepOutcome) -> ExitCode:
     """What a launch that ended so exits with."""
     if outcome.complete:
-        return ExitCode.COMPLETE
+        return ExitCode.COMPLETE if outcome.unwritten is None else ExitCode.INCOMPLETE
     return ExitCode.TRIAL_FAILED if outcome.failed and not outcome.interrupted else ExitCode.INCOMPLETE

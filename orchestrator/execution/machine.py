@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import torch
 
+from orchestrator.environment import recorded
 from orchestrator.provenance import library_versions, processor_name
 from orchestrator.remembered import Machine
 
@@ -31,8 +32,8 @@ def gpu_count() -> int:
 
 
 def versions() -> Mapping[str, str]:
-    """The libraries, and the CUDA that torch was built for."""
-    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
+    """The libraries, the CUDA that torch was built for, and the variables that choose among their instructions."""
+    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {}), **recorded()}
 
 
 def peak_memory_bytes(device: str) -> int:

@@ -17,6 +17,7 @@ from fsl_core.trial import Progress, evaluate_trial, run_trial
 from orchestrator.code_digest import code_location
 from orchestrator.errors import CodeDiffersError
 from orchestrator.execution.bookkeeping import Bookkeeping
+from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
 from orchestrator.execution.trial_lock import trial_lock
@@ -229,7 +230,8 @@ class _Attempt:
         text = "".join(traceback.format_exception(error))
         self.journal.say(text)
         cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        attempts = self.books.progress.attempts if self.books else 1
+        attempts, step = (self.books.progress.attempts, self.books.progress.step) if self.books else (1, 0)
+        cause += advice(error, self.store.paths(self.job.fingerprint), step)
         record = FailureRecord(cause=cause, traceback=text, attempts=attempts, at=now())
         try:
             self.store.write_failure(self.job.fingerprint, record)

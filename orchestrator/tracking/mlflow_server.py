@@ -100,7 +100,7 @@ def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) ->
 def _keep_log(process: subprocess.Popen[bytes], log: Path, address: TrackingAddress) -> None:
     """Write down what the server says, without the passwords in it."""
     assert process.stdout is not None
-    with log.open("w", buffering=1) as out:
+    with log.open("w", buffering=1, encoding="utf-8") as out:
         for line in process.stdout:
             out.write(address.redact(line.decode(errors="replace")))
 
@@ -148,7 +148,7 @@ def _await_answer(server: UiServer, patience: float) -> None:
 
 
 def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
 
 

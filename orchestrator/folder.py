@@ -1,0 +1,52 @@
+"""A folder that an option, a variable or a sweep file names: what the text stands for, and whether the folder can serve."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from orchestrator.errors import FolderError
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
+
+
+def folder_named(text: str, named: str) -> Path:
+    """The absolute path that a text stands for: ``~`` and ``$VARIABLE`` as in a shell, relative to the current folder.
+
+    ``named`` is the option, the variable or the line that has the text. Raises FolderError, which says it.
+    """
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise FolderError(f"{named}: {text!r} has a character that names of files do not have in this locale") from error
+    for match in _VARIABLE.finditer(text):
+        variable = match[1] or match[2] or ""
+        if variable not in os.environ:
+            raise FolderError(f"{named}: {text!r} has the variable {variable!r}, which is not set")
+    given = os.path.expandvars(text)
+    if any(ord(character) < 32 or ord(character) == 127 for character in given):
+        raise FolderError(f"{named}: {text!r} has a line break or another control character, which paths may not have here")
+    path = _with_home(given)
+    if path is None:
+        raise FolderError(f"{named}: {text!r} begins with a home folder that is not known; ./~ is a folder of that name")
+    if not path.strip():
+        raise FolderError(f"{named}: {text!r} names no folder; . is the current one")
+    return Path(path).absolute()
+
+
+def _with_home(text: str) -> str | None:
+    """The path with the home folder in place of ``~`` or ``~user``; None where that folder is not known."""
+    path = os.path.expanduser(text)  # noqa: PTH111  # pathlib raises where the user is unknown
+    unknown = path.startswith("~") or (text.startswith("~") and os.environ.get("HOME") == "")
+    return None if unknown else path
+
+
+def check_folder(folder: Path, what: str, *, for_writing: bool = False) -> None:
+    """Raises FolderError where a folder is no folder, or cannot be made, or (``for_writing``) not be written to. Nothing is made."""
+    lowest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))  # a dangling link is there
+    if not os.path.isdir(lowest):  # noqa: PTH112  # pathlib raises where a parent may not be looked into
+        kind = "a link to nothing" if lowest.is_symlink() and not os.path.isfile(lowest) else "not a folder"  # noqa: PTH113
+        raise FolderError(f"the {what} {folder} cannot be used: {lowest} is {kind}")
+    if for_writing and not os.access(lowest, os.W_OK | os.X_OK):
+        raise FolderError(f"the {what} {folder} cannot be written to: {lowest} is read-only, or another user's")
