@@ -15,7 +15,7 @@ from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_experiments import experiment_ids
 from orchestrator.tracking.mlflow_server import UiServer, runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -34,12 +34,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UiServer]:
     sweep = tracked_sweep(folder, "looked-at")
     uri, artifacts = default_address(folder / "runs"), artifact_root(folder / "runs")
     tracker = MlflowTracker(uri, artifacts=artifacts)
-    tracker.begin(sweep.plan, SweepContext(command="fsl run looked-at.yaml"))
+    tracker.begin(shown_sweep(sweep.plan, SweepContext(command="fsl run looked-at.yaml")))
     for trial in sweep.trials:
         tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
     table = folder / "table.md"
     table.write_text(TABLE)
-    tracker.finish([table], TABLE, complete=True)
+    tracker.finish(ShownTable(files=(table,), markdown=TABLE, complete=True))
     with ui_server(uri, artifacts=artifacts, log=folder / "server.log") as server:
         yield server
 

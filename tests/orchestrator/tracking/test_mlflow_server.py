@@ -15,7 +15,7 @@ from orchestrator.tracking.location import default_address
 from orchestrator.tracking.mlflow_experiments import experiment_ids
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
@@ -62,7 +62,7 @@ with ui_server(default_address(folder), artifacts=folder, log=folder / "server.l
 
 def test_told_to_end_it_takes_the_server_along(tmp_path: Path):
     """And meanwhile it asks no proxy for what is on loopback, runs no module of the current folder, and hides its address."""
-    MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(tiny_plan(tmp_path), SweepContext())
+    MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(shown_sweep(tiny_plan(tmp_path), SweepContext()))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "statistics.py").write_text("raise RuntimeError('a module of the current folder')")
