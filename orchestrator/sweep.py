@@ -22,6 +22,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
+from orchestrator.tracking.summary import summary_metrics
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.trial_state import is_done, trial_state
 
@@ -178,7 +179,8 @@ class _Launch:
         complete = len(done) == len(self.trials)
         self.view.phase("the table, its exports and its figures are being written")
         files, markdown = reporter(self.plan, records, complete)
-        self.tracker.finish(ShownTable(files=tuple(files), markdown=markdown, complete=complete))
+        summary = summary_metrics(self.plan, records)
+        self.tracker.finish(ShownTable(files=tuple(files), markdown=markdown, complete=complete, summary=summary))
         asked = [trial.fingerprint for trial in todo]
         return SweepOutcome(
             records=records,

@@ -39,19 +39,22 @@ def ui(given: Given, port: int, experiment: str | None) -> None:
 
 def _send_to_server(places: Places, sender: BacklogSender, experiment: str | None) -> None:
     address = places.tracking
-    known = experiment_ids(address)  # first, for a server that is away is soon said to be
+    experiment_ids(address)  # first, for a server that is away is soon said to be
     sender.start()
     sender.wait(PATIENCE)
     _tell_what_is_left(sender, "the next command sends the rest")
+    pages = _chosen(experiment_ids(address), experiment)
     click.echo(f"{address} is a tracking server with a UI of its own:", err=True)
-    _print_pages(address.page, _chosen(experiment_ids(address) if places.runs_root.is_dir() else known, experiment))
+    _print_pages(address.page, pages)
 
 
 def _serve(places: Places, sender: BacklogSender, port: int, experiment: str | None) -> None:
     file, log = places.tracking.sqlite_file, places.runs_root / "mlflow-ui.log"
     sender.start()
-    if file is not None and not file.is_file():
+    if experiment or (file is not None and not file.is_file()):
         sender.wait_for_experiments()  # a new store's tables are made by one process alone
+    if experiment:
+        _chosen(experiment_ids(places.tracking), experiment)  # before twenty seconds of a server's start
     click.echo(f"starting MLflow's server on {places.tracking}", err=True)
     with ui_server(places.tracking, artifacts=artifact_root(places.runs_root), log=log, port=port) as server:
         sender.wait_for_experiments(PATIENCE)

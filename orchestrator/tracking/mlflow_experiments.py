@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.client_settings import prepare_client
+from orchestrator.tracking.run_tags import NOTE, fitting
+from orchestrator.tracking.shown_sweep import ShownSweep
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
+
+KIND_OF_EXPERIMENT, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The interface shows an experiment of this kind on its pages for training, not on those for language models."""
 
 BROKEN = re.compile(r"malformed|not a database")
 """What SQLite says of a file that it cannot make sense of."""
@@ -95,19 +100,28 @@ def _every_experiment(address: TrackingAddress) -> Iterator[Experiment]:
             return
 
 
-def open_experiment(client: MlflowClient, address: TrackingAddress, name: str) -> str:
+def open_experiment(client: MlflowClient, address: TrackingAddress, shown: ShownSweep) -> str:
     """The id of a sweep's experiment, which is made where it is not there, and made again where it was deleted.
 
     One in a database whose artifacts lie at a path, of an earlier version or of another folder, is set aside under another name.
     """
-    found = client.get_experiment_by_name(name)
+    found = client.get_experiment_by_name(shown.name)
     if found is not None and address.is_database and not found.artifact_location.startswith(ARTIFACTS):
-        client.rename_experiment(found.experiment_id, f"{name} (set aside {found.experiment_id})")
-        if found.lifecycle_stage != "deleted":
-            client.delete_experiment(found.experiment_id)
+        _set_aside(client, found)
         found = None
+    wanted = {NOTE: fitting("\n\n".join(filter(None, [shown.title, shown.description]))), KIND_OF_EXPERIMENT: MODEL_TRAINING}
     if found is None:
-        return str(client.create_experiment(name, artifact_location=ARTIFACTS if address.is_database else None))
+        place = ARTIFACTS if address.is_database else None
+        return str(client.create_experiment(shown.name, artifact_location=place, tags=wanted))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    for key, value in wanted.items():
+        if found.tags.get(key) != value:
+            client.set_experiment_tag(found.experiment_id, key, value)
     return str(found.experiment_id)
+
+
+def _set_aside(client: MlflowClient, found: Experiment) -> None:
+    client.rename_experiment(found.experiment_id, f"{found.name} (set aside {found.experiment_id})")
+    if found.lifecycle_stage != "deleted":
+        client.delete_experiment(found.experiment_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -91,6 +93,23 @@ class RunWriter:
                 place = self.artifacts / run.run_id / "artifacts" / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.path, place)
+
+    def send_text(self, run: KnownRun, name: str, text: str) -> None:
+        """Show a text as an artifact; an empty one is none."""
+        if text:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / name
+                path.write_text(text)
+                self.send_files(run, {name: FileView(path, "")})
+
+    def send_now(self, run: KnownRun, metrics: Mapping[str, float]) -> None:
+        """Show metrics that have no step; the last ones sent are those shown."""
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        if metrics:
+            points = [Metric(name, value, now, 0) for name, value in metrics.items()]
+            self.client.log_batch(run.run_id, metrics=points, synchronous=True)
 
     def set_tags(self, run: KnownRun, tags: Mapping[str, str]) -> None:
         """Set those tags that a run has not."""

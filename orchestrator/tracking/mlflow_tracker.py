@@ -19,7 +19,8 @@ from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.known_run import KnownRun
 from orchestrator.tracking.mlflow_experiments import connect, open_experiment, refusals
 from orchestrator.tracking.mlflow_run_writer import RunWriter
-from orchestrator.tracking.run_view import digest_of, file_views, flat_params, run_view
+from orchestrator.tracking.recipe_params import recipe_params
+from orchestrator.tracking.run_view import digest_of, grouped_files, run_view
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 
 
@@ -43,7 +44,7 @@ class MlflowTracker:
         """Open the sweep's experiment; whether the store was told that it has all of this launch."""
         with self._refusals(f"take the sweep {shown.name}"):
             client = connect(self.address)
-            experiment = open_experiment(client, self.address, shown.name)
+            experiment = open_experiment(client, self.address, shown)
             return bool(client.search_runs([experiment], f"tags.`{run_tags.CONFIRMED}` = '{shown.digest}'", max_results=1))
 
     def begin(self, shown: ShownSweep) -> None:
@@ -51,7 +52,7 @@ class MlflowTracker:
         with self._refusals(f"take the sweep {shown.name}"):
             self._shown = shown
             client = connect(self.address)
-            self._writer = RunWriter(client, open_experiment(client, self.address, shown.name), self._artifacts)
+            self._writer = RunWriter(client, open_experiment(client, self.address, shown), self._artifacts)
             self._parent = self._open_parent(self._find_runs())
             for trial in shown.trials:
                 left = self._runs.get(trial.fingerprint)
@@ -84,7 +85,7 @@ class MlflowTracker:
             synced = view.digest
             if run.tags.get(run_tags.SYNCED) == synced and run.status == view.status:
                 return run.run_id
-            writer.send_params(run, flat_params(trial.recipe))
+            writer.send_params(run, recipe_params(trial.recipe))
             writer.send_points(run, view.points)
             writer.send_dataset(run, view.dataset)
             writer.send_files(run, view.files)
@@ -105,10 +106,12 @@ class MlflowTracker:
             self._writer.end(self._parent, "FINISHED" if table is not None and table.complete else "KILLED")
 
     def _send_table(self, table: ShownTable) -> None:
-        files = file_views(table.files, "table/")
-        synced = digest_of({name: file.digest for name, file in files.items()})
+        files = grouped_files(table.files)
+        synced = digest_of([{name: file.digest for name, file in files.items()}, dict(table.summary), self._shown.document])
         if self._parent.tags.get(run_tags.SYNCED) != synced:
             self._writer.send_files(self._parent, files)
+            self._writer.send_text(self._parent, f"{self._shown.name}.yaml", self._shown.document)
+            self._writer.send_now(self._parent, table.summary)
         self._writer.set_tags(self._parent, {run_tags.NOTE: run_tags.fitting(table.markdown), run_tags.SYNCED: synced})
 
     def confirm(self, shown: ShownSweep) -> None:
@@ -160,5 +163,5 @@ class MlflowTracker:
             tags |= run_tags.membership_tags(self._shown, trial, self._parent.run_id, {})
             run = self._writer.create(trial.full_name, tags, started_ms)
             self._runs[trial.fingerprint] = run
-            self._writer.send_params(run, flat_params(trial.recipe))
+            self._writer.send_params(run, recipe_params(trial.recipe))
         return run

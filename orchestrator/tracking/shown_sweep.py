@@ -28,11 +28,12 @@ class SweepContext:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownTable:
-    """A sweep's table in Markdown and its files; ``complete`` says that no trial is missing."""
+    """A sweep's table in Markdown, its files, and a summary in metrics; ``complete`` says that no trial is missing."""
 
     files: tuple[Path, ...]
     markdown: str
     complete: bool
+    summary: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

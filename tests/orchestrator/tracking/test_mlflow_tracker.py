@@ -107,8 +107,8 @@ def test_a_user_finds_everything(uri: TrackingAddress, name: str, tmp_path: Path
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["fsl.cells"] == "; ".join(trial.cells)
     assert run.data.tags["mlflow.source.git.commit"].startswith("c0ffee")
-    assert run.data.params["episode.way"] == "5"
-    assert run.data.metrics["test_accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
+    assert run.data.params["train_way"] == "5"
+    assert run.data.metrics["test/accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
     assert len(history(uri, run)) == POINTS_A_TRIAL
     assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["glyphs (glyphs)"]
     assert files(uri, run, tmp_path) == {"selected.pt", "result.json", "log.txt", "episode.png", "evaluations"}
