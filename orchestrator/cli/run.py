@@ -160,7 +160,8 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     folders = dict.fromkeys(path.parent for path in outcome.files)
     _tell("\n".join(f"table and exports: {folder}" for folder in folders))
     _tell(f"trials: {opened.store.trials}")
-    _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}")
+    set_first = " (the variable has to hold the address)" if opened.places.tracking.has_secret else ""
+    _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}{set_first}")
 
 
 def exit_code(outcome: SweepOutcome) -> ExitCode:
