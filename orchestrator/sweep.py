@@ -21,7 +21,9 @@ from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from orchestrator.terminal import leave_lost_terminal
-from orchestrator.tracking.tracker import SweepContext, Tracker
+from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
+from orchestrator.tracking.summary import summary_metrics
+from orchestrator.tracking.tracker import Tracker
 from orchestrator.trial_state import is_done, trial_state
 
 Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
@@ -153,8 +155,7 @@ class _Launch:
         self.view.start(self.plan, done, self.records)
         for path in self.store.damaged:
             self.view.notice(f"{path} is damaged and taken as missing")
-        self.view.phase("MLflow is being opened")
-        self.tracker.begin(self.plan, context)
+        self.tracker.begin(shown_sweep(self.plan, context))
         for fingerprint in done:
             self._sync(fingerprint)
 
@@ -180,7 +181,9 @@ class _Launch:
         complete = len(done) == len(self.trials)
         self.view.phase("the table, its exports and its figures are being written")
         files, markdown, unwritten = _reported(reporter, self.plan, records, complete)
-        self.tracker.finish(files, markdown, complete and unwritten is None)
+        written = complete and unwritten is None
+        summary = summary_metrics(self.plan, records)
+        self.tracker.finish(ShownTable(files=tuple(files), markdown=markdown, complete=written, summary=summary))
         asked = [trial.fingerprint for trial in todo]
         return SweepOutcome(
             records=records,

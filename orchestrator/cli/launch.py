@@ -22,9 +22,6 @@ from orchestrator.execution.ray_address import given_address
 from orchestrator.plan import Plan
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep import sweep_folder
-from orchestrator.tracking.location import artifact_root
-from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.resilient import ResilientTracker
 
 Device = Literal["cpu", "cuda"]
 
@@ -187,8 +184,3 @@ def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:
     return RayTuneExecutor(
         storage=storage, address=how.cluster_address, max_concurrent=how.max_concurrent or plan.spec.max_concurrent
     )
-
-
-def make_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
-    """MLflow on the store in use, unable to fail the sweep."""
-    return ResilientTracker(MlflowTracker(places.tracking, artifacts=artifact_root(places.runs_root)), notice)

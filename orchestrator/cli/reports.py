@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -64,13 +65,20 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]], 
     def report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) -> tuple[Sequence[Path], str]:
         from orchestrator.report.bundle import write_bundle
 
-        known = {**read_run_ids(opened), **run_ids()}
-        write_atomically(_run_ids_file(opened), json.dumps(known, sort_keys=True, indent=1).encode())
+        known = keep_run_ids(opened, run_ids())
         folder, notice = report_folder(opened, complete=complete, replace=replace), partial(click.echo, err=True)
         files = write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
         return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
 
     return report
+
+
+def keep_run_ids(opened: OpenedSweep, run_ids: Mapping[str, str]) -> Mapping[str, str]:
+    """Write down the MLflow runs of the sweep's trials for later commands; returns all that are known."""
+    known = {**read_run_ids(opened), **run_ids}
+    with suppress(OSError):  # a view's own ids, on a full disk: the next launch finds them again
+        write_atomically(_run_ids_file(opened), json.dumps(known, sort_keys=True, indent=1).encode())
+    return known
 
 
 def read_run_ids(opened: OpenedSweep) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -17,7 +19,6 @@ from orchestrator.cli.launch import (
     can_have_images,
     choose_device,
     make_executor,
-    make_tracker,
     prepare_images,
     reach_cluster,
     takes_how,
@@ -26,14 +27,17 @@ from orchestrator.cli.opened import OpenedSweep, data_is_here, open_sweep
 from orchestrator.cli.options import Given, Selection, takes_places, takes_selection
 from orchestrator.cli.plan import show_plan
 from orchestrator.cli.plan_text import answer_text
-from orchestrator.cli.reports import rendered_table, reporter_for
+from orchestrator.cli.reports import keep_run_ids, rendered_table, reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
+from orchestrator.cli.trackers import launch_tracker
 from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import Forecast, done_trials
 from orchestrator.launches import check_name_is_free
+from orchestrator.plan import Plan
 from orchestrator.progress import SweepView, make_view
+from orchestrator.records import TrialRecord
 from orchestrator.slots import GPU_SHARE
-from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep, sweep_folder
+from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
 
 
 @click.command()
@@ -107,7 +111,7 @@ def _launched(
     opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView, *, replace: bool
 ) -> SweepOutcome:
     places = opened.places
-    tracker = make_tracker(places, view.notice)
+    tracker = launch_tracker(places, view.notice)
     longest_first = expected.longest_first
     options = RunOptions(
         runs_root=places.runs_root,
@@ -118,23 +122,35 @@ def _launched(
         command=shlex.join(["fsl", *map(places.tracking.redact, sys.argv[1:])]),
         replace=replace,
     )
-    return run_sweep(
+    outcome = run_sweep(
         opened.plan,
         options,
         executor=make_executor(how, opened.plan, places),
         tracker=tracker,
         view=view,
-        reporter=reporter_for(opened, tracker.run_ids, replace=replace),
+        reporter=_printing(reporter_for(opened, tracker.run_ids, replace=replace)),
         predicted_seconds=lambda trial: longest_first[trial.fingerprint],
     )
+    keep_run_ids(opened, tracker.run_ids())
+    return outcome
+
+
+def _printing(reporter: Reporter) -> Reporter:
+    """The same reporter, whose table is on stdout at once: MLflow is waited for afterwards."""
+
+    def report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) -> tuple[Sequence[Path], str]:
+        files, markdown = reporter(plan, records, complete)
+        text = next((path for path in files if path.name == "table.txt"), None)
+        if text is not None:
+            click.echo(text.read_text(encoding="utf-8").rstrip("\n"))
+        return files, markdown
+
+    return report
 
 
 def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
-    """The table on stdout; what went wrong and where everything lies on stderr."""
-    text = next((path for path in outcome.files if path.name == "table.txt"), None)
+    """What went wrong and where everything lies, on stderr; the table on stdout where its files could not be written."""
     fresh = OpenedSweep(opened.plan, opened.places, opened.store)
-    if text is not None:
-        click.echo(text.read_text(encoding="utf-8").rstrip("\n"))
     if outcome.unwritten is not None:
         click.echo(rendered_table(fresh, "text").rstrip("\n"))
         _tell(f"the table's files could not be written ({outcome.unwritten}): free some space, and run the same command again")
@@ -148,7 +164,8 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     for folder in folders:
         _tell(f"table and exports: {folder}")
     _tell(f"trials: {opened.store.trials}")
-    _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}")
+    set_first = " (the variable has to hold the address)" if opened.places.tracking.has_secret else ""
+    _tell(f"runs in MLflow: {opened.command('ui', '--experiment', opened.plan.spec.name)}{set_first}")
 
 
 def exit_code(outcome: SweepOutcome) -> ExitCode:

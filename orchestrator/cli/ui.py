@@ -8,28 +8,58 @@ from collections.abc import Mapping
 import click
 
 from orchestrator.cli.options import Given, Places, takes_places
+from orchestrator.cli.trackers import backlog_of
 from orchestrator.errors import TrackingError
+from orchestrator.tracking.backlog import BacklogSender
 from orchestrator.tracking.location import artifact_root
-from orchestrator.tracking.mlflow_experiments import experiment_ids
+from orchestrator.tracking.mlflow_experiments import experiment_ids, refuse_broken_file
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
+
+PATIENCE = 10.0
+"""Seconds that the pages wait for what earlier commands left unsent; the rest is sent while they are looked at."""
 
 
 @click.command()
 @takes_places("runs_root", "tracking_uri")
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="Port on 127.0.0.1; 0 = a free one.")
-@click.option("--experiment", help="Print the page of this sweep's runs alone.")
+@click.option("--experiment", metavar="SWEEP", help="Print the page of this sweep's runs alone.")
 def ui(given: Given, port: int, experiment: str | None) -> None:
-    """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed."""
+    """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.
+
+    What earlier commands could not send to the store is sent meanwhile; a store that is gone is filled again from the records.
+    """
     places = Places.resolve(given)
+    refuse_broken_file(places.tracking)
+    sender = BacklogSender(backlog_of(places))
+    if places.tracking.is_server:
+        _send_to_server(places, sender, experiment)
+    else:
+        _serve(places, sender, port, experiment)
+
+
+def _send_to_server(places: Places, sender: BacklogSender, experiment: str | None) -> None:
     address = places.tracking
-    if address.is_server:
-        click.echo(f"{address} is a tracking server with a UI of its own:", err=True)
-        _print_pages(address.page, _chosen(experiment_ids(address), experiment))
-        return
-    click.echo(f"starting MLflow's server on {address}", err=True)
-    log = places.runs_root / "mlflow-ui.log"
-    with ui_server(address, artifacts=artifact_root(places.runs_root), log=log, port=port) as server:
-        _print_pages(server.url, _chosen(experiment_ids(address), experiment))
+    experiment_ids(address)  # first, for a server that is away is soon said to be
+    sender.start()
+    sender.wait(PATIENCE)
+    _tell_what_is_left(sender, "the next command sends the rest")
+    pages = _chosen(experiment_ids(address), experiment)
+    click.echo(f"{address} is a tracking server with a UI of its own:", err=True)
+    _print_pages(address.page, pages)
+
+
+def _serve(places: Places, sender: BacklogSender, port: int, experiment: str | None) -> None:
+    file, log = places.tracking.sqlite_file, places.runs_root / "mlflow-ui.log"
+    sender.start()
+    if experiment or (file is not None and not file.is_file()):
+        sender.wait_for_experiments()  # a new store's tables are made by one process alone
+    if experiment:
+        _chosen(experiment_ids(places.tracking), experiment)  # before twenty seconds of a server's start
+    click.echo(f"starting MLflow's server on {places.tracking}", err=True)
+    with ui_server(places.tracking, artifacts=artifact_root(places.runs_root), log=log, port=port) as server:
+        sender.wait_for_experiments(PATIENCE)
+        _print_pages(server.url, _chosen(experiment_ids(places.tracking), experiment))
+        _tell_what_is_left(sender, "reload a page to see more")
         click.echo("Ctrl-C ends it", err=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends the server too
         try:
@@ -38,6 +68,13 @@ def ui(given: Given, port: int, experiment: str | None) -> None:
             click.echo("ended", err=True)
             return
     raise TrackingError(f"MLflow's server ended by itself; what it said is in {log}")
+
+
+def _tell_what_is_left(sender: BacklogSender, remedy: str) -> None:
+    if sender.error is not None:
+        click.echo(f"not all that earlier commands left could be sent: {sender.error}", err=True)
+    elif sender.is_sending:
+        click.echo(f"runs that earlier commands left are still being sent; {remedy}", err=True)
 
 
 def _chosen(known: Mapping[str, str], experiment: str | None) -> Mapping[str, str]:
@@ -54,6 +91,5 @@ def _print_pages(base_url: str, experiments: Mapping[str, str]) -> None:
     if not experiments:
         click.echo(f"no sweep is in this store yet: {base_url}", err=True)
     for name, experiment_id in experiments.items():
-        click.echo(
-            f"{name}: {runs_page(base_url, experiment_id)}" if len(experiments) > 1 else runs_page(base_url, experiment_id)
-        )
+        page = runs_page(base_url, experiment_id)
+        click.echo(page if len(experiments) == 1 else f"{name}: {page}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.tracking.run_view import Point, finite_points
+from orchestrator.tracking.run_view import Point, curve_points
 
 
 @dataclass
@@ -32,7 +32,7 @@ class KnownRun:
 
     def add_points(self, step: int, metrics: Mapping[str, float], every_seconds: float) -> bool:
         """Let a step's metrics wait; true when the last points were sent so long ago that it is time again."""
-        self.waiting.extend(finite_points(step, metrics))
+        self.waiting.extend(curve_points(step, metrics))
         return time.monotonic() - self.sent_at >= every_seconds
 
     def take_waiting(self) -> list[Point]:

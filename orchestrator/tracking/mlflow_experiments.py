@@ -1,16 +1,83 @@
-"""Which experiments a store holds, asked for through MLflow's own client, which knows how to sign in."""
+"""The experiments of a store: listed, and opened for a sweep."""
 
 from __future__ import annotations
 
+import os
+import re
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.client_settings import prepare_client
+from orchestrator.tracking.run_tags import NOTE, fitting
+from orchestrator.tracking.shown_sweep import ShownSweep
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Experiment
+
+KIND_OF_EXPERIMENT, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""The interface shows an experiment of this kind on its pages for training, not on those for language models."""
+
+BROKEN = re.compile(r"malformed|not a database")
+"""What SQLite says of a file that it cannot make sense of."""
+
+ARTIFACTS = "mlflow-artifacts:/"
+"""Where a database's runs have their artifacts: at the server that shows them. No path is stored, so that all of it can be moved."""
+
+
+def connect(address: TrackingAddress) -> MlflowClient:
+    """A client that is quiet and gives up soon. Only the first call in a process pays for the import.
+
+    Raises:
+        TrackingError: if the store is a file that SQLite cannot read.
+    """
+    refuse_broken_file(address)
+    prepare_client()
+    if address.is_database:
+        os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", ARTIFACTS)  # else MLflow's own experiment has the current folder
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=address.whole)
+
+
+def refuse_broken_file(address: TrackingAddress) -> None:
+    """Raises TrackingError when the store is a file that is there and no whole SQLite database."""
+    file = address.sqlite_file
+    if file is None or not file.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=20)) as database:
+            (word,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if not BROKEN.search(str(error)):
+            return  # locked, or not readable: MLflow says it better
+        word = str(error)
+    if word != "ok":
+        raise _broken(file, word)
+
+
+def _broken(file: Path, word: str) -> TrackingError:
+    remedy = "move it away, and the next `fsl ui` or `fsl run` fills a new one from the records"
+    return TrackingError(f"the MLflow store {file} is broken ({' '.join(word.split())[:100]}): {remedy}")
+
+
+@contextmanager
+def refusals(address: TrackingAddress, what: str) -> Iterator[None]:
+    """Whatever MLflow raises, of its many kinds, is one error for our caller."""
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        if address.sqlite_file is not None and BROKEN.search(reason):
+            raise _broken(address.sqlite_file, reason) from error
+        raise TrackingError(address.redact(f"MLflow at {address} did not {what}: {reason}")) from error
 
 
 def experiment_ids(address: TrackingAddress) -> Mapping[str, str]:
@@ -19,21 +86,42 @@ def experiment_ids(address: TrackingAddress) -> Mapping[str, str]:
     Raises:
         TrackingError: if the store does not answer.
     """
-    try:
+    with refusals(address, "list its experiments"):
         return {each.name: str(each.experiment_id) for each in _every_experiment(address) if each.name != "Default"}
-    except Exception as error:  # MLflow raises many kinds
-        reason = " ".join(str(error).split())[:300]
-        raise TrackingError(address.redact(f"MLflow at {address} does not list its experiments: {reason}")) from error
 
 
 def _every_experiment(address: TrackingAddress) -> Iterator[Experiment]:
-    prepare_client()
-    from mlflow import MlflowClient
-
-    client, token = MlflowClient(tracking_uri=address.whole), None
+    client, token = connect(address), None
     while True:
         page = client.search_experiments(order_by=["creation_time DESC"], page_token=token)
         yield from page
         token = page.token
         if not token:
             return
+
+
+def open_experiment(client: MlflowClient, address: TrackingAddress, shown: ShownSweep) -> str:
+    """The id of a sweep's experiment, which is made where it is not there, and made again where it was deleted.
+
+    One in a database whose artifacts lie at a path, of an earlier version or of another folder, is set aside under another name.
+    """
+    found = client.get_experiment_by_name(shown.name)
+    if found is not None and address.is_database and not found.artifact_location.startswith(ARTIFACTS):
+        _set_aside(client, found)
+        found = None
+    wanted = {NOTE: fitting("\n\n".join(filter(None, [shown.title, shown.description]))), KIND_OF_EXPERIMENT: MODEL_TRAINING}
+    if found is None:
+        place = ARTIFACTS if address.is_database else None
+        return str(client.create_experiment(shown.name, artifact_location=place, tags=wanted))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    for key, value in wanted.items():
+        if found.tags.get(key) != value:
+            client.set_experiment_tag(found.experiment_id, key, value)
+    return str(found.experiment_id)
+
+
+def _set_aside(client: MlflowClient, found: Experiment) -> None:
+    client.rename_experiment(found.experiment_id, f"{found.name} (set aside {found.experiment_id})")
+    if found.lifecycle_stage != "deleted":
+        client.delete_experiment(found.experiment_id)

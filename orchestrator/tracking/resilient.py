@@ -1,7 +1,7 @@
-"""A tracker that may be slow, refuse or be away without any trial noticing.
+"""A tracker that may be slow, refuse or be away without any trial, or the table, waiting for it.
 
-The records are what a tracker is made from, so they are also what waits for it: whatever could not be sent in this launch is sent
-by the next one, which shows every trial's record again.
+The records are what a tracker is made from, so they are also what waits for it. What a launch shows is kept in the outbox of its runs
+folder; whatever could not be sent in this launch is sent by the next ``fsl run`` or ``fsl ui`` there.
 """
 
 from __future__ import annotations
@@ -9,52 +9,64 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.errors import TrackingError
+from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.store import TrialPaths
-from orchestrator.tracking.tracker import SweepContext, Tracker
+from orchestrator.tracking.backlog import Backlog
+from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
+from orchestrator.tracking.tracker import StoreTracker
 
 Send = Callable[[], object]
 
 FINISH = "finish"
+LATER = "the next `fsl run` or `fsl ui` of this runs folder sends the rest"
 
 
 class ResilientTracker:
-    """Runs another tracker in a thread of its own; no method raises, and none waits long for it.
+    """Runs another tracker in a thread of its own; no method raises, and none but ``finish`` waits for it.
 
-    After a refusal the other tracker is left alone for ``pause`` seconds; then what waits is sent, and once more at the end.
+    After a refusal the other tracker is left alone for ``pause`` seconds; then what waits is sent, and once more at the end. Where
+    there is nothing else to do, the thread sends what earlier commands of the runs folder could not.
 
     Args:
         inner: the tracker that may fail.
         notice: told, in a sentence, of the first refusal and of what became of it.
+        backlog: the runs folder's sweeps, this one among them.
         pause: seconds between a refusal and the next attempt.
-        opening: the longest wait, in seconds, for ``begin``; a store is then ready, or known not to be, before the trials start.
         closing: the longest wait, in seconds, for everything to be sent in ``finish``.
     """
 
     def __init__(
-        self, inner: Tracker, notice: Callable[[str], None], *, pause: float = 60, opening: float = 30, closing: float = 90
+        self, inner: StoreTracker, notice: Callable[[str], None], backlog: Backlog, *, pause: float = 60, closing: float = 10
     ) -> None:
         self._inner = inner
         self._notice = notice
-        self._pause, self._opening, self._closing = pause, opening, closing
+        self._outbox, self._backlog = backlog.outbox, backlog
+        self._pause, self._closing = pause, closing
         self._queue: queue.SimpleQueue[tuple[str | None, Send]] = queue.SimpleQueue()
         self._unsent: dict[str, Send] = {}
-        self._open: Send | None = None
+        self._wanted: set[str] = set()
+        self._done: set[str] = set()
+        self._opened = False
+        self._older: Iterator[str] | None = None
         self._quiet_until = 0.0
-        self._refused = False
+        self._refused = self._confirmed = self._abandoned = False
+        self._held = ExitStack()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
-        self._begun = threading.Event()
 
-    def begin(self, plan: Plan, context: SweepContext) -> None:
-        """Start the thread, and wait a while for the inner tracker to open its store."""
-        self._open = partial(self._inner.begin, plan, context)
+    def begin(self, shown: ShownSweep) -> None:
+        """Keep what is to be shown, and start the thread."""
+        self._shown = shown
+        self._keep(shown)
+        self._older = self._backlog.steps(without=self._outbox.path(shown))
         self._thread.start()
-        self._begun.wait(self._opening)
 
     def trial_started(self, trial: PlannedTrial) -> None:
         """Pass it on when its turn comes."""
@@ -68,45 +80,82 @@ class ResilientTracker:
         self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
     ) -> str | None:
         """Pass it on when its turn comes. Returns the run's id when an earlier call made it known."""
-        send = partial(self._inner.sync_trial, trial, record, paths, tuple(pictures))
-        self._queue.put((trial.fingerprint, send))
+        self._wanted.add(trial.fingerprint)
+        self._queue.put((trial.fingerprint, partial(self._sync, trial, record, paths, tuple(pictures))))
         return self.run_ids().get(trial.fingerprint)
 
-    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
-        """Send what waits, within ``closing`` seconds, and end the thread; say so when something could not be sent."""
+    def finish(self, table: ShownTable | None) -> None:
+        """Send what waits, within ``closing`` seconds; say so when something could not be sent."""
         if not self._thread.is_alive():
             return
-        self._queue.put((FINISH, partial(self._inner.finish, tuple(table_files), table_markdown, complete)))
+        self._shown = replace(self._shown, table=table)
+        self._keep(self._shown)
+        self._queue.put((FINISH, partial(self._inner.finish, table)))
         self._thread.join(self._closing)
         if self._thread.is_alive():
-            self._notice("MLflow is too slow to wait for; what it did not take will be sent at the next launch")
+            self._notice(self._what_is_left(f"MLflow is slow: after {self._closing:g} s it"))
+            self._abandoned = True
 
     def run_ids(self) -> Mapping[str, str]:
         """The ids of the runs known so far, by the fingerprint of their trial."""
         return self._inner.run_ids()
 
+    def _keep(self, shown: ShownSweep) -> None:
+        try:
+            self._outbox.write(shown)
+        except OSError as error:
+            self._notice(f"what MLflow shall show cannot be kept ({error.strerror}); `fsl run` of this sweep sends it again")
+
+    def _sync(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path]) -> None:
+        self._inner.sync_trial(trial, record, paths, pictures)
+        self._done.add(trial.fingerprint)
+
     def _work(self) -> None:
-        self._attempt_all()
-        self._begun.set()
-        key: str | None = None
-        while key != FINISH:
-            key, send = self._queue.get()
-            if key is not None:
-                self._unsent[key] = send  # a trial's last word stands for those before it
-            if key == FINISH:
-                self._attempt_all(refusals=2)
-            elif time.monotonic() >= self._quiet_until:
-                self._attempt_all()
-                if key is None and not self._unsent:
-                    self._attempt(send)
-        self._say_what_became_of_it()
+        with self._held:
+            self._attempt_all()
+            key: str | None = None
+            while key != FINISH:
+                key = self._take_one()
+            self._attempt_all(refusals=2)
+            self._confirmed = self._opened and not self._unsent and self._attempt(partial(self._inner.confirm, self._shown))
+            while self._confirmed and self._send_older():
+                pass
+            if self._refused and not self._abandoned:
+                self._notice("MLflow has taken everything after all" if self._confirmed else self._what_is_left("MLflow"))
+
+    def _take_one(self) -> str | None:
+        """Do what comes next: what the driver says before what earlier commands left. Returns what it was about."""
+        quiet = time.monotonic() < self._quiet_until
+        try:
+            key, send = self._queue.get(block=quiet or not self._opened or self._older is None)
+        except queue.Empty:
+            self._send_older()
+            return None
+        if key is not None:
+            self._unsent[key] = send  # a trial's last word stands for those before it
+        if key != FINISH and time.monotonic() >= self._quiet_until:
+            self._attempt_all()
+            if key is None and not self._unsent:
+                self._attempt(send)
+        return key
+
+    def _send_older(self) -> bool:
+        """Send a step of what earlier commands left; false when nothing is left, or the store refuses."""
+        if self._older is not None:
+            try:
+                if next(self._older, None) is not None:
+                    return True
+            except Exception:  # it stays in the outbox
+                self._quiet_until = time.monotonic() + self._pause
+            self._older = None
+        return False
 
     def _attempt_all(self, refusals: int = 1) -> None:
         """Send what waits, in its order; after that many refusals the rest waits on, and what was refused waits behind it."""
-        if self._open is not None:
-            if not self._attempt(self._open):
+        if not self._opened:
+            self._opened = self._attempt(self._open)
+            if not self._opened:
                 return
-            self._open = None
         for key in list(self._unsent):
             send = self._unsent.pop(key)
             if not self._attempt(send):
@@ -114,6 +163,16 @@ class ResilientTracker:
                 refusals -= 1
                 if refusals == 0:
                     return
+
+    def _open(self) -> None:
+        path = self._outbox.path(self._shown)
+        if not self._held.enter_context(self._outbox.held(path)):
+            raise TrackingError("another `fsl` is sending this sweep to MLflow now")
+        try:
+            self._inner.begin(self._shown)
+        except BaseException:
+            self._held.close()
+            raise
 
     def _attempt(self, send: Send) -> bool:
         try:
@@ -126,12 +185,7 @@ class ResilientTracker:
             return False
         return True
 
-    def _say_what_became_of_it(self) -> None:
-        if not self._refused:
-            return
-        left = len(self._unsent.keys() - {FINISH})
-        if self._open is not None or self._unsent:
-            runs = f"the runs of {left} trials and " if left else ""
-            self._notice(f"MLflow did not take {runs}the table; it will be sent at the next launch")
-        else:
-            self._notice("MLflow has taken everything after all")
+    def _what_is_left(self, who: str) -> str:
+        if self._confirmed:
+            return f"{who} has taken this sweep, and not yet all that earlier commands left; {LATER}"
+        return f"{who} has taken {len(self._done)} of {len(self._wanted)} finished trials, and not the table; {LATER}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.plan import PlannedTrial
-from orchestrator.spec import SweepSpec
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import ShownSweep, SweepContext
 
 KIND, SWEEP, OVERRIDES = "fsl.kind", "fsl.sweep", "fsl.overrides"
 FINGERPRINT, CELLS = "fsl.fingerprint", "fsl.cells"
 SYNCED = "fsl.synced"
+CONFIRMED = "fsl.confirmed"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 
 MOST_CHARACTERS = 8000
@@ -24,22 +24,22 @@ def identity(tags: Mapping[str, str]) -> str | None:
     return tags.get(FINGERPRINT)
 
 
-def sweep_tags(spec: SweepSpec) -> dict[str, str]:
+def sweep_tags(shown: ShownSweep) -> dict[str, str]:
     """The identity of a sweep's parent run. A sweep with overrides has its own: its table is another one."""
-    return {KIND: "sweep", SWEEP: spec.name, OVERRIDES: fitting("; ".join(spec.overrides)) or "none"}
+    return {KIND: "sweep", SWEEP: shown.name, OVERRIDES: fitting("; ".join(shown.overrides)) or "none"}
 
 
-def trial_tags(spec: SweepSpec, trial: PlannedTrial) -> dict[str, str]:
+def trial_tags(shown: ShownSweep, trial: PlannedTrial) -> dict[str, str]:
     """The identity of a trial's run."""
-    return {KIND: "trial", SWEEP: spec.name, FINGERPRINT: trial.fingerprint}
+    return {KIND: "trial", SWEEP: shown.name, FINGERPRINT: trial.fingerprint}
 
 
-def membership_tags(spec: SweepSpec, trial: PlannedTrial, parent_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+def membership_tags(shown: ShownSweep, trial: PlannedTrial, parent_id: str, tags: Mapping[str, str]) -> dict[str, str]:
     """The cells that a trial serves and its parent run, given the tags that its run has.
 
     A sweep with overrides adds its cells to a run of the whole sweep, and does not take the run away from it.
     """
-    shared = bool(spec.overrides) and PARENT in tags
+    shared = bool(shown.overrides) and PARENT in tags
     before = tags.get(CELLS, "").split("; ") if shared else []
     cells = dict.fromkeys(filter(None, [*before, *trial.cells]))
     note = "\n".join(["One training, which serves:", "", *(f"- {cell}" for cell in cells)])

@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fsl_core.fingerprint import as_plain
-from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import TrialPaths
+from orchestrator.tracking.metric_names import curve_name, exact_suffix, representatives
 from orchestrator.tracking.run_tags import fitting
 from orchestrator.trial_state import TrialState, trial_state
 
-USUAL_QUERY = 15
-"""Query images a class of nearly every published evaluation: left unsaid in a metric's name."""
-
-MOST_PARAM_CHARACTERS = 6000
 MOST_DIGEST_CHARACTERS = 36
 
 
@@ -72,36 +68,14 @@ class RunView:
         return digest_of([self.status, dict(self.tags), points, files, self.finished_ms])
 
 
-def flat_params(recipe: TrainingRecipe) -> dict[str, str]:
-    """The recipe as MLflow parameters: ``episode.way`` and so on; an algorithm, a backbone, an optimiser by its name."""
-    return {key.removesuffix(".name"): text[:MOST_PARAM_CHARACTERS] for key, text in _flatten("", as_plain(recipe))}
-
-
-def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flatten(f"{prefix}.{key}" if prefix else key, inner)
-    else:
-        yield prefix, str(value)
-
-
-def metric_suffix(evaluation: Evaluation) -> str:
-    """What tells this evaluation's metrics from another's, such as ``5way_1shot``; only unusual settings are said."""
-    shape = evaluation.shape
-    usual = {"adaptation_steps": None, "query": USUAL_QUERY, "episodes": Evaluation.episodes, "seed": Evaluation.seed}
-    actual = {
-        "adaptation_steps": evaluation.adaptation_steps,
-        "query": shape.query,
-        "episodes": evaluation.episodes,
-        "seed": evaluation.seed,
-    }
-    unusual = [f"_{actual[name]}{name}" for name in usual if actual[name] != usual[name]]
-    return f"{shape.way}way_{shape.shot}shot{''.join(unusual)}"
-
-
 def finite_points(step: int, metrics: Mapping[str, float]) -> tuple[Point, ...]:
     """The metrics of a step without those that are not numbers: MLflow would turn an infinity into 1.8e308."""
     return tuple(Point(name, step, float(value)) for name, value in metrics.items() if math.isfinite(value))
+
+
+def curve_points(step: int, curves: Mapping[str, float]) -> tuple[Point, ...]:
+    """The values of curves at a training step, under the names that MLflow shows."""
+    return finite_points(step, {curve_name(curve): value for curve, value in curves.items()})
 
 
 def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()) -> RunView:
@@ -110,7 +84,7 @@ def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictur
     return RunView(
         status=_STATUS.get(state, "KILLED"),
         tags={key: fitting(value) for key, value in _tags(record, state).items()},
-        points=tuple(_points(record)),
+        points=tuple(_points(trial, record)),
         dataset=_dataset(record),
         files=_files(paths, pictures),
         started_ms=_milliseconds(execution.started_at) if execution else None,
@@ -147,27 +121,29 @@ def _execution_tags(execution: ExecutionRecord) -> dict[str, str | None]:
     }
 
 
-def _points(record: TrialRecord) -> Iterator[Point]:
+def _points(trial: PlannedTrial, record: TrialRecord) -> Iterator[Point]:
     result = record.result
     if result is None:
         return
     for name, curve in sorted(result.curves.items()):
         for step, value in curve:
-            yield from finite_points(step, {name: value})
+            yield from curve_points(step, {name: value})
     last: dict[str, float] = {}
     if record.execution is not None:
-        last["train_seconds"] = record.execution.train_seconds
+        last["train/seconds"] = record.execution.train_seconds
     if result.selected_step is not None:
-        last["selected_step"] = result.selected_step
+        last["validation/selected_step"] = result.selected_step
     if result.validation_accuracy is not None:
-        last["best_validation_accuracy"] = result.validation_accuracy
-    for score in sorted(record.evaluations.values(), key=lambda score: score.evaluation.fingerprint):
-        suffix = metric_suffix(score.evaluation)
-        last |= {f"test_accuracy_{suffix}": score.accuracy, f"test_ci95_{suffix}": score.ci95}
-        last[f"test_accuracy_percent_{suffix}"] = 100 * score.accuracy
+        last["validation/best_accuracy"] = result.validation_accuracy
+    scores = {each.evaluation: each for each in record.evaluations.values()}
+    named = {exact_suffix(evaluation): evaluation for evaluation in scores} | representatives(result.recipe, trial.evaluations)
+    for suffix, evaluation in sorted(named.items(), key=lambda item: item[0]):
+        if evaluation in scores:
+            last |= {f"test/accuracy_{suffix}": scores[evaluation].accuracy, f"test/ci95_{suffix}": scores[evaluation].ci95}
+    for score in scores.values():
         for steps, correct in enumerate(score.correct_by_step or ()):
             adapted = sum(correct) / (len(correct) * score.evaluation.shape.queries)
-            yield Point(f"test_accuracy_{suffix}_by_adaptation_step", steps, adapted)
+            yield Point(f"test/accuracy_{exact_suffix(score.evaluation)}_by_adaptation_step", steps, adapted)
     yield from finite_points(result.steps_done, last)
 
 
@@ -188,6 +164,15 @@ def _files(paths: TrialPaths, pictures: Sequence[Path]) -> dict[str, FileView]:
 def file_views(files: Sequence[Path], folder: str = "") -> dict[str, FileView]:
     """Those of the files that are there, by the name that they shall have in MLflow."""
     return {f"{folder}{path.name}": FileView(path, _file_digest(path)) for path in files if path.is_file()}
+
+
+def grouped_files(files: Sequence[Path]) -> dict[str, FileView]:
+    """A table's files by the names they shall have in MLflow: the table's forms, figures and exports apart."""
+    groups = {".png": "figures/", ".svg": "figures/", ".parquet": "exports/"}
+    views: dict[str, FileView] = {}
+    for path in files:
+        views |= file_views([path], groups.get(path.suffix, "table/"))
+    return views
 
 
 def digest_of(shown: Any) -> str:

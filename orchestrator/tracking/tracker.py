@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.store import TrialPaths
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepContext:
-    """What a launch of a sweep knows beside its plan: the code's commit, whether the tree was dirty, and the command typed."""
-
-    git_commit: str | None = None
-    git_dirty: bool | None = None
-    command: str | None = None
+from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 
 
 class Tracker(Protocol):
@@ -27,7 +18,7 @@ class Tracker(Protocol):
     The driver calls ``begin``, then the trials' methods, then ``finish``. Every method may raise TrackingError.
     """
 
-    def begin(self, plan: Plan, context: SweepContext) -> None:
+    def begin(self, shown: ShownSweep) -> None:
         """Open the view of this sweep, and find in it what earlier launches sent."""
         ...
 
@@ -48,8 +39,8 @@ class Tracker(Protocol):
         """
         ...
 
-    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
-        """The launch ends: show the table and its files; ``complete`` says that no trial is missing."""
+    def finish(self, table: ShownTable | None) -> None:
+        """The launch ends: show the table. None for a launch that was killed before it had one."""
         ...
 
     def run_ids(self) -> Mapping[str, str]:
@@ -57,10 +48,22 @@ class Tracker(Protocol):
         ...
 
 
+class StoreTracker(Tracker, Protocol):
+    """A tracker on a store that remembers what it has taken."""
+
+    def has_all(self, shown: ShownSweep) -> bool:
+        """Open the place of a sweep; whether the store was told that it has all of this launch."""
+        ...
+
+    def confirm(self, shown: ShownSweep) -> None:
+        """Tell the store that it has all of a launch; to be called last, when nothing was refused."""
+        ...
+
+
 class NullTracker:
     """A tracker that keeps nothing."""
 
-    def begin(self, plan: Plan, context: SweepContext) -> None:
+    def begin(self, shown: ShownSweep) -> None:
         """Nothing to open."""
 
     def trial_started(self, trial: PlannedTrial) -> None:
@@ -75,7 +78,7 @@ class NullTracker:
         """No run, so no id."""
         return None
 
-    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
+    def finish(self, table: ShownTable | None) -> None:
         """Nothing to close."""
 
     def run_ids(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_server import ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
@@ -19,7 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingAddress
     runs = folder / "runs"
     runs.mkdir()
     first = MlflowTracker(default_address(runs), artifacts=artifact_root(runs))
-    first.begin(tiny_plan(folder, "first"), SweepContext())
-    first.finish((), "", complete=False)
+    first.begin(shown_sweep(tiny_plan(folder, "first"), SweepContext()))
+    first.finish(None)
     with ui_server(default_address(runs), artifacts=artifact_root(runs), log=folder / "server.log") as running:
         yield TrackingAddress(running.url)

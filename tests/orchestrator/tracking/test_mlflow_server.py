@@ -8,14 +8,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from orchestrator.cli.main import main
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.location import default_address
 from orchestrator.tracking.mlflow_experiments import experiment_ids
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
@@ -48,39 +50,37 @@ def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path)
         pass
 
 
-SERVE = """
-import sys
-from pathlib import Path
-from orchestrator.tracking.location import default_address
-from orchestrator.tracking.mlflow_server import ui_server
-folder = Path(sys.argv[1])
-with ui_server(default_address(folder), artifacts=folder, log=folder / "server.log") as server:
-    print(server.process.pid, server.url, flush=True)
-    server.wait()
-"""
-
-
-def test_told_to_end_it_takes_the_server_along(tmp_path: Path):
+def test_the_command_prints_every_sweeps_page_and_takes_the_server_along(tmp_path: Path):
     """And meanwhile it asks no proxy for what is on loopback, runs no module of the current folder, and hides its address."""
-    MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(tiny_plan(tmp_path), SweepContext())
+    for name in ("first", "second"):
+        MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(shown_sweep(tiny_plan(tmp_path, name), SweepContext()))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "statistics.py").write_text("raise RuntimeError('a module of the current folder')")
     environment = {**os.environ, "http_proxy": "http://192.0.2.1:9", "HTTP_PROXY": "http://192.0.2.1:9", "no_proxy": ""}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=elsewhere, env=environment
-    ) as driver:
+    fsl = [sys.executable, "-P", "-c", "from orchestrator.cli.main import main; main()"]
+    command = [*fsl, "ui", "--runs-root", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=elsewhere, env=environment) as driver:
         assert driver.stdout is not None
-        group, url = driver.stdout.readline().split()
-        server = psutil.Process(int(group))
-        lines = [" ".join(process.cmdline()) for process in (server, *server.children(recursive=True))]
-        assert "mlflow" in lines[0] and not any("mlflow.db" in line for line in lines)
-        with urllib.request.urlopen(url + "/health", timeout=30) as answer:
+        pages = dict(driver.stdout.readline().split() for _ in range(2))
+        server = psutil.Process(driver.pid).children(recursive=True)
+        lines = [" ".join(process.cmdline()) for process in server]
+        assert any("mlflow" in line for line in lines) and not any("mlflow.db" in line for line in lines)
+        base = pages["first:"].partition("/#/")[0]
+        assert pages == {f"{name}:": runs_page(base, number) for name, number in (("first", "1"), ("second", "2"))}
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(base + "/health", timeout=30) as answer:
             assert answer.status == 200
         driver.send_signal(signal.SIGTERM)
         driver.wait(60)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(int(group), 0)
+    assert not [process for process in server if process.is_running()]
+
+
+def test_a_sweep_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: Path):
+    MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(shown_sweep(tiny_plan(tmp_path, "first"), SweepContext()))
+    result = CliRunner().invoke(main, ["ui", "--runs-root", str(tmp_path), "--experiment", "nope"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no sweep 'nope' in this store; it has first" in result.stderr
+    assert not (tmp_path / "mlflow-ui.log").exists()
 
 
 def test_links_lead_to_the_sweeps_runs(server: TrackingAddress):

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from mlflow import MlflowClient
@@ -16,7 +16,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.tracker import SweepContext
+from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import (
     POINTS_A_TRIAL,
     TrackedSweep,
@@ -52,12 +52,13 @@ def tracker_on(uri: TrackingAddress, folder: Path) -> MlflowTracker:
 def launch(uri: TrackingAddress, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
     """A launch that finds everything finished."""
     tracker = tracker_on(uri, folder)
-    tracker.begin(sweep.plan, CONTEXT)
+    tracker.begin(shown_sweep(sweep.plan, CONTEXT))
     for trial in sweep.trials:
         assert tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
     table = folder / "table.csv"
     table.write_text("algorithm,reproduced\nprototypical,98.8\n")
-    tracker.finish([table, folder / "absent.csv"], "| way | accuracy |\n|---|---|\n| 5 | 98.8 ± 0.1 |", complete=True)
+    markdown = "| way | accuracy |\n|---|---|\n| 5 | 98.8 ± 0.1 |"
+    tracker.finish(ShownTable(files=(table, folder / "absent.csv"), markdown=markdown, complete=True))
     return tracker
 
 
@@ -81,8 +82,12 @@ def history(uri: TrackingAddress, run: Run) -> list[tuple[str, int, int, float]]
     )
 
 
-def files(uri: TrackingAddress, run: Run, folder: str | None = None) -> set[str]:
-    return {item.path for item in MlflowClient(tracking_uri=uri.whole).list_artifacts(run.info.run_id, folder)}
+def files(uri: TrackingAddress, run: Run, runs_root: Path, folder: str = "") -> set[str]:
+    """The names of a run's artifacts in a folder: as a server lists them, or as a database's lie in the runs folder."""
+    if uri.is_server:
+        found = MlflowClient(tracking_uri=uri.whole).list_artifacts(run.info.run_id, folder or None)
+        return {PurePosixPath(item.path).name for item in found}
+    return {path.name for path in (artifact_root(runs_root) / run.info.run_id / "artifacts" / folder).iterdir()}
 
 
 def test_a_user_finds_everything(uri: TrackingAddress, name: str, tmp_path: Path):
@@ -92,7 +97,7 @@ def test_a_user_finds_everything(uri: TrackingAddress, name: str, tmp_path: Path
     assert parent.info.status == "FINISHED"
     assert "98.8 ± 0.1" in parent.data.tags["mlflow.note.content"]
     assert parent.data.tags["mlflow.source.git.commit"] == "abc123"
-    assert files(uri, parent, "table") == {"table/table.csv"}
+    assert files(uri, parent, tmp_path, "table") == {"table.csv"}
     assert {run.data.tags["fsl.fingerprint"]: run.info.run_id for run in children} == dict(tracker.run_ids())
     trial = sweep.trials[0]
     run = next(run for run in children if run.data.tags["fsl.fingerprint"] == trial.fingerprint)
@@ -102,11 +107,11 @@ def test_a_user_finds_everything(uri: TrackingAddress, name: str, tmp_path: Path
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["fsl.cells"] == "; ".join(trial.cells)
     assert run.data.tags["mlflow.source.git.commit"].startswith("c0ffee")
-    assert run.data.params["episode.way"] == "5"
-    assert run.data.metrics["test_accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
+    assert run.data.params["train_way"] == "5"
+    assert run.data.metrics["test/accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
     assert len(history(uri, run)) == POINTS_A_TRIAL
     assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["glyphs (glyphs)"]
-    assert files(uri, run) == {"selected.pt", "result.json", "log.txt", "episode.png", "evaluations"}
+    assert files(uri, run, tmp_path) == {"selected.pt", "result.json", "log.txt", "episode.png", "evaluations"}
 
 
 def test_a_second_launch_changes_nothing(uri: TrackingAddress, name: str, tmp_path: Path):
@@ -137,7 +142,7 @@ def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: Tracking
     sweep = TrackedSweep(tiny_plan(tmp_path, name), tracked_sweep(tmp_path / "elsewhere", name).store)
     first, second, *_ = sweep.trials
     killed = tracker_on(uri, tmp_path)
-    killed.begin(sweep.plan, CONTEXT)
+    killed.begin(shown_sweep(sweep.plan, CONTEXT))
     for trial in (first, second):
         killed.trial_started(trial)
         for step, metrics in curve_of(trial, (50, 100, 200)).items():
@@ -145,14 +150,14 @@ def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: Tracking
     assert {run.info.status for run in runs_of(uri, name)[1]} == {"RUNNING"}
 
     survivor = tracker_on(uri, tmp_path)
-    survivor.begin(sweep.plan, CONTEXT)
+    survivor.begin(shown_sweep(sweep.plan, CONTEXT))
     assert {run.info.status for run in runs_of(uri, name)[1]} == {"KILLED"}
     survivor.trial_started(first)
     for step, metrics in curve_of(first, (100, 200, 300)).items():  # from the checkpoint at step 100
         survivor.trial_progress(first.fingerprint, step, metrics)
     write_record(sweep.store, first)
     survivor.sync_trial(first, sweep.record(first), sweep.store.paths(first.fingerprint))
-    survivor.finish((), "", complete=False)
+    survivor.finish(None)
 
     parent, children = runs_of(uri, name)
     assert parent.info.status == "KILLED"
@@ -214,21 +219,22 @@ def test_a_deleted_experiment_comes_back(sqlite: TrackingAddress, name: str, tmp
 
 
 def test_a_folder_with_a_strange_name(tmp_path: Path):
-    runs = tmp_path / "rüns #1 50% of 'all' & more"
+    runs = tmp_path / "rüns #1 50%41 of 'all'? & more"
     runs.mkdir()
     sweep = tracked_sweep(runs, "strange")
     launch(default_address(runs), runs, sweep)
     parent, children = runs_of(default_address(runs), "strange")
     assert (runs / "mlflow.db").is_file()
-    assert files(default_address(runs), parent, "table") == {"table/table.csv"}
+    assert files(default_address(runs), parent, runs, "table") == {"table.csv"}
+    assert [path.name for path in tmp_path.iterdir()] == [runs.name]  # MLflow makes no folder for an address as it is written
     stored = runs / "mlartifacts" / children[0].info.run_id / "artifacts" / "selected.pt"
     assert stored.read_bytes() == b"weights"
 
 
 def test_a_long_table_is_cut_and_says_so(sqlite: TrackingAddress, name: str, tmp_path: Path):
     tracker = tracker_on(sqlite, tmp_path)
-    tracker.begin(tiny_plan(tmp_path, name), CONTEXT)
-    tracker.finish((), "| a row of the table | ± |\n" * 2000, complete=True)
+    tracker.begin(shown_sweep(tiny_plan(tmp_path, name), CONTEXT))
+    tracker.finish(ShownTable(files=(), markdown="| a row of the table | ± |\n" * 2000, complete=True))
     note = runs_of(sqlite, name)[0].data.tags["mlflow.note.content"]
     assert len(note) <= 8000
     assert "artifacts" in note.splitlines()[-1]
@@ -238,13 +244,13 @@ def test_a_long_table_is_cut_and_says_so(sqlite: TrackingAddress, name: str, tmp
 def test_a_store_that_cannot_be_is_one_clear_error(tmp_path: Path):
     tracker = MlflowTracker(TrackingAddress("sqlite:////proc/no/such.db"), artifacts=tmp_path)
     with pytest.raises(TrackingError, match=r"MLflow at sqlite:////proc/no/such\.db did not take the sweep tiny"):
-        tracker.begin(tiny_plan(tmp_path), CONTEXT)
+        tracker.begin(shown_sweep(tiny_plan(tmp_path), CONTEXT))
 
 
 def test_a_password_is_not_shown(tmp_path: Path):
     tracker = MlflowTracker(TrackingAddress("http://someone:secret@127.0.0.1:9/"), artifacts=tmp_path)
     with pytest.raises(TrackingError) as caught:
-        tracker.begin(tiny_plan(tmp_path), CONTEXT)
+        tracker.begin(shown_sweep(tiny_plan(tmp_path), CONTEXT))
     assert "secret" not in str(caught.value)
     assert "someone:***@127.0.0.1:9" in str(caught.value)
 
@@ -255,7 +261,47 @@ def test_a_fresh_store_is_made_in_silence(tmp_path: Path):
     logging.getLogger().addHandler(seen)
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            tracker_on(default_address(tmp_path), tmp_path).begin(tiny_plan(tmp_path), CONTEXT)
+            tracker_on(default_address(tmp_path), tmp_path).begin(shown_sweep(tiny_plan(tmp_path), CONTEXT))
     finally:
         logging.getLogger().removeHandler(seen)
     assert said.getvalue() == ""
+
+
+def test_a_moved_runs_folder_stays_whole_and_nothing_is_written_where_it_was(tmp_path: Path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    launch(default_address(before), before, tracked_sweep(before, "moved", runs="."))
+    assert str(tmp_path).encode() not in (before / "mlflow.db").read_bytes()
+    before.rename(after)
+    children = runs_of(default_address(after), "moved")[1]
+    launch(default_address(after), after, tracked_sweep(after, "moved", runs="."))
+    assert not before.exists()
+    assert {run.info.run_id for run in runs_of(default_address(after), "moved")[1]} == {run.info.run_id for run in children}
+    assert all("selected.pt" in files(default_address(after), run, after) for run in children)
+
+
+def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path):
+    address, elsewhere = default_address(tmp_path), tmp_path / "elsewhere"
+    client = MlflowClient(tracking_uri=address.whole)
+    old = client.create_experiment("old", artifact_location=elsewhere.as_uri())
+    run = client.create_run(old)
+    launch(address, tmp_path, tracked_sweep(tmp_path, "old"))
+    assert len(runs_of(address, "old")[1]) == 4
+    assert not elsewhere.exists()
+    kept = client.get_experiment(old)
+    assert (kept.name, kept.lifecycle_stage) == ("old (set aside 1)", "deleted")
+    assert client.get_run(run.info.run_id).info.experiment_id == old
+
+
+@pytest.mark.parametrize("damage", ["not a database", "a page"])
+def test_a_broken_store_is_said_to_be_broken_and_what_to_do(tmp_path: Path, damage: str):
+    sweep = tracked_sweep(tmp_path, "broken")
+    file = tmp_path / "mlflow.db"
+    if damage == "a page":
+        launch(default_address(tmp_path), tmp_path, sweep)
+        content = bytearray(file.read_bytes())
+        content[8192:40960] = bytes(range(256)) * 128
+        file.write_bytes(content)
+    else:
+        file.write_bytes(b"this is no database" * 100)
+    with pytest.raises(TrackingError, match=r"mlflow\.db is broken \(.*move it away, and the next"):
+        tracker_on(default_address(tmp_path), tmp_path).begin(shown_sweep(sweep.plan, CONTEXT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,26 +14,39 @@ import pytest
 from mlflow import MlflowClient
 
 from orchestrator.errors import TrackingError
-from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.store import TrialPaths
 from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
-from orchestrator.tracking.resilient import ResilientTracker
-from orchestrator.tracking.tracker import SweepContext, Tracker
+from orchestrator.tracking.resilient import LATER, ResilientTracker
+from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable, SweepContext, shown_sweep
+from orchestrator.tracking.tracker import StoreTracker, Tracker
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, curve_of, tracked_sweep
 
 
 def sweep_through(tracker: Tracker, sweep: TrackedSweep) -> None:
     """What a driver tells a tracker in a launch that computes everything."""
-    tracker.begin(sweep.plan, SweepContext())
+    tracker.begin(shown_sweep(sweep.plan, SweepContext()))
     for trial in sweep.trials:
         tracker.trial_started(trial)
         for step, metrics in curve_of(trial).items():
             tracker.trial_progress(trial.fingerprint, step, metrics)
         tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
-    tracker.finish((), "the table", complete=True)
+    tracker.finish(ShownTable(files=(), markdown="the table", complete=True))
+
+
+def mlflow_on(address: TrackingAddress, folder: Path) -> MlflowTracker:
+    return MlflowTracker(address, artifacts=artifact_root(folder))
+
+
+def resilient(
+    inner: StoreTracker, notice: Callable[[str], None], folder: Path, pause: float = 60, closing: float = 90
+) -> ResilientTracker:
+    """A launch's tracker under ``folder/runs``; what earlier launches left goes to the same inner tracker."""
+    return ResilientTracker(inner, notice, Backlog(folder / "runs", lambda: inner), pause=pause, closing=closing)
 
 
 @contextmanager
@@ -78,15 +91,13 @@ def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusin
     name = f"refused-{refusing.rpartition(':')[2]}"
     sweep = tracked_sweep(tmp_path, name)
     notices: list[str] = []
-    sweep_through(
-        ResilientTracker(MlflowTracker(TrackingAddress(refusing), artifacts=artifact_root(tmp_path)), notices.append), sweep
-    )
+    sweep_through(resilient(mlflow_on(TrackingAddress(refusing), tmp_path), notices.append, tmp_path), sweep)
     assert len(notices) == 2
     assert notices[0].startswith(f"MLflow at {refusing} did not take the sweep {name}")
-    assert notices[1] == "MLflow did not take the runs of 4 trials and the table; it will be sent at the next launch"
+    assert notices[1] == f"MLflow has taken 0 of 4 finished trials, and not the table; {LATER}"
 
     later: list[str] = []
-    tracker = ResilientTracker(MlflowTracker(server, artifacts=artifact_root(tmp_path)), later.append)
+    tracker = resilient(mlflow_on(server, tmp_path), later.append, tmp_path)
     sweep_through(tracker, sweep)
     assert later == []
     assert set(tracker.run_ids()) == {trial.fingerprint for trial in sweep.trials}
@@ -109,7 +120,10 @@ class MoodyTracker:
             raise TrackingError(f"did not take {what}")
         self.took.append(what)
 
-    def begin(self, plan: Plan, context: SweepContext) -> None:
+    def has_all(self, shown: ShownSweep) -> bool:
+        return False
+
+    def begin(self, shown: ShownSweep) -> None:
         self._take("begin")
 
     def trial_started(self, trial: PlannedTrial) -> None:
@@ -124,8 +138,11 @@ class MoodyTracker:
         self._take(f"trial {trial.fingerprint}")
         return None
 
-    def finish(self, table_files: Sequence[Path], table_markdown: str, complete: bool) -> None:
-        self._take("finish")
+    def finish(self, table: ShownTable | None) -> None:
+        self._take("finish" if table else "no table")
+
+    def confirm(self, shown: ShownSweep) -> None:
+        self._take("confirm")
 
     def run_ids(self) -> Mapping[str, str]:
         return {}
@@ -135,11 +152,11 @@ class MoodyTracker:
 def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
     sweep = tracked_sweep(tmp_path)
     moody, notices = MoodyTracker(frozenset({refused})), list[str]()
-    sweep_through(ResilientTracker(moody, notices.append, pause=0), sweep)
+    sweep_through(resilient(moody, notices.append, tmp_path, pause=0), sweep)
     for trial in sweep.trials:
         assert moody.took.count(f"trial {trial.fingerprint}") == 1
     assert moody.took[0] == "begin"
-    assert moody.took[-1] == "finish"
+    assert moody.took[-2:] == ["finish", "confirm"]
     assert notices[0].startswith("did not take ")
     assert notices[1:] == ["MLflow has taken everything after all"]
 
@@ -147,7 +164,7 @@ def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
 def test_no_start_is_sent_after_the_trial_s_last_word(tmp_path: Path):
     sweep = tracked_sweep(tmp_path)
     moody = MoodyTracker(frozenset({2}))
-    sweep_through(ResilientTracker(moody, lambda notice: None, pause=3600), sweep)
+    sweep_through(resilient(moody, lambda notice: None, tmp_path, pause=3600), sweep)
     for trial in sweep.trials:
         assert f"trial {trial.fingerprint}" in moody.took
         assert f"start {trial.fingerprint}" not in moody.took
@@ -158,12 +175,12 @@ def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path):
     answer = threading.Event()
 
     class Hanging(MoodyTracker):
-        def begin(self, plan: Plan, context: SweepContext) -> None:
+        def begin(self, shown: ShownSweep) -> None:
             answer.wait()
 
-    tracker = ResilientTracker(Hanging(frozenset()), notices.append, opening=0.05, closing=0.05)
+    tracker = resilient(Hanging(frozenset()), notices.append, tmp_path, closing=0.05)
     try:
         sweep_through(tracker, sweep)
     finally:
         answer.set()
-    assert notices == ["MLflow is too slow to wait for; what it did not take will be sent at the next launch"]
+    assert notices == [f"MLflow is slow: after 0.05 s it has taken 0 of 4 finished trials, and not the table; {LATER}"]

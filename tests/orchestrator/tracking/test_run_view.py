@@ -6,21 +6,14 @@ import pytest
 
 from fsl_core.episode import EpisodeShape
 from fsl_core.recipe import Evaluation
-from orchestrator.tracking.run_view import Point, finite_points, flat_params, metric_suffix, run_view
+from orchestrator.tracking.metric_names import exact_suffix, representatives
+from orchestrator.tracking.run_view import Point, curve_points, finite_points, run_view
 from tests.orchestrator.tracking.tracked_sweep import DATA_DIGEST, POINTS_A_TRIAL, TrackedSweep, tracked_sweep
 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> TrackedSweep:
     return tracked_sweep(tmp_path)
-
-
-def test_params_are_the_flattened_recipe(sweep: TrackedSweep):
-    params = flat_params(sweep.trials[0].recipe)
-    assert params["algorithm"] == "prototypical"
-    assert params["episode.way"] == "5"
-    assert params["validation.shape.shot"] == "1"
-    assert params["data.dataset"] == "glyphs"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +25,7 @@ def test_params_are_the_flattened_recipe(sweep: TrackedSweep):
     ],
 )
 def test_metrics_of_two_evaluations_never_share_a_name(evaluation: Evaluation, suffix: str):
-    assert metric_suffix(evaluation) == suffix
+    assert exact_suffix(evaluation) == suffix
 
 
 def test_what_is_no_number_is_no_point():
@@ -45,8 +38,8 @@ def test_a_finished_trial_shows_its_curves_scores_images_and_files(sweep: Tracke
     assert view.status == "FINISHED"
     assert len(view.points) == POINTS_A_TRIAL
     last = {point.metric: point.value for point in view.points}
-    assert last["test_accuracy_5way_1shot_3query_4episodes"] == pytest.approx(0.9)
-    assert last["test_accuracy_percent_5way_1shot_3query_4episodes"] == pytest.approx(90)
+    assert last["test/accuracy_5way_1shot_3query_4episodes"] == last["test/accuracy_5way_1shot"] == pytest.approx(0.9)
+    assert {name.partition("/")[0] for name in last} == {"train", "validation", "test"}
     assert view.dataset is not None and len(view.dataset.digest) == 36 and DATA_DIGEST in view.dataset.source
     (evaluation,) = trial.evaluations
     expected = {"selected.pt", "result.json", "log.txt", "episode.png", f"evaluations/{evaluation.fingerprint}.json"}
@@ -75,5 +68,18 @@ def test_the_digest_changes_with_a_file_and_with_nothing_else(sweep: TrackedSwee
 
 def test_scores_after_other_adaptation_steps_have_names_of_their_own() -> None:
     shape = EpisodeShape(way=5, shot=1, query=15)
-    names = [metric_suffix(Evaluation(shape=shape, adaptation_steps=steps)) for steps in (None, 0, 3)]
+    names = [exact_suffix(Evaluation(shape=shape, adaptation_steps=steps)) for steps in (None, 0, 3)]
     assert names == ["5way_1shot", "5way_1shot_0adaptation_steps", "5way_1shot_3adaptation_steps"]
+
+
+def test_curves_are_grouped() -> None:
+    named = {point.metric for point in curve_points(1, {"train_loss": 1.0, "validation_accuracy": 0.5, "outer_lr": 0.1})}
+    assert named == {"train/loss", "validation/accuracy", "train/outer_lr"}
+
+
+def test_one_evaluation_stands_for_its_ways_and_shots(sweep: TrackedSweep) -> None:
+    recipe, shape = sweep.trials[0].recipe, EpisodeShape(way=5, shot=1, query=15)
+    plain, adapted, longer = (Evaluation(shape=shape, adaptation_steps=steps) for steps in (None, 3, 10))
+    assert representatives(recipe, [adapted]) == {"5way_1shot": adapted}
+    assert representatives(recipe, [adapted, plain, longer]) == {"5way_1shot": plain}
+    assert representatives(recipe, [adapted, longer]) == {}

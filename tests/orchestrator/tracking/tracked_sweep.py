@@ -26,7 +26,7 @@ grid: {{distance: [squared_euclidean, cosine]}}
 """
 
 DATA_DIGEST = "d" * 64
-POINTS_A_TRIAL = 3 * 3 + 3 + 3
+POINTS_A_TRIAL = 3 * 3 + 3 + 4
 
 
 def tiny_plan(folder: Path, name: str = "tiny", only: tuple[str, ...] = ()) -> Plan:

@@ -1,0 +1,26 @@
+"""The trackers that commands use on the store in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.cli.options import Places
+from orchestrator.tracking.backlog import Backlog
+from orchestrator.tracking.location import artifact_root
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.resilient import ResilientTracker
+
+
+def mlflow_tracker(places: Places) -> MlflowTracker:
+    """MLflow on the store in use."""
+    return MlflowTracker(places.tracking, artifacts=artifact_root(places.runs_root))
+
+
+def backlog_of(places: Places) -> Backlog:
+    """What earlier commands may have left unsent."""
+    return Backlog(places.runs_root, lambda: mlflow_tracker(places))
+
+
+def launch_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
+    """MLflow on the store in use, unable to fail or to delay the sweep."""
+    return ResilientTracker(mlflow_tracker(places), notice, backlog_of(places))

@@ -1,0 +1,132 @@
+"""Writes runs through MLflow's client: what is there is not sent again, and what is sent twice is stored once."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from orchestrator.tracking.known_run import KnownRun
+from orchestrator.tracking.run_view import DatasetView, FileView, Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class RunWriter:
+    """The runs of one experiment. ``artifacts`` is the folder of the artifacts of a database; None where a server takes them."""
+
+    client: MlflowClient
+    experiment_id: str
+    artifacts: Path | None
+
+    def every_run(self) -> Iterator[KnownRun]:
+        """Every run of the experiment, oldest first, a thousand a query."""
+        token: str | None = None
+        while True:
+            order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+            page = self.client.search_runs([self.experiment_id], max_results=1000, order_by=order, page_token=token)
+            yield from [_known(run) for run in page]
+            token = page.token
+            if not token:
+                return
+
+    def delete(self, run: KnownRun) -> None:
+        """Take a run out of sight."""
+        self.client.delete_run(run.run_id)
+
+    def create(self, name: str, tags: Mapping[str, str], started_ms: int | None = None) -> KnownRun:
+        """Make a run, which is then RUNNING."""
+        return _known(self.client.create_run(self.experiment_id, start_time=started_ms, tags=dict(tags), run_name=name))
+
+    def reopen(self, run: KnownRun) -> None:
+        """Show a run as running again."""
+        self.client.update_run(run.run_id, status="RUNNING")
+        run.status = "RUNNING"
+
+    def end(self, run: KnownRun, status: str, finished_ms: int | None = None) -> None:
+        """Show a run as over."""
+        self.client.set_terminated(run.run_id, status, finished_ms)
+        run.status = status
+
+    def send_params(self, run: KnownRun, params: Mapping[str, str]) -> None:
+        """Parameters cannot change in MLflow, and a recipe's never do: only those not there yet are sent."""
+        from mlflow.entities import Param
+
+        missing = run.missing_params(params)
+        if missing:
+            self.client.log_batch(run.run_id, params=[Param(*param) for param in missing.items()], synchronous=True)
+            run.params.update(missing)
+
+    def send_points(self, run: KnownRun, points: Iterable[Point]) -> None:
+        """MLflow stores a point once when all of it is equal, so the time too must be the same each time it is sent."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(point.metric, point.value, run.started_ms + point.step, point.step) for point in points]
+        if metrics:
+            self.client.log_batch(run.run_id, metrics=metrics, synchronous=True)
+
+    def send_dataset(self, run: KnownRun, dataset: DatasetView | None) -> None:
+        """Show what images a run was trained on."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        if dataset is None or run.has_dataset:
+            return
+        images = Dataset(name=dataset.name, digest=dataset.digest, source_type="local", source=dataset.source)
+        tag = InputTag(key="mlflow.data.context", value="meta_train, meta_validation, meta_test")
+        self.client.log_inputs(run.run_id, datasets=[DatasetInput(dataset=images, tags=[tag])])
+        run.has_dataset = True
+
+    def send_files(self, run: KnownRun, files: Mapping[str, FileView]) -> None:
+        """Show files as a run's artifacts."""
+        for name, file in files.items():
+            if self.artifacts is None:
+                folder = str(PurePosixPath(name).parent)
+                self.client.log_artifact(run.run_id, str(file.path), None if folder == "." else folder)
+            else:
+                place = self.artifacts / run.run_id / "artifacts" / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.path, place)
+
+    def send_text(self, run: KnownRun, name: str, text: str) -> None:
+        """Show a text as an artifact; an empty one is none."""
+        if text:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / name
+                path.write_text(text)
+                self.send_files(run, {name: FileView(path, "")})
+
+    def send_now(self, run: KnownRun, metrics: Mapping[str, float]) -> None:
+        """Show metrics that have no step; the last ones sent are those shown."""
+        from mlflow.entities import Metric
+
+        now = round(time.time() * 1000)
+        if metrics:
+            points = [Metric(name, value, now, 0) for name, value in metrics.items()]
+            self.client.log_batch(run.run_id, metrics=points, synchronous=True)
+
+    def set_tags(self, run: KnownRun, tags: Mapping[str, str]) -> None:
+        """Set those tags that a run has not."""
+        from mlflow.entities import RunTag
+
+        changed = run.changed_tags(tags)
+        if changed:
+            self.client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in changed.items()], synchronous=True)
+            run.tags.update(changed)
+
+
+def _known(run: Run) -> KnownRun:
+    return KnownRun(
+        run_id=run.info.run_id,
+        started_ms=run.info.start_time,
+        status=run.info.status,
+        tags=dict(run.data.tags),
+        params=set(run.data.params),
+        has_dataset=bool(run.inputs and run.inputs.dataset_inputs),
+    )

@@ -1,0 +1,120 @@
+"""What is shown of a sweep, beside its trials' records: a value that can be kept, so that any later command can show it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fsl_core.fingerprint import as_plain, from_plain
+from fsl_core.recipe import Evaluation, TrainingRecipe
+from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.provenance import now
+from orchestrator.tracking.address import without_password
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepContext:
+    """What a launch of a sweep knows beside its plan: the code's commit, whether the tree was dirty, and the command typed."""
+
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownTable:
+    """A sweep's table in Markdown, its files, and a summary in metrics; ``complete`` says that no trial is missing."""
+
+    files: tuple[Path, ...]
+    markdown: str
+    complete: bool
+    summary: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownSweep:
+    """A sweep as one launch shows it: its words, its file, its trials, and its table once there is one.
+
+    ``document`` is the text of the sweep file without passwords; ``since`` tells launches apart.
+    """
+
+    name: str
+    title: str
+    description: str
+    overrides: tuple[str, ...]
+    document: str
+    trials: tuple[PlannedTrial, ...]
+    context: SweepContext
+    table: ShownTable | None = None
+    since: str = field(default_factory=now)
+
+    @property
+    def digest(self) -> str:
+        """Names all of it."""
+        return hashlib.sha256(json.dumps(self.as_plain(), sort_keys=True).encode()).hexdigest()[:32]
+
+    def as_plain(self) -> dict[str, Any]:
+        """The value as JSON types."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "overrides": list(self.overrides),
+            "document": self.document,
+            "trials": [_plain_trial(trial) for trial in self.trials],
+            "context": dataclasses.asdict(self.context),
+            "table": None if self.table is None else {**vars(self.table), "files": [str(path) for path in self.table.files]},
+            "since": self.since,
+        }
+
+
+def shown_sweep(plan: Plan, context: SweepContext) -> ShownSweep:
+    """What a launch of a plan shows before there is a table."""
+    spec = plan.spec
+    return ShownSweep(
+        name=spec.name,
+        title=spec.title,
+        description=spec.description,
+        overrides=spec.overrides,
+        document=_document(spec.source),
+        trials=plan.trials,
+        context=context,
+    )
+
+
+def _document(source: Path) -> str:
+    """The sweep file's text; empty where the file is gone by now."""
+    try:
+        return without_password(source.read_text())
+    except OSError:
+        return ""
+
+
+def shown_sweep_from_plain(plain: Mapping[str, Any]) -> ShownSweep:
+    """The value that :meth:`ShownSweep.as_plain` made plain. Raises KeyError, TypeError or RecipeError when it is none."""
+    table = plain["table"]
+    return ShownSweep(
+        **{
+            **plain,
+            "overrides": tuple(plain["overrides"]),
+            "trials": tuple(map(_trial_from_plain, plain["trials"])),
+            "context": SweepContext(**plain["context"]),
+            "table": None if table is None else ShownTable(**{**table, "files": tuple(map(Path, table["files"]))}),
+        }
+    )
+
+
+def _plain_trial(trial: PlannedTrial) -> dict[str, Any]:
+    evaluations = [as_plain(evaluation) for evaluation in trial.evaluations]
+    return {**vars(trial), "recipe": as_plain(trial.recipe), "evaluations": evaluations, "cells": list(trial.cells)}
+
+
+def _trial_from_plain(plain: Mapping[str, Any]) -> PlannedTrial:
+    evaluations = tuple(from_plain(Evaluation, each) for each in plain["evaluations"])
+    recipe = from_plain(TrainingRecipe, plain["recipe"])
+    return PlannedTrial(**{**plain, "recipe": recipe, "evaluations": evaluations, "cells": tuple(plain["cells"])})

@@ -1,0 +1,109 @@
+"""What a launch could not send is sent by the next command of its runs folder, and a lost store is filled again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.backlog import Backlog, BacklogSender
+from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.outbox import Outbox
+from orchestrator.tracking.resilient import ResilientTracker
+from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep, shown_sweep_from_plain
+from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep
+
+TABLE = ShownTable(files=(), markdown="| the table |", complete=True)
+
+
+def backlog_at(address: TrackingAddress, runs: Path) -> Backlog:
+    return Backlog(runs, lambda: MlflowTracker(address, artifacts=artifact_root(runs)))
+
+
+def launch(address: TrackingAddress, runs: Path, sweep: TrackedSweep) -> list[str]:
+    """A launch that finds everything finished; what it says."""
+    notices: list[str] = []
+    inner = MlflowTracker(address, artifacts=artifact_root(runs))
+    tracker = ResilientTracker(inner, notices.append, backlog_at(address, runs), closing=120)
+    tracker.begin(shown_sweep(sweep.plan, SweepContext(command="fsl run")))
+    for trial in sweep.trials:
+        tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    tracker.finish(TABLE)
+    return notices
+
+
+def shown(address: TrackingAddress) -> dict[str, tuple[int, set[str]]]:
+    """How many runs each experiment has, and their states."""
+    client = MlflowClient(tracking_uri=address.whole)
+    found = {each.name: client.search_runs([each.experiment_id]) for each in client.search_experiments()}
+    return {name: (len(runs), {run.info.status for run in runs}) for name, runs in found.items() if runs}
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrackingAddress]:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    yield TrackingAddress("http://127.0.0.1:9")
+
+
+def test_the_next_launch_of_another_sweep_sends_the_rest(tmp_path: Path, away: TrackingAddress):
+    runs = tmp_path / "runs"
+    assert len(launch(away, runs, tracked_sweep(tmp_path, "first"))) == 2
+    assert launch(default_address(runs), runs, tracked_sweep(tmp_path, "second")) == []
+    assert shown(default_address(runs)) == {"first": (5, {"FINISHED"}), "second": (5, {"FINISHED"})}
+
+
+def test_a_lost_store_is_filled_again_with_the_tables(tmp_path: Path):
+    lost = tmp_path / "runs"
+    launch(default_address(lost), lost, tracked_sweep(tmp_path, "first"))
+    launch(default_address(lost), lost, tracked_sweep(tmp_path, "second"))
+    before = shown(default_address(lost))
+    runs = shutil.copytree(lost, tmp_path / "copy", ignore=shutil.ignore_patterns("mlflow.db"))
+    address = default_address(runs)
+    sender = BacklogSender(backlog_at(address, runs))
+    sender.start()
+    sender.wait()
+    assert sender.error is None
+    assert shown(address) == before
+    client = MlflowClient(tracking_uri=address.whole)
+    experiment = client.get_experiment_by_name("first")
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`fsl.kind` = 'sweep'")
+    assert parent.data.tags["mlflow.note.content"] == "| the table |"
+    assert list(backlog_at(address, runs).steps()) == ["looked at", "looked at"]
+
+
+def test_a_killed_launch_is_sent_without_a_table(tmp_path: Path):
+    runs, address, sweep = tmp_path / "runs", default_address(tmp_path / "runs"), tracked_sweep(tmp_path, "killed")
+    Outbox(runs).write(shown_sweep(sweep.plan, SweepContext()))
+    for _ in backlog_at(address, runs).steps():
+        pass
+    assert shown(address) == {"killed": (5, {"FINISHED", "KILLED"})}
+
+
+def test_what_another_process_sends_is_left_to_it(tmp_path: Path):
+    runs, sweep = tmp_path / "runs", tracked_sweep(tmp_path, "held")
+    outbox, held = Outbox(runs), shown_sweep(sweep.plan, SweepContext())
+    outbox.write(held)
+    with outbox.held(outbox.path(held)) as mine, outbox.held(outbox.path(held)) as another:
+        assert mine and not another
+        assert list(backlog_at(default_address(runs), runs).steps()) == ["looked at"]
+
+
+def test_a_sweep_is_read_as_it_was_written(tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, "written", only=("distance=cosine",))
+    written = shown_sweep(sweep.plan, SweepContext(git_commit="abc", git_dirty=True, command="fsl run"))
+    assert shown_sweep_from_plain(json.loads(json.dumps(written.as_plain()))) == written
+    assert "distance: [squared_euclidean, cosine]" in written.document
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": 1}'])
+def test_a_damaged_file_is_left_alone(tmp_path: Path, content: str):
+    path = tmp_path / "sweeps" / "damaged" / "mlflow" / "whole.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert list(backlog_at(default_address(tmp_path), tmp_path).steps()) == []
