@@ -57,6 +57,8 @@ def run(selection: Selection, given: Given, how: HowToRun, probing: Probing, dry
         show_plan(open_sweep(selection, given), how, probing)
         return
     view = make_view(Console(stderr=True))
+    if how.cluster_address and how.executor == "ray":
+        view.phase(f"the Ray cluster at {how.cluster_address} is being reached")
     cluster = reach_cluster(how)  # first: a stale address must not wait for images
     opened = open_sweep(selection, given, has_data=lambda spec, places: can_have_images(spec, places, _tell))
     opened.store.check_writable()
@@ -79,8 +81,8 @@ def _agreed(
     todo = len(done_trials(opened.plan, opened.records)) < len(opened.plan.trials)
     if todo and not data_is_here(opened.plan.spec, opened.places):  # what is missing is said before anything is timed or asked
         _prepare(opened, view)
-    device = choose_device(how, cluster)
     view.phase("the time that it takes is being predicted")
+    device = choose_device(how, cluster)  # loads torch
     expected = forecast(opened, device=device, how=how, cluster=cluster, probing=probing)
     if ask:
         _ask(expected)
