@@ -97,8 +97,11 @@ def _prepare(opened: OpenedSweep, view: SweepView) -> None:
 
 
 def _ask(expected: Forecast) -> None:
-    if expected.asks_first and somebody_can_answer():
-        click.confirm(f"This takes {answer_text(expected)}. Go on?", default=True, abort=True, err=True)
+    if not (expected.asks_first and somebody_can_answer()):
+        return
+    if not click.confirm(f"This takes {answer_text(expected)}. Go on?", default=True, err=True):
+        _tell("nothing was started")
+        raise SystemExit(ExitCode.INCOMPLETE)
 
 
 def somebody_can_answer() -> bool:
