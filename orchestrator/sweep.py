@@ -14,6 +14,7 @@ from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
+from orchestrator.folder import REFUSALS
 from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
@@ -200,11 +201,13 @@ class _Launch:
 def _reported(
     reporter: Reporter, plan: Plan, records: Mapping[str, TrialRecord], complete: bool
 ) -> tuple[Sequence[Path], str, str | None]:
-    """The table's files and text, and why there are none: on a full disk it is made again by the next launch, or by ``fsl table``."""
+    """The table's files and text; or why the file system refused them, which concerns no trial and is made good by the next launch."""
     try:
         return *reporter(plan, records, complete), None
     except OSError as error:
-        unwritten = f"{error.strerror or error}: {error.filename or 'the folder of the table'}"
+        if error.errno not in REFUSALS:
+            raise
+        unwritten = f"{error.strerror}: {error.filename or 'one of them'}"
         return (), f"The table could not be written ({unwritten}).", unwritten
 
 

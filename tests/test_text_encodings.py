@@ -29,6 +29,8 @@ def _opens_text(call: ast.Call) -> bool:
         return not any("b" in mode for mode in _modes(call))
     if name in BINARY_UNLESS_TEXT:
         return any("b" not in mode for mode in _modes(call))
+    if name == "read_text" and call.args:
+        return False  # its first argument is the encoding
     return name in TEXT or (name in TEXT_IF_ASKED and bool({"text", "universal_newlines"} & _keywords(call)))
 
 
@@ -75,6 +77,7 @@ def test_one_that_is_not_is_caught(source: str) -> None:
     "source",
     [
         "path.read_text(encoding='utf-8')",
+        "resource.read_text('utf-8')",
         "path.open('rb')",
         "open(path, 'wb')",
         "os.open(path, os.O_RDONLY)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 import traceback
@@ -14,6 +13,7 @@ import click
 from fsl_core.errors import FslError, StopRequested
 from orchestrator.environment import settle
 from orchestrator.errors import ExecutorError, OrchestratorError, SweepLockedError
+from orchestrator.folder import REFUSALS
 from orchestrator.terminal import spell_anything
 from orchestrator.tracking.address import without_password
 
@@ -40,10 +40,6 @@ class Failure(click.ClickException):
     def exit_code(self) -> int:  # type: ignore[override]  # click has it as a constant of the class
         """What the process exits with."""
         return int(self.code)
-
-
-REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EFBIG}
-"""What a file system answers when a folder is not writable, is full or is none: the user's to mend, not a defect."""
 
 
 class ErrorMappingGroup(click.Group):

@@ -158,7 +158,7 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     fresh = OpenedSweep(opened.plan, opened.places, opened.store)
     if outcome.unwritten is not None:
         click.echo(rendered_table(fresh, "text").rstrip("\n"))
-        _tell(f"the table's files could not be written ({outcome.unwritten}): free some space, and run the same command again")
+        _tell(f"the table's files could not be written ({outcome.unwritten}); once that is mended, the same command writes them")
     if outcome.failed:
         _tell("\n" + failures_text(trial_statuses(fresh), fresh))
     if outcome.broken is not None:

@@ -91,7 +91,7 @@ def test_a_table_that_finds_no_space_is_printed_and_said_to_be_unwritten(whole: 
     assert re.search(
         rf"the table's files could not be written \(No space left on device: {disk}/runs/sweeps/small/", result.stderr
     )
-    assert "free some space, and run the same command again" in result.stderr
+    assert "once that is mended, the same command writes them" in result.stderr
     (disk / "ballast").unlink()
     assert fsl("run", sweep, *places, "--set", f"steps={STEPS}", "--executor", "in-process", "-y").exit_code == 0
 
