@@ -23,14 +23,14 @@ ASK_FROM_TRIALS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class StartUp:
-    """Seconds before the first trial, such as Ray's start, and before each trial's own work: a process, its imports, its images."""
+    """Seconds beside the trials' own work: of a launch, such as Ray's start, MLflow's and the report; and of each trial's process."""
 
     launch: Span
     trial: Span
 
 
-RAY_START = StartUp(launch=Span(low=5, likely=20, high=60), trial=Span(low=2, likely=5, high=12))
-IN_PROCESS_START = StartUp(launch=Span(low=0, likely=1, high=3), trial=Span(low=0, likely=0.2, high=1))
+RAY_START = StartUp(launch=Span(low=10, likely=30, high=90), trial=Span(low=2, likely=5, high=12))
+IN_PROCESS_START = StartUp(launch=Span(low=5, likely=12, high=40), trial=Span(low=0, likely=0.2, high=1))
 
 
 @dataclass(frozen=True, kw_only=True)
