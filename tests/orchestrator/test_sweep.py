@@ -15,6 +15,7 @@ from orchestrator.errors import StoreError, SweepLockedError
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launches import read_launches
+from orchestrator.provenance import running_code
 from orchestrator.store import Store
 from orchestrator.trial_state import is_done
 from tests.orchestrator.edited_record import edit
@@ -104,7 +105,7 @@ def test_a_result_of_another_trial_does_not_count(tmp_path: Path) -> None:
 class StopsAfter(InProcessExecutor):
     """Sends this process a SIGINT, as Ctrl-C does, when the first trial has made some steps."""
 
-    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None], **rest: object) -> None:
         def relay(event: TrialEvent) -> None:
             on_event(event)
             if event.kind == "progress" and event.step == 10:
@@ -127,7 +128,7 @@ def test_ctrl_c_writes_checkpoints_and_the_next_launch_goes_on(finished: Path, t
 
 
 class StopsAtOnce(InProcessExecutor):
-    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+    def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None], **rest: object) -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -156,7 +157,7 @@ def test_what_a_launch_wants_is_on_record_before_any_trial_starts(tmp_path: Path
     plan = small_plan(tmp_path, steps="5")
 
     class Looks(InProcessExecutor):
-        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None], **rest: object) -> None:
             (launch_on_record,) = read_launches(tmp_path / "sweeps").by_file.values()
             assert launch_on_record.plan == plan.fingerprint and launch_on_record.overrides == plan.spec.overrides
             assert dict(launch_on_record.trials) == {
@@ -170,7 +171,7 @@ def test_two_drivers_never_hold_one_sweep(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
 
     class Intruder(InProcessExecutor):
-        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None]) -> None:
+        def run(self, jobs: Sequence[TrialJob], *, on_event: Callable[[TrialEvent], None], **rest: object) -> None:
             with pytest.raises(SweepLockedError, match=f"process {os.getpid()} on "):
                 launch(plan, tmp_path)
 
@@ -234,8 +235,10 @@ def _step(path: Path) -> int:
 def test_a_commit_that_git_does_not_tell_is_said_once_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a git on PATH. A checkout is what these tests run in."""
     monkeypatch.setenv("PATH", "")
+    running_code.cache_clear()
     plan, view = small_plan(tmp_path), Recorder()
     launch(plan, tmp_path, view=view)
+    running_code.cache_clear()
     assert [notice for notice in view.notices if "git does not run here" in notice] == view.notices
     assert len(view.notices) == 1 and view.notices[0].startswith("no commit is recorded: ")
     for trial in plan.trials:
