@@ -6,6 +6,7 @@ A sweep file says what it wants today. What it wanted before an edit, or under `
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -51,7 +52,7 @@ class LaunchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchesOnRecord:
-    """The launches of a runs folder, or of one sweep, by their files; and the files that cannot be read as one."""
+    """The launches of a runs folder, or of one sweep, by their files, and the files that cannot be read as one."""
 
     by_file: Mapping[Path, LaunchRecord] = field(default_factory=dict)
     damaged: tuple[Path, ...] = ()
@@ -75,11 +76,18 @@ def _launch_of(plan: Plan) -> LaunchRecord:
         sweep=plan.spec.name,
         plan=plan.fingerprint,
         source=str(plan.spec.source.resolve()),
-        source_digest=hashlib.sha256(plan.spec.source.read_bytes()).hexdigest(),
+        source_digest=_digest_of(plan.spec.source),
         overrides=plan.spec.overrides,
         trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
         at=now(),
     )
+
+
+def _digest_of(source: Path) -> str:
+    try:
+        return hashlib.sha256(source.read_bytes()).hexdigest()
+    except OSError:
+        return ""  # gone since it was read: it is known by its path
 
 
 def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
@@ -87,9 +95,10 @@ def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
 
     A file that was edited since, and one that was copied elsewhere as it is, is the same sweep.
     """
-    own, launches = _launch_of(plan), read_launches(sweep_folder).by_file.values()
+    own, launches = _launch_of(plan), read_launches(sweep_folder.parent, sweep_folder.name).by_file.values()
     last = max(launches, key=lambda launch: datetime.fromisoformat(launch.at), default=own)
-    if own.plan != last.plan and own.source != last.source and own.source_digest != last.source_digest:
+    copied = own.source_digest == last.source_digest != ""
+    if own.plan != last.plan and own.source != last.source and not copied:
         raise SweepNameError(
             f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
             f"here on {last.at[:10]}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
@@ -106,9 +115,10 @@ def record_launch(sweep_folder: Path, plan: Plan) -> None:
         raise StoreError(f"{path} cannot be written ({error.strerror}); nothing was started") from error
 
 
-def read_launches(sweeps: Path) -> LaunchesOnRecord:
-    """All launches on record under ``<runs-root>/sweeps``, or under one sweep's folder in it."""
-    found = {path: _read(path) for path in sorted([*sweeps.glob("*/launches/*.json"), *sweeps.glob("launches/*.json")])}
+def read_launches(sweeps: Path, name: str | None = None) -> LaunchesOnRecord:
+    """The launches on record under ``<runs-root>/sweeps``: of all sweeps, or of the one of that name."""
+    folder = "*" if name is None else glob.escape(name)
+    found = {path: _read(path) for path in sorted(sweeps.glob(f"{folder}/launches/*.json"))}
     return LaunchesOnRecord(
         by_file={path: launch for path, launch in found.items() if launch is not None},
         damaged=tuple(path for path, launch in found.items() if launch is None),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import filelock
 
 from fsl_core.errors import StopRequested
+from orchestrator.errors import StoreError
 
 _POLL_SECONDS = 0.5
 
@@ -35,11 +38,22 @@ def trial_lock(path: Path, should_stop: Callable[[], bool]) -> Iterator[None]:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether some process works on the trial now."""
-    if not lock.exists():
-        return False
+    """Whether some process works on the trial now. Looking needs no permission to write, and leaves no file.
+
+    Raises:
+        StoreError: the lock's file may not be read, so that nobody knows.
+    """
     try:
-        with filelock.FileLock(lock, timeout=0):
-            return False
-    except filelock.Timeout:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"{lock} cannot be read ({error.strerror})") from error
+    try:
+        # Shared: two that look do not take each other for a worker. A worker that comes in this moment tries again.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # what file systems answer where another holds it
         return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,5 +1,6 @@
 """A sweep's name is one file's: another file of that name is refused, the same file edited or copied is not."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,14 @@ def test_the_name_is_of_whoever_was_launched_last(tmp_path: Path):
     check_name_is_free(tmp_path / "tiny", other)
     with pytest.raises(SweepNameError):
         check_name_is_free(tmp_path / "tiny", one)
-    assert len(read_launches(tmp_path / "tiny").by_file) == 2
+    assert len(read_launches(tmp_path, "tiny").by_file) == 2
+
+
+def test_a_sweep_of_any_name_has_its_own_launches(tmp_path: Path):
+    plan = in_folder(tmp_path / "a")
+    for name in ("launches", "[x]"):
+        named = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, name=name))
+        record_launch(tmp_path / "sweeps" / name, named)
+        (tmp_path / "sweeps" / name / "driver.json").write_text("{}")
+        assert [launch.sweep for launch in read_launches(tmp_path / "sweeps", name).by_file.values()] == [name]
+    assert len(read_launches(tmp_path / "sweeps").by_file) == 2 and read_launches(tmp_path / "sweeps").damaged == ()

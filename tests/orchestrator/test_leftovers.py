@@ -14,6 +14,7 @@ from orchestrator.plan import Plan
 from orchestrator.store import Store
 from orchestrator.sweep import sweep_folder
 from orchestrator.wanted_trials import wanted_trials
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan, write_record
 
 
@@ -32,7 +33,7 @@ def trained(store: Store, plan: Plan, *, launch: bool = True) -> None:
 def recorded_long_ago(store: Store) -> None:
     """As if the first launch on record were older than the invented records."""
     for path in (store.runs_root / "sweeps").glob("*/launches/*.json"):
-        path.write_text(path.read_text().replace('"at": "20', '"at": "19'))
+        edit(path, at="2001-01-01T00:00:00.000+00:00")
 
 
 def listed(store: Store, *sweeps: Path, forget: tuple[str, ...] = (), unrecorded: bool = False) -> set[str]:
@@ -97,10 +98,10 @@ def test_what_began_before_launches_were_on_record_stays_unless_it_is_asked_for(
 def test_a_damaged_record_of_a_launch_keeps_every_trial(tmp_path: Path, store: Store, damage: bytes | str):
     whole, part = tiny_plan(tmp_path), tiny_plan(tmp_path, only=("distance=cosine",))
     trained(store, whole), trained(store, part)
+    recorded_long_ago(store)
     launches = sweep_folder(store.runs_root, whole) / "launches"
     content = (launches / f"{part.fingerprint}.json").read_bytes() if isinstance(damage, str) else damage
     (launches / f"{whole.fingerprint}.json").write_bytes(content)
-    recorded_long_ago(store)
     assert listed(store) == set() == listed(store, unrecorded=True)
     (*_, kept) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
     assert f"{whole.fingerprint}.json" in kept.why

@@ -16,6 +16,7 @@ from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launches import read_launches
+from orchestrator.provenance import running_code
 from orchestrator.store import Store
 from orchestrator.trial_state import is_done
 from tests.orchestrator.edited_record import edit
@@ -258,8 +259,10 @@ def _step(path: Path) -> int:
 def test_a_commit_that_git_does_not_tell_is_said_once_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a git on PATH. A checkout is what these tests run in."""
     monkeypatch.setenv("PATH", "")
+    running_code.cache_clear()
     plan, view = small_plan(tmp_path), Recorder()
     launch(plan, tmp_path, view=view)
+    running_code.cache_clear()
     assert [notice for notice in view.notices if "git does not run here" in notice] == view.notices
     assert len(view.notices) == 1 and view.notices[0].startswith("no commit is recorded: ")
     for trial in plan.trials:

@@ -91,7 +91,9 @@ def test_status_export_and_mlflow_agree_about_every_trial(sweep: TrackedSweep, t
         opened = OpenedSweep(sweep.plan, places, Store(store.runs_root))
         assert {row.trial.fingerprint: row.state for row in trial_statuses(opened)} == expected
     trials: pd.DataFrame = frames(sweep.plan, opened.records, (), held={scoring})["trials"]
-    assert dict(zip(trials["fingerprint"], trials["status"], strict=True)) == expected
+    assert dict(zip(trials["trial_id"], trials["status"], strict=True)) == {
+        f"t-{name}": state for name, state in expected.items()
+    }
     views = {trial.fingerprint: run_view(trial, sweep.record(trial), store.paths(trial.fingerprint)) for trial in sweep.trials}
     assert {name: view.tags["fsl.state"] for name, view in views.items()} == expected | {scoring: "stopped"}
     assert {name: view.status for name, view in views.items()} == {
