@@ -13,7 +13,6 @@ from typing import Any
 from orchestrator.cell_settings import CellSettings, defaults_beside
 from orchestrator.place import Place
 
-
 _KIN = ("algorithm", "dataset")
 """The settings that cells must share for what a preset gives to one to be wanted of it for the other."""
 
