@@ -50,14 +50,13 @@ class CellGrid:
         """
         drafts = self._drafts()
         if not drafts and not self.overrides.patterns:
-            raise self.document.fault(
-                (), "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
-            )
+            problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
+            raise self.document.fault(("exclude",), problem)
         cells: dict[CellSettings, None] = {}
         for draft in drafts:
             cell = self._cell(draft)
             if cell in cells and not self.overrides.values:
-                raise self.document.fault((), f"two cells are the same: {draft}")
+                raise draft.origin.fault(f"two cells are the same: {draft}")
             cells[cell] = None
         kept = tuple(cell for cell in cells if self.overrides.keep(cell))
         if not kept:
@@ -77,13 +76,15 @@ class CellGrid:
             return []
         axes = {key: self._axis(key) for key in self.file.grid}
         self._check_conditions(axes)
-        drafts = [self._fixed()]
+        drafts = [self._fixed(("grid",) if axes else ("fixed",))]
         for key, axis in self._overridden(axes).items():
             drafts = [longer for draft in drafts for longer in _extend(draft, key, axis)]
         return drafts
 
-    def _fixed(self) -> Draft:
-        return Draft(own=self.file.fixed, own_places={key: self.document.place(("fixed", key)) for key in self.file.fixed})
+    def _fixed(self, origin: KeyPath) -> Draft:
+        """A cell of the fixed settings alone, which stands at ``origin``."""
+        places = {key: self.document.place(("fixed", key)) for key in self.file.fixed}
+        return Draft(origin=self.document.place(origin), own=self.file.fixed, own_places=places)
 
     def _axis(self, key: str) -> _Axis:
         values, condition = axis_of(self.document, self.file, key)
@@ -100,7 +101,7 @@ class CellGrid:
 
     def _included(self, index: int) -> list[Draft]:
         """A cell of the ``include`` list, once for each combination of the command line's values that it can have."""
-        draft = self._fixed()
+        draft = self._fixed(("include", index))
         for key, value in self.file.include[index].items():
             draft = draft.having(key, value, self.document.place(("include", index, key)))
         conditions = {key: axis_of(self.document, self.file, key)[1] for key in self.file.grid}
@@ -137,14 +138,11 @@ class CellGrid:
         values = draft.values
         missing = [name for name in ("dataset", "split", "way", "shot") if name not in values]
         if missing:
-            raise self.document.fault(
-                ("fixed",), f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}"
-            )
+            raise draft.origin.fault(f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}")
         try:
             cell = CellSettings(**values)
         except SettingError as error:
-            place = draft.place_of((error.setting, *error.beside)) or self.document.place(())
-            raise place.fault(f"{error} (in the cell {draft})") from error
+            raise draft.place_of((error.setting, *error.beside)).fault(f"{error} (in the cell {draft})") from error
         self._refuse_silence(draft, cell)
         return cell
 
@@ -154,8 +152,7 @@ class CellGrid:
         silence = preset.silence(draft.values, cell) if preset else None
         if silence is None:
             return
-        place = draft.place_of((*silence.known, "preset")) or self.document.place(())
-        raise place.fault(
+        raise draft.place_of((*silence.known, "preset")).fault(
             f"the preset {cell.preset!r} {silence}; give them in fixed, grid, include or by --set (in the cell {draft})"
         )
 

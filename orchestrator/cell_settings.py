@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from fsl_core.algorithm_settings import (
@@ -228,11 +229,14 @@ SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
 
 
-def defaults_beside(given: Mapping[str, Any]) -> dict[str, Any]:
+def defaults_beside(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The values that a cell with these settings has by default, but for those that other settings decide."""
-    chosen: dict[str, Any] = {"algorithm": CellSettings.algorithm, "backbone": CellSettings.backbone, **given}
-    parts = (CellSettings, _ALGORITHMS.get(chosen["algorithm"]), _BACKBONES.get(chosen["backbone"]))
+    return _defaults(given.get("algorithm", CellSettings.algorithm), given.get("backbone", CellSettings.backbone))
+
+
+@cache
+def _defaults(algorithm: str, backbone: str) -> Mapping[str, Any]:
+    parts = (CellSettings, _ALGORITHMS.get(algorithm), _BACKBONES.get(backbone))
     defaults = {item.name: item.default for part in parts if part is not None for item in dataclasses.fields(part)}
-    return {
-        name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING) and name not in FILLED_FROM
-    }
+    known = {name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING)}
+    return {name: value for name, value in known.items() if name not in FILLED_FROM}

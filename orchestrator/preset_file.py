@@ -52,6 +52,8 @@ def _load(path: Path) -> Preset:
     for index, rule in enumerate(file.rules):
         check_settings(document, ("rules", index, "when"), rule.when, lists=True)
         check_settings(document, ("rules", index, "give"), rule.give)
+        if "preset" in rule.give:
+            raise document.fault(("rules", index, "give", "preset"), "a preset gives settings, not another preset")
     rules = tuple(
         Rule(when=rule.when, give=rule.give, places={key: document.place(("rules", index, "give", key)) for key in rule.give})
         for index, rule in enumerate(file.rules)

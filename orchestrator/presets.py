@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from orchestrator.cell_settings import CellSettings, defaults_beside
 from orchestrator.place import Place
+
+_KIN = ("algorithm", "dataset")
+"""The settings that cells must share for what a preset gives to one to be wanted of it for the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +66,12 @@ class Preset:
         A rule looks at the cell's own settings, at those that the rules before it gave, and at what is so by default.
         """
         given: dict[str, Any] = {}
-        about = []
+        known, about = _with_defaults(settings), []
         for rule in self.rules:
-            known = {**given, **settings}
-            if matches({**defaults_beside(known), **known}, rule.when):
+            if matches(known, rule.when):
                 about.append(rule)
                 given |= rule.give
+                known = _with_defaults({**given, **settings})
         return tuple(about)
 
     def silence(self, settings: Mapping[str, Any], cell: CellSettings) -> Silence | None:
@@ -85,19 +89,22 @@ class Preset:
         known: dict[str, list[Any]] = {}
         for rule in (rule for rule in kin if set(rule.give) & set(open_keys)):
             for key, wanted in rule.when.items():
-                if not matches(vars(cell), {key: wanted}):
-                    known.setdefault(key, []).extend(wanted if isinstance(wanted, list) else [wanted])
-        return Silence(settings=open_keys, known={key: tuple(dict.fromkeys(values)) for key, values in known.items()})
+                if getattr(cell, key) not in _listed(wanted):
+                    known.setdefault(key, []).extend(_listed(wanted))
+        foremost = [key for key in _KIN if key in known] or list(known)
+        return Silence(settings=open_keys, known={key: tuple(dict.fromkeys(known[key])) for key in foremost})
 
     def _is_of_others(self, rule: Rule, cell: CellSettings) -> bool:
         """Whether a rule is about another algorithm or data set, and the preset has rules about the cell's own."""
-        own = vars(cell)
         return any(
-            key in rule.when
-            and not matches(own, {key: rule.when[key]})
-            and any(key in other.when and matches(own, {key: other.when[key]}) for other in self.rules)
-            for key in ("algorithm", "dataset")
+            key in rule.when and getattr(cell, key) not in _listed(rule.when[key]) and getattr(cell, key) in self._named[key]
+            for key in _KIN
         )
+
+    @cached_property
+    def _named(self) -> Mapping[str, frozenset[str]]:
+        """The algorithms and the data sets that rules are about by name."""
+        return {key: frozenset(value for rule in self.rules for value in _listed(rule.when.get(key, []))) for key in _KIN}
 
 
 def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
@@ -107,7 +114,12 @@ def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
 
 def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
     """Whether a cell's settings have each of the values that a pattern asks for, or one of them where it gives a list."""
-    return all(
-        name in draft and (draft[name] in wanted if isinstance(wanted, list) else draft[name] == wanted)
-        for name, wanted in pattern.items()
-    )
+    return all(name in draft and draft[name] in _listed(wanted) for name, wanted in pattern.items())
+
+
+def _with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {**defaults_beside(settings), **settings}
+
+
+def _listed(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]

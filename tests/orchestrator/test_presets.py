@@ -101,6 +101,11 @@ def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
         ("preset: papper, dataset: omniglot", None, "sweep.yaml:4: fixed.preset: unknown preset 'papper'; did you mean 'paper'?"),
         ("preset: mine, dataset: glyphs", MINE, "sweep.yaml:4: fixed.preset: the preset 'mine' has no rule for such a cell"),
         ("preset: mine, dataset: omniglot", MINE.replace("steps", "stepz"), "mine.yaml:7: rules[0].give.stepz: unknown setting"),
+        (
+            "preset: mine, dataset: omniglot",
+            MINE.replace("steps: 123", "preset: paper"),
+            "mine.yaml:7: rules[0].give.preset: a preset gives",
+        ),
         ("preset: mine, dataset: omniglot", MINE.replace("123", "many"), "mine.yaml:7: rules[0].give.steps: 'many' is not"),
         ("preset: mine, dataset: omniglot", MINE.replace("id: mine", "id: yours"), "mine.yaml:1: id: 'yours' must be"),
         ("preset: mine, dataset: omniglot", MINE.replace("{dataset: omniglot}", "{data: 1}"), "mine.yaml:6: rules[0].when.data"),

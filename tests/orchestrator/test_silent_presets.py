@@ -136,6 +136,14 @@ rules:
 """
 
 
+def test_an_algorithm_without_any_rule_is_named_and_nothing_else(tmp_path: Path) -> None:
+    message = refusal(
+        tmp_path, {**MAML, "preset": "reference", "algorithm": "matching", "dataset": "glyphs", "way": 10, "shot": 1}
+    )
+    assert message.startswith("sweep.yaml:6: fixed.algorithm: the preset 'reference' is silent on distance, train_way, ")
+    assert "(it has rules for algorithm prototypical, maml);" in message
+
+
 def test_of_a_data_set_without_any_rule_all_is_left_open(tmp_path: Path) -> None:
     cell = {"preset": "mine", "algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi", "way": 5, "shot": 1}
     message = refusal(tmp_path, cell, preset=PRESET)
