@@ -77,7 +77,7 @@ def test_from_the_sweep_to_a_run_its_curve_and_its_artifacts(shown: UiServer, pa
     expect(page.get_by_text("One training, which serves:")).to_be_visible()
     page.get_by_role("tab", name="Model metrics").click()
     page.get_by_placeholder("Search metric charts").fill("train/loss")
-    expect(page.get_by_role("heading", name="train/loss", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="loss", exact=True)).to_be_visible()
     curve = page.locator("svg path.js-line[d*='L']")  # a line through several points; a single value draws none
     expect(curve.first).to_be_visible()
     page.get_by_role("tab", name="Artifacts").click()
