@@ -115,7 +115,6 @@ def run_sweep(
         try:
             with _stopping(stop_file, view):
                 if jobs:
-                    view.phase("the first trials are starting: torch and the images are loaded")
                     executor.run(jobs, on_event=launch.event, on_phase=view.phase)
         except ExecutorError as error:
             broken = str(error)

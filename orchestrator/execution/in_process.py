@@ -19,6 +19,7 @@ class InProcessExecutor:
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`."""
+        on_phase("the first trial is starting: torch and the images are loaded")
         from orchestrator.execution.worker import execute  # torch, only where trials run
 
         for job in jobs:
