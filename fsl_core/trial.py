@@ -95,7 +95,7 @@ def run_trial(
     Raises:
         StopRequested: ``should_stop`` said so.
         ExecutionPathError: the checkpoint's execution path, or the wanted one, is not to be had here.
-        DataChangedError: the checkpoint was trained on other images.
+        DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
     wanted = ExecutionPath(device=device, threads=threads, episodes_at_once=episodes_at_once)
     run = TrialRun(
@@ -167,13 +167,17 @@ def _train(
     run: TrialRun,
     checkpoints: StageCheckpoints,
 ) -> None:
-    def after_interval(state: TrainingState) -> None:
+    def save(state: TrainingState) -> None:
+        run.dataset.check_unchanged()  # first: no checkpoint is of images other than those verified
         checkpoints.save(state)
+
+    def after_interval(state: TrainingState) -> None:
+        save(state)
         run.observe(_progress(state, stage.steps))
 
     def before_step(state: TrainingState) -> None:
         if run.should_stop():
-            checkpoints.save(state)
+            save(state)
             raise StopRequested(f"stopped at step {state.step} of {stage.steps}; the checkpoint is written")
 
     meta_train(
@@ -186,6 +190,7 @@ def _train(
         after_interval=after_interval,
         before_step=before_step,
     )
+    run.dataset.check_unchanged()
 
 
 def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> Validation:
@@ -213,7 +218,7 @@ def evaluate_trial(
 
     Raises:
         CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
-        DataChangedError: the trial was trained on other images.
+        DataChangedError: the trial was trained on other images, or their file was written to meanwhile.
         EpisodeError: the meta-test classes cannot give such episodes.
         RecipeError: the trial cannot be scored so, such as with adaptation steps where nothing adapts.
     """
@@ -231,6 +236,7 @@ def evaluate_trial(
         adapted = evaluation.adaptation_steps
         recorded = None if adapted is None else range(adapted + 1)
         correct = count_correct(algorithm, dataset.meta_test.to(there), episodes, adaptation_steps=recorded).tolist()
+    dataset.check_unchanged()
     return EvaluationResult(
         recipe_fingerprint=result.recipe.fingerprint,
         evaluation=evaluation,

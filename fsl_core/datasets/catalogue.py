@@ -27,6 +27,7 @@ class SplitDataset:
     """A data set cut into disjoint class splits.
 
     ``digest`` is the SHA-256 of its images, of who belongs to which split, and of how they are normalised where they are.
+    ``check_unchanged`` raises DataChangedError if the images' file was written to since it was verified.
     """
 
     name: str
@@ -35,6 +36,7 @@ class SplitDataset:
     meta_validation: ImageBank
     meta_test: ImageBank
     digest: str
+    check_unchanged: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def open_dataset(
         name=data.dataset,
         split=data.split,
         digest=hashlib.sha256(document.encode()).hexdigest(),
+        check_unchanged=prepared.check_unchanged,
         **{part: _bank(prepared, names, data.rotations, source.normalisation) for part, names in parts.items()},
     )
 

@@ -6,12 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from fsl_core.datasets.prepared_images import MANIFEST, PreparedImages, read_prepared, write_prepared
+from fsl_core.datasets.prepared_images import ARRAY, MANIFEST, PreparedImages, read_prepared, write_prepared
 from fsl_core.errors import DataCorruptError, DataError
 
 MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
@@ -105,7 +106,7 @@ def _publish(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         # Opened before it gets its name: another process without a lock might set that aside again.
-        prepared = write_prepared(making, images, class_names, sizes)
+        prepared = replace(write_prepared(making, images, class_names, sizes), array=(folder / ARRAY).absolute())
         try:
             making.rename(folder)
         except OSError:

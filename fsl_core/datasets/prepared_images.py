@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from fsl_core.atomic_file import naming
-from fsl_core.errors import DataCorruptError, DataError
+from fsl_core.errors import DataChangedError, DataCorruptError, DataError
 
 ARRAY, MANIFEST = "images.npy", "manifest.json"
 BLOCK_BYTES = 8 * 2**20
@@ -36,18 +36,52 @@ _SETTLED_NANOSECONDS = 2 * 10**9
 """A file's times are this coarse on some file systems: of a younger file they do not show whether it was changed since."""
 
 
+@dataclass(frozen=True)
+class FileIdentity:
+    """What tells whether a file is still the one that was verified; times in nanoseconds, ``changed`` set by no program."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+    changed: int
+
+    @staticmethod
+    def of(found: os.stat_result) -> FileIdentity:
+        """The identity that the system gives a file."""
+        return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def was_written_to(self, now: FileIdentity) -> bool:
+        """Whether ``now`` is this very file with other content, and not another file in its place."""
+        return (self.device, self.number) == (now.device, now.number) and (self.size, self.modified) != (now.size, now.modified)
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedImages:
     """Every image of a data set, class by class.
 
     ``images``: uint8 ``[total, C, H, W]``; class ``b`` is called ``class_names[b]`` and owns ``sizes[b]`` images in a row.
-    ``digest``: the SHA-256 of the pixels, the names and the sizes.
+    ``digest``: the SHA-256 of the pixels, the names and the sizes. ``array`` and ``identity``: the file that is mapped.
     """
 
     images: torch.Tensor
     class_names: tuple[str, ...]
     sizes: tuple[int, ...]
     digest: str
+    array: Path
+    identity: FileIdentity
+
+    def check_unchanged(self) -> None:
+        """Raises DataChangedError if the mapped file was written to since it was verified; a new file in its place is no matter."""
+        try:
+            now = FileIdentity.of(self.array.stat())
+        except OSError:  # moved or removed: what is mapped stays as it was
+            return
+        if self.identity.was_written_to(now):
+            raise DataChangedError(
+                f"{self.array} was written to while it was in use; nothing computed since the last checkpoint is kept. Launch again: "
+                "the images are verified anew"
+            )
 
 
 def content_digest(images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> str:
@@ -105,24 +139,12 @@ def read_prepared(folder: Path, *, in_full: bool = False) -> PreparedImages:
         raise DataCorruptError(f"{folder} is not a prepared data set ({type(error).__name__}: {error})") from error
 
 
-@dataclass(frozen=True)
-class _FileIdentity:
-    """What tells whether a file is still the one that was verified; ``changed`` in nanoseconds, which no program can set."""
-
-    device: int
-    number: int
-    size: int
-    modified: int
-    changed: int
-
-
-def _identity(folder: Path) -> tuple[_FileIdentity, ...]:
-    found = [(folder / name).stat() for name in (MANIFEST, ARRAY)]
-    return tuple(_FileIdentity(f.st_dev, f.st_ino, f.st_size, f.st_mtime_ns, f.st_ctime_ns) for f in found)
+def _identity(folder: Path) -> tuple[FileIdentity, ...]:
+    return tuple(FileIdentity.of((folder / name).stat()) for name in (MANIFEST, ARRAY))
 
 
 @functools.lru_cache(maxsize=4)
-def _remembered(folder: Path, identity: tuple[_FileIdentity, ...]) -> PreparedImages:
+def _remembered(folder: Path, identity: tuple[FileIdentity, ...]) -> PreparedImages:
     return _verified(folder, in_full=False)
 
 
@@ -130,7 +152,8 @@ def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     sealed = manifest.pop("seal", None) == _seal(manifest)
     with (folder / ARRAY).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+        identity = FileIdentity.of(os.fstat(file.fileno()))
+        size = identity.size
         if size != manifest["bytes"]:
             raise DataCorruptError(f"{folder / ARRAY} has {size} bytes; its manifest says {manifest['bytes']}")
         if sealed:
@@ -143,6 +166,8 @@ def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
         class_names=tuple(manifest["class_names"]),
         sizes=tuple(manifest["sizes"]),
         digest=manifest["digest"],
+        array=(folder / ARRAY).absolute(),
+        identity=identity,
     )
 
 

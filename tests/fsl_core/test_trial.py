@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, ExecutionPathError, StopRequested
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
@@ -139,6 +139,45 @@ def test_what_has_the_digest_of_its_name_and_is_no_checkpoint_is_set_aside(
     messages: list[str] = []
     assert run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append) == undisturbed
     assert f"{alien.name}.corrupt" in messages[0]
+
+
+def test_images_written_to_while_a_trial_trains_on_them_give_no_result_and_no_checkpoint(tmp_path: Path, folder: Path) -> None:
+    recipe, array = glyphs_recipe(), tmp_path / "cache" / "glyphs-28" / "images.npy"
+    undisturbed = run_trial(recipe, folder=tmp_path / "undisturbed", dataset=opened(tmp_path))
+    intact = array.read_bytes()
+
+    def write_after_ten_steps(progress: Progress) -> None:
+        if progress.step == 10:
+            with array.open("r+b") as file:  # the very bytes that are mapped
+                file.seek(128)
+                file.write(bytes(len(intact) - 128))
+
+    with pytest.raises(DataChangedError, match="was written to while it was in use"):
+        run_trial(recipe, folder=folder, dataset=opened(tmp_path), observe=write_after_ten_steps)
+    messages: list[str] = []
+    assert run_trial(recipe, folder=folder, dataset=opened(tmp_path), announce=messages.append) == undisturbed
+    assert "resumed select at step 10 of 20" in messages
+    with array.open("r+b") as file:
+        dataset = opened(tmp_path)
+        file.write(intact[:1])
+        file.flush()
+        with pytest.raises(DataChangedError):
+            evaluate_trial(undisturbed, EVALUATION, folder=folder, dataset=dataset)
+
+
+def test_images_replaced_by_another_file_while_a_trial_trains_on_them_are_no_matter(tmp_path: Path, folder: Path) -> None:
+    """As another process does with damaged ones: what is mapped here stays the file that was verified."""
+    dataset = opened(tmp_path)
+
+    def replace(progress: Progress) -> None:
+        (tmp_path / "cache").rename(tmp_path / f"before-{progress.step}")
+        opened(tmp_path)
+
+    assert run_trial(glyphs_recipe(), folder=folder, dataset=dataset, observe=replace).status == "complete"
+
+
+def opened(root: Path) -> SplitDataset:
+    return open_dataset(glyphs_recipe().data, data_root=None, cache_root=root / "cache")
 
 
 def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) -> None:
