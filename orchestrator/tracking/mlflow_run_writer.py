@@ -99,7 +99,7 @@ class RunWriter:
         if text:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")
                 self.send_files(run, {name: FileView(path, "")})
 
     def send_now(self, run: KnownRun, metrics: Mapping[str, float]) -> None:

@@ -90,7 +90,7 @@ def shown_sweep(plan: Plan, context: SweepContext) -> ShownSweep:
 def _document(source: Path) -> str:
     """The sweep file's text; empty where the file is gone by now."""
     try:
-        return without_password(source.read_text())
+        return without_password(source.read_text(encoding="utf-8"))
     except OSError:
         return ""
 
