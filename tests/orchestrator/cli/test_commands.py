@@ -241,9 +241,9 @@ def test_a_device_that_is_not_there_exits_with_2(fresh: Workplace) -> None:
 
 
 def test_without_omniglot_a_sweep_says_what_to_do(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fsl_core.datasets import omniglot
+    from fsl_core.datasets import omniglot_source
 
-    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     fresh.sweep.write_text(SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals"))
     result = fresh.run()
     assert result.exit_code == 2
@@ -251,9 +251,9 @@ def test_without_omniglot_a_sweep_says_what_to_do(fresh: Workplace, monkeypatch:
 
 
 def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fsl_core.datasets import omniglot
+    from fsl_core.datasets import omniglot_source
 
-    monkeypatch.setattr(omniglot.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     text = SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals")
     fresh.sweep.write_text(text + "published: [snell_2017]\nfallback_dataset: glyphs\n")
     result = fresh.run("--set", "steps=5", "--seeds", "0")
