@@ -70,7 +70,7 @@ def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_sa
     assert executor.killed
     assert outcome.complete and outcome.broken is None
     assert contents(runs) == contents(undisturbed)
-    assert any("Ray died and is started again (1 of 3 times)" in notice for notice in view.notices)
+    assert "Ray died and is started again (1 of 3 times)" in view.phases
 
 
 @pytest.mark.slow
