@@ -108,6 +108,11 @@ def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], t
     assert all(Path(line).is_file() for line in result.stdout.splitlines())
 
 
+def test_status_gives_accuracies_in_percent_as_the_exports_do(done: tuple[Workplace, Result]) -> None:
+    trials = json.loads(done[0].read("status", "--json").stdout)["trials"]
+    assert all(10 <= trial["validation_accuracy_percent"] <= 100 for trial in trials)
+
+
 def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplace) -> None:
     assert done[0].read("status").stdout.startswith("0 running, 0 waiting, 2 done, 0 failed")
     assert json.loads(fresh.read("status", "--json").stdout)["counts"] == {
