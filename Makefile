@@ -2,7 +2,8 @@
 #
 #   make sweep                      set up, then run sweeps/quick.yaml
 #   make sweep SWEEP=sweeps/X.yaml  set up, then run another sweep
-#   make test                       set up, then run all tests (PYTEST_ARGS='-k store -x' narrows them)
+#   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
+#   make test-slow                  set up, then run those that take more than a minute each
 #   make check                      set up, then lint, format and types
 #   make lock                       pin the newest dependencies that pyproject.toml allows in requirements.lock
 
@@ -17,7 +18,7 @@ export UV_HTTP_TIMEOUT ?= 300
 UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test check lock
+.PHONY: help setup sweep test test-slow check lock
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,7 +43,10 @@ sweep: setup
 	@$(BIN)/fsl run $(SWEEP) --results-root runs/results -y $(SWEEP_ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .
