@@ -22,7 +22,8 @@ def fresh(tmp_path: Path) -> Workplace:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     workplace = Workplace(tmp_path_factory.mktemp("done"))
-    assert workplace.run("--no-probe").exit_code == 0
+    result = workplace.run("--no-probe")
+    assert result.exit_code == 0, result.output
     yield workplace
 
 
