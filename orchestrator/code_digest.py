@@ -10,9 +10,13 @@ _PACKAGES = tuple(Path(__file__).resolve().parents[1] / name for name in ("fsl_c
 _CODE = (".py", ".txt")
 
 
-@functools.cache
 def code_digest(packages: tuple[Path, ...] = _PACKAGES) -> str:
-    """The SHA-256 of every file of the two packages: sources and class splits, by path and content, as this process first reads them."""
+    """The SHA-256 of every file of the two packages: sources and class splits, by path and content, as this process first read them."""
+    return _digest_of(packages)
+
+
+@functools.cache
+def _digest_of(packages: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for package in packages:
         for path in sorted(path for path in package.rglob("*") if path.suffix in _CODE and path.is_file()):

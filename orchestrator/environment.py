@@ -13,6 +13,7 @@ from typing import Literal
 import fsl_core
 from fsl_core.arithmetic import refuse_other_arithmetic
 from orchestrator.cgroup import cpu_limit
+from orchestrator.code_digest import code_digest
 from orchestrator.errors import InheritedError
 
 Decision = Literal["used", "recorded", "refused", "neutralised"]
@@ -38,7 +39,11 @@ INHERITED = (
     Inherited("FSL_DEBUG", "used", "1 shows the traceback of an internal error on the terminal"),
     Inherited("MLFLOW_TRACKING_URI", "used", "the MLflow store where no --tracking-uri is given"),
     Inherited("RAY_ADDRESS", "used", "the Ray cluster where no --address is given"),
+    Inherited("RAY_memory_usage_threshold", "used", "the share of the memory above which a local Ray ends workers"),
+    Inherited("RAY_memory_monitor_refresh_ms", "used", "how often a local Ray looks at the memory"),
+    Inherited("RAY_raylet_start_wait_time_s", "used", "how long a local Ray may take to start"),
     Inherited("RAY_*", "neutralised", "a local Ray has no other's address, token or settings; with --address they count"),
+    Inherited("TUNE_*", "neutralised", "as RAY_*"),
     Inherited("HTTP_PROXY", "used", "downloads; a server on this machine is asked past it"),
     Inherited("CUDA_VISIBLE_DEVICES", "used", "the GPUs that trials may use"),
     Inherited("PYTORCH_CUDA_ALLOC_CONF", "used", "how torch keeps GPU memory; it changes no number"),
@@ -52,7 +57,9 @@ INHERITED = (
     Inherited("LANG", "used", "the encoding of the terminal and of file names; text in files is UTF-8 under every locale"),
     Inherited("LC_ALL", "used", "as LANG"),
     Inherited("GIT_CONFIG_GLOBAL", "used", "the user's settings of git, such as safe.directory"),
-    Inherited("PYTHONPATH", "refused", "it may not take one of the two packages from another folder than the other"),
+    Inherited(
+        "PYTHONPATH", "refused", "no entry may be empty or ., the current folder, and the two packages must come from one place"
+    ),
     Inherited("CUBLAS_WORKSPACE_CONFIG", "refused", "other values than :16:8 and :4096:8 make CUDA differ from run to run"),
     Inherited("NVIDIA_TF32_OVERRIDE", "refused", "1 computes float32 with 10 bits on CUDA"),
     Inherited("DNNL_DEFAULT_FPMATH_MODE", "refused", "BF16 and others compute float32 with fewer bits on the CPU"),
@@ -90,11 +97,13 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
 
     Raises:
         ExecutionPathError: a variable asks for another arithmetic.
-        InheritedError: PYTHONPATH mixes two installations, or the current folder was removed.
+        InheritedError: PYTHONPATH mixes two installations or names the current folder, or that folder was removed.
     """
     refuse_other_arithmetic(environ)
     _refuse_no_folder()
+    _refuse_current_folder(environ.get("PYTHONPATH", ""))
     _refuse_two_installations()
+    code_digest()  # now: the files may change while a command runs, what it imported does not
     if environ.get("PYTHONWARNINGS"):
         warnings.resetwarnings()
         for category in _SILENCED:
@@ -150,6 +159,15 @@ def _refuse_no_folder() -> None:
         Path.cwd()
     except OSError as error:
         raise InheritedError(f"the current folder is gone ({error.strerror}); change to one that is there") from error
+
+
+def _refuse_current_folder(pythonpath: str) -> None:
+    """An empty entry, as of ``PYTHONPATH=$PYTHONPATH:/x`` without a PYTHONPATH, has every import look into the current folder first."""
+    if pythonpath and any(entry in ("", ".") for entry in pythonpath.split(os.pathsep)):
+        raise InheritedError(
+            f"PYTHONPATH is {pythonpath!r}, and an empty entry or . is the current folder, whose files would be imported ahead of the "
+            "libraries; write PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}/folder"
+        )
 
 
 def _refuse_two_installations() -> None:

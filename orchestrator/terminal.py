@@ -18,9 +18,18 @@ def leave_lost_terminal() -> None:
     """Send stdout and stderr to nowhere if they are a terminal that was closed: each write to it would fail."""
     for descriptor in (1, 2):
         if _is_lost(descriptor):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, descriptor)
-            os.close(nowhere)
+            _lead_nowhere(descriptor)
+
+
+def leave_refused_stdout() -> None:
+    """Send stdout to nowhere, once whoever read it has closed the pipe or its file finds no space."""
+    _lead_nowhere(1)
+
+
+def _lead_nowhere(descriptor: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def _is_lost(descriptor: int) -> bool:

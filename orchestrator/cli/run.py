@@ -38,6 +38,7 @@ from orchestrator.progress import SweepView, make_view
 from orchestrator.records import TrialRecord
 from orchestrator.slots import GPU_SHARE
 from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
+from orchestrator.terminal import leave_refused_stdout
 
 
 @click.command()
@@ -49,7 +50,7 @@ from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sw
 @click.option("--replace", is_flag=True, help="Take over the name, and the place of the table, from another sweep of this name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a long run.")
 def run(selection: Selection, given: Given, how: HowToRun, probing: Probing, dry_run: bool, replace: bool, yes: bool) -> None:
-    """Compute the trials that a sweep lacks, and print its table. Run it again to go on where it stopped.
+    """Compute the trials that a sweep lacks, and print its table. Run it again to resume.
 
     The first Ctrl-C writes checkpoints and stops, a second one stops at once. Nothing finished is computed twice.
     """
@@ -99,7 +100,7 @@ def _prepare(opened: OpenedSweep, view: SweepView) -> None:
 def _ask(expected: Forecast) -> None:
     if not (expected.asks_first and somebody_can_answer()):
         return
-    if not click.confirm(f"This takes {answer_text(expected)}. Go on?", default=True, err=True):
+    if not click.confirm(f"This takes {answer_text(expected)}. Continue?", default=True, err=True):
         _tell("nothing was started")
         raise SystemExit(ExitCode.INCOMPLETE)
 
@@ -147,17 +148,26 @@ def _printing(reporter: Reporter) -> Reporter:
         files, markdown = reporter(plan, records, complete)
         text = next((path for path in files if path.name == "table.txt"), None)
         if text is not None:
-            click.echo(text.read_text(encoding="utf-8").rstrip("\n"))
+            _echo(text.read_text(encoding="utf-8").rstrip("\n"))
         return files, markdown
 
     return report
+
+
+def _echo(table: str) -> None:
+    """Print the table. That nobody reads it is no fault of its files, which MLflow is still to get."""
+    try:
+        click.echo(table)
+    except OSError as error:
+        leave_refused_stdout()
+        _tell(f"the table could not be printed ({error.strerror})")
 
 
 def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
     """What went wrong and where everything lies, on stderr; the table on stdout where its files could not be written."""
     fresh = OpenedSweep(opened.plan, opened.places, opened.store)
     if outcome.unwritten is not None:
-        click.echo(rendered_table(fresh, "text").rstrip("\n"))
+        _echo(rendered_table(fresh, "text").rstrip("\n"))
         _tell(f"the table's files could not be written ({outcome.unwritten}); once that is mended, the same command writes them")
     if outcome.failed:
         _tell("\n" + failures_text(trial_statuses(fresh), fresh))

@@ -40,7 +40,10 @@ class Hello:
 
 @dataclass(frozen=True)
 class Phase:
-    """What Ray's process is doing, in words, before the first trial starts: ``starting`` Ray, ``connecting`` to a cluster, or neither."""
+    """What Ray's process is doing, in words.
+
+    ``waits_for`` names what has a deadline: the ``start`` of a local Ray, or the answer of a ``cluster``.
+    """
 
     doing: str
     waits_for: Literal["start", "cluster"] | None = None

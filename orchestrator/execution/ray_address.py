@@ -24,8 +24,8 @@ def check_reachable(address: str) -> None:
     host, port = _parse(address)
     try:
         socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        reason = error.strerror or "no answer"
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or ("no answer" if isinstance(error, OSError) else "no host can have this name")
         raise ExecutorError(
             f"no Ray cluster answers at {address} ({reason}): is it running, and is the address (--address, RAY_ADDRESS) today's? "
             "Without an address fsl starts a Ray of its own"
@@ -34,12 +34,14 @@ def check_reachable(address: str) -> None:
 
 def no_answer(address: str) -> ExecutorError:
     """The error for a place where something listens that does not answer as a cluster does."""
+    if address == "auto":
+        return ExecutorError(f"the Ray cluster that was started on this machine did not answer within {CONNECT_SECONDS:g} s")
     return ExecutorError(f"no Ray cluster answered at {address} within {CONNECT_SECONDS:g} s, though something listens there")
 
 
 def _parse(address: str) -> tuple[str, int]:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     host, port = (host, port) if host else (port, str(DEFAULT_PORT))
-    if not port.isdecimal() or not 0 < int(port) < 65536:
+    if "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ExecutorError(f"{address!r} is no address of a Ray cluster; accepted: {_FORMS}")
     return host.strip("[]"), int(port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
 QUIET: Mapping[str, str] = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -51,7 +52,7 @@ def local_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 def cluster_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process that joins a running cluster: Ray's settings as inherited, the cluster's token among them."""
-    return {**QUIET, **_with_absolute_paths(inherited)}
+    return {**_with_absolute_paths(inherited), **QUIET}
 
 
 def _is_rays(name: str) -> bool:
@@ -61,7 +62,7 @@ def _is_rays(name: str) -> bool:
 def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
     """Paths as this process reads them: the other one starts in a folder of its own."""
     absolute = {
-        name: os.pathsep.join(os.path.abspath(part) for part in environment[name].split(os.pathsep))  # noqa: PTH100  # "" is a path
+        name: os.pathsep.join(str(Path(part).absolute()) for part in environment[name].split(os.pathsep) if part)
         for name in _ABSOLUTE
         if environment.get(name)
     }

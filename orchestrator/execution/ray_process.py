@@ -24,13 +24,17 @@ _SECONDS_TO_END = 5.0
 _START = "import sys; from orchestrator.execution.ray_driver import main; main(int(sys.argv[1]))"
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayProcess:
-    """A running process of Ray's: the pipe to it, the process itself, and the file with what it and Ray print."""
+    """A running process of Ray's: the pipe to it, the process itself, and the file with what it and Ray print.
+
+    ``greeted``: it is up, and runs this process's own code.
+    """
 
     connection: Connection
     process: subprocess.Popen[bytes]
     log: Path
+    greeted: bool = False
 
     def ask(self, request: object) -> None:
         """Say what is wanted of it. One that died meanwhile is noticed by :meth:`next_message`."""
@@ -38,11 +42,30 @@ class RayProcess:
             self.connection.send(request)
 
     def next_message(self, seconds: float) -> object | None:
-        """What it says next, None where it says nothing within ``seconds``. Raises EOFError once it has died or ended."""
+        """What it says next, None where it says nothing within ``seconds``.
+
+        Raises:
+            EOFError: it has died or ended.
+            ExecutorError: it does not start, or imports other code than this process.
+        """
         try:
-            return self.connection.recv() if self.connection.poll(seconds) else None
-        except ConnectionResetError as error:
+            message: object = self.connection.recv() if self.connection.poll(seconds) else None
+        except (EOFError, OSError) as error:  # an OSError where it died in the middle of a message
+            if not self.greeted:
+                raise ExecutorError(f"Ray's process did not start: {self.last_words()} (all of it: {self.log})") from error
             raise EOFError from error
+        if isinstance(message, Hello):
+            self._check_code(message)
+            return None
+        return message
+
+    def _check_code(self, hello: Hello) -> None:
+        if hello.code_digest != code_digest():
+            raise ExecutorError(
+                f"Ray's process would run other code than this one, which was imported from {code_location()}: start fsl from the "
+                "installation that holds this code, and launch again after a change of the code"
+            )
+        self.greeted = True
 
     def last_words(self) -> str:
         """The last line of its log."""
@@ -59,9 +82,6 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
         folder: an empty folder that it works in. Ray has workers import from the folder that their driver works in ahead of what is
             installed, so it must hold nothing.
         log: a file that is written anew with what it prints.
-
-    Raises:
-        ExecutorError: it does not start, or imports other code than this process.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = Pipe()
@@ -79,24 +99,9 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
             )
         running = RayProcess(ours, process, log)
         try:
-            _check_code(running)
             yield running
         finally:
             _end(process)
-
-
-def _check_code(running: RayProcess) -> None:
-    try:
-        while (hello := running.next_message(1.0)) is None:
-            pass
-    except EOFError as error:
-        raise ExecutorError(f"Ray's process did not start: {running.last_words()} (all of it: {running.log})") from error
-    assert isinstance(hello, Hello)
-    if hello.code_digest != code_digest():
-        raise ExecutorError(
-            f"Ray's process would run other code than this one, which was imported from {code_location()}: start fsl from the "
-            "installation that holds this code"
-        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -65,9 +65,12 @@ class RayTuneExecutor:
         left, pressure, deaths = list(jobs), MemoryPressure(self.max_concurrent), 0
         while left:
             reports = Reports(on_event)
-            end = _Launch(self, left, reports, on_phase).run(pressure.at_once)
+            try:
+                end = _Launch(self, left, reports, on_phase).run(pressure.at_once)
+            except OSError as error:  # no space or no permission for Ray's own files
+                raise ExecutorError(f"Ray: {error.strerror}: {error.filename or 'a file'}; {_RESUME}") from error
             left = [job for job in left if job.fingerprint not in reports.ended]
-            if end is None or end.why == "finished":
+            if end is None or end.why == "finished" or jobs[0].stop_file.exists():
                 return
             if end.why == "refused":
                 raise ExecutorError(f"{end.detail}; {_RESUME}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,16 +48,18 @@ def execute(job: TrialJob, report: Report) -> None:
         message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
         report(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
         return
-    with log:
-        attempt = _Attempt(job, store, Journal(job, report, log))
-        try:
-            with trial_lock(paths.lock, attempt.should_stop):
-                attempt.run()
-        except StopRequested as stop:
-            attempt.journal.say(str(stop))
-            attempt.journal.tell("stopped")
-        except Exception as error:
-            attempt.fail(error)
+    attempt = _Attempt(job, store, Journal(job, report, log))
+    try:
+        with trial_lock(paths.lock, attempt.should_stop):
+            attempt.run()
+    except StopRequested as stop:
+        attempt.journal.say(str(stop))
+        attempt.journal.tell("stopped")
+    except Exception as error:
+        attempt.fail(error)
+    finally:
+        with suppress(OSError):  # what a full disk did not take of the log is written again here
+            log.close()
 
 
 def check_code(wanted: str) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from fsl_core.errors import ExecutionPathError
 from orchestrator.cli.main import main
 from orchestrator.environment import INHERITED, decision_on, for_git, recorded, settle
+from orchestrator.errors import InheritedError
 from orchestrator.execution.machine import versions
 from orchestrator.terminal import spell_anything
 from tests.orchestrator.small_sweep import SMALL
@@ -44,6 +45,10 @@ HELD_BY = {
     "GIT_CONFIG_GLOBAL": "tests/orchestrator/test_provenance.py::test_the_users_own_settings_of_git_count",
     "GIT_*": "tests/orchestrator/test_provenance.py::test_a_variable_of_a_hook_never_makes_the_commit_a_strangers",
     "PYTHONPATH": "tests/orchestrator/test_environment.py::test_the_two_packages_come_from_one_place",
+    **dict.fromkeys(
+        ("RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "TUNE_*"),
+        "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays",
+    ),
     "CUBLAS_WORKSPACE_CONFIG": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "NVIDIA_TF32_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "DNNL_DEFAULT_FPMATH_MODE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
@@ -256,3 +261,10 @@ def fsl(*arguments: object, folder: Path = ROOT, **inherited: str) -> "subproces
     return subprocess.run(
         command, env={**environ, **inherited}, cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace"
     )
+
+
+@pytest.mark.parametrize("value", [":/x", "/x:", "/x::/y", ".", "/x:."])
+def test_the_current_folder_is_not_taken_for_a_library(tmp_path: Path, value: str) -> None:
+    (tmp_path / "statistics.py").write_text("raise RuntimeError('a module of the current folder was imported')", encoding="utf-8")
+    with pytest.raises(InheritedError, match="the current folder"):
+        settle({"PYTHONPATH": value})

@@ -131,16 +131,16 @@ def run(workplace: Workplace, *arguments: str) -> Result:
 def test_a_run_of_many_trials_asks_before_images_are_prepared(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.cli.run.somebody_can_answer", lambda: True)
     asked = run(fresh)
-    assert "This takes about" in asked.stderr and "for 2 trials, 1 at a time. Go on?" in asked.stderr
+    assert "This takes about" in asked.stderr and "for 2 trials, 1 at a time. Continue?" in asked.stderr
     assert not isinstance(asked.exception, LaunchedError) and not (fresh.runs / "data").exists()
     answered = run(fresh, "-y")
-    assert "Go on?" not in answered.stderr and (fresh.runs / "data" / "glyphs-28").exists()
+    assert "Continue?" not in answered.stderr and (fresh.runs / "data" / "glyphs-28").exists()
 
 
 @pytest.mark.usefixtures("few_are_many")
 def test_nobody_is_asked_where_nobody_can_answer(fresh: Workplace) -> None:
     asked = run(fresh)
-    assert "Go on?" not in asked.stderr and (fresh.runs / "data" / "glyphs-28").exists()
+    assert "Continue?" not in asked.stderr and (fresh.runs / "data" / "glyphs-28").exists()
 
 
 @pytest.mark.parametrize(

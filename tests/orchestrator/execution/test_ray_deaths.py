@@ -1,5 +1,6 @@
 """A part of Ray that dies under a sweep, a Ray that never comes up, and a user who stops one: real processes, real signals."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
 from pathlib import Path
 
 import psutil
@@ -17,7 +19,9 @@ from orchestrator.execution import ray_tune
 from orchestrator.execution.cluster import describe_cluster
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.messages import Hello
 from orchestrator.execution.ray_address import CONNECT_SECONDS, given_address
+from orchestrator.execution.ray_process import RayProcess
 from orchestrator.execution.ray_tune import RAY_DEATHS_FORGIVEN, RayTuneExecutor
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
@@ -173,7 +177,9 @@ def test_auto_where_no_cluster_runs_is_refused(monkeypatch: pytest.MonkeyPatch) 
         describe_cluster("auto")
 
 
-@pytest.mark.parametrize("text", ["head", "head:", "head:port", "head:0", "head:70000"])
+@pytest.mark.parametrize(
+    "text", ["head", "head:", "head:port", "head:0", "head:70000", "ray://head:10001", "head..x:6379", f"{'x' * 70}:6379"]
+)
 def test_what_is_no_address_is_refused_with_what_would_be_accepted(text: str) -> None:
     with pytest.raises(ExecutorError):
         describe_cluster(text if text != "head" else "head.invalid")
@@ -184,3 +190,26 @@ def test_what_is_no_address_is_refused_with_what_would_be_accepted(text: str) ->
 )
 def test_an_empty_address_means_a_ray_of_ones_own(text: str | None, address: str | None) -> None:
     assert given_address(text) == address
+
+
+@pytest.mark.parametrize("half", [b"", b"\x00\x00\x01\x00half a message"])
+def test_a_process_that_dies_says_so_whatever_it_was_saying(tmp_path: Path, half: bytes) -> None:
+    ours, theirs = Pipe()
+    with ours, subprocess.Popen([sys.executable, "-c", ""]) as process:
+        running = RayProcess(ours, process, tmp_path / "log", greeted=True)
+        os.write(theirs.fileno(), half)
+        theirs.close()
+        with pytest.raises(EOFError):
+            running.next_message(5)
+        (tmp_path / "log").write_text("No module named orchestrator\n", encoding="utf-8")
+        running.greeted = False
+        with pytest.raises(ExecutorError, match="Ray's process did not start: No module named orchestrator"):
+            running.next_message(5)
+
+
+def test_a_process_with_other_code_is_refused(tmp_path: Path) -> None:
+    ours, theirs = Pipe()
+    with ours, theirs, subprocess.Popen([sys.executable, "-c", ""]) as process:
+        theirs.send(Hello(code_digest="0" * 64))
+        with pytest.raises(ExecutorError, match="Ray's process would run other code than this one"):
+            RayProcess(ours, process, tmp_path / "log").next_message(5)

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from orchestrator import environment
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
-from orchestrator.execution.ray_environment import cluster_environment, local_environment
+from orchestrator.execution.ray_environment import INHERITED_BY_LOCAL_RAY, cluster_environment, local_environment
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.provenance import running_code
 from orchestrator.store import Store
@@ -55,20 +56,19 @@ def _look_around(seen: Observed) -> None:
         for socket in process.net_connections(kind="inet"):
             if socket.status == psutil.CONN_LISTEN or (not socket.raddr and socket.type.name == "SOCK_DGRAM"):
                 seen.listening[f"{process.name()} {socket.laddr.port}"] = socket.laddr.ip
-    [store] = [process for process in processes if "gcs_server" in process.name()]
-    [port] = {each.laddr.port for each in store.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN}
-    for name, secrets in {
+    strangers = {
         "no token": {"RAY_AUTH_MODE": "disabled"},
         "another token": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": KNOWN_TOKEN},
-    }.items():
-        bare = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-        quick = {"RAY_gcs_rpc_server_connect_timeout_s": "5", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-        command = [sys.executable, "-c", STRANGER, f"127.0.0.1:{port}"]
-        try:
-            done = subprocess.run(command, env=bare | quick | secrets, capture_output=True, text=True, timeout=120)
-            seen.strangers[name] = done.stdout or f"died with {done.returncode}"
-        except subprocess.TimeoutExpired:
-            seen.strangers[name] = "never answered"
+        "its own token": {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": seen.token},
+    }
+    [store] = [process for process in processes if "gcs_server" in process.name()]
+    [port] = {each.laddr.port for each in store.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN}
+    bare = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+    bare |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a client on loopback; another one dies before it is asked for a token
+    for name, secrets in strangers.items():
+        command = [sys.executable, "-P", "-c", STRANGER, f"127.0.0.1:{port}"]
+        done = subprocess.run(command, env=bare | secrets, cwd="/", capture_output=True, text=True, timeout=240)
+        seen.strangers[name] = done.stdout
 
 
 class LooksAround(RayTuneExecutor):
@@ -122,7 +122,8 @@ def test_it_listens_on_loopback_alone(seen: Observed) -> None:
 
 @pytest.mark.parametrize("who", ["no token", "another token"])
 def test_a_stranger_on_this_machine_is_not_served(seen: Observed, who: str) -> None:
-    assert seen.strangers[who] and "served" not in seen.strangers[who]
+    assert seen.strangers[who].startswith("refused ConnectionError")
+    assert seen.strangers["its own token"].startswith("served")  # so that it is the token that makes the difference
 
 
 def test_its_token_is_new_and_stands_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
@@ -151,13 +152,20 @@ INHERITED = {
     "RAY_AUTH_TOKEN": KNOWN_TOKEN,
     "RAY_AUTH_TOKEN_PATH": "/token",
     "RAY_memory_usage_threshold": "0.9",
+    "RAY_memory_monitor_refresh_ms": "100",
+    "RAY_raylet_start_wait_time_s": "60",
     "TUNE_RESULT_DIR": "/elsewhere",
 }
 
 
 def test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays() -> None:
     made = local_environment(INHERITED)
-    assert made["PATH"] == "/bin" and made["RAY_memory_usage_threshold"] == "0.9"
+    assert made["PATH"] == "/bin"
+    assert {name for name in INHERITED_BY_LOCAL_RAY if made.get(name) == INHERITED[name]} == INHERITED_BY_LOCAL_RAY
+    assert {row.name for row in environment.INHERITED if row.name.startswith("RAY_") and row.decision == "used"} == {
+        "RAY_ADDRESS",
+        *INHERITED_BY_LOCAL_RAY,
+    }
     assert made["RAY_AUTH_MODE"] == "token" and made["RAY_AUTH_TOKEN"] != KNOWN_TOKEN
     assert made["RAY_AUTH_TOKEN"] != local_environment(INHERITED)["RAY_AUTH_TOKEN"]
     assert not {"RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH", "TUNE_RESULT_DIR"} & made.keys()

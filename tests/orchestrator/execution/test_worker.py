@@ -408,3 +408,12 @@ def test_without_matplotlib_a_trial_is_finished_and_says_that_its_picture_is_mis
     assert kinds(events)[-2:] == ["notice", "finished"]
     assert events[-2].message.startswith("episode.png was not drawn (ModuleNotFoundError")
     assert not paths_of(job).picture.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_that_finds_no_space_costs_neither_the_trial_nor_the_launch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    job = job_in(tmp_path)
+    paths_of(job).folder.mkdir(parents=True)
+    paths_of(job).log.symlink_to("/dev/full")
+    assert kinds(run(job))[-1] == "finished"
+    assert "No space left on device" in capsys.readouterr().err
