@@ -20,6 +20,7 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
 from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
+from orchestrator.signals import stopping_signals
 from orchestrator.store import Store
 from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
@@ -183,7 +184,10 @@ class _Launch:
         files, markdown, unwritten = _reported(reporter, self.plan, records, complete)
         written = complete and unwritten is None
         summary = summary_metrics(self.plan, records)
-        self.tracker.finish(ShownTable(files=tuple(files), markdown=markdown, complete=written, summary=summary))
+        try:
+            self.tracker.finish(ShownTable(files=tuple(files), markdown=markdown, complete=written, summary=summary))
+        except KeyboardInterrupt:  # all else is done: what MLflow lacks is sent by the next command
+            self.view.notice("MLflow is not waited for; the next `fsl run` or `fsl ui` sends the rest")
         asked = [trial.fingerprint for trial in todo]
         return SweepOutcome(
             records=records,
@@ -231,16 +235,9 @@ def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
 
     previous: dict[int, Any] = {}
     try:
-        for number in _stopping_signals():
+        for number in stopping_signals():
             previous[number] = signal.signal(number, stop)
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _stopping_signals() -> list[int]:
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
-    return [int(each) for each in signals]

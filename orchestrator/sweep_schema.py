@@ -54,7 +54,8 @@ def read_sweep_file(path: Path) -> tuple[Document, SweepFile]:
     document = read_document(path)
     for key in document.values:
         if key not in SweepFile.model_fields:
-            raise document.fault((key,), f"unknown key; {nearest(key, SweepFile.model_fields)}")
+            where = "a setting: write it under fixed, or its values under grid" if key in SETTING_NAMES else None
+            raise document.fault((key,), where or f"unknown key; {nearest(key, SweepFile.model_fields)}")
     try:
         file = SweepFile.model_validate(document.values)
     except ValidationError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.sweep_loader import load_sweep
 from tests.committed_records import read_export
 from tests.exports_document import PATH
 from tests.exports_document import document as exports_page
@@ -81,3 +82,15 @@ def test_the_example_of_the_library_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"\d+\.\d\d ± \d\.\d\d %", done.stdout.strip().splitlines()[-1])
+
+
+def test_the_example_of_a_sweep_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_table.yaml").write_text(example, encoding="utf-8")
+    cells = load_sweep(tmp_path / "my_table.yaml").cells
+    assert [(cell.algorithm, cell.way, cell.shot, cell.order) for cell in cells] == [
+        *(("prototypical", way, shot, None) for way in (5, 20) for shot in (1, 5)),
+        *(("maml", 5, shot, order) for shot in (1, 5) for order in (1, 2)),
+        ("matching", 5, 1, None),
+    ]

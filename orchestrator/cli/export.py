@@ -20,7 +20,7 @@ from orchestrator.folder import check_folder
 @folder_option("-o", "--output", help="Folder; default <runs-root>/exports/<sweep>[.<plan>].")
 @json_option
 def export(selection: Selection, given: Given, form: str, output: Path | None, as_json: bool) -> None:
-    """Write the tables trials, cells, episodes and curves, and print the files' paths."""
+    """Write the tables trials, cells, episodes, curves and (of MAML) adaptation, and print the files' paths."""
     from orchestrator.cli.reports import read_run_ids, rows_of
     from orchestrator.report.export import frames, write_exports
 

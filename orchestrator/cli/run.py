@@ -36,6 +36,7 @@ from orchestrator.launches import check_name_is_free
 from orchestrator.plan import Plan
 from orchestrator.progress import SweepView, make_view
 from orchestrator.records import TrialRecord
+from orchestrator.signals import interrupted_by_signals
 from orchestrator.slots import GPU_SHARE
 from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
 from orchestrator.terminal import leave_refused_stdout
@@ -57,6 +58,11 @@ def run(selection: Selection, given: Given, how: HowToRun, probing: Probing, dry
     if dry_run:
         show_plan(open_sweep(selection, given), how, probing)
         return
+    with interrupted_by_signals():
+        _run(selection, given, how, probing, replace=replace, yes=yes)
+
+
+def _run(selection: Selection, given: Given, how: HowToRun, probing: Probing, *, replace: bool, yes: bool) -> None:
     view = make_view(Console(stderr=True))
     if how.cluster_address and how.executor == "ray":
         view.phase(f"the Ray cluster at {how.cluster_address} is being reached")
@@ -85,6 +91,8 @@ def _agreed(
     view.phase("the time that it takes is being predicted")
     device = choose_device(how, cluster)  # loads torch
     expected = forecast(opened, device=device, how=how, cluster=cluster, probing=probing)
+    if todo:
+        _tell(f"predicted: {answer_text(expected)}")
     if ask:
         _ask(expected)
     if todo:
@@ -100,7 +108,7 @@ def _prepare(opened: OpenedSweep, view: SweepView) -> None:
 def _ask(expected: Forecast) -> None:
     if not (expected.asks_first and somebody_can_answer()):
         return
-    if not click.confirm(f"This takes {answer_text(expected)}. Continue?", default=True, err=True):
+    if not click.confirm("Continue?", default=True, err=True):
         _tell("nothing was started")
         raise SystemExit(ExitCode.INCOMPLETE)
 

@@ -26,6 +26,7 @@ from orchestrator.execution.job import TrialJob
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
+from orchestrator.execution.session_folder import RAYS_FOLDER
 
 Send = Callable[[object], None]
 
@@ -80,11 +81,12 @@ def _start(request: RunTrials, send: Send) -> End | None:
             runtime_env={"env_vars": {**QUIET, **WORKER}},
             log_to_driver=False,
             logging_level=logging.ERROR,
-            _temp_dir=str(request.session),
+            _temp_dir=str(request.session / RAYS_FOLDER),
         )
     except Exception as error:  # Ray has no class of its own for a node that does not come up
-        busy = "timed out during startup" in str(error)
-        return End("refused", "Ray did not start in time: this machine is too busy" if busy else f"Ray: {_first_line(error)}")
+        slow = "timed out during startup" in str(error)
+        why = "Ray did not start in time: this machine is too busy, or ended a part of Ray"
+        return End("refused", why if slow else f"Ray: {_first_line(error)}")
     send(Phase("Ray is up; its first workers start"))
     return None
 

@@ -1,4 +1,4 @@
-"""Where a local Ray keeps its sockets and logs: a short path outside the user's folders, removed even after a kill."""
+"""Where a local Ray keeps its sockets and logs: a short path, closed to other users, removed even after a kill."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import filelock
 
 _PREFIX = "fsl-ray-"
+RAYS_FOLDER = "r"
+"""Where Ray's own files go in it: Ray lets everyone write to the folder that it is given, and the one around it keeps them out."""
 _LONGEST_PARENT = 30  # a socket's path has at most 107 bytes, and Ray adds some 70 to this
 _YOUNG_SECONDS = 60
 

@@ -109,3 +109,10 @@ def test_every_command_says_so_before_it_does_anything(tmp_path: Path, command: 
     assert result.exit_code == 2
     assert "sweep.yaml:4: fixed.train_way: train_way is 5000; meta_train of glyphs has 400 classes" in result.output
     assert not runs.exists()
+
+
+def test_a_setting_at_the_top_of_a_file_is_told_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("name: s\ntitle: S\npreset: paper\nseeds: [0]\n", encoding="utf-8")
+    with pytest.raises(OrchestratorError, match=r"s.yaml:3: preset: a setting: write it under fixed, or its values under grid"):
+        load_sweep(path)

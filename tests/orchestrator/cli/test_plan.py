@@ -131,7 +131,7 @@ def run(workplace: Workplace, *arguments: str) -> Result:
 def test_a_run_of_many_trials_asks_before_images_are_prepared(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.cli.run.somebody_can_answer", lambda: True)
     asked = run(fresh)
-    assert "This takes about" in asked.stderr and "for 2 trials, 1 at a time. Continue?" in asked.stderr
+    assert "predicted: about" in asked.stderr and "for 2 trials, 1 at a time\nContinue?" in asked.stderr
     assert not isinstance(asked.exception, LaunchedError) and not (fresh.runs / "data").exists()
     answered = run(fresh, "-y")
     assert "Continue?" not in answered.stderr and (fresh.runs / "data" / "glyphs-28").exists()

@@ -41,6 +41,7 @@ class Observed:
     command_lines: list[str] = field(default_factory=list)
     token: str = ""
     strangers: dict[str, str] = field(default_factory=dict)
+    folder_modes: list[int] = field(default_factory=list)
     outcome: SweepOutcome | None = None
 
 
@@ -51,6 +52,8 @@ def _own_processes() -> list[psutil.Process]:
 def _look_around(seen: Observed) -> None:
     processes = _own_processes()
     seen.token = next(filter(None, (each.environ().get("RAY_AUTH_TOKEN") for each in processes)))
+    driver = next(process for process in processes if "ray_driver" in " ".join(process.cmdline()))
+    seen.folder_modes.append(Path(driver.cwd()).parent.stat().st_mode & 0o777)
     for process in processes:
         seen.command_lines.append(" ".join(process.cmdline()))
         for socket in process.net_connections(kind="inet"):
@@ -124,6 +127,10 @@ def test_it_listens_on_loopback_alone(seen: Observed) -> None:
 def test_a_stranger_on_this_machine_is_not_served(seen: Observed, who: str) -> None:
     assert seen.strangers[who].startswith("refused ConnectionError")
     assert seen.strangers["its own token"].startswith("served")  # so that it is the token that makes the difference
+
+
+def test_another_user_of_this_machine_reaches_none_of_its_files(seen: Observed) -> None:
+    assert seen.folder_modes == [0o700]
 
 
 def test_its_token_is_new_and_stands_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
