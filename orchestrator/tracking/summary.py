@@ -9,15 +9,17 @@ from statistics import fmean
 
 from orchestrator.plan import Cell, Plan
 from orchestrator.records import TrialRecord
+from orchestrator.trial_state import trial_state
 
 
 def summary_metrics(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, float]:
     """Trials wanted, done and failed, seconds of training, and for each cell the mean accuracy, in 0..1, over its seeds done."""
+    states = [trial_state(trial, records[trial.fingerprint], held=False) for trial in plan.trials]
     executions = [record.execution for record in records.values() if record.execution is not None]
     metrics: dict[str, float] = {
         "sweep/trials": len(plan.trials),
         "sweep/trials_trained": sum(record.result is not None for record in records.values()),
-        "sweep/trials_failed": sum(record.result is None and record.failure is not None for record in records.values()),
+        "sweep/trials_failed": states.count("failed"),
         "sweep/train_seconds": sum(execution.train_seconds for execution in executions),
     }
     means = {f"cells/{_allowed(cell.name)}": _mean(cell, records) for cell in plan.cells}
