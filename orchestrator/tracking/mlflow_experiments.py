@@ -122,6 +122,7 @@ def open_experiment(client: MlflowClient, address: TrackingAddress, shown: Shown
 
 
 def _set_aside(client: MlflowClient, found: Experiment) -> None:
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)  # MLflow renames no deleted one
     client.rename_experiment(found.experiment_id, f"{found.name} (set aside {found.experiment_id})")
-    if found.lifecycle_stage != "deleted":
-        client.delete_experiment(found.experiment_id)
+    client.delete_experiment(found.experiment_id)

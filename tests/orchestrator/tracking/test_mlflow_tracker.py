@@ -279,11 +279,14 @@ def test_a_moved_runs_folder_stays_whole_and_nothing_is_written_where_it_was(tmp
     assert all("selected.pt" in files(default_address(after), run, after) for run in children)
 
 
-def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path):
+@pytest.mark.parametrize("was", ["active", "deleted"])
+def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path, was: str):
     address, elsewhere = default_address(tmp_path), tmp_path / "elsewhere"
     client = MlflowClient(tracking_uri=address.whole)
     old = client.create_experiment("old", artifact_location=elsewhere.as_uri())
     run = client.create_run(old)
+    if was == "deleted":
+        client.delete_experiment(old)
     launch(address, tmp_path, tracked_sweep(tmp_path, "old"))
     assert len(runs_of(address, "old")[1]) == 4
     assert not elsewhere.exists()
