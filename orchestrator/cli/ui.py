@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 
 import click
@@ -61,7 +60,6 @@ def _serve(places: Places, sender: BacklogSender, port: int, experiment: str | N
         _print_pages(server.url, _chosen(experiment_ids(places.tracking), experiment))
         _tell_what_is_left(sender, "reload a page to see more")
         click.echo("Ctrl-C ends it", err=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to end, it ends the server too
         try:
             server.wait()
         except KeyboardInterrupt:

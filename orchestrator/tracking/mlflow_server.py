@@ -12,11 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import IO, Any
 
 from orchestrator.errors import TrackingError
+from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.address import TrackingAddress
 
 HOST = "127.0.0.1"
@@ -41,14 +44,15 @@ def runs_page(base_url: str, experiment_id: str) -> str:
 
 @dataclass(frozen=True)
 class UiServer:
-    """A running server: its address, its process and the file with what it said."""
+    """A running server: its address, its process, and the file with what it said, which the thread ``listener`` writes."""
 
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    listener: threading.Thread
 
     def wait(self) -> int:
-        """Wait until the server ends by itself, and return its exit code. Ctrl-C and SIGTERM are a KeyboardInterrupt."""
+        """Wait until the server ends by itself, and return its exit code. Ctrl-C, SIGTERM and SIGHUP are a KeyboardInterrupt."""
         return self.process.wait()
 
 
@@ -66,25 +70,24 @@ def ui_server(
         patience: seconds that the server may take to answer; a cold one takes twenty or more.
 
     Raises:
-        TrackingError: if there is no store yet, the port is taken, or the server does not come up.
+        TrackingError: if there is no store yet, the port is taken, the log cannot be written, or the server does not come up.
     """
     _refuse_no_store(address)
     port = _free_port(port)
-    process = _started(address, artifacts, log, port)
-    server = UiServer(f"http://{HOST}:{port}", process, log)
-    try:
-        with _sigterm_interrupts():
+    with _ending_signals_interrupt():
+        server = _started(address, artifacts, log, port)
+        try:
             _await_answer(server, patience)
             yield server
-    finally:
-        _end(process)
+        finally:
+            _end(server.process)
 
 
-def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) -> subprocess.Popen[bytes]:
+def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) -> UiServer:
     command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--artifacts-destination", artifacts.as_uri()]
     environment = {**os.environ, **ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": address.absolute().whole}
-    log.parent.mkdir(parents=True, exist_ok=True)
+    words = _opened(log)
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -93,29 +96,54 @@ def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) ->
         cwd=log.parent,  # the server's workers import what lies in their current folder: no statistics.py of a user's
         start_new_session=True,  # the server and its workers end together, and a Ctrl-C reaches them through us alone
     )
-    threading.Thread(target=_keep_log, args=(process, log, address), name="server log", daemon=True).start()
-    return process
+    listener = threading.Thread(target=_keep_log, args=(process, words, address), name="server log", daemon=True)
+    listener.start()
+    return UiServer(f"http://{HOST}:{port}", process, log, listener)
 
 
-def _keep_log(process: subprocess.Popen[bytes], log: Path, address: TrackingAddress) -> None:
-    """Write down what the server says, without the passwords in it."""
+def _opened(log: Path) -> IO[str]:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("w", buffering=1, encoding="utf-8")
+    except OSError as error:
+        raise TrackingError(f"what MLflow's server says cannot be written to {log} ({error.strerror})") from error
+
+
+def _keep_log(process: subprocess.Popen[bytes], words: IO[str], address: TrackingAddress) -> None:
+    """Write down what the server says, without the passwords in it. On a full disk it is still read: a full pipe stops the server."""
     assert process.stdout is not None
-    with log.open("w", buffering=1, encoding="utf-8") as out:
+    with suppress(OSError), words:
         for line in process.stdout:
-            out.write(address.redact(line.decode(errors="replace")))
+            with suppress(OSError):
+                words.write(address.redact(line.decode(errors="replace")))
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM as a KeyboardInterrupt: its default ends Python on the spot, and the server would be left behind."""
+def _ending_signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP as a KeyboardInterrupt: their default ends Python on the spot, and the server would be left behind.
+
+    A further SIGHUP changes nothing: a terminal that closes may send it twice. Where SIGHUP is ignored it stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ending = False
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:
+        nonlocal ending
+        leave_lost_terminal()
+        if ending and signal_number == signal.SIGHUP:
+            return
+        ending = True
+        raise KeyboardInterrupt
+
+    taken = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
+    before: dict[signal.Signals, Any] = {each: signal.signal(each, interrupt) for each in taken}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _refuse_no_store(address: TrackingAddress) -> None:
@@ -138,7 +166,7 @@ def _await_answer(server: UiServer, patience: float) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
-            raise TrackingError(f"MLflow's server ended at once: {_last_words(server.log)} (all of it: {server.log})")
+            raise TrackingError(f"MLflow's server ended at once: {_last_words(server)} (all of it: {server.log})")
         try:
             with _DIRECT.open(f"{server.url}/health", timeout=5):
                 return
@@ -147,8 +175,9 @@ def _await_answer(server: UiServer, patience: float) -> None:
     raise TrackingError(f"MLflow's server did not answer within {patience:g} s; what it said is in {server.log}")
 
 
-def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+def _last_words(server: UiServer) -> str:
+    server.listener.join(5)  # until all of it is written; something that the server started may keep its output open
+    lines = [line.strip() for line in server.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing"
 
 

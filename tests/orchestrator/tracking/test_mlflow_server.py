@@ -1,8 +1,10 @@
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -48,6 +50,61 @@ def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path)
         ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path / "server.log"),
     ):
         pass
+
+
+def test_a_log_that_cannot_be_written_is_an_error_and_starts_no_server(tmp_path: Path):
+    (tmp_path / "mlflow.db").touch()
+    with (
+        pytest.raises(TrackingError, match=r"what MLflow's server says cannot be written to .* \(Is a directory\)"),
+        ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path),
+    ):
+        pass
+    assert not psutil.Process().children()
+
+
+SERVE = """
+import sys
+from pathlib import Path
+from orchestrator.tracking.location import default_address
+from orchestrator.tracking.mlflow_server import ui_server
+folder = Path(sys.argv[1])
+try:
+    with ui_server(default_address(folder), artifacts=folder, log=folder / "log"):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def wait_for_server(driver: int) -> list[psutil.Process]:
+    deadline = time.monotonic() + 180
+    while not (children := psutil.Process(driver).children()):
+        assert time.monotonic() < deadline, "no server was started"
+        time.sleep(0.05)
+    return children
+
+
+def test_a_hangup_takes_the_server_along_and_twice_is_no_more(tmp_path: Path):
+    (tmp_path / "mlflow.db").touch()
+    with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
+        children = wait_for_server(driver.pid)
+        driver.send_signal(signal.SIGHUP)
+        driver.send_signal(signal.SIGHUP)
+        stdout, _ = driver.communicate(timeout=180)
+    assert (driver.returncode, stdout) == (0, "interrupted\n")
+    assert not [child for child in children if child.is_running()]
+
+
+def test_a_terminal_that_closes_takes_the_server_along(tmp_path: Path):
+    (tmp_path / "mlflow.db").touch()
+    driver, terminal = pty.fork()
+    if driver == 0:
+        os.execv(sys.executable, [sys.executable, "-c", SERVE, str(tmp_path)])
+    children = wait_for_server(driver)
+    os.close(terminal)
+    _, status = os.waitpid(driver, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not [child for child in children if child.is_running()]
 
 
 def test_the_command_prints_every_sweeps_page_and_takes_the_server_along(tmp_path: Path):
