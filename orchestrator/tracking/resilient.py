@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -86,14 +86,15 @@ class ResilientTracker:
 
     def finish(self, table: ShownTable | None) -> None:
         """Send what waits, within ``closing`` seconds; say so when something could not be sent."""
-        if not self._thread.is_alive():
-            return
         self._shown = replace(self._shown, table=table)
         self._keep(self._shown)
+        if not self._thread.is_alive():
+            self._say(self._what_is_left("MLflow"))
+            return
         self._queue.put((FINISH, partial(self._inner.finish, table)))
         self._thread.join(self._closing)
         if self._thread.is_alive():
-            self._notice(self._what_is_left(f"MLflow is slow: after {self._closing:g} s it"))
+            self._say(self._what_is_left(f"MLflow is slow: after {self._closing:g} s it"))
             self._abandoned = True
 
     def run_ids(self) -> Mapping[str, str]:
@@ -104,7 +105,11 @@ class ResilientTracker:
         try:
             self._outbox.write(shown)
         except OSError as error:
-            self._notice(f"what MLflow shall show cannot be kept ({error.strerror}); `fsl run` of this sweep sends it again")
+            self._say(f"what MLflow shall show cannot be kept ({error.strerror}); `fsl run` of this sweep sends it again")
+
+    def _say(self, text: str) -> None:
+        with suppress(Exception):  # a terminal that is lost hears nothing, and what is to be sent is sent all the same
+            self._notice(text)
 
     def _sync(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path]) -> None:
         self._inner.sync_trial(trial, record, paths, pictures)
@@ -121,7 +126,7 @@ class ResilientTracker:
             while self._confirmed and self._send_older():
                 pass
             if self._refused and not self._abandoned:
-                self._notice("MLflow has taken everything after all" if self._confirmed else self._what_is_left("MLflow"))
+                self._say("MLflow has taken everything after all" if self._confirmed else self._what_is_left("MLflow"))
 
     def _take_one(self) -> str | None:
         """Do what comes next: what the driver says before what earlier commands left. Returns what it was about."""
@@ -180,7 +185,7 @@ class ResilientTracker:
         except Exception as error:  # whatever it is, it must not reach the sweep
             self._quiet_until = time.monotonic() + self._pause
             if not self._refused:
-                self._notice(f"{error}; the sweep goes on, and this is sent later")
+                self._say(f"{error}; training continues; this is sent later")
             self._refused = True
             return False
         return True

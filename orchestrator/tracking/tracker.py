@@ -23,7 +23,7 @@ class Tracker(Protocol):
         ...
 
     def trial_started(self, trial: PlannedTrial) -> None:
-        """A trial starts, or goes on."""
+        """A trial starts, or resumes."""
         ...
 
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.resilient import LATER, ResilientTracker
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable, SweepContext, shown_sweep
 from orchestrator.tracking.tracker import StoreTracker, Tracker
@@ -159,6 +161,38 @@ def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
     assert moody.took[-2:] == ["finish", "confirm"]
     assert notices[0].startswith("did not take ")
     assert notices[1:] == ["MLflow has taken everything after all"]
+
+
+def test_a_notice_that_cannot_be_shown_keeps_nothing_from_being_sent(tmp_path: Path):
+    def lost_terminal(text: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    sweep, moody = tracked_sweep(tmp_path), MoodyTracker(frozenset({2}))
+    sweep_through(resilient(moody, lost_terminal, tmp_path, pause=0), sweep)
+    assert moody.took[-2:] == ["finish", "confirm"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_table_is_kept_even_where_nothing_can_be_sent_any_more(tmp_path: Path):
+    ended, notices = threading.Event(), list[str]()
+
+    class Ending(MoodyTracker):
+        def begin(self, shown: ShownSweep) -> None:
+            ended.set()
+            raise SystemExit
+
+    sweep = tracked_sweep(tmp_path)
+    tracker = resilient(Ending(frozenset()), notices.append, tmp_path)
+    tracker.begin(shown_sweep(sweep.plan, SweepContext()))
+    assert ended.wait(60)
+    for thread in threading.enumerate():
+        if thread.name == "tracking":
+            thread.join(60)
+    tracker.finish(ShownTable(files=(), markdown="the table", complete=True))
+    outbox = Outbox(tmp_path / "runs")
+    (kept,) = map(outbox.read, outbox.paths())
+    assert kept is not None and kept.table is not None and kept.table.markdown == "the table"
+    assert notices == [f"MLflow has taken 0 of 0 finished trials, and not the table; {LATER}"]
 
 
 def test_no_start_is_sent_after_the_trial_s_last_word(tmp_path: Path):
