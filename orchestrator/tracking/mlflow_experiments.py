@@ -29,6 +29,9 @@ BROKEN = re.compile(r"malformed|not a database")
 ARTIFACTS = "mlflow-artifacts:/"
 """Where a database's runs have their artifacts: at the server that shows them. No path is stored, so that all of it can be moved."""
 
+_FOUND_WHOLE: set[tuple[int, int]] = set()
+"""The device and inode of each file that this process has checked."""
+
 
 def connect(address: TrackingAddress) -> MlflowClient:
     """A client that is quiet and gives up soon. Only the first call in a process pays for the import.
@@ -46,9 +49,16 @@ def connect(address: TrackingAddress) -> MlflowClient:
 
 
 def refuse_broken_file(address: TrackingAddress) -> None:
-    """Raises TrackingError when the store is a file that is there and no whole SQLite database."""
+    """Raises TrackingError when the store is a file that is there and no whole SQLite database.
+
+    All of it is read, once in a process; MLflow meets what breaks later.
+    """
     file = address.sqlite_file
     if file is None or not file.is_file():
+        return
+    status = file.stat()
+    this_file = (status.st_dev, status.st_ino)
+    if this_file in _FOUND_WHOLE:
         return
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=20)) as database:
@@ -59,6 +69,7 @@ def refuse_broken_file(address: TrackingAddress) -> None:
         word = str(error)
     if word != "ok":
         raise _broken(file, word)
+    _FOUND_WHOLE.add(this_file)
 
 
 def _broken(file: Path, word: str) -> TrackingError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -15,6 +17,7 @@ from mlflow.entities import Run, ViewType
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.tracking.mlflow_experiments import refuse_broken_file
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
 from tests.orchestrator.tracking.tracked_sweep import (
@@ -293,6 +296,24 @@ def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path
     kept = client.get_experiment(old)
     assert (kept.name, kept.lifecycle_stage) == ("old (set aside 1)", "deleted")
     assert client.get_run(run.info.run_id).info.experiment_id == old
+
+
+def test_a_process_reads_all_of_a_store_once_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    statements: list[str] = []
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    for name in ("first", "second"):
+        with contextlib.closing(connect(tmp_path / f"{name}.db")) as database:
+            database.execute("CREATE TABLE something (a)")
+        for _ in range(2):
+            refuse_broken_file(TrackingAddress(f"sqlite:///{tmp_path}/{name}.db"))
+    assert statements == ["PRAGMA quick_check(1)"] * 2
 
 
 @pytest.mark.parametrize("damage", ["not a database", "a page"])
