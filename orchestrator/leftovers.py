@@ -17,6 +17,7 @@ from orchestrator.execution.trial_lock import is_held
 from orchestrator.launches import no_launch_begins
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store, TrialPaths
+from orchestrator.tracking.outbox import Outbox
 from orchestrator.wanted_trials import Wanted
 
 _LONG_FOR_A_WRITE_SECONDS = 60.0
@@ -76,6 +77,7 @@ def find_leftovers(store: Store, wanted: Wanted) -> Iterator[Leftover]:
     for path in unfinished_writes(store.runs_root):
         if time.time() - path.stat().st_mtime > _LONG_FOR_A_WRITE_SECONDS:  # no lock tells whether it is being written
             yield _leftover("a write that was killed", path)
+    yield from _shown_in_vain(Outbox(store.runs_root), wanted)
     for file, launch in wanted.launches.by_file.items():
         if launch in wanted.forgotten:
             yield _leftover("the record of a launch, to be forgotten", file)  # last: what it names is gone by then
@@ -102,6 +104,17 @@ def _of_trial(paths: TrialPaths, record: TrialRecord, wanted: Wanted) -> Iterato
             yield from (_leftover("a write that was killed", path, paths.lock) for path in unfinished_writes(folder))
     for folder in (paths.folder, paths.evaluations):
         yield from (_leftover("a write that was killed", path, paths.lock) for path in unfinished_writes(folder))
+
+
+def _shown_in_vain(outbox: Outbox, wanted: Wanted) -> Iterator[Leftover]:
+    """What would bring a forgotten launch back to MLflow."""
+    kept = [(launch.sweep, launch.trials) for launch in wanted.kept_launches]
+    gone = [(launch.sweep, launch.trials) for launch in wanted.forgotten]
+    for name in sorted({launch.sweep for launch in wanted.forgotten}):
+        for path in outbox.of_sweep(name):
+            shown = outbox.read(path)
+            if shown is not None and (name, shown.wanted) in gone and (name, shown.wanted) not in kept:
+                yield _leftover("what MLflow shall show of a launch, to be forgotten", path, outbox.lock(path))
 
 
 def _leftover(why: str, path: Path, lock: Path | None = None) -> Leftover:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from orchestrator.cli.options import Places
 from orchestrator.tracking.backlog import Backlog
-from orchestrator.tracking.location import artifact_root
+from orchestrator.tracking.location import artifact_root, store_key
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
 
@@ -17,8 +17,9 @@ def mlflow_tracker(places: Places) -> MlflowTracker:
 
 
 def backlog_of(places: Places) -> Backlog:
-    """What earlier commands may have left unsent."""
-    return Backlog(places.runs_root, lambda: mlflow_tracker(places))
+    """What earlier commands that named this store may have left unsent."""
+    store = store_key(places.tracking, places.runs_root)
+    return Backlog(places.runs_root, lambda: mlflow_tracker(places), store=store)
 
 
 def launch_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:

@@ -25,7 +25,7 @@ PATIENCE = 10.0
 def ui(given: Given, port: int, experiment: str | None) -> None:
     """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.
 
-    What earlier commands could not send to the store is sent meanwhile; a store that is gone is filled again from the records.
+    What earlier commands could not send to this store is sent meanwhile; a store that is gone is filled again from the records.
     """
     places = Places.resolve(given)
     refuse_broken_file(places.tracking)

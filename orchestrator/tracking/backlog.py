@@ -1,4 +1,4 @@
-"""Sends what earlier commands could not: every sweep of a runs folder of which the store lacks something."""
+"""Sends what earlier commands could not: every sweep of a runs folder that was meant for a store which lacks something of it."""
 
 from __future__ import annotations
 
@@ -19,29 +19,39 @@ class Backlog:
     Args:
         runs_root: the folder of the records.
         make_tracker: makes a tracker on the store.
+        store: the key of that store. What launches meant for another one is left alone.
     """
 
-    def __init__(self, runs_root: Path, make_tracker: Callable[[], StoreTracker]) -> None:
+    def __init__(self, runs_root: Path, make_tracker: Callable[[], StoreTracker], *, store: str) -> None:
+        self.store = store
         self.outbox = Outbox(runs_root)
         self._store = Store(runs_root)
         self._make_tracker = make_tracker
 
     def steps(self, without: Path | None = None) -> Iterator[Literal["looked at", "sent"]]:
-        """Look at each sweep, which opens its experiment, then send what is missing: a few calls of the store a step.
+        """Look at each sweep, which makes an experiment that is missing, then send the rest: a few calls of the store a step.
 
         A sender can stop between two steps. ``without`` is the file of a sweep that is left out. Raises TrackingError.
         """
         missing = []
         for path in self.outbox.paths():
             shown = None if path == without else self.outbox.read(path)
-            if shown is not None:
-                missing += [] if self._make_tracker().has_all(shown) else [path]
+            if shown is not None and shown.store == self.store:
+                missing += [path] if self._opened(shown) else []
                 yield "looked at"
         for path in missing:
             with self.outbox.held(path) as free:
                 shown = self.outbox.read(path)
                 if free and shown is not None:
                     yield from self._send(shown)
+
+    def _opened(self, shown: ShownSweep) -> bool:
+        """Whether something of a sweep is missing; it has its place in the store then."""
+        tracker = self._make_tracker()
+        missing = tracker.lacks(shown)
+        if missing:
+            tracker.open(shown)
+        return missing
 
     def _send(self, shown: ShownSweep) -> Iterator[Literal["sent"]]:
         tracker = self._make_tracker()

@@ -1,7 +1,7 @@
 """Shows a sweep in MLflow. The modules named ``mlflow_*`` alone import mlflow, and only once it is needed: the import takes seconds.
 
 Everything goes through one client with an explicit address, never through MLflow's global state. One process at a time writes a
-sweep's experiment; its runs are found again by their tags, so a later launch goes on with them.
+sweep's experiment; its runs are found again by their tags, so a later launch resumes them.
 """
 
 from __future__ import annotations
@@ -40,12 +40,20 @@ class MlflowTracker:
         self._runs: dict[str, KnownRun] = {}
         self._unsure = True
 
-    def has_all(self, shown: ShownSweep) -> bool:
-        """Open the sweep's experiment; whether the store was told that it has all of this launch."""
-        with self._refusals(f"take the sweep {shown.name}"):
+    def lacks(self, shown: ShownSweep) -> bool:
+        """Whether the store was not told yet that it has all of this launch; false where its experiment was deleted."""
+        with self._refusals(f"say what it has of the sweep {shown.name}"):
             client = connect(self.address)
-            experiment = open_experiment(client, self.address, shown)
-            return bool(client.search_runs([experiment], f"tags.`{run_tags.CONFIRMED}` = '{shown.digest}'", max_results=1))
+            found = client.get_experiment_by_name(shown.name)
+            if found is None or found.lifecycle_stage == "deleted":
+                return found is None
+            confirmed = f"tags.`{run_tags.CONFIRMED}` = '{shown.digest}'"
+            return not client.search_runs([found.experiment_id], confirmed, max_results=1)
+
+    def open(self, shown: ShownSweep) -> None:
+        """Make the sweep's experiment where there is none."""
+        with self._refusals(f"take the sweep {shown.name}"):
+            open_experiment(connect(self.address), self.address, shown)
 
     def begin(self, shown: ShownSweep) -> None:
         """Open the store, the sweep's experiment and its parent run; a run that a dead driver left RUNNING becomes KILLED."""

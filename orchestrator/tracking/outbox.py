@@ -12,11 +12,11 @@ import filelock
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
-from orchestrator.tracking.shown_sweep import ShownSweep, shown_sweep_from_plain
+from orchestrator.tracking.shown_sweep import OWN_STORE, ShownSweep, shown_sweep_from_plain
 
 
 class Outbox:
-    """The files ``sweeps/<sweep>/mlflow/<overrides>.json`` of a runs folder: one a sweep, one more a set of overrides.
+    """The files ``sweeps/<sweep>/mlflow/<overrides>[-<store>].json`` of a runs folder: one a sweep, overrides and store.
 
     A file says what to show, not whether a store has it: the store knows that itself.
     """
@@ -27,7 +27,8 @@ class Outbox:
     def path(self, shown: ShownSweep) -> Path:
         """Where a sweep's file lies."""
         named = hashlib.sha256(json.dumps(shown.overrides).encode()).hexdigest()[:16] if shown.overrides else "whole"
-        return self._sweeps / shown.name / "mlflow" / f"{named}.json"
+        store = "" if shown.store == OWN_STORE else f"-{shown.store[:16]}"
+        return self._sweeps / shown.name / "mlflow" / f"{named}{store}.json"
 
     def write(self, shown: ShownSweep) -> None:
         """Keep what a sweep shows, in place of what an earlier launch of it showed. Raises OSError."""
@@ -46,10 +47,19 @@ class Outbox:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecipeError):
             return None
 
+    def of_sweep(self, name: str) -> list[Path]:
+        """The files of one sweep."""
+        return sorted((self._sweeps / name / "mlflow").glob("*.json"))
+
+    @staticmethod
+    def lock(path: Path) -> Path:
+        """Held by whoever sends what a file says."""
+        return path.with_suffix(".lock")
+
     @contextmanager
     def held(self, path: Path) -> Iterator[bool]:
         """Be the one process that sends a sweep; False inside the block where another one does. It needs no driver's lock."""
-        lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0, thread_local=False)
+        lock = filelock.FileLock(self.lock(path), timeout=0, thread_local=False)
         try:
             lock.acquire()
         except filelock.Timeout:

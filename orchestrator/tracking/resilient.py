@@ -63,7 +63,7 @@ class ResilientTracker:
 
     def begin(self, shown: ShownSweep) -> None:
         """Keep what is to be shown, and start the thread."""
-        self._shown = shown
+        self._shown = shown = replace(shown, store=self._backlog.store)
         self._keep(shown)
         self._older = self._backlog.steps(without=self._outbox.path(shown))
         self._thread.start()

@@ -16,6 +16,9 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.provenance import now
 from orchestrator.tracking.address import without_password
 
+OWN_STORE = "default"
+"""Stands for the store that a runs folder has of its own, wherever the folder lies."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepContext:
@@ -40,7 +43,8 @@ class ShownTable:
 class ShownSweep:
     """A sweep as one launch shows it: its words, its file, its trials, and its table once there is one.
 
-    ``document`` is the text of the sweep file without passwords; ``since`` tells launches apart.
+    ``document`` is the text of the sweep file without passwords; ``since`` tells launches apart. ``store`` is the one that the launch
+    named, as :func:`~orchestrator.tracking.location.store_key` has it: no other one is to be sent this.
     """
 
     name: str
@@ -52,11 +56,17 @@ class ShownSweep:
     context: SweepContext
     table: ShownTable | None = None
     since: str = field(default_factory=now)
+    store: str = OWN_STORE
 
     @property
     def digest(self) -> str:
         """Names all of it."""
         return hashlib.sha256(json.dumps(self.as_plain(), sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def wanted(self) -> Mapping[str, tuple[str, ...]]:
+        """The fingerprints of the evaluations wanted of each trial, by the trial's, as the record of a launch has them."""
+        return {trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in self.trials}
 
     def as_plain(self) -> dict[str, Any]:
         """The value as JSON types."""
@@ -70,6 +80,7 @@ class ShownSweep:
             "context": dataclasses.asdict(self.context),
             "table": None if self.table is None else {**vars(self.table), "files": [str(path) for path in self.table.files]},
             "since": self.since,
+            "store": self.store,
         }
 
 

@@ -51,8 +51,12 @@ class Tracker(Protocol):
 class StoreTracker(Tracker, Protocol):
     """A tracker on a store that remembers what it has taken."""
 
-    def has_all(self, shown: ShownSweep) -> bool:
-        """Open the place of a sweep; whether the store was told that it has all of this launch."""
+    def lacks(self, shown: ShownSweep) -> bool:
+        """Whether the store was not told yet that it has all of this launch. It only looks; what was deleted there is not missed."""
+        ...
+
+    def open(self, shown: ShownSweep) -> None:
+        """Make the place of a sweep where the store has none."""
         ...
 
     def confirm(self, shown: ShownSweep) -> None:

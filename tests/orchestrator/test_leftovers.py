@@ -1,6 +1,7 @@
 """What `fsl gc` may remove: nothing that a launch on record or a sweep file names, and nothing that may be so named."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -13,6 +14,8 @@ from orchestrator.leftovers import Leftover, find_leftovers, kept_trials, remove
 from orchestrator.plan import Plan
 from orchestrator.store import Store
 from orchestrator.sweep import sweep_folder
+from orchestrator.tracking.outbox import Outbox
+from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
 from orchestrator.wanted_trials import wanted_trials
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan, write_record
@@ -73,6 +76,24 @@ def test_what_is_forgotten_goes_with_its_record(tmp_path: Path, store: Store):
         f"{plan.fingerprint}.json"
     }
     assert list(store.trials.iterdir()) == [] and not read_launches(store.runs_root / "sweeps").by_file
+
+
+def test_what_mlflow_shall_show_of_a_forgotten_launch_goes_with_it(tmp_path: Path, store: Store):
+    """On whichever store; else the next command of the runs folder would bring its experiment back."""
+    whole, part = tiny_plan(tmp_path), tiny_plan(tmp_path, only=("distance=cosine",))
+    trained(store, whole), trained(store, part)
+    outbox = Outbox(store.runs_root)
+    shown = [shown_sweep(whole, SweepContext()), replace(shown_sweep(whole, SweepContext()), store="f" * 64)]
+    for each in (*shown, shown_sweep(part, SweepContext())):
+        outbox.write(each)
+    files = {str(outbox.path(each).relative_to(store.runs_root)) for each in shown}
+    assert files == {"sweeps/tiny/mlflow/whole.json", "sweeps/tiny/mlflow/whole-ffffffffffffffff.json"}
+    assert listed(store) == set()
+    assert {path for path in listed(store, forget=(f"tiny/{whole.fingerprint}",)) if "/mlflow/" in path} == files
+    remove(store, forget=(f"tiny/{whole.fingerprint}",))
+    assert outbox.paths() == [outbox.path(shown_sweep(part, SweepContext()))]
+    remove(store, forget=("tiny",))
+    assert outbox.paths() == []
 
 
 def test_a_trial_that_nobody_names_goes_where_all_launches_are_on_record(tmp_path: Path, store: Store):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog, BacklogSender
-from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.tracking.location import artifact_root, default_address, store_key
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.resilient import ResilientTracker
@@ -23,7 +25,7 @@ TABLE = ShownTable(files=(), markdown="| the table |", complete=True)
 
 
 def backlog_at(address: TrackingAddress, runs: Path) -> Backlog:
-    return Backlog(runs, lambda: MlflowTracker(address, artifacts=artifact_root(runs)))
+    return Backlog(runs, lambda: MlflowTracker(address, artifacts=artifact_root(runs)), store=store_key(address, runs))
 
 
 def launch(address: TrackingAddress, runs: Path, sweep: TrackedSweep) -> list[str]:
@@ -45,17 +47,64 @@ def shown(address: TrackingAddress) -> dict[str, tuple[int, set[str]]]:
     return {name: (len(runs), {run.info.status for run in runs}) for name, runs in found.items() if runs}
 
 
-@pytest.fixture
-def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrackingAddress]:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    yield TrackingAddress("http://127.0.0.1:9")
+def send(address: TrackingAddress, runs: Path) -> None:
+    for _ in backlog_at(address, runs).steps():
+        pass
 
 
-def test_the_next_launch_of_another_sweep_sends_the_rest(tmp_path: Path, away: TrackingAddress):
+def test_the_next_launch_of_another_sweep_sends_the_rest(tmp_path: Path):
     runs = tmp_path / "runs"
-    assert len(launch(away, runs, tracked_sweep(tmp_path, "first"))) == 2
+    first = tracked_sweep(tmp_path, "first")
+    (runs / "mlflow.db").write_bytes(b"this is no database" * 100)
+    assert len(launch(default_address(runs), runs, first)) == 2
+    (runs / "mlflow.db").unlink()
     assert launch(default_address(runs), runs, tracked_sweep(tmp_path, "second")) == []
     assert shown(default_address(runs)) == {"first": (5, {"FINISHED"}), "second": (5, {"FINISHED"})}
+
+
+def test_no_store_is_sent_what_was_meant_for_another(tmp_path: Path):
+    runs = tmp_path / "runs"
+    own, teams = default_address(runs), TrackingAddress(f"sqlite:///{tmp_path}/teams.db")
+    private, public = tracked_sweep(tmp_path, "private"), tracked_sweep(tmp_path, "public")
+    assert launch(own, runs, private) == launch(teams, runs, public) == []
+    send(own, runs), send(teams, runs)
+    assert (set(shown(own)), set(shown(teams))) == ({"private"}, {"public"})
+
+
+def test_a_sweep_that_was_launched_on_two_stores_fills_both_again(tmp_path: Path):
+    runs, sweep = tmp_path / "runs", tracked_sweep(tmp_path, "both")
+    own, teams = default_address(runs), TrackingAddress(f"sqlite:///{tmp_path}/teams.db")
+    outbox, whole = Outbox(runs), shown_sweep(sweep.plan, SweepContext())
+    for address in (own, teams):
+        outbox.write(replace(whole, store=store_key(address, runs)))
+    send(own, runs), send(teams, runs)
+    assert set(shown(own)) == set(shown(teams)) == {"both"}
+
+
+def test_a_sweep_that_was_deleted_in_the_store_stays_deleted_until_it_is_launched(tmp_path: Path):
+    runs, address = tmp_path / "runs", default_address(tmp_path / "runs")
+    deleted = tracked_sweep(tmp_path, "deleted")
+    launch(address, runs, deleted)
+    client = MlflowClient(tracking_uri=address.whole)
+    client.delete_experiment(client.get_experiment_by_name("deleted").experiment_id)
+    launch(address, runs, tracked_sweep(tmp_path, "other"))
+    assert set(shown(address)) == {"other"}
+    launch(address, runs, deleted)
+    assert set(shown(address)) == {"deleted", "other"}
+
+
+@given(password=st.text("abcXYZ0189", min_size=1), other=st.text("abcXYZ0189", min_size=1))
+def test_a_store_has_one_key_whatever_the_password_is(password: str, other: str):
+    keys = {store_key(TrackingAddress(f"https://me:{each}@team/"), Path("runs")) for each in (password, other)}
+    assert keys == {store_key(TrackingAddress("https://me:***@team"), Path("runs"))}
+    assert keys.isdisjoint({store_key(TrackingAddress("https://me:***@other"), Path("runs"))})
+
+
+def test_the_own_store_of_a_runs_folder_has_one_key_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for whole in ("sqlite:///runs/mlflow.db", f"sqlite:///{tmp_path}/runs/mlflow.db", default_address(Path("runs")).whole):
+        assert store_key(TrackingAddress(whole), Path("runs")) == "default"
+    assert store_key(default_address(Path("other")), Path("runs")) != "default"
 
 
 def test_a_lost_store_is_filled_again_with_the_tables(tmp_path: Path):

@@ -48,7 +48,9 @@ def resilient(
     inner: StoreTracker, notice: Callable[[str], None], folder: Path, pause: float = 60, closing: float = 90
 ) -> ResilientTracker:
     """A launch's tracker under ``folder/runs``; what earlier launches left goes to the same inner tracker."""
-    return ResilientTracker(inner, notice, Backlog(folder / "runs", lambda: inner), pause=pause, closing=closing)
+    return ResilientTracker(
+        inner, notice, Backlog(folder / "runs", lambda: inner, store="some store"), pause=pause, closing=closing
+    )
 
 
 @contextmanager
@@ -122,8 +124,11 @@ class MoodyTracker:
             raise TrackingError(f"did not take {what}")
         self.took.append(what)
 
-    def has_all(self, shown: ShownSweep) -> bool:
-        return False
+    def lacks(self, shown: ShownSweep) -> bool:
+        return True
+
+    def open(self, shown: ShownSweep) -> None:
+        self._take("open")
 
     def begin(self, shown: ShownSweep) -> None:
         self._take("begin")
