@@ -41,7 +41,7 @@ def _send_to_server(places: Places, sender: BacklogSender, experiment: str | Non
     experiment_ids(address)  # first, for a server that is away is soon said to be
     sender.start()
     sender.wait(PATIENCE)
-    _tell_what_is_left(sender, "the next command sends the rest")
+    _tell_what_is_left(sender, "the next command on it sends the rest")
     pages = _chosen(experiment_ids(address), experiment)
     click.echo(f"{address} is a tracking server with a UI of its own:", err=True)
     _print_pages(address.page, pages)

@@ -26,7 +26,7 @@ from orchestrator.tracking.tracker import StoreTracker
 Send = Callable[[], object]
 
 FINISH = "finish"
-LATER = "the next `fsl run` or `fsl ui` of this runs folder sends the rest"
+LATER = "the next `fsl run` or `fsl ui` of this runs folder on this store sends the rest"
 
 
 class ResilientTracker:
