@@ -1,7 +1,7 @@
 """A tracker that may be slow, refuse or be away without any trial, or the table, waiting for it.
 
 The records are what a tracker is made from, so they are also what waits for it. What a launch shows is kept in the outbox of its runs
-folder; whatever could not be sent in this launch is sent by the next ``fsl run`` or ``fsl ui`` there.
+folder; whatever could not be sent in this launch is sent by the next ``fsl run`` or ``fsl ui`` there on the same store.
 """
 
 from __future__ import annotations
