@@ -80,14 +80,13 @@ class _Attempt:
     job: TrialJob
     store: Store
     journal: Journal
-    books: Bookkeeping | None = None
     asked_at: float = 0.0
     stopping: bool = False
 
     def run(self) -> None:
         check_code(self.job.code_digest)
         job, record = self.job, self._read()
-        self.books = books = Bookkeeping.begin(job, self.store, record)
+        books = Bookkeeping.begin(job, self.store, record)
         self.journal.best = books.progress.best
         if record.result is None:
             self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
@@ -157,7 +156,7 @@ class _Attempt:
         self.journal.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
 
     def _evaluate(self, result: TrialResult, books: Bookkeeping) -> TrialResult:
-        """Score what is not scored; where the weights are lost they are made again. Returns the result that the scores are of."""
+        """Score what is not scored; where the weights are lost the trial is retrained. Returns the result that the scores are of."""
         try:
             self._score_missing(result, books)
         except CheckpointCorruptError as error:
@@ -202,11 +201,13 @@ class _Attempt:
     def _with_weights_made_again(self, result: TrialResult, error: CheckpointCorruptError, books: Bookkeeping) -> TrialResult:
         """Select the weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""
         aside = self.store.put_aside(self.store.paths(self.job.fingerprint).selected)
-        self.journal.announce(f"{error}; {f'set aside as {aside}, ' if aside else ''}the weights are made again")
+        self.journal.announce(
+            f"{error}; {f'set aside as {aside}; ' if aside else ''}the weights are lost; the trial is retrained"
+        )
         self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
         again = self._train(books)
         if again.weights_digest != result.weights_digest:
-            self.journal.announce("the new weights are not the old ones to the bit: every score is made again")
+            self.journal.announce("the new weights are not the old ones to the bit: every evaluation is repeated")
         return again
 
     def _draw_episode(self) -> None:
@@ -244,9 +245,7 @@ class _Attempt:
         self.journal.tell("failed", message=cause)
 
     def _so_far(self) -> tuple[int, int]:
-        """Attempts and step, as earlier launches left them where this attempt ended before its own bookkeeping began."""
-        if self.books:
-            return self.books.progress.attempts, self.books.progress.step
+        """Attempts and step as they are on record: this attempt may have ended before its own bookkeeping began."""
         try:
             record = self.store.read(self.job.fingerprint)
         except StoreError:  # it may be the very error that is being told

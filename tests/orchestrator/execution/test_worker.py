@@ -173,7 +173,8 @@ def test_damaged_weights_are_set_aside_and_made_again_for_a_new_score(tmp_path: 
     if damage == "truncated":
         aside = weights.with_name("selected.pt.corrupt-1")
         assert aside.read_bytes() == whole[: len(whole) // 2]
-        assert any(event.kind == "notice" and str(aside) in event.message for event in events)
+        [notice] = [event.message for event in events if event.kind == "notice" and str(aside) in event.message]
+        assert notice.endswith("the weights are lost; the trial is retrained")
 
 
 def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_path: Path):
@@ -185,7 +186,7 @@ def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_pa
     for path in (paths_of(job).result, *paths_of(job).evaluations.iterdir()):
         edit(path, weights_digest="f" * 64)
     events = run(job)
-    assert any("every score is made again" in event.message for event in events)
+    assert any("every evaluation is repeated" in event.message for event in events)
     assert kinds(events)[-1] == "finished"
     record = Store(tmp_path).read(job.fingerprint)
     assert record.result is not None and record.result.weights_digest != "f" * 64
