@@ -16,8 +16,8 @@ from fsl_core.recipe import Evaluation
 from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
 from orchestrator.code_digest import code_location
-from orchestrator.errors import CodeDiffersError, StoreError
-from orchestrator.execution.bookkeeping import Bookkeeping
+from orchestrator.errors import CodeDiffersError
+from orchestrator.execution.bookkeeping import Bookkeeping, recorded_so_far
 from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
@@ -26,7 +26,6 @@ from orchestrator.provenance import host_name, now, running_code
 from orchestrator.records import FailureRecord, TrialRecord
 from orchestrator.report.drawing import drawn
 from orchestrator.store import Store
-from orchestrator.trial_state import attempts_of
 
 _STOP_POLL_SECONDS = 0.5
 
@@ -235,7 +234,7 @@ class _Attempt:
         text = "".join(traceback.format_exception(error))
         self.journal.say(text)
         cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        attempts, step = self._so_far()
+        attempts, step = recorded_so_far(self.store, self.job.fingerprint)
         cause += advice(error, self.store.paths(self.job.fingerprint), step)
         record = FailureRecord(cause=cause, traceback=text, attempts=max(1, attempts), at=now())
         try:
@@ -243,11 +242,3 @@ class _Attempt:
         except Exception as second:  # a full disk may be the very error that is being told
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
         self.journal.tell("failed", message=cause)
-
-    def _so_far(self) -> tuple[int, int]:
-        """Attempts and step as they are on record: this attempt may have ended before its own bookkeeping began."""
-        try:
-            record = self.store.read(self.job.fingerprint)
-        except StoreError:  # it may be the very error that is being told
-            return 0, 0
-        return attempts_of(record), record.progress.step if record.progress else 0
