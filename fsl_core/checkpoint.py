@@ -16,6 +16,7 @@ import torch
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import CheckpointCorruptError
+from fsl_core.memory_shortage import is_memory_shortage
 
 _NAME = re.compile(r"step-(\d{8})\.([0-9a-f]{16})\.pt")
 _KEPT = 2
@@ -64,7 +65,12 @@ def load_newest_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """The state in a checkpoint file. Raises CheckpointCorruptError when its bytes are not those that its name promises, or no state."""
+    """The state in a checkpoint file.
+
+    Raises:
+        CheckpointCorruptError: its bytes are not those that its name promises, or no state.
+        MemoryError, OSError, RuntimeError: it cannot be read here and now, such as where the memory is short.
+    """
     name = _NAME.fullmatch(path.name)
     content = path.read_bytes()
     if name is None or hashlib.sha256(content).hexdigest()[:16] != name[2]:
@@ -74,6 +80,8 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+        if is_memory_shortage(error):
+            raise
         raise CheckpointCorruptError(f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {error})") from error
     if not isinstance(state, Mapping):
         raise CheckpointCorruptError(f"{path}: holds a {type(state).__name__}, not the state of a training")
@@ -95,11 +103,18 @@ def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def load_weights(path: Path, *, digest: str) -> Mapping[str, torch.Tensor]:
-    """The state dict in ``path``. Raises CheckpointCorruptError when it is absent or is not the one that ``digest`` names."""
+    """The state dict in ``path``.
+
+    Raises:
+        CheckpointCorruptError: it is absent or is not the one that ``digest`` names.
+        MemoryError, OSError, RuntimeError: the memory is short, which says nothing of the file.
+    """
     try:
         weights: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         found = weights_digest(weights)
     except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+        if is_memory_shortage(error):
+            raise
         raise CheckpointCorruptError(f"{path}: cannot be read as weights ({type(error).__name__}: {error})") from error
     if found != digest:
         raise CheckpointCorruptError(f"{path}: its weights' digest is {found[:16]}, the trial's result says {digest[:16]}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from fsl_core.errors import RecipeError, within
+from fsl_core.json_digest import compact_json
 
 SCHEMA_VERSION = 1
 """Raised by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
@@ -40,7 +40,7 @@ def as_plain(value: Any) -> Any:
 def canonical_json(value: Any) -> str:
     """The one text of a settings value that its fingerprint hashes: sorted keys, no spaces, defaults filled in."""
     document = {"kind": type(value).__name__, "schema": SCHEMA_VERSION, "value": as_plain(value)}
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return compact_json(document)
 
 
 def fingerprint(value: Any) -> str:

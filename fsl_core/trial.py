@@ -1,4 +1,4 @@
-"""One trial: a recipe in, trained weights and their scores out; stopped or killed at any moment, it goes on from its checkpoint.
+"""One trial: a recipe in, trained weights and their scores out; stopped or killed at any moment, it resumes from its checkpoint.
 
 A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.pt``, the weights that evaluations score, at the end.
 """

@@ -15,6 +15,7 @@ from fsl_core.checks import one_of, whole
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError, DataChangedError
 from fsl_core.execution_path import ExecutionPath
+from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.plain_values import count, fraction
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.training import TrainingState, start_training
@@ -42,7 +43,7 @@ class StageCheckpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedCheckpoint:
-    """What a checkpoint must be for one stage of a trial, of ``steps`` steps at most, to go on from it."""
+    """What a checkpoint must be for one stage of a trial, of ``steps`` steps at most, to be resumed from."""
 
     recipe: TrainingRecipe
     dataset: SplitDataset
@@ -50,7 +51,7 @@ class ExpectedCheckpoint:
     steps: int
 
     def check(self, checkpoint: Mapping[str, Any]) -> None:
-        """See whether a training can go on from here, by trying it on the CPU.
+        """See whether a training can resume from here, by trying it on the CPU.
 
         Raises:
             CheckpointCorruptError: it is of another recipe, or not the state of such a training.
@@ -72,7 +73,11 @@ class ExpectedCheckpoint:
             path_of(checkpoint)
             self._check_state(checkpoint["state"])
         except Exception as error:  # whatever a foreign state makes torch raise
-            raise CheckpointCorruptError(f"no training goes on from the checkpoint ({type(error).__name__}: {error})") from error
+            if is_memory_shortage(error):
+                raise
+            raise CheckpointCorruptError(
+                f"training cannot resume from this checkpoint ({type(error).__name__}: {error})"
+            ) from error
 
     def _check_state(self, plain: Mapping[str, Any]) -> None:
         shape = self.dataset.meta_train.image_shape

@@ -19,11 +19,11 @@ import filelock
 from pydantic import TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
-from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
+from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
 from orchestrator.provenance import now
 from orchestrator.records import Time
-from orchestrator.sealed import document_text, unsealed
+from orchestrator.sealed import document_text, read_sealed
 
 _PATIENCE_SECONDS = 30.0
 
@@ -126,13 +126,12 @@ def read_launches(sweeps: Path, name: str | None = None) -> LaunchesOnRecord:
 
 
 def _read(path: Path) -> LaunchRecord | None:
+    """The launch in a file; None where it is damaged, or gone since it was listed: what it wanted is not known either way."""
     try:
-        launch = _RECORD.validate_json(json.dumps(unsealed(path.read_bytes())[0]), strict=True)
-    except (ValueError, IsADirectoryError):
+        found = read_sealed(path, lambda plain: _RECORD.validate_json(json.dumps(plain), strict=True))
+    except RecordDamagedError:
         return None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror})") from error
-    return launch if (path.parents[1].name, path.stem) == (launch.sweep, launch.plan) else None
+    return found[0] if found and (path.parents[1].name, path.stem) == (found[0].sweep, found[0].plan) else None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from orchestrator.tracking.outbox import Outbox
 from orchestrator.wanted_trials import Wanted
 
 _LONG_FOR_A_WRITE_SECONDS = 60.0
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,9 @@ def kept_trials(store: Store, wanted: Wanted) -> Iterator[Kept]:
         changed = " ".join(launch.overrides) or f"as in {launch.source}"
         if own:
             yield _kept(f"wanted by the launch of {launch.at[:16]}, {changed}", own, f"fsl gc --forget {launch.name}")
+    links = [folder for name, folder in folders.items() if folder.is_symlink() and wanted.may_go(store.read(name))]
+    if links:
+        yield _kept(f"links to other places: {', '.join(map(str, links))}", links, "remove the link, and what it leads to")
     rest = [folder for name, folder in folders.items() if name not in wanted.named and not wanted.may_go(store.read(name))]
     if rest and wanted.launches.damaged:
         damaged = ", ".join(map(str, wanted.launches.damaged))
@@ -64,7 +69,11 @@ def _kept(why: str, folders: Sequence[Path], lets_go: str) -> Kept:
 
 
 def find_leftovers(store: Store, wanted: Wanted) -> Iterator[Leftover]:
-    """What could go; a trial that somebody works on now could not."""
+    """What could go. A trial that somebody works on now could not, nor could a link: it leads to a place of somebody's own choice."""
+    yield from (leftover for leftover in _unneeded(store, wanted) if not leftover.path.is_symlink())
+
+
+def _unneeded(store: Store, wanted: Wanted) -> Iterator[Leftover]:
     for folder in trial_folders(store):
         paths = store.paths(folder.name)
         if not is_held(paths.lock):
@@ -79,13 +88,13 @@ def find_leftovers(store: Store, wanted: Wanted) -> Iterator[Leftover]:
             yield _leftover("a write that was killed", path)
     yield from _shown_in_vain(Outbox(store.runs_root), wanted)
     for file, launch in wanted.launches.by_file.items():
-        if launch in wanted.forgotten:
+        if launch in wanted.forgotten and not wanted.launches.damaged:  # for then the trials it names stay
             yield _leftover("the record of a launch, to be forgotten", file)  # last: what it names is gone by then
 
 
 def trial_folders(store: Store) -> list[Path]:
-    """The folders of all trials, finished or not."""
-    return sorted(path for path in store.trials.glob("*") if path.is_dir())
+    """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
+    return sorted(path for path in store.trials.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
 
 
 def _of_trial(paths: TrialPaths, record: TrialRecord, wanted: Wanted) -> Iterator[Leftover]:

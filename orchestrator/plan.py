@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from fsl_core.json_digest import json_digest
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.names import cell_names, full_name, trial_names
@@ -32,7 +30,7 @@ class Cell:
     def fingerprint(self) -> str:
         """Names the cell: what it trains, whatever the seeds, how it is scored, and the preset that it is compared under."""
         training = dataclasses.replace(self.recipes[0], seed=0).fingerprint
-        return _digest([training, self.evaluation.fingerprint, self.settings.preset])
+        return json_digest([training, self.evaluation.fingerprint, self.settings.preset])[:16]
 
     @property
     def algorithm(self) -> str:
@@ -97,11 +95,7 @@ class Plan:
     def fingerprint(self) -> str:
         """Names the work as a whole: the trials with their evaluations, whatever their order."""
         work = sorted([trial.fingerprint, sorted(each.fingerprint for each in trial.evaluations)] for trial in self.trials)
-        return _digest(work)
-
-
-def _digest(document: Any) -> str:
-    return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]
+        return json_digest(work)[:16]
 
 
 def build_plan(spec: SweepSpec) -> Plan:

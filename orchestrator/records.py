@@ -68,11 +68,6 @@ class ExecutionRecord(ComputedBy):
     evaluations: Mapping[str, ScoringRecord] = field(default_factory=dict)
 
     @property
-    def seconds_per_step(self) -> float | None:
-        """Training seconds of one step, validation included; None when no step was taken."""
-        return self.train_seconds / self.steps if self.steps else None
-
-    @property
     def evaluation_seconds(self) -> float | None:
         """Seconds of all evaluations together; None before the first."""
         return sum(each.seconds for each in self.evaluations.values()) if self.evaluations else None

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fsl_core.json_digest import compact_json
+from orchestrator.errors import RecordDamagedError, StoreError
+
+Value = TypeVar("Value")
 
 SEAL = "content_sha256"
 """The key of the digest; it is of all the other keys."""
@@ -39,6 +45,23 @@ def unsealed(content: bytes) -> tuple[dict[str, Any], bool]:
     return plain, SEAL in document
 
 
+def read_sealed(path: Path, parse: Callable[[dict[str, Any]], Value]) -> tuple[Value, bool] | None:
+    """What ``parse`` makes of the document in a file, and whether it was sealed; None where there is no file.
+
+    Raises:
+        RecordDamagedError: the file is not what was written, or ``parse`` finds that it is not of this kind.
+        StoreError: it cannot be read, so that nobody knows what it holds.
+    """
+    try:
+        plain, was_sealed = unsealed(path.read_bytes())
+        return parse(plain), was_sealed
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, IsADirectoryError) as error:
+        raise RecordDamagedError(f"{path} is damaged ({type(error).__name__}: {error})") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+
+
 def _digest(plain: Mapping[str, Any]) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(compact_json(plain).encode()).hexdigest()

@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
 from fsl_core.fingerprint import as_plain
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from orchestrator.errors import StoreError
+from orchestrator.errors import RecordDamagedError, StoreError
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, record_from_plain
-from orchestrator.sealed import document_text, unsealed
-
-Value = TypeVar("Value")
+from orchestrator.sealed import Value, document_text, read_sealed
 
 
 @dataclass(frozen=True)
@@ -184,16 +182,14 @@ class Store:
     def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value], old: list[str]) -> Value | None:
         """What a file holds, None where there is nothing that fits; the name of one without a seal is added to ``old``."""
         try:
-            plain, was_sealed = unsealed(path.read_bytes())
-            value = parse(plain)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, IsADirectoryError):
+            found = read_sealed(path, parse)
+        except RecordDamagedError:
             if path not in self.damaged:
                 self.damaged.append(path)
             return None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read ({error.strerror})") from error
+        if found is None:
+            return None
+        value, was_sealed = found
         if not was_sealed:
             old.append(path.name)
         return value

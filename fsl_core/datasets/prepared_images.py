@@ -25,6 +25,7 @@ import torch
 
 from fsl_core.atomic_file import naming
 from fsl_core.errors import DataChangedError, DataCorruptError, DataError
+from fsl_core.json_digest import json_digest
 
 ARRAY, MANIFEST = "images.npy", "manifest.json"
 BLOCK_BYTES = 8 * 2**20
@@ -172,7 +173,7 @@ def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
 
 
 def _seal(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    return json_digest(manifest)
 
 
 def _check_blocks(path: Path, file: BinaryIO, manifest: Mapping[str, Any]) -> None:

@@ -28,16 +28,6 @@ def size_text(size: float) -> str:
     return f"{size:.1f} GiB"
 
 
-def duration_text(seconds: float | None) -> str:
-    """A number of seconds, such as ``42 s``, ``17 min`` or ``3 h 05 min``; ``–`` where it is not known."""
-    if seconds is None:
-        return "–"
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 _UNITS = (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600), ("days", 86_400, 730 * 86_400))
 
 

@@ -12,6 +12,7 @@ from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import Evaluation
 from fsl_core.result import TrialResult
 from fsl_core.trial import Progress
+from orchestrator.errors import StoreError
 from orchestrator.execution.job import TrialJob
 from orchestrator.execution.machine import device_name, peak_memory_bytes, versions
 from orchestrator.provenance import host_name, now, running_code
@@ -111,3 +112,12 @@ class Bookkeeping:
             "versions": versions(),
             "peak_memory_bytes": peak_memory_bytes(path.device),
         }
+
+
+def recorded_so_far(store: Store, fingerprint: str) -> tuple[int, int]:
+    """Attempts at a trial and its step as they are on record, for an attempt that may have ended before its own books began."""
+    try:
+        record = store.read(fingerprint)
+    except StoreError:  # it may be the very error that ended the attempt
+        return 0, 0
+    return attempts_of(record), record.progress.step if record.progress else 0

@@ -9,6 +9,7 @@ from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.provenance import now
 from orchestrator.records import FailureRecord
 from orchestrator.store import Store
+from orchestrator.trial_state import attempts_of
 
 WORKER_DEATHS_FORGIVEN = 3
 
@@ -59,8 +60,7 @@ def record_failure(job: TrialJob, cause: str, error: str) -> TrialEvent:
     """Record a trial whose workers died under it, or never came up; the rest of the trial's records stay as they are."""
     store = Store(job.runs_root)
     try:
-        progress = store.read(job.fingerprint).progress
-        attempts = progress.attempts if progress else WORKER_DEATHS_FORGIVEN + 1
+        attempts = max(1, attempts_of(store.read(job.fingerprint)))
         store.write_failure(job.fingerprint, FailureRecord(cause=cause, traceback=error, attempts=attempts, at=now()))
     except StoreError as second:
         cause = f"{cause} ({second})"

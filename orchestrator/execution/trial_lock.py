@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from fsl_core.errors import StopRequested
 from orchestrator.errors import StoreError
 
 _POLL_SECONDS = 0.5
+_NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What a file system without flock answers: there the lock is the file itself, which is gone once nobody holds it."""
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def is_held(lock: Path) -> bool:
     """Whether some process works on the trial now. Looking needs no permission to write, and leaves no file.
 
     Raises:
-        StoreError: the lock's file may not be read, so that nobody knows.
+        StoreError: the lock's file cannot be read or asked, so that nobody knows.
     """
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
@@ -54,6 +57,10 @@ def is_held(lock: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # what file systems answer where another holds it
         return True
+    except OSError as error:
+        if error.errno in _NO_FLOCK:
+            return True
+        raise StoreError(f"{lock} does not tell whether the trial is being worked on ({error.strerror})") from error
     finally:
         os.close(descriptor)
     return False

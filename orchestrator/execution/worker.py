@@ -17,7 +17,7 @@ from fsl_core.result import TrialResult
 from fsl_core.trial import Progress, evaluate_trial, run_trial
 from orchestrator.code_digest import code_location
 from orchestrator.errors import CodeDiffersError
-from orchestrator.execution.bookkeeping import Bookkeeping
+from orchestrator.execution.bookkeeping import Bookkeeping, recorded_so_far
 from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
@@ -79,14 +79,13 @@ class _Attempt:
     job: TrialJob
     store: Store
     journal: Journal
-    books: Bookkeeping | None = None
     asked_at: float = 0.0
     stopping: bool = False
 
     def run(self) -> None:
         check_code(self.job.code_digest)
         job, record = self.job, self._read()
-        self.books = books = Bookkeeping.begin(job, self.store, record)
+        books = Bookkeeping.begin(job, self.store, record)
         self.journal.best = books.progress.best
         if record.result is None:
             self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
@@ -156,7 +155,7 @@ class _Attempt:
         self.journal.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
 
     def _evaluate(self, result: TrialResult, books: Bookkeeping) -> TrialResult:
-        """Score what is not scored; where the weights are lost they are made again. Returns the result that the scores are of."""
+        """Score what is not scored; where the weights are lost the trial is retrained. Returns the result that the scores are of."""
         try:
             self._score_missing(result, books)
         except CheckpointCorruptError as error:
@@ -201,11 +200,13 @@ class _Attempt:
     def _with_weights_made_again(self, result: TrialResult, error: CheckpointCorruptError, books: Bookkeeping) -> TrialResult:
         """Select the weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""
         aside = self.store.put_aside(self.store.paths(self.job.fingerprint).selected)
-        self.journal.announce(f"{error}; {f'set aside as {aside}, ' if aside else ''}the weights are made again")
+        self.journal.announce(
+            f"{error}; {f'set aside as {aside}; ' if aside else ''}the weights are lost; the trial is retrained"
+        )
         self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")
         again = self._train(books)
         if again.weights_digest != result.weights_digest:
-            self.journal.announce("the new weights are not the old ones to the bit: every score is made again")
+            self.journal.announce("the new weights are not the old ones to the bit: every evaluation is repeated")
         return again
 
     def _draw_episode(self) -> None:
@@ -233,9 +234,9 @@ class _Attempt:
         text = "".join(traceback.format_exception(error))
         self.journal.say(text)
         cause = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        attempts, step = (self.books.progress.attempts, self.books.progress.step) if self.books else (1, 0)
+        attempts, step = recorded_so_far(self.store, self.job.fingerprint)
         cause += advice(error, self.store.paths(self.job.fingerprint), step)
-        record = FailureRecord(cause=cause, traceback=text, attempts=attempts, at=now())
+        record = FailureRecord(cause=cause, traceback=text, attempts=max(1, attempts), at=now())
         try:
             self.store.write_failure(self.job.fingerprint, record)
         except Exception as second:  # a full disk may be the very error that is being told

@@ -31,15 +31,27 @@ def free_folder(folder: Path, plan: Plan) -> Path:
 def cleared_folder(folder: Path, plan: Plan) -> tuple[Path, Path | None]:
     """The folder itself, and where the table of another plan that it held now lies: ``<folder>.<that plan>``.
 
-    What lay aside as this plan's own comes back.
+    What does not say whose it is goes to the next free ``<folder>.unknown-<n>``. What lay aside as this plan's own comes back.
     """
     other, aside = plan_in(folder), None
     own = folder.with_name(f"{folder.name}.{plan.fingerprint}")
     if other not in (None, plan.fingerprint):
-        aside = folder.with_name(f"{folder.name}.{other}")
-        if aside.is_dir():
-            shutil.rmtree(aside)  # an older table of the very plan that moves there now
+        aside = _place_aside(folder, other)
         folder.rename(aside)
     if own.is_dir() and plan_in(folder) is None:
         own.replace(folder)
     return folder, aside
+
+
+def _place_aside(folder: Path, plan: str) -> Path:
+    """Where the table of ``plan`` may be moved to; an older one of the very plan makes room for it, and nothing else does."""
+    own = folder.with_name(f"{folder.name}.{plan}")
+    if plan != UNKNOWN:
+        if plan_in(own) == plan:
+            shutil.rmtree(own)
+        if not own.exists():
+            return own
+    number = 1
+    while (aside := own.with_name(f"{own.name}-{number}")).exists():
+        number += 1
+    return aside

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SweepNameError
-from orchestrator.launches import check_name_is_free, read_launches, record_launch
+from orchestrator.launches import LaunchesOnRecord, check_name_is_free, read_launches, record_launch
 from orchestrator.plan import Plan
+from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
@@ -58,3 +59,20 @@ def test_a_sweep_of_any_name_has_its_own_launches(tmp_path: Path):
         (tmp_path / "sweeps" / name / "driver.json").write_text("{}")
         assert [launch.sweep for launch in read_launches(tmp_path / "sweeps", name).by_file.values()] == [name]
     assert len(read_launches(tmp_path / "sweeps").by_file) == 2 and read_launches(tmp_path / "sweeps").damaged == ()
+
+
+@pytest.mark.parametrize("damage", ["folder", "link to nowhere", "no object", "edited", "wrong time", "deep"])
+def test_a_record_that_cannot_be_read_as_a_launch_is_damaged_whatever_is_wrong_with_it(tmp_path: Path, damage: str):
+    plan = in_folder(tmp_path / "a")
+    record_launch(tmp_path / "tiny", plan)
+    (record,) = read_launches(tmp_path, "tiny").by_file
+    content = record.read_bytes()
+    if damage == "wrong time":
+        edit(record, at="yesterday")
+    elif damage in ("folder", "link to nowhere"):
+        record.unlink()
+        record.mkdir() if damage == "folder" else record.symlink_to(tmp_path / "unmounted" / "launch.json")
+    else:
+        written = {"no object": b"[]", "edited": content.replace(b"tiny", b"tony"), "deep": b'{"sweep": ' + b"[" * 99_999}
+        record.write_bytes(written[damage])
+    assert read_launches(tmp_path, "tiny") == LaunchesOnRecord(damaged=(record,))

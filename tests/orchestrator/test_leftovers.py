@@ -126,9 +126,10 @@ def test_a_damaged_record_of_a_launch_keeps_every_trial(tmp_path: Path, store: S
     assert listed(store) == set() == listed(store, unrecorded=True)
     (*_, kept) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
     assert f"{whole.fingerprint}.json" in kept.why
+    assert listed(store, forget=("tiny",)) == set()
 
 
-def remove(store: Store, **given: tuple[str, ...]) -> tuple[Leftover, ...]:
+def remove(store: Store, **given: tuple[str, ...] | bool) -> tuple[Leftover, ...]:
     return remove_leftovers(
         store.runs_root,
         lambda: find_leftovers(store, wanted_trials(store.runs_root, sweeps=(), **given)),  # type: ignore[arg-type]
@@ -151,6 +152,36 @@ def test_what_a_killed_write_left_goes_and_nothing_else(tmp_path: Path, store: S
     kept = set(store.runs_root.rglob("*")) - set(killed) - {paths.checkpoints, paths.checkpoints / "select"}
     remove(store)
     assert kept <= set(store.runs_root.rglob("*")) and not any(path.exists() for path in killed)
+
+
+def test_what_is_no_trial_stays_among_the_trials(tmp_path: Path, store: Store):
+    trained(store, tiny_plan(tmp_path), launch=False)
+    notes = store.trials / "my notes"
+    notes.mkdir()
+    (notes / "2026.txt").write_text("mine")
+    removed = remove(store, unrecorded=True)
+    assert {leftover.path.name for leftover in removed} == {trial.fingerprint for trial in tiny_plan(tmp_path).trials}
+    assert list(store.trials.iterdir()) == [notes] and list(notes.iterdir())
+
+
+def test_what_a_link_leads_to_stays_and_stops_nothing(tmp_path: Path, store: Store):
+    plan, elsewhere = tiny_plan(tmp_path), tmp_path / "elsewhere"
+    trained(store, plan)
+    linked = store.trials / plan.trials[0].fingerprint
+    elsewhere.mkdir()
+    linked.rename(elsewhere / linked.name)
+    linked.symlink_to(elsewhere / linked.name)
+    ray = sweep_folder(store.runs_root, plan) / "ray"
+    (elsewhere / "ray").mkdir()
+    ray.symlink_to(elsewhere / "ray")
+    before = set(elsewhere.rglob("*"))
+    removed = remove(store, forget=("tiny",))
+    assert {leftover.path.name for leftover in removed} == {trial.fingerprint for trial in plan.trials[1:]} | {
+        f"{plan.fingerprint}.json"
+    }
+    assert list(store.trials.iterdir()) == [linked] and ray.is_symlink() and before <= set(elsewhere.rglob("*"))
+    (kept,) = kept_trials(store, wanted_trials(store.runs_root, sweeps=(), unrecorded=True))
+    assert kept.trials == 1 and kept.bytes > 0 and kept.why == f"links to other places: {linked}"
 
 
 def test_checkpoints_go_only_where_result_and_weights_are_there(tmp_path: Path, store: Store):

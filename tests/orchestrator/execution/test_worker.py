@@ -15,12 +15,16 @@ from fsl_core.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
 from fsl_core.trial_checkpoint import ExpectedCheckpoint
+from orchestrator.errors import StoreError
 from orchestrator.execution import bookkeeping
+from orchestrator.execution.bookkeeping import Bookkeeping
 from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.reports import record_failure
 from orchestrator.execution.worker import execute
 from orchestrator.provenance import running_code
-from orchestrator.records import ExecutionRecord
+from orchestrator.records import ExecutionRecord, ProgressRecord, TrialRecord
 from orchestrator.store import Store, TrialPaths
+from orchestrator.trial_state import trial_state
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
 
@@ -169,7 +173,8 @@ def test_damaged_weights_are_set_aside_and_made_again_for_a_new_score(tmp_path: 
     if damage == "truncated":
         aside = weights.with_name("selected.pt.corrupt-1")
         assert aside.read_bytes() == whole[: len(whole) // 2]
-        assert any(event.kind == "notice" and str(aside) in event.message for event in events)
+        [notice] = [event.message for event in events if event.kind == "notice" and str(aside) in event.message]
+        assert notice.endswith("the weights are lost; the trial is retrained")
 
 
 def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_path: Path):
@@ -181,7 +186,7 @@ def test_weights_that_come_out_otherwise_are_scored_anew_and_that_is_said(tmp_pa
     for path in (paths_of(job).result, *paths_of(job).evaluations.iterdir()):
         edit(path, weights_digest="f" * 64)
     events = run(job)
-    assert any("every score is made again" in event.message for event in events)
+    assert any("every evaluation is repeated" in event.message for event in events)
     assert kinds(events)[-1] == "finished"
     record = Store(tmp_path).read(job.fingerprint)
     assert record.result is not None and record.result.weights_digest != "f" * 64
@@ -227,6 +232,46 @@ def test_a_worker_with_other_code_than_the_driver_computes_nothing(tmp_path: Pat
     assert record.failure is not None and record.failure.cause.startswith("CodeDiffersError: this worker")
     assert "0000000000000000" in record.failure.cause and running_code().code_digest[:16] in record.failure.cause
     assert record.result is None and record.progress is None
+
+
+@pytest.mark.parametrize("fault", ["code", "lock", "worker"])
+def test_a_failure_before_an_attempt_begins_is_the_last_thing_known_of_the_trial(tmp_path: Path, fault: str):
+    """After two attempts that were killed: a failure that counted itself alone would pass for older than they are."""
+    job, store = job_in(tmp_path), Store(tmp_path)
+    store.write_progress(job.fingerprint, dataclasses.replace(begun(job), step=5, attempts=2))
+    if fault == "lock":
+        paths_of(job).lock.mkdir()
+    if fault == "worker":
+        record_failure(job, "its worker died 4 times", "")
+    else:
+        assert kinds(run(dataclasses.replace(job, code_digest="0" * 64 if fault == "code" else job.code_digest)))[-1] == "failed"
+    record = store.read(job.fingerprint)
+    assert record.failure is not None and record.failure.attempts == 2
+    assert trial_state(small_plan(tmp_path, steps="10").trials[0], record, held=False) == "failed"
+
+
+def begun(job: TrialJob) -> ProgressRecord:
+    return Bookkeeping.begin(job, Store(job.runs_root), TrialRecord(fingerprint=job.fingerprint)).progress
+
+
+def test_a_trial_whose_workers_never_came_up_was_attempted_once(tmp_path: Path):
+    job = job_in(tmp_path)
+    record_failure(job, "its worker died 4 times", "")
+    failure = Store(tmp_path).read(job.fingerprint).failure
+    assert failure is not None and failure.attempts == 1
+
+
+def test_a_failure_beside_records_that_cannot_be_read_is_told_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(store: Store, fingerprint: str) -> TrialRecord:
+        raise StoreError(f"{fingerprint} cannot be read (Input/output error)")
+
+    job = job_in(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "read", refuse)
+        events = run(job)
+    assert kinds(events) == ["failed"] and "Input/output error" in events[0].message
+    failure = Store(tmp_path).read(job.fingerprint).failure
+    assert failure is not None and failure.attempts == 1 and failure.cause.startswith("StoreError: ")
 
 
 def test_the_record_names_the_code_that_computed(tmp_path: Path):

@@ -39,6 +39,25 @@ def test_a_folder_that_does_not_say_whose_it_is_is_not_free(tmp_path: Path, plan
     assert free_folder(folder, plans[0]) != folder
 
 
+def test_two_tables_that_do_not_say_whose_they_are_are_both_kept(tmp_path: Path, plans: tuple[Plan, Plan]):
+    folder, asides = tmp_path / "tiny", []
+    for content in ("first", "second", "third"):
+        folder.mkdir()
+        (folder / "table.md").write_text(content)
+        asides.append(cleared_folder(folder, plans[0])[1])
+    assert asides == [tmp_path / f"tiny.unknown-{number}" for number in (1, 2, 3)]
+    assert [(aside / "table.md").read_text() for aside in asides if aside] == ["first", "second", "third"]
+
+
+def test_what_lies_in_the_place_aside_and_is_of_another_plan_is_kept(tmp_path: Path, plans: tuple[Plan, Plan]):
+    folder, (one, other) = tmp_path / "tiny", plans
+    taken = tmp_path / f"tiny.{one.fingerprint}"
+    table_of(one, folder), table_of(other, taken)
+    (taken / "notes.txt").write_text("mine")
+    assert cleared_folder(folder, other)[1] == tmp_path / f"tiny.{one.fingerprint}-1"
+    assert (taken / "notes.txt").read_text() == "mine"
+
+
 def test_each_plan_keeps_one_table_whichever_has_the_place(tmp_path: Path, plans: tuple[Plan, Plan]):
     folder, (one, other) = tmp_path / "report", plans
     for plan in (one, other, one, other, other):
