@@ -68,6 +68,7 @@ def _look_around(seen: Observed) -> None:
     [port] = {each.laddr.port for each in store.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN}
     bare = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     bare |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a client on loopback; another one dies before it is asked for a token
+    bare |= {"RAY_gcs_rpc_server_connect_timeout_s": "5", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
     for name, secrets in strangers.items():
         command = [sys.executable, "-P", "-c", STRANGER, f"127.0.0.1:{port}"]
         done = subprocess.run(command, env=bare | secrets, cwd="/", capture_output=True, text=True, timeout=240)
