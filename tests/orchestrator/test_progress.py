@@ -94,6 +94,12 @@ def test_a_terminal_shows_how_far_the_whole_sweep_is(plan: Plan):
     assert re.search(r"all\s+\S+.*25 %\s+50 s left", last)
 
 
+def test_a_sweep_of_untrained_networks_gets_on_as_well(plan: Plan):
+    shown = Screen(100)
+    shown.view.trials = {str(seed): TrialView(name=f"s{seed}", state="done" if seed else "waiting") for seed in range(4)}
+    assert any(line.startswith("all ") and "75 %" in line for line in shown.lines())
+
+
 def test_a_low_terminal_shows_what_runs_and_counts_the_rest(plan: Plan):
     text = drawn(plan, height=6)
     assert "1 not shown" in text
@@ -302,6 +308,14 @@ def test_what_all_names_share_goes_before_what_tells_them_apart():
     assert shortened(names, 24)[names[0]] == "maml order 2 · 0.1 · s0"
     assert shortened(mixed, 34)[names[0]] == "maml order 2 · inner lr 0.1 · s0"
     assert shortened(mixed, 24)[names[0]] == "maml order … lr 0.1 · s0"
+
+
+def test_the_end_of_a_number_is_not_shown_as_another_number():
+    """``lr 0.0001`` was shortened to ``…001``."""
+    names = tuple(f"prototypical cosine, scale 2.5 · lr {rate}" for rate in ("0.1", "0.01", "0.001", "0.0001", "0.0101"))
+    for width in range(8, 40):
+        short = shortened((*names, "matching"), width)
+        assert all(short[name].replace("…", " ").split(" ")[-1] == name.split(" ")[-1] for name in names)
 
 
 @given(width=st.integers(1, 200), name=st.integers(0, 90), step=st.integers(4, 15))
