@@ -15,6 +15,7 @@ from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.launch import shown_progress
 from orchestrator.cli.options import Given, Places, json_option, takes_places
+from orchestrator.counted import counted
 
 if TYPE_CHECKING:
     from fsl_core.datasets.catalogue import SplitDataset
@@ -98,7 +99,7 @@ def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
         click.echo(json.dumps([{"dataset": name, "source": _source(inspection)}], indent=2))
     for fault in inspection.faults:
         click.echo(f"  {fault}", err=True)
-    raise Failure(f"the source of {name} has {len(inspection.faults)} faults, listed above", ExitCode.USAGE)
+    raise Failure(f"the source of {name} has {counted(len(inspection.faults), 'fault')}, listed above", ExitCode.USAGE)
 
 
 def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: str | None) -> dict[str, Any]:
