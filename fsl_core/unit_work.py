@@ -82,9 +82,16 @@ def evaluation_bill(recipe: TrainingRecipe, evaluation: Evaluation) -> Bill:
 
 
 def earliest_end(recipe: TrainingRecipe) -> int:
-    """The fewest steps after which patience can end a training; its whole budget where there is no patience."""
+    """The fewest steps after which patience can end a trial, the second training of ``retrain`` among them.
+
+    Where there is no patience those are all steps of its budget.
+    """
     patience, every = recipe.validation.patience, recipe.validation.every
-    return recipe.steps if patience is None else min(recipe.steps, every + every * math.ceil(patience / every))
+    if patience is None:
+        return 2 * recipe.steps if recipe.retrain else recipe.steps
+    first = min(recipe.steps, every + every * math.ceil(patience / every))
+    second = every + patience  # the best step, which is the first validated one at the soonest, and the patience
+    return first + second if recipe.retrain and recipe.steps else first
 
 
 def _scoring(

@@ -140,10 +140,12 @@ class CostBook:
             self._known_evaluations[kind] = known
         return self._known_evaluations[kind]
 
-    def unknown_work(self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation]) -> tuple[UnitWork, ...]:
-        """The units of work that a trial's cost hangs on and of which nothing is known."""
+    def unknown_work(
+        self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
+    ) -> tuple[UnitWork, ...]:
+        """The units of work that a trial's cost hangs on, or that of its evaluations once it is ``trained``, and that are unknown."""
         bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations]
-        if _kind_of_step(recipe) not in self._steps:
+        if not trained and _kind_of_step(recipe) not in self._steps:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
         return tuple(work for work in works if self._of_unit(work).seconds is None)

@@ -38,13 +38,14 @@ class Prediction:
     """The seconds of one trial, start-up, training and scoring together; None where some part of it is unknown.
 
     ``whole``: of all of it; ``left``: of what is not done yet; ``earliest``: of what is left if patience ends the training as early
-    as it can. ``source`` is where the least sure part was learnt.
+    as it can. ``source`` is where the least sure part of the whole was learnt, ``left_source`` that of what is left.
     """
 
     whole: Span | None
     left: Span | None
     earliest: float | None
     source: Source
+    left_source: Source
     memory_bytes: int
     disk_bytes: int
 
@@ -148,6 +149,7 @@ def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: 
         left=left.seconds,
         earliest=earliest.seconds.likely if earliest.seconds else None,
         source=whole.source,
+        left_source=left.source,
         memory_bytes=memory_bytes(recipe),
         disk_bytes=disk_bytes(trial),
     )

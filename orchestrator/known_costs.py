@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fsl_core.unit_work import UnitWork
 from orchestrator.cost import CostBook
-from orchestrator.forecast import Forecast, StartUp, done_trials, make_forecast
+from orchestrator.forecast import Forecast, StartUp, make_forecast
 from orchestrator.plan import Plan
 from orchestrator.probing import ENOUGH_SECONDS, MOST_KINDS, Measure, UnknownKind, probe, unknown_kinds
 from orchestrator.records import TrialRecord
@@ -41,7 +41,7 @@ class KnownCosts:
         if not self.fresh:
             self._learn(book)
         if self.measure is not None:
-            self._probe(unknown_kinds(plan, done_trials(plan, records), book), book, probes, self.measure)
+            self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
         return make_forecast(plan, records, book, slots=slots, start=start, on_cluster=on_cluster)
 
     def _learn(self, book: CostBook) -> None:

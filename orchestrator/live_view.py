@@ -87,9 +87,11 @@ class LiveView:
         return Group(_line(self.title, "italic"), table, *around, *summary)
 
     def _whole(self, views: list[TrialView], now: float, width: int) -> Table:
-        """The whole sweep in one line: a trial that ended before its budget did counts as its whole budget."""
-        ended = [view.steps if view.state in ("scoring", "done", "diverged") else view.step for view in views]
-        total = max(1, sum(view.steps for view in views))
+        """The whole sweep in one line: a trial that ended before its budget did counts as its whole budget, a budget of 0 as 1."""
+        budgets = [max(1, view.steps) for view in views]
+        over = [view.state in ("scoring", "done", "diverged") for view in views]
+        ended = [budget if is_over else view.step for view, budget, is_over in zip(views, budgets, over, strict=True)]
+        total = max(1, sum(budgets))
         left = sweep_seconds_left(views, now)
         texts = (f"{100 * sum(ended) // total} %", *([f"{spell_seconds(left)} left"] if left else []))
         room = width - len("all") - sum(2 + len(text) for text in texts) - 2

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.recipe import SPLITS_OF_DATASET, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.spelling import UNSAID, Words, cell_words, trial_words
@@ -65,17 +67,21 @@ def full_name(recipe: TrainingRecipe) -> str:
 
 
 def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
-    """A trial of the same algorithm on the same images in which every other setting has its default."""
+    """The recipe of the same algorithm on the same images in episodes of the same shape; every other setting has its default."""
     data = recipe.data.dataset
-    cell = CellSettings(
-        algorithm=recipe.algorithm.name,
-        backbone=recipe.backbone.name,
-        dataset=data,
-        split=SPLITS_OF_DATASET[data][0],  # type: ignore[arg-type]
-        way=recipe.episode.way,
-        shot=recipe.episode.shot,
-    )
-    return cell.recipe(0)
+    split = SPLITS_OF_DATASET[data][0]
+    kinds: dict[str, Any] = {
+        "algorithm": recipe.algorithm.name,
+        "backbone": recipe.backbone.name,
+        "dataset": data,
+        "split": split,
+    }
+    # In a usual shape: that of the training need be none that the test classes can supply.
+    plain = CellSettings(**kinds, way=5, shot=1).recipe(0)
+    own = replace(plain.episode, way=recipe.episode.way, shot=recipe.episode.shot)
+    way = own.way if isinstance(recipe.algorithm, MamlSettings) else plain.validation.shape.way
+    shape = replace(plain.validation.shape, way=way, shot=own.shot)
+    return replace(plain, episode=own, validation=replace(plain.validation, shape=shape))
 
 
 def _said(every: Sequence[Words]) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fsl_core.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.plan import Plan, PlannedTrial
+from orchestrator.records import TrialRecord
+from orchestrator.trial_state import is_done
 
 MOST_KINDS = 50
 ENOUGH_SECONDS = 120.0
@@ -26,12 +28,13 @@ class UnknownKind:
     images: float
 
 
-def unknown_kinds(plan: Plan, done: frozenset[str], book: CostBook) -> list[UnknownKind]:
-    """The kinds of trials to do of which the book lacks something, those that train on most images first."""
+def unknown_kinds(plan: Plan, records: Mapping[str, TrialRecord], book: CostBook) -> list[UnknownKind]:
+    """The kinds of trials of whose remaining work the book lacks something, those that have to train on most images first."""
     images: dict[tuple[UnitWork, ...], float] = {}
     for trial in plan.trials:
-        if trial.fingerprint not in done and (works := book.unknown_work(trial.recipe, trial.evaluations)):
-            images[works] = images.get(works, 0.0) + _images_of(trial)
+        record = records[trial.fingerprint]
+        if works := () if is_done(trial, record) else _unknown_work(trial, record, book):
+            images[works] = images.get(works, 0.0) + (0.0 if record.result else _images_of(trial))
     return sorted((UnknownKind(*each) for each in images.items()), key=lambda kind: -kind.images)
 
 
@@ -62,6 +65,11 @@ def probe(
     finally:
         if probed:
             keep(probed)
+
+
+def _unknown_work(trial: PlannedTrial, record: TrialRecord, book: CostBook) -> tuple[UnitWork, ...]:
+    missing = [evaluation for evaluation in trial.evaluations if evaluation.fingerprint not in record.evaluations]
+    return book.unknown_work(trial.recipe, missing, trained=record.result is not None)
 
 
 def _images_of(trial: PlannedTrial) -> float:

@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.counted import counted
 from orchestrator.execution.job import TrialEvent
 from orchestrator.live_view import LiveView
 from orchestrator.plan import Plan
@@ -56,7 +57,8 @@ class LineView:
     def start(self, plan: Plan, done: Mapping[str, TrialState], records: Mapping[str, TrialRecord]) -> None:
         """See :class:`SweepView`."""
         self.trials = views_at_start(plan, done, records)
-        self.write(f"{plan.spec.name}: {len(plan.cells)} cells, {len(plan.trials)} trials, {len(done)} of them done before")
+        size = f"{counted(len(plan.cells), 'cell')}, {counted(len(plan.trials), 'trial')}"
+        self.write(f"{plan.spec.name}: {size}, {len(done):,} of them done before")
 
     def event(self, event: TrialEvent) -> None:
         """See :class:`SweepView`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +90,7 @@ def _entry(plain: Any) -> _Entry | None:
 
 def _possible(seconds: Any) -> bool:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return number and math.isfinite(seconds) and 0 < seconds < _MOST_SECONDS
+    return number and 0 < seconds < _MOST_SECONDS
 
 
 def _plain(entry: _Entry) -> Mapping[str, Any]:

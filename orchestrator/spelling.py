@@ -7,6 +7,7 @@ from typing import Any
 
 from fsl_core.recipe import TrainingRecipe
 from orchestrator.cell_settings import CellSettings
+from orchestrator.counted import counted
 from orchestrator.flat_settings import Settings, cell_settings, recipe_settings
 
 Words = Mapping[str, str]
@@ -57,24 +58,20 @@ def _spelled(key: str, settings: Settings) -> str:
         case "fce":
             return "FCE" if value else "no FCE"
         case "steps":
-            return _counted(value, "step") if value else "untrained"
+            return counted(value, "step", separator="") if value else "untrained"
         case "halve_every":
             return f"lr halved every {value}" if value else "constant lr"
         case "filters":
-            return _counted(value, "filter")
+            return counted(value, "filter", separator="")
         case "validation_way":
             return f"validation {_shape('validation_', settings)}"
         case "adaptation_steps" | "validation_adaptation_steps" | "evaluation_adaptation_steps":
-            return _counted(value, "adaptation step") + _PLACE[key]
+            return counted(value, "adaptation step", separator="") + _PLACE[key]
     return _plainly(_CALLED.get(key, key.replace("_", " ")), value)
 
 
 def _shape(prefix: str, settings: Settings) -> str:
     return f"{settings[f'{prefix}way']}w{settings[f'{prefix}shot']}s"
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _plainly(name: str, value: Any) -> str:

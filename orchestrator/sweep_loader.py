@@ -58,11 +58,11 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
 
 
 def _check_sources(document: Document, spec: SweepSpec) -> None:
-    """Every registry and table that a cell may be compared with must be there, in this file and in the presets that it uses."""
+    """Every registry and table that a cell may be compared with must be there: the file's own, or else those of the presets in use."""
     registries = registries_beside(spec.source.parent)
     used = {cell.preset for cell in spec.cells}
     sources = [(source, document.place(("published", index))) for index, source in enumerate(spec.published)]
-    for preset in spec.presets:
+    for preset in () if spec.published else spec.presets:
         sources += zip(preset.published, preset.published_places, strict=True) if preset.id in used else ()
     for source, place in sources:
         if problem := registries.problem_with(source):

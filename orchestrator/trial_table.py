@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
+from itertools import product, takewhile
 
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -109,13 +109,14 @@ def _completed(view: TrialView) -> int:
 def shortened(names: tuple[str, ...], width: int) -> dict[str, str]:
     """Each name in this many characters at most; no two look alike where any one place to cut allows it.
 
-    Where one does not fit, the parts that all share go first, then the words; of what is still too long the middle is left out.
+    Where one does not fit, the parts that all share go first, then the words; of what is still too long the middle is left out, up
+    to the beginning of a word where that tells them apart: the end of a number is another number.
     """
     forms = [dict(zip(names, form, strict=True)) for form in (names, *_briefer(names)) if len(set(form)) == len(set(names))]
     brief = next((form for form in forms if max(map(len, form.values()), default=0) <= width), forms[-1])
     middle = (width - 1) / 2
-    for head in sorted(range(width), key=lambda head: abs(head - middle)):
-        short = {name: _cut(text, head, width) for name, text in brief.items()}
+    for cut, head in product((_cut_to_a_word, _cut), sorted(range(width), key=lambda head: abs(head - middle))):
+        short = {name: cut(text, head, width) for name, text in brief.items()}
         if len(set(short.values())) == len(short):
             return short
     return {name: _cut(text, round(middle), width) for name, text in brief.items()}
@@ -143,6 +144,14 @@ def _without_shared(column: Sequence[str]) -> list[str]:
 def _shared(column: Sequence[Sequence[str]]) -> int:
     """How many first words all have in common."""
     return len(list(takewhile(lambda words: len(set(words)) == 1, zip(*column, strict=False))))
+
+
+def _cut_to_a_word(name: str, head: int, width: int) -> str:
+    """The name without its middle, cut near ``head``; what follows the gap begins a word, if the last word fits."""
+    tail = len(name) - (width - 1 - head)
+    starts = [at for at in range(len(name) - width + 1, len(name)) if at > 0 and " " in name[at - 1 : at + 1]]
+    start = next((at for at in starts if at >= tail), starts[-1] if starts else tail)
+    return _cut(name, width - 1 - (len(name) - start), width)
 
 
 def _cut(name: str, head: int, width: int) -> str:

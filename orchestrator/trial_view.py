@@ -23,7 +23,9 @@ _STATE_AFTER: Mapping[EventKind, TrialState] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrialView:
-    """What is shown of one trial. ``began`` is in monotonic seconds; ``first_step`` is where this launch resumed it.
+    """What is shown of one trial: ``step`` of ``steps`` of the training that runs, which with ``retrain`` is the first or the second.
+
+    ``began`` is in monotonic seconds; ``first_step`` is where this launch began or resumed that training.
 
     A trial that has work to do is ``waiting`` until this launch comes to it, whatever became of it in an earlier one.
     """
@@ -43,14 +45,16 @@ class TrialView:
         changes: dict[str, object] = {"state": state, "message": event.message, "steps": event.steps or self.steps}
         if event.kind == "started":
             changes |= {"began": now, "first_step": None}
-        if event.kind == "progress" and self.first_step is None:
-            changes |= {"first_step": event.step, "began": now}
-        changes["step"] = max(event.step, self.step)
+        if event.kind == "progress" and (self.first_step is None or event.step < self.step):
+            # A lower step is of the second training of `retrain`, or of an older checkpoint: its pace is not that of before.
+            changes |= {"first_step": event.step, "began": now, "step": event.step}
+        else:
+            changes["step"] = min(max(event.step, self.step), event.steps or self.steps)
         accuracy = event.metrics.get("validation_accuracy", event.best)
         return replace(self, **changes, accuracy=self.accuracy if accuracy is None else accuracy)  # type: ignore[arg-type]
 
     def seconds_left(self, now: float) -> float | None:
-        """Seconds to the end of the budget at this launch's pace; None while the pace is not known. Patience may end it sooner."""
+        """Seconds to the end of the training that runs, at its pace; None while that is not known. Patience may end it sooner."""
         if self.state != "running" or self.began is None or self.first_step is None or self.step <= self.first_step:
             return None
         return (now - self.began) / (self.step - self.first_step) * (self.steps - self.step)
@@ -69,7 +73,7 @@ def _at_start(trial: PlannedTrial, state: TrialState, record: TrialRecord | None
     if record is not None and record.result is not None:
         return replace(view, step=record.result.steps_done, accuracy=record.result.validation_accuracy)
     if record is not None and record.progress is not None:
-        return replace(view, step=record.progress.step, accuracy=record.progress.best)
+        return replace(view, step=record.progress.step, steps=record.progress.steps, accuracy=record.progress.best)
     return view
 
 

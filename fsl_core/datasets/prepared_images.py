@@ -30,6 +30,7 @@ from fsl_core.json_digest import json_digest
 ARRAY, MANIFEST = "images.npy", "manifest.json"
 BLOCK_BYTES = 8 * 2**20
 _CHUNK_BYTES = 2**20
+_MOST_THREADS = 8
 _DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 """What the system answers of a folder that is not whole or a disk that fails. All else says nothing of the images: no permission, too
 many open files, a server away."""
@@ -195,7 +196,7 @@ def _check_content(folder: Path, file: BinaryIO, array: np.ndarray, manifest: Ma
 
 
 def _block_digests(file: BinaryIO, size: int, block_bytes: int) -> list[str]:
-    """The SHA-256 of each block of a file, computed by as many threads as this process has processors."""
+    """The SHA-256 of each block of a file, computed by as many threads as this process has processors, up to eight."""
 
     def of_block(start: int) -> str:
         digest = hashlib.sha256()
@@ -207,7 +208,9 @@ def _block_digests(file: BinaryIO, size: int, block_bytes: int) -> list[str]:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The processors to keep busy. More than a few gain nothing, and a container's limit of CPU time is not seen here."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST_THREADS)
 
 
 def _feed(digest: hashlib._Hash, file: BinaryIO, start: int, size: int) -> None:

@@ -15,6 +15,7 @@ from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.launch import shown_progress
 from orchestrator.cli.options import Given, Places, json_option, takes_places
+from orchestrator.counted import counted
 
 if TYPE_CHECKING:
     from fsl_core.datasets.catalogue import SplitDataset
@@ -40,10 +41,11 @@ def prepare(name: str, given: Given, as_json: bool) -> None:
 
     places = Places.resolve(given)
     places.check_writable()
-    folder = prepared_folder(name, places.cache_root)
-    if folder.exists():
-        click.echo(f"prepared earlier, in {folder}: verified, and no source is read", err=True)
-    _show(_opened(name, places), as_json)
+    announced: list[str] = []
+    opened = list(_opened(name, places, announced))
+    if not announced:
+        click.echo(f"prepared earlier, in {prepared_folder(name, places.cache_root)}: verified, no source was read", err=True)
+    _show(opened, as_json)
 
 
 @data.command()
@@ -68,7 +70,7 @@ def check(name: str, given: Given, as_json: bool) -> None:
     if inspection is not None and inspection.faults:
         _refuse(name, inspection, as_json)
     _check_prepared(name, prepared_folder(name, places.cache_root))  # before it is opened, which would replace what is damaged
-    opened = list(_opened(name, places))
+    opened = list(_opened(name, places, []))
     found = DATASETS[name].found(places.data_root)
     if found is None:
         click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
@@ -97,7 +99,7 @@ def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
         click.echo(json.dumps([{"dataset": name, "source": _source(inspection)}], indent=2))
     for fault in inspection.faults:
         click.echo(f"  {fault}", err=True)
-    raise Failure(f"the source of {name} has {len(inspection.faults)} faults, listed above", ExitCode.USAGE)
+    raise Failure(f"the source of {name} has {counted(len(inspection.faults), 'fault')}, listed above", ExitCode.USAGE)
 
 
 def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: str | None) -> dict[str, Any]:
@@ -159,8 +161,13 @@ def _warn_of_identical_images(row: dict[str, Any]) -> None:
             click.echo(f"  {first} = {second}", err=True)
 
 
-def _opened(name: str, places: Places) -> Iterator[SplitDataset]:
+def _opened(name: str, places: Places, announced: list[str]) -> Iterator[SplitDataset]:
+    """Every split; ``announced`` gets what is said meanwhile, which is nothing where the images are there and intact."""
     from fsl_core.datasets.catalogue import open_dataset
+
+    def announce(message: str) -> None:
+        announced.append(message)
+        click.echo(message, err=True)
 
     for split in SPLITS_OF_DATASET[name]:
         rotations = name not in WITHOUT_ROTATIONS
@@ -170,7 +177,7 @@ def _opened(name: str, places: Places) -> Iterator[SplitDataset]:
                 settings,
                 data_root=places.data_root,
                 cache_root=places.cache_root,
-                announce=lambda message: click.echo(message, err=True),
+                announce=announce,
                 progress=progress,
             )
         yield dataset

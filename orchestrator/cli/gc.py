@@ -11,6 +11,7 @@ import click
 
 from orchestrator.cli.columns import aligned, size_text
 from orchestrator.cli.options import Given, Places, json_option, takes_places, type_of_file
+from orchestrator.counted import counted
 from orchestrator.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
 from orchestrator.store import Store
 from orchestrator.wanted_trials import Wanted, wanted_trials
@@ -58,6 +59,6 @@ def _show(leftovers: Sequence[Leftover], kept: Sequence[Kept], *, removed: bool,
     if leftovers:
         click.echo(aligned([(size_text(item.bytes), item.why, str(item.path)) for item in leftovers], right=(0,)))
     for each in kept:
-        click.echo(f"kept: {each.trials} trials, {size_text(each.bytes)}, {each.why} ({each.lets_go})", err=True)
+        click.echo(f"kept: {counted(each.trials, 'trial')}, {size_text(each.bytes)}, {each.why} ({each.lets_go})", err=True)
     total = size_text(sum(item.bytes for item in leftovers))
     click.echo(f"removed {total}" if removed else f"{total} could be freed; nothing was removed (-y removes it)", err=True)

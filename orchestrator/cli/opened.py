@@ -13,6 +13,7 @@ import click
 
 from fsl_core.recipe import DatasetName
 from orchestrator.cli.options import Given, Places, Selection
+from orchestrator.counted import counted
 from orchestrator.execution.trial_lock import is_held
 from orchestrator.plan import Plan, PlannedTrial, build_plan
 from orchestrator.records import TrialRecord
@@ -41,7 +42,8 @@ class OpenedSweep:
             click.echo(f"{path} is damaged and taken as missing", err=True)
         if unsealed := sum(bool(record.unsealed) for record in records.values()):
             click.echo(
-                f"{unsealed} trials have records from before records carried their own digest: an edit would not show", err=True
+                f"{counted(unsealed, 'trial')} with records from before records carried their own digest: an edit would not show",
+                err=True,
             )
         return records
 

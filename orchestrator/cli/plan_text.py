@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from orchestrator.cli.columns import about_text, aligned, size_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
-from orchestrator.forecast import Forecast
+from orchestrator.counted import counted
+from orchestrator.forecast import Forecast, StartUp
 from orchestrator.probing import ENOUGH_SECONDS
 from orchestrator.span import Span
 
@@ -28,7 +29,7 @@ def plan_text(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[s
 def answer_text(expected: Forecast) -> str:
     """How long the rest takes, such as ``about 54 days, 35 to 80, for 126 trials, 2 at a time``."""
     left, unknown = len(expected.left), expected.unknown
-    trials = f"{left:,} trial{'' if left == 1 else 's'}, {expected.slots} at a time"
+    trials = f"{counted(left, 'trial')}, {min(expected.slots, max(left, 1))} at a time"
     if expected.all_unknown:
         return f"an unknown time, for {trials}"
     if unknown:
@@ -45,7 +46,7 @@ def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Seque
 
 def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
-    sources = {prediction.source for prediction in expected.left.values()}
+    sources = {prediction.left_source for prediction in expected.left.values()}
     ranges = []
     if sources & {"probe", "remembered probe"}:
         ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
@@ -53,11 +54,16 @@ def _notes(expected: Forecast) -> Iterator[str]:
         ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
-        yield "counted: start-up, training, validation, evaluation"
+        yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
         yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
     if expected.unknown:
         yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
+
+
+def _start_text(start: StartUp) -> str:
+    of_launch, of_trial = (f"{span.low:g} to {span.high:g} s" for span in (start.launch, start.trial))
+    return f"{of_launch} and for each trial {of_trial}"
 
 
 def _image_note(dataset: str) -> str:
@@ -80,7 +86,7 @@ def _cells_text(opened: OpenedSweep, expected: Forecast, *, all_of_them: bool) -
         done = f"{sum(name in expected.done for name in names)}/{len(names)}"
         rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[0]].whole)))
     more = len(opened.plan.cells) - len(cells)
-    return aligned(rows) + (f"\n… and {more:,} more cells; --trials lists all" if more else "")
+    return aligned(rows) + (f"\n… and {counted(more, 'more cell')}; --trials lists all" if more else "")
 
 
 def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
@@ -107,7 +113,6 @@ def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:
     shared = sum(len(cell.recipes) for cell in opened.plan.cells) - len(trials)
     disk = size_text(sum(prediction.disk_bytes for prediction in left.values()))
     memory = size_text(max((prediction.memory_bytes for prediction in left.values()), default=0))
-    counts = (
-        f"{len(opened.plan.cells):,} cells, {len(trials):,} trials ({shared:,} fewer than without sharing), {len(left):,} to do"
-    )
+    cells = counted(len(opened.plan.cells), "cell")
+    counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     return f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts

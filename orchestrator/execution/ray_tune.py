@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.counted import counted
 from orchestrator.environment import usable_cpus
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import ignore_phase
@@ -188,4 +189,4 @@ def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: 
 
 
 def _at_a_time(most: int | None) -> str:
-    return "as many trials at a time as at first" if most is None else f"{most} trial{'' if most == 1 else 's'} at a time"
+    return "as many trials at a time as at first" if most is None else f"{counted(most, 'trial')} at a time"

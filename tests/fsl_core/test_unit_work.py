@@ -96,6 +96,15 @@ def test_patience_ends_a_training_at_a_validation(patience: int | None, end: int
     assert earliest_end(recipe(validation=ValidationSettings(shape=SHAPE, every=100, patience=patience))) == end
 
 
+@pytest.mark.parametrize(
+    ("patience", "steps", "end"),
+    [(100, 1000, 200 + 100 + 100), (250, 1000, 400 + 100 + 250), (2000, 1000, 1000 + 100 + 2000), (100, 0, 0), (None, 1000, 2 * 1000)],
+)  # fmt: skip
+def test_the_second_training_takes_the_best_step_and_the_patience(patience: int | None, steps: int, end: int) -> None:
+    validation = ValidationSettings(shape=SHAPE, every=100, patience=patience)
+    assert earliest_end(recipe(validation=validation, steps=steps, retrain=True)) == end
+
+
 def test_the_shapes_of_images_are_those_of_every_data_set() -> None:
     sizes = {"omniglot": (1, omniglot.SIZE), "glyphs": (1, glyphs.SIZE), "mini_imagenet": (3, mini_imagenet.SIZE)}
     assert {name: (channels, size, size) for name, (channels, size) in sizes.items()} == IMAGE_SHAPES

@@ -101,6 +101,20 @@ def test_a_trained_trial_is_only_scored(tmp_path: Path) -> None:
     assert left is not None and whole is not None and 0 < left.likely < whole.likely
 
 
+def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_path: Path) -> None:
+    """How long the training took on another machine is not known here, and need not be."""
+    plan = small_plan(tmp_path)
+    trial = plan.trials[0]
+    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
+    records[trial.fingerprint] = record(trial.recipe, 5, device_name="another")
+    book = CostBook(HERE, {})
+    for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
+        book.probed(work, [1.0])
+    prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]
+    assert prediction.left is not None and prediction.left_source == "probe"
+    assert prediction.whole is None and prediction.source == "unknown"
+
+
 def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:
     patient, endless = small_plan(tmp_path, patience="5"), small_plan(tmp_path)
     earliest, total = forecast(patient).earliest_seconds, forecast(patient).total_seconds
@@ -110,7 +124,7 @@ def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:
 
 def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None:
     second = Prediction(
-        whole=Span.of([0.1]), left=Span.of([0.1]), earliest=0.1, source="probe", memory_bytes=1, disk_bytes=1
+        whole=Span.of([0.1]), left=Span.of([0.1]), earliest=0.1, source="probe", left_source="probe", memory_bytes=1, disk_bytes=1
     )  # fmt: skip
 
     def of(trials: int) -> Forecast:

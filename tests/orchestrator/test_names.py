@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from fsl_core.errors import RecipeError
 from fsl_core.recipe import TrainingRecipe
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.names import cell_names, full_name, trial_names
+from orchestrator.plan import build_plan
 from orchestrator.spelling import cell_words, trial_words
+from orchestrator.sweep_loader import load_sweep
 
 
 def a_cell(**changes: Any) -> CellSettings:
@@ -207,6 +210,13 @@ def test_a_full_name_does_not_depend_on_the_plan_and_keeps_its_seed() -> None:
                "train_query": 9, "batch_norm": "batch", "downsampling": "stride"}  # fmt: skip
     long = a_cell(**changes).recipe(4)
     assert len(full_name(long)) < 250 and long.fingerprint in full_name(long) and full_name(long).endswith(" · s4")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_trial_of_every_sweep_has_a_full_name_of_its_own(path: Path) -> None:
+    """A training of 30 ways had none where the data set has 20 test classes, and so no run in MLflow."""
+    recipes = [trial.recipe for trial in build_plan(load_sweep(path)).trials]
+    assert len({full_name(recipe) for recipe in recipes}) == len(recipes)
 
 
 def test_every_setting_has_its_word() -> None:

@@ -1,16 +1,25 @@
 """Probes within bounds: what trains most first, no unit of work twice, and what was measured is kept whatever happens."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from fsl_core.recipe import TrainingRecipe
 from fsl_core.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.plan import build_plan
-from orchestrator.probing import probe, unknown_kinds
+from orchestrator.probing import UnknownKind, probe, unknown_kinds
+from orchestrator.records import TrialRecord
 from orchestrator.sweep_loader import load_sweep
-from tests.orchestrator.test_cost import HERE
+from tests.orchestrator.test_cost import HERE, record, score
+
+
+def elsewhere(recipe: TrainingRecipe) -> TrialRecord:
+    """The record of a trial that was trained on another machine, so that nothing is learnt from it here."""
+    return record(recipe, 40, device_name="another")
+
 
 GRID = """
 name: grid
@@ -23,6 +32,8 @@ grid:
   scale: [1.0, 2.0]
   steps: [1000, 2000]
 """
+
+NONE: Mapping[str, TrialRecord] = {}
 
 
 class Probes:
@@ -44,8 +55,12 @@ class Probes:
     def keep(self, measured: Mapping[UnitWork, Sequence[float]]) -> None:
         self.kept = measured
 
-    def run(self, done: frozenset[str] = frozenset(), **bounds: float) -> None:
-        kinds = unknown_kinds(self.plan, done, self.book)
+    def kinds(self, records: Mapping[str, TrialRecord] = NONE) -> list[UnknownKind]:
+        every = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in self.plan.trials}
+        return unknown_kinds(self.plan, {**every, **records}, self.book)
+
+    def run(self, records: Mapping[str, TrialRecord] = NONE, **bounds: float) -> None:
+        kinds = self.kinds(records)
         probe(kinds, self.book, self.measure, progress=lambda *at: self.shown.append(at), keep=self.keep, **bounds)  # type: ignore[arg-type]
 
 
@@ -59,7 +74,7 @@ def test_rates_scales_seeds_and_budgets_are_not_probed_anew(probes: Probes) -> N
     probes.run()
     assert sum(work.kind == "train" for work in probes.measured) == 3
     assert len(set(probes.measured)) == len(probes.measured) <= 3 * 3
-    assert unknown_kinds(probes.plan, frozenset(), probes.book) == []
+    assert probes.kinds() == []
     assert probes.shown == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -67,7 +82,7 @@ def test_a_bound_leaves_the_kinds_that_train_least_unknown(tmp_path: Path) -> No
     longer = f"{GRID}\nexclude: [{{filters: 4, steps: 2000}}, {{filters: 16, steps: 1000}}]"
     probes = Probes(tmp_path, longer)
     probes.run(most=2)
-    left = unknown_kinds(probes.plan, frozenset(), probes.book)
+    left = probes.kinds()
     assert [work.backbone.filters for kind in left for work in kind.works if work.kind == "train"] == [4]  # type: ignore[union-attr]
 
 
@@ -77,8 +92,17 @@ def test_no_probe_begins_after_the_time_is_up(probes: Probes) -> None:
 
 
 def test_trials_that_are_done_are_not_probed(probes: Probes) -> None:
-    probes.run(done=frozenset(trial.fingerprint for trial in probes.plan.trials))
+    records = {}
+    for trial in probes.plan.trials:
+        scores = {each.fingerprint: score(trial.recipe, each) for each in trial.evaluations}
+        records[trial.fingerprint] = dataclasses.replace(elsewhere(trial.recipe), evaluations=scores)
+    probes.run(records)
     assert probes.measured == []
+
+
+def test_of_trials_that_are_trained_only_the_scoring_is_probed(probes: Probes) -> None:
+    probes.run({trial.fingerprint: elsewhere(trial.recipe) for trial in probes.plan.trials})
+    assert {work.kind for work in probes.measured} == {"embed", "compare"}
 
 
 def test_what_was_measured_is_kept_when_probing_is_interrupted(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:

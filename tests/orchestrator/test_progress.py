@@ -94,6 +94,12 @@ def test_a_terminal_shows_how_far_the_whole_sweep_is(plan: Plan):
     assert re.search(r"all\s+\S+.*25 %\s+50 s left", last)
 
 
+def test_a_sweep_of_untrained_networks_gets_on_as_well(plan: Plan):
+    shown = Screen(100)
+    shown.view.trials = {str(seed): TrialView(name=f"s{seed}", state="done" if seed else "waiting") for seed in range(4)}
+    assert any(line.startswith("all ") and "75 %" in line for line in shown.lines())
+
+
 def test_a_low_terminal_shows_what_runs_and_counts_the_rest(plan: Plan):
     text = drawn(plan, height=6)
     assert "1 not shown" in text
@@ -120,6 +126,46 @@ def test_a_resumed_trials_pace_counts_only_the_steps_of_this_launch():
     for second, (kind, step) in enumerate(kinds):
         view = view.after(TrialEvent(kind=kind, fingerprint="", step=step, steps=100), float(second))
     assert view.seconds_left(2.0) == pytest.approx(1.0)
+
+
+def followed(view: TrialView, *progress: tuple[int, int]) -> TrialView:
+    """The view of a trial that starts at second 0 and then reports each second a step of so many."""
+    view = view.after(TrialEvent(kind="started", fingerprint=""), 0.0)
+    for second, (step, steps) in enumerate(progress, 1):
+        view = view.after(TrialEvent(kind="progress", fingerprint="", step=step, steps=steps), float(second))
+    return view
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [([(50, 100), (100, 100)], [(10, 80), (20, 80)], 6.0), ([(50, 100), (60, 100)], [(20, 100), (30, 100)], 7.0)],
+    ids=["the second training", "an older checkpoint"],
+)
+def test_where_steps_begin_anew_so_do_pace_and_time_left(
+    first: list[tuple[int, int]], second: list[tuple[int, int]], left: float
+):
+    """The second training of `retrain` was shown at its end, with 0 s or a negative time left, for its whole length."""
+    view = followed(TrialView(name="", steps=100), *first, second[0])
+    assert (view.step, view.steps) == second[0]
+    assert view.seconds_left(3.0) is None and sweep_seconds_left([view], 3.0) is None
+    view = followed(TrialView(name="", steps=100), *first, *second)
+    assert (view.step, view.steps) == second[-1]
+    assert view.seconds_left(4.0) == sweep_seconds_left([view], 4.0) == pytest.approx(left)
+
+
+def test_a_trial_that_was_stopped_in_its_second_training_waits_with_what_is_left_of_that(plan: Plan):
+    ours = plan.trials[0]
+    progress = ProgressRecord(step=110, steps=120, best=0.5, train_seconds=1, attempts=1, started_at="", at="")
+    record = TrialRecord(fingerprint=ours.fingerprint, progress=progress)
+    view = views_at_start(plan, {}, {ours.fingerprint: record})[ours.fingerprint]
+    running = TrialView(name="", state="running", step=20, steps=20, first_step=10, began=0.0)
+    assert sweep_seconds_left([view, running], 1.0) == pytest.approx(1.0)
+
+
+def test_the_end_of_the_first_training_is_not_taken_for_a_step_of_the_second():
+    view = followed(TrialView(name="", steps=100), (100, 100), (30, 60), (60, 60))
+    scored = view.after(TrialEvent(kind="scoring", fingerprint="", step=100), 4.0)
+    assert (scored.step, scored.steps) == (60, 60)
 
 
 def test_the_sweeps_pace_counts_all_trials_and_leaves_out_those_that_ended():
@@ -262,6 +308,14 @@ def test_what_all_names_share_goes_before_what_tells_them_apart():
     assert shortened(names, 24)[names[0]] == "maml order 2 · 0.1 · s0"
     assert shortened(mixed, 34)[names[0]] == "maml order 2 · inner lr 0.1 · s0"
     assert shortened(mixed, 24)[names[0]] == "maml order … lr 0.1 · s0"
+
+
+def test_the_end_of_a_number_is_not_shown_as_another_number():
+    """``lr 0.0001`` was shortened to ``…001``."""
+    names = tuple(f"prototypical cosine, scale 2.5 · lr {rate}" for rate in ("0.1", "0.01", "0.001", "0.0001", "0.0101"))
+    for width in range(8, 40):
+        short = shortened((*names, "matching"), width)
+        assert all(short[name].replace("…", " ").split(" ")[-1] == name.split(" ")[-1] for name in names)
 
 
 @given(width=st.integers(1, 200), name=st.integers(0, 90), step=st.integers(4, 15))

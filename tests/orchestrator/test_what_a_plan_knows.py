@@ -79,6 +79,18 @@ def test_a_preset_that_follows_no_registry_is_refused_where_it_says_so(tmp_path:
     assert message == "presets/mine.yaml:4: published[0]: 'snell_2071' is not a registry; did you mean 'snell_2017'?"
 
 
+def test_the_registries_of_a_preset_are_not_asked_for_where_the_sweep_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "presets").mkdir()
+    mine = "id: mine\ntitle: M\ndescription: d\npublished: [not_here]\nrules:\n  - when: {}\n    give: {steps: 500}\n"
+    (tmp_path / "presets" / "mine.yaml").write_text(mine)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        f"name: s\ntitle: S\npublished: [snell_2017]\nseeds: [0]\nfixed: {json.dumps({**OMNIGLOT, 'preset': 'mine'})}\n"
+    )
+    sweep = load_sweep(path)
+    assert sweep.compared_with(sweep.cells[0]) == ("snell_2017",)
+
+
 @pytest.mark.parametrize(
     ("broken", "place"),
     [

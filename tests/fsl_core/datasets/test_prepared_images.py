@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,19 @@ def test_a_file_that_changes_after_it_was_verified_is_verified_again(
     os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(DataCorruptError):
         read_prepared(folder)
+
+
+def test_a_few_threads_verify_however_many_processors_there_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Affinity shows the 256 processors of a node, not that a container may use two of them."""
+    started: list[int] = []
+
+    def pool(threads: int) -> ThreadPoolExecutor:
+        started.append(threads)
+        return ThreadPoolExecutor(threads)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(256)))
+    monkeypatch.setattr(prepared_images, "ThreadPoolExecutor", pool)
+    assert is_intact(read_prepared(folder)) and started == [8]
 
 
 def test_a_young_file_is_verified_each_time(folder: Path) -> None:

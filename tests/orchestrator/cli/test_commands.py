@@ -274,7 +274,7 @@ def test_gc_keeps_what_a_run_with_overrides_made_until_that_run_is_forgotten(fre
     swept = fresh.fsl("gc", "--runs-root", fresh.runs, fresh.sweep, "-y")
     assert swept.exit_code == 0, swept.output
     assert contents(fresh.runs) == before
-    assert "kept: 1 trials" in swept.stderr and "--set steps=5 --seeds 0" in swept.stderr
+    assert "kept: 1 trial, " in swept.stderr and "--set steps=5 --seeds 0" in swept.stderr
     forget = ("gc", "--runs-root", fresh.runs, fresh.sweep, "--forget", "small")
     listed = fresh.fsl(*forget)
     assert listed.exit_code == 0 and "trials" in listed.stdout and "nothing was removed" in listed.stderr

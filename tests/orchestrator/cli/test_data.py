@@ -66,6 +66,17 @@ def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -
     assert "no source files of mini_imagenet are here: only the images prepared from them earlier were checked" in without.stderr
 
 
+def test_images_are_called_verified_only_once_they_are(tmp_path: Path) -> None:
+    places = ("--runs-root", tmp_path / "runs")
+    first, again = (fsl("data", "prepare", "glyphs", *places).stderr for _ in range(2))
+    assert "preparing glyphs-28 once" in first and "verified" not in first
+    assert "prepared earlier, in" in again and "verified, no source was read" in again
+    images = tmp_path / "runs" / "data" / "glyphs-28" / "images.npy"
+    images.write_bytes(images.read_bytes()[:-1] + b"\7")
+    damaged = fsl("data", "prepare", "glyphs", *places)
+    assert damaged.exit_code == 0 and "damaged: " in damaged.stderr and "verified" not in damaged.stderr
+
+
 @pytest.mark.usefixtures("small")
 def test_check_names_every_damaged_picture_and_exits_with_2(tmp_path: Path, pictures: Pictures) -> None:
     broken = ("train/n1/n100000003.jpg", "test/n4/n400000000.jpg")

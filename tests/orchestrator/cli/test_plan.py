@@ -47,6 +47,18 @@ def test_the_answer_comes_first_and_the_trials_only_where_asked_for(fresh: Workp
     assert fingerprint in fresh.read("plan", "--trials").stdout
 
 
+def test_one_of_something_is_one(fresh: Workplace) -> None:
+    text = fresh.read("plan", "--only", "way=5", "--seeds", "0").stdout
+    assert ", for 1 trial, 1 at a time, on this machine" in text
+    assert "1 cell, 1 trial (0 fewer than without sharing), 1 to do" in text
+
+
+def test_the_range_of_start_up_is_said(fresh: Workplace) -> None:
+    """It is nearly all that a short sweep takes."""
+    assert "; start-up, 10 to 90 s and for each trial 2 to 12 s" in fresh.read("plan").stdout
+    assert "; start-up, 5 to 40 s and for each trial 0 to 1 s" in fresh.read("plan", "--executor", "in-process").stdout
+
+
 def test_no_image_is_prepared_for_a_plan(fresh: Workplace) -> None:
     result = fresh.read("plan")
     assert [path.name for path in fresh.runs.iterdir()] == ["cost.json"]
