@@ -70,6 +70,24 @@ def test_include_adds_and_exclude_removes(tmp_path: Path) -> None:
     assert [(cell.way, cell.shot, cell.steps) for cell in spec.cells] == [(5, 1, 500), (5, 5, 500), (10, 1, 900)]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["way: 20, algorithm: prototypical", "train_way: 20, steps: 500", "shot: [1, 5], train_shot: [1, 5], train_way: 20"],
+)
+def test_exclude_matches_what_is_so_by_default(tmp_path: Path, pattern: str) -> None:
+    assert shapes(load(tmp_path, GOOD + f"exclude:\n  - {{{pattern}}}\n")) == [(5, 1), (5, 5)]
+
+
+def test_exclude_may_be_about_what_makes_no_recipe(tmp_path: Path) -> None:
+    text = GOOD.replace("[5, 20]", "[5, 5000]") + "exclude:\n  - {way: 5000, algorithm: prototypical}\n"
+    assert shapes(load(tmp_path, text)) == [(5, 1), (5, 5)]
+
+
+def test_what_the_command_line_takes_away_need_not_be_there_to_be_excluded(tmp_path: Path) -> None:
+    text = GOOD + "exclude:\n  - {way: 20, shot: 5}\n"
+    assert shapes(load(tmp_path, text, set_values=["way=5"])) == shapes(load(tmp_path, text, only=["way=5"])) == [(5, 1), (5, 5)]
+
+
 def test_an_axis_may_belong_to_some_cells_only(tmp_path: Path) -> None:
     text = GOOD + "  distance: [squared_euclidean, cosine]\n  scale: {values: [1.0, 10.0], when: {distance: cosine}}\n"
     spec = load(tmp_path, text)
@@ -175,6 +193,8 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         (GOOD + "name: twice\n", "/sweep.yaml:12: found duplicate key"),
         (GOOD + "include: [{way: 5, shot: 1}]\n", "/sweep.yaml:12: include[0]: two cells are the same: dataset=omniglot"),
         (GOOD + "exclude: [{dataset: omniglot}]\n", "/sweep.yaml:12: exclude: the sweep has no cell"),
+        (GOOD + "exclude:\n  - {way: 20}\n  - {way: 21}\n", "/sweep.yaml:14: exclude[1]: no cell of the sweep matches"),
+        (GOOD + "exclude: [{algorithm: maml}]\n", "/sweep.yaml:12: exclude[0]: no cell of the sweep matches"),
         (GOOD + "  distance: {values: [cosine], when: {way: 5}}\ninclude:\n  - {way: 5}\n", "/sweep.yaml:14: include[0]: every"),
         (GOOD.replace("  split: vinyals\n", ""), "/sweep.yaml:8: grid: every cell needs split; this one has dataset=omniglot"),
         (GOOD.replace("grid:", "grid:\n  steps: [1]"), "/sweep.yaml:10: grid.steps: 'steps' is fixed as well"),
