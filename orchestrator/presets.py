@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fsl_core.written import written
 from orchestrator.cell_settings import CellSettings, defaults_beside
 from orchestrator.place import Place
 
@@ -37,7 +38,7 @@ class Silence:
     known: Mapping[str, tuple[Any, ...]]
 
     def __str__(self) -> str:
-        known = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in self.known.items())
+        known = "; ".join(f"{key} {', '.join(map(written, values))}" for key, values in self.known.items())
         return f"is silent on {', '.join(self.settings)}{f' (it has rules for {known})' if known else ''}"
 
 
