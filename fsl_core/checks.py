@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fsl_core.errors import SettingError
+from fsl_core.written import quoted
 
 MOST_WHOLE = 2**53 - 1
 """The most that is counted: every reader of JSON holds whole numbers up to here (RFC 7493); the int64 of Arrow and torch more."""
@@ -18,7 +19,7 @@ MOST_SIZE = 10**6
 def one_of(name: str, value: object, accepted: tuple[object, ...], *, beside: tuple[str, ...] = ()) -> None:
     """Raises SettingError unless ``value`` is one of ``accepted``, type and all: True and 1.0 are not 1."""
     if not any(type(value) is type(item) and value == item for item in accepted):
-        raise SettingError(name, value, f"accepted: {', '.join(map(repr, accepted))}", beside)
+        raise SettingError(name, value, f"accepted: {', '.join(map(quoted, accepted))}", beside)
 
 
 def truth(name: str, value: object) -> None:

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from fsl_core.written import quoted, written
+
 
 class FslError(Exception):
     """Root of the errors that this library raises on purpose."""
@@ -47,20 +49,14 @@ class SettingError(RecipeError):
         self.beside, self.give = beside, dict(give or {})
 
     def __str__(self) -> str:
-        give = ", ".join(f"{name}: {str(value).lower()}" for name, value in self.give.items())
-        return f"{self.setting} is {_spelt(self.value)}; {self.problem}{f'; give {give}' if give else ''}"
+        give = ", ".join(f"{name}: {written(value)}" for name, value in self.give.items())
+        has = "not given" if self.value is None else quoted(self.value)
+        return f"{self.setting} is {has}; {self.problem}{f'; give {give}' if give else ''}"
 
     def renamed(self, name: Callable[[str], str]) -> SettingError:
         """The same error with other names for its settings."""
         give = {name(setting): value for setting, value in self.give.items()}
         return SettingError(name(self.setting), self.value, self.problem, tuple(map(name, self.beside)), give)
-
-
-def _spelt(value: object) -> str:
-    try:
-        return repr(value)
-    except ValueError:  # Python spells no integer of more than 4,300 digits
-        return "a number of thousands of digits"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from orchestrator.draft import Draft
 from orchestrator.errors import SweepFileError
 from orchestrator.overrides import Overrides
 from orchestrator.place import Place
-from orchestrator.presets import Preset, find_preset, matches
+from orchestrator.presets import Preset, find_preset, matches, with_defaults
 from orchestrator.sweep_file import Document, KeyPath, nearest
 from orchestrator.sweep_schema import SweepFile, Values, axis_of
 
@@ -48,16 +48,15 @@ class CellGrid:
         Raises:
             SweepFileError: if a cell makes no recipe, two cells are the same, or none is left.
         """
-        drafts = self._drafts()
-        if not drafts and not self.overrides.patterns:
-            problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
-            raise self.document.fault(("exclude",), problem)
         cells: dict[CellSettings, None] = {}
-        for draft in drafts:
-            cell = self._cell(draft)
+        for draft, cell in self._not_excluded():
+            self._refuse_silence(draft, cell)
             if cell in cells and not self.overrides.values:
                 raise draft.origin.fault(f"two cells are the same: {draft}")
             cells[cell] = None
+        if not cells and not self.overrides.patterns:
+            problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
+            raise self.document.fault(("exclude",), problem)
         kept = tuple(cell for cell in cells if self.overrides.keep(cell))
         if not kept:
             raise SweepFileError(
@@ -68,8 +67,23 @@ class CellGrid:
     def _drafts(self) -> list[Draft]:
         every = [*self._grid(), *(draft for index in range(len(self.file.include)) for draft in self._included(index))]
         drafts = [self._with_preset(draft) for draft in every if not self.overrides.rule_out(draft.own)]
-        drafts = [draft for draft in drafts if not any(matches(draft.values, pattern) for pattern in self.file.exclude)]
         return [draft for draft in drafts if not self.overrides.rule_out(draft.values)]
+
+    def _not_excluded(self) -> Iterator[tuple[Draft, CellSettings]]:
+        """The cells that ``exclude`` leaves, by all that they have, given or by default; it may be about what makes no recipe."""
+        idle = set(range(len(self.file.exclude)))
+        for draft in self._drafts():
+            made = self._attempted(draft)
+            known = with_defaults(draft.values) if isinstance(made, SweepFileError) else vars(made)
+            excluding = {index for index, pattern in enumerate(self.file.exclude) if matches(known, pattern)}
+            idle -= excluding
+            if excluding:
+                continue
+            if isinstance(made, SweepFileError):
+                raise made
+            yield draft, made
+        if idle and not self.overrides.values and not self.overrides.patterns:  # those change which cells there are
+            raise self.document.fault(("exclude", min(idle)), "no cell of the sweep matches it")
 
     def _grid(self) -> list[Draft]:
         if not self.file.grid and self.file.include:
@@ -134,17 +148,22 @@ class CellGrid:
             raise place.fault(f"the preset {name!r} has no rule for such a cell: {draft}")
         return draft.on_rules(rules)
 
+    def _attempted(self, draft: Draft) -> CellSettings | SweepFileError:
+        """The cell of a draft, or why there can be none: that is no fault of a cell that is excluded."""
+        try:
+            return self._cell(draft)
+        except SweepFileError as error:
+            return error
+
     def _cell(self, draft: Draft) -> CellSettings:
         values = draft.values
         missing = [name for name in ("dataset", "split", "way", "shot") if name not in values]
         if missing:
             raise draft.origin.fault(f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}")
         try:
-            cell = CellSettings(**values)
+            return CellSettings(**values)
         except SettingError as error:
             raise draft.place_of((error.setting, *error.beside)).fault(f"{error} (in the cell {draft})") from error
-        self._refuse_silence(draft, cell)
-        return cell
 
     def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
         """A cell whose preset leaves settings open must give them itself: it would bear the preset's name under other settings."""

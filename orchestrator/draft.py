@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fsl_core.written import written
 from orchestrator.cell_keys import FILLED_FROM
 from orchestrator.place import Place
 from orchestrator.presets import Rule
@@ -57,4 +58,4 @@ class Draft:
         return key
 
     def __str__(self) -> str:
-        return ", ".join(f"{key}={value}" for key, value in self.own.items())
+        return ", ".join(f"{key}={written(value)}" for key, value in self.own.items())

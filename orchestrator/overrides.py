@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fsl_core.checks import MOST_WHOLE
+from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.place import Place
 from orchestrator.setting_types import problem_with
 from orchestrator.sweep_file import nearest, parse_scalar
+
+_COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
+_ONE_VALUE = "--only takes one value a key; repeat --only for another"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +47,31 @@ class Overrides:
     def placed(self, name: str) -> list[tuple[Any, Place]]:
         """The values of a ``--set``, each with its place: the option, as it may be typed."""
         values = list(self.values[name])
-        place = Place(f"--set {name}={values[0] if len(values) == 1 else values}")
+        place = Place(f"--set {name}={written(values[0] if len(values) == 1 else values)}")
         return [(value, place) for value in values]
 
 
 def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
     """Read the options' texts. Raises SweepFileError with the option, what is wrong with it and what would be accepted."""
     return Overrides(
-        values=dict(_values(text) for text in set_values),
+        values=_given_once(set_values),
         patterns=tuple(_pattern(text) for text in only),
         seeds=None if seeds is None else _parse_seeds(seeds),
         only_texts=tuple(only),
     )
+
+
+def _given_once(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of each ``--set``: one option a key, with a list for several values."""
+    given: dict[str, list[Any]] = {}
+    for text in texts:
+        key, values = _values(text)
+        if key in given:
+            every = list(dict.fromkeys([*given[key], *values]))
+            advice = f"give {key}={written(every)} for both" if len(every) > 1 else "give it once"
+            raise SweepFileError(f"--set {text}: {key} is set twice; {advice}")
+        given[key] = values
+    return given
 
 
 def _values(text: str) -> tuple[str, list[Any]]:
@@ -70,8 +88,14 @@ def _values(text: str) -> tuple[str, list[Any]]:
 
 def _pattern(text: str) -> dict[str, Any]:
     source = f"--only {text}"
-    pattern = dict(_assignment(part, source) for part in text.split(","))
-    for key, value in pattern.items():
+    pattern: dict[str, Any] = {}
+    for part in _COMMA_OUTSIDE_BRACKETS.split(text):
+        if pattern and "=" not in part:
+            raise SweepFileError(f"{source}: {part!r} is not key=value; {_ONE_VALUE}")
+        key, value = _assignment(part, source)
+        if key in pattern or isinstance(value, list):
+            raise SweepFileError(f"{source}: several values of {key}; {_ONE_VALUE}")
+        pattern[key] = value
         if problem := problem_with(key, value):
             raise SweepFileError(f"{source}: {key}: {problem}")
     return pattern

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from fsl_core.written import written
 from orchestrator.cell_settings import CellSettings, defaults_beside
 from orchestrator.place import Place
 
@@ -37,7 +38,7 @@ class Silence:
     known: Mapping[str, tuple[Any, ...]]
 
     def __str__(self) -> str:
-        known = "; ".join(f"{key} {', '.join(map(str, values))}" for key, values in self.known.items())
+        known = "; ".join(f"{key} {', '.join(map(written, values))}" for key, values in self.known.items())
         return f"is silent on {', '.join(self.settings)}{f' (it has rules for {known})' if known else ''}"
 
 
@@ -66,12 +67,12 @@ class Preset:
         A rule looks at the cell's own settings, at those that the rules before it gave, and at what is so by default.
         """
         given: dict[str, Any] = {}
-        known, about = _with_defaults(settings), []
+        known, about = with_defaults(settings), []
         for rule in self.rules:
             if matches(known, rule.when):
                 about.append(rule)
                 given |= rule.give
-                known = _with_defaults({**given, **settings})
+                known = with_defaults({**given, **settings})
         return tuple(about)
 
     def silence(self, settings: Mapping[str, Any], cell: CellSettings) -> Silence | None:
@@ -117,7 +118,8 @@ def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
     return all(name in draft and draft[name] in _listed(wanted) for name, wanted in pattern.items())
 
 
-def _with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A cell's settings as far as they are known, and what is so by default beside them."""
     return {**defaults_beside(settings), **settings}
 
 

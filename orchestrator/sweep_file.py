@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from fsl_core.written import quoted
 from orchestrator.errors import SweepFileError
 from orchestrator.place import Place
 
@@ -86,7 +87,7 @@ def parse_scalar(text: str, *, source: str) -> Any:
     except (YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise SweepFileError(f"{source}: not a YAML value: {_first_line(error)}") from error
     if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, list | Mapping) for item in value)):
-        raise SweepFileError(f"{source}: {value!r} is nested; a scalar or a list of scalars is accepted")
+        raise SweepFileError(f"{source}: the value is nested; a scalar or a list of scalars is accepted")
     return value
 
 
@@ -96,7 +97,16 @@ def explain(error: ValidationError) -> tuple[KeyPath, str]:
     path = tuple(part for part in fault["loc"] if isinstance(part, str | int))
     if fault["type"] == "missing":
         return path, "this key is required"
-    return path, f"{fault['input']!r} is not accepted: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return path, f"{quoted(fault['input'])} is not accepted: {_wanted(fault['type'], fault['input'], fault['msg'])}"
+
+
+def _wanted(kind: str, value: object, message: str) -> str:
+    """What a schema wants, in the words of sweep files."""
+    if kind == "dict_type":
+        return "it should be a mapping of keys to values"
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"a whole number has neither point nor exponent: {int(value)}"
+    return message[0].lower() + message[1:]
 
 
 def _read_text(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fsl_core.checks import MOST_SIZE, MOST_WHOLE
+from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES
 from orchestrator.setting_types import check_settings, problem_with
 from orchestrator.sweep_file import Document, KeyPath, explain, nearest, read_document
@@ -61,7 +62,7 @@ def read_sweep_file(path: Path) -> tuple[Document, SweepFile]:
     except ValidationError as error:
         raise document.fault(*explain(error)) from error
     if len(set(file.seeds)) != len(file.seeds):
-        raise document.fault(("seeds",), f"{file.seeds} repeats a seed")
+        raise document.fault(("seeds",), f"{written(file.seeds)} repeats a seed")
     _check_settings(document, file)
     return document, file
 
@@ -99,7 +100,7 @@ def axis_of(document: Document, file: SweepFile, key: str) -> tuple[list[Any], V
             ) from error
         values, condition = axis.values, axis.when
     if any(value in values[:index] for index, value in enumerate(values)):
-        raise document.fault(("grid", key), f"{values} repeats a value: two cells would be the same")
+        raise document.fault(("grid", key), f"{written(values)} repeats a value: two cells would be the same")
     if key in file.fixed:
         raise document.fault(("grid", key), f"{key!r} is fixed as well; keep one of the two")
     return values, condition

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.plan import Cell, Plan
 from orchestrator.presets import find_preset
@@ -51,16 +51,12 @@ def plain_settings(plan: Plan, cell: Cell) -> Mapping[str, Any]:
 def _spelt(spec: SweepSpec, cell: CellSettings) -> list[tuple[str, str]]:
     """Each setting as where it comes from and ``key=value``."""
     parts = settings_of(spec, cell)
-    lines = [(f"from the preset {cell.preset}", f"{name}={_value(value)}") for name, value in parts["preset"].items()]
+    lines = [(f"from the preset {cell.preset}", f"{name}={written(value)}") for name, value in parts["preset"].items()]
     lines += [
-        (f"in place of the preset {cell.preset}'s", f"{name}={_value(ours)} (not {_value(theirs)})")
+        (f"in place of the preset {cell.preset}'s", f"{name}={written(ours)} (not {written(theirs)})")
         for name, (ours, theirs) in parts["instead"].items()
     ]
-    return lines + [("from the sweep or by default", f"{name}={_value(value)}") for name, value in parts["own"].items()]
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value).strip('"')
+    return lines + [("from the sweep or by default", f"{name}={written(value)}") for name, value in parts["own"].items()]
 
 
 def _block(texts: Sequence[tuple[str, str]]) -> list[str]:

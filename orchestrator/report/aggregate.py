@@ -18,9 +18,11 @@ class CellRow:
     """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
 
     ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
-    ``differs`` lists the settings unlike the published ones; ``short`` and ``overrides`` are the sweep's: trained for less on purpose,
-    and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
-    those of its seeds' trials. What each field holds is described for readers in ``json_keys.py``.
+    ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: what became of seeds that diverged, beside another
+    verdict; ``trained_for_less``: than the published run, on purpose or not. ``differs`` lists the settings unlike the published ones;
+    ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and changed on the command line. ``cell``, ``evaluation``
+    and ``trials`` are fingerprints: the row's own, that of how it is scored, and those of its seeds' trials. What the exports hold of
+    these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -46,6 +48,9 @@ class CellRow:
     verdict: str
     verdict_label: str
     verdict_reasons: tuple[str, ...]
+    unlike: bool
+    lost: str | None
+    trained_for_less: bool
     differs: tuple[str, ...]
     doubt: str | None
     short: bool
@@ -94,6 +99,9 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         verdict=str(decided),
         verdict_label=decided.short,
         verdict_reasons=(*decided.reasons, *([decided.lost] if decided.lost else [])),
+        unlike=decided.unlike,
+        lost=decided.lost,
+        trained_for_less=plan.spec.short or bool(_texts(unlike, "budget")),
         differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
         doubt=published.doubt if published else None,
         short=plan.spec.short,

@@ -30,8 +30,9 @@ def write_bundle(
     run_ids: Mapping[str, str] | None = None,
     notice: Notice = _log.warning,
 ) -> tuple[Path, ...]:
-    """Write the bundle of a sweep, complete or not, from its records alone; each file appears whole or not at all.
+    """Write the bundle of a sweep, complete or not; each file appears whole or not at all.
 
+    It is a function of the records and the published numbers, but for the ids of MLflow's runs in ``trials.parquet``.
     A figure that cannot be drawn is left out, and ``notice`` is given the reason.
     """
     rows = aggregate(plan, records, registries)
@@ -75,7 +76,7 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
 
 
 def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, object]:
-    """Which sweep this is, and for each trial that is done: code, libraries, machine, data, time."""
+    """Which sweep this is, and for each trial that is trained, scored or not: code, libraries, machine, data, time."""
     trials = {}
     for trial in plan.trials:
         record = records.get(trial.fingerprint)

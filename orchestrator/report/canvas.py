@@ -48,7 +48,8 @@ __all__ = [
 ]
 
 _DOTS_PER_INCH = 110
-_DEFAULTS: Any = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+_DEFAULTS: Any = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"} | {"text.parse_math": False}
+"""Matplotlib's own, but that a sweep's title may have dollar signs, which are no formula."""
 
 
 @contextmanager

@@ -27,23 +27,19 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     for index, row in enumerate(rows):
         place = len(rows) - 1 - index
         _dot(axes, row.published, row.published_ci95, place + 0.15, THEIRS, "s", filled=True)
-        _dot(axes, row.reproduced, row.ci95_episodes, place - 0.15, OURS, "o", filled=not _is_short(row))
+        _dot(axes, row.reproduced, row.ci95_episodes, place - 0.15, OURS, "o", filled=not row.trained_for_less)
     axes.set_yticks(range(len(rows)), labels[::-1], fontsize=8)
     axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="x", alpha=0.3)
     for edge in range(1, len(rows)):
         axes.axhline(edge - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
-    _draw_legend(figure, axes, {_is_short(row) for row in rows if row.reproduced is not None} or {False})
+    _draw_legend(figure, axes, {row.trained_for_less for row in rows if row.reproduced is not None} or {False})
     write_title(figure, title)
     return write_figure(figure, path)
 
 
 def _label(row: CellRow) -> str:
     return f"{wrapped(row.form, _LABEL_CHARACTERS)}\n{row.dataset} {row.way}-way {row.shot}-shot"
-
-
-def _is_short(row: CellRow) -> bool:
-    return row.short or row.verdict_label.startswith("short run")
 
 
 def _dot(axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str, *, filled: bool) -> None:

@@ -55,7 +55,7 @@ PROVENANCE_KEYS: Mapping[str, str] = {
     "plan": "the fingerprint of its trials and evaluations together",
     "seeds": "a list of the training seeds",
     "overrides": "a list of what the command line changed of the sweep file",
-    "trials": "an object with the trials that are done, by fingerprint, with the keys below",
+    "trials": "an object with the trials that are trained, scored or not, by fingerprint, with the keys below",
 }
 """The keys of ``provenance.json``."""
 

@@ -30,7 +30,13 @@ _ESCAPED = {
     "–": "--",
     "·": r"$\cdot$",
     "…": r"\dots{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\texttt{\char34}",
 }
+_LIGATURES = re.compile(r"(?<=[-–])(?=[-–])|(?<=')(?=')|(?<=,)(?=,)|(?<=[`?!])(?=`)")
+"""Between characters that fonts join into another one, such as two hyphens into a dash."""
 
 
 def latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
@@ -63,7 +69,8 @@ def _long(caption: str, heading: list[str], content: list[str], notes: list[str]
 
 def escaped(text: str) -> str:
     """The text as LaTeX shows it letter by letter."""
-    return "".join(_ESCAPED.get(character, character) for character in text)
+    parts = _LIGATURES.split(text)
+    return "{}".join("".join(_ESCAPED.get(character, character) for character in part) for part in parts)
 
 
 def _shorter(text: str) -> str:

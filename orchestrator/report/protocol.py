@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.report.published import FULL_STEPS, PublishedCell
 
@@ -69,7 +70,7 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
     if key == "retrain":
         text = "trained on meta-train classes alone, published with meta-validation classes added"
         return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
-    return [Difference(f"{key} {ours}, published {theirs}", _WEIGHTS[key])]
+    return [Difference(f"{key} {written(ours)}, published {written(theirs)}", _WEIGHTS[key])]
 
 
 def _shortfall(settings: CellSettings, published: PublishedCell) -> list[Difference]:

@@ -68,8 +68,8 @@ def _cells(row: CellRow, verdict: str) -> list[str]:
 
 def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
     """What the verdict's column says, and what of it is left to footnotes. What differs stands in a footnote of its own."""
-    if row.verdict_label in ("not comparable", "short run"):
-        return row.verdict_label, row.verdict_reasons[-1:] if row.verdict.endswith("diverged") else ()
+    if row.unlike:
+        return row.verdict_label, () if row.lost is None else (row.lost,)
     return (row.verdict_label, row.verdict_reasons) if brief else (row.verdict, ())
 
 

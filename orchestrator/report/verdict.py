@@ -69,12 +69,16 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What to make of a cell: a ``label`` in a word or two, ``reasons`` for it, and ``lost``: what became of seeds that diverged."""
+    """What to make of a cell: a ``label`` in a word or two, ``reasons`` for it, and ``lost``: what became of seeds that diverged.
+
+    ``unlike``: the reasons are differences from the published run, so that nothing was compared.
+    """
 
     label: str
     reasons: tuple[str, ...] = ()
     provisional: bool = False
     lost: str | None = None
+    unlike: bool = False
 
     @property
     def short(self) -> str:
@@ -113,9 +117,9 @@ def verdict(
     if printed is None:
         return Verdict(label="no published number", lost=lost)
     if material:
-        return Verdict(label="not comparable", reasons=tuple(material), lost=lost)
+        return Verdict(label="not comparable", reasons=tuple(material), lost=lost, unlike=True)
     if short:
-        return Verdict(label="short run", reasons=tuple(short), lost=lost)
+        return Verdict(label="short run", reasons=tuple(short), lost=lost, unlike=True)
     if margin is None:
         return Verdict(label="no margin for such cells", lost=lost)
     settled = decide(measured, printed, margin)

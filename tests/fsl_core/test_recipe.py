@@ -21,6 +21,7 @@ from fsl_core.recipe import (
     evaluation_from_plain,
     recipe_from_plain,
 )
+from fsl_core.written import quoted
 
 
 def a_recipe(**changes: object) -> TrainingRecipe:
@@ -108,7 +109,7 @@ def test_canonical_json_has_sorted_keys_and_leaves_out_what_is_none() -> None:
     ("changes", "named"),
     [
         ({"steps": -1}, "steps is -1"),
-        ({"steps": True}, "steps is True"),
+        ({"steps": True}, "steps is true"),
         ({"seed": -1}, "seed is -1"),
         ({"steps": 50}, "never happens"),
         ({"meta_batch_size": 0}, "meta_batch_size"),
@@ -128,7 +129,7 @@ def test_impossible_settings_are_refused() -> None:
     with pytest.raises(RecipeError, match="split is 'ravi'; accepted: 'vinyals'"):
         DataSettings(dataset="omniglot", split="ravi")  # type: ignore[arg-type]
     for value in (float("nan"), float("inf"), 10**400, 0, -1.0, True, "1"):
-        with pytest.raises(RecipeError, match=f"outer_lr is {value!r}; it must be a number from 1e-38 to 1e38"):
+        with pytest.raises(RecipeError, match=f"outer_lr is {quoted(value)}; it must be a number from 1e-38 to 1e38"):
             OptimiserSettings(outer_lr=value)  # type: ignore[arg-type]
 
 

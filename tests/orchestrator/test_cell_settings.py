@@ -61,7 +61,7 @@ def test_photographs_are_not_turned() -> None:
         ({"algorithm": "maml", "backbone": "mlp", "filters": 64}, "filters is 64; backbone 'mlp' has none, only conv4"),
         ({"evaluation_adaptation_steps": 3}, "prototypical does not adapt"),
         ({"algorithm": "maml", "train_way": 5}, "way is 20; maml answers the 5 ways"),
-        ({"algorithm": "matching", "fce": True}, "reading_steps is None"),
+        ({"algorithm": "matching", "fce": True}, "reading_steps is not given"),
     ],
 )
 def test_what_an_algorithm_does_not_have_is_refused_by_name(changes: dict[str, Any], named: str) -> None:

@@ -51,6 +51,14 @@ def test_no_shipped_sweep_has_a_silent_preset_or_another_plan_than_before(name: 
 
 
 MAML = {"preset": "paper", "algorithm": "maml", "dataset": "omniglot"}
+MATCHING_FCE = {
+    "preset": "article_2018",
+    "algorithm": "matching",
+    "distance": "cosine",
+    "fce": True,
+    "dataset": "mini_imagenet",
+    "way": 5,
+}
 OPEN = "adaptation_steps, evaluation_adaptation_steps, validation_adaptation_steps, inner_lr, meta_batch_size"
 GIVEN = {
     "adaptation_steps": 3,
@@ -71,7 +79,13 @@ GIVEN = {
         ({**MAML, "way": 5, "shot": 1}, "", {"set_values": ["way=10"]}, f"--set way=10: the preset 'paper' is silent on {OPEN}"),
         ({**MAML, "way": 10, "shot": 1, "inner_lr": 0.1, "meta_batch_size": 4}, "", {},
          "is silent on adaptation_steps, evaluation_adaptation_steps, validation_adaptation_steps (it"),
-        ({**MAML, "way": 5, "shot": 2}, "", {}, "fixed.shot: the preset 'paper' is silent on train_query (it has rules for shot 1, 5)"),
+        ({**MAML, "way": 5, "shot": 2}, "", {},
+         "fixed.shot: the preset 'paper' is silent on train_query, query, validation_query (it has rules for shot 1, 5)"),
+        ({**MATCHING_FCE, "shot": 3}, "", {}, "the preset 'article_2018' is silent on train_shot (it has rules for "),
+        ({**MAML, "preset": "article_2018", "way": 5, "shot": 3}, "", {},
+         "the preset 'article_2018' is silent on meta_batch_size, steps (it has rules for "),
+        ({**MAML, "preset": "article_2018", "algorithm": "prototypical", "way": 20, "shot": 3}, "", {},
+         "the preset 'article_2018' is silent on train_shot (it has rules for "),
         ({"preset": "paper", "algorithm": "prototypical", "dataset": "mini_imagenet", "way": 5, "shot": 3}, "", {},
          "sweep.yaml:9: fixed.shot: the preset 'paper' is silent on train_way (it has rules for shot 1, 5)"),
         ({**MAML, "preset": "reference", "way": 10, "shot": 5}, "", {}, "the preset 'reference' is silent on adaptation_steps, "),

@@ -70,6 +70,24 @@ def test_include_adds_and_exclude_removes(tmp_path: Path) -> None:
     assert [(cell.way, cell.shot, cell.steps) for cell in spec.cells] == [(5, 1, 500), (5, 5, 500), (10, 1, 900)]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["way: 20, algorithm: prototypical", "train_way: 20, steps: 500", "shot: [1, 5], train_shot: [1, 5], train_way: 20"],
+)
+def test_exclude_matches_what_is_so_by_default(tmp_path: Path, pattern: str) -> None:
+    assert shapes(load(tmp_path, GOOD + f"exclude:\n  - {{{pattern}}}\n")) == [(5, 1), (5, 5)]
+
+
+def test_exclude_may_be_about_what_makes_no_recipe(tmp_path: Path) -> None:
+    text = GOOD.replace("[5, 20]", "[5, 5000]") + "exclude:\n  - {way: 5000, algorithm: prototypical}\n"
+    assert shapes(load(tmp_path, text)) == [(5, 1), (5, 5)]
+
+
+def test_what_the_command_line_takes_away_need_not_be_there_to_be_excluded(tmp_path: Path) -> None:
+    text = GOOD + "exclude:\n  - {way: 20, shot: 5}\n"
+    assert shapes(load(tmp_path, text, set_values=["way=5"])) == shapes(load(tmp_path, text, only=["way=5"])) == [(5, 1), (5, 5)]
+
+
 def test_an_axis_may_belong_to_some_cells_only(tmp_path: Path) -> None:
     text = GOOD + "  distance: [squared_euclidean, cosine]\n  scale: {values: [1.0, 10.0], when: {distance: cosine}}\n"
     spec = load(tmp_path, text)
@@ -163,7 +181,15 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         (GOOD.replace("seeds:", "seedz:"), "/sweep.yaml:4: seedz: unknown key; did you mean 'seeds'?"),
         (GOOD.replace("  steps: 500", "  stepz: 500"), "/sweep.yaml:8: fixed.stepz: unknown setting 'stepz'; did you mean 'steps'?"),
         (GOOD.replace("steps: 500", "steps: lots"), "/sweep.yaml:8: fixed.steps: 'lots' is not accepted: input should be a valid integer"),
-        (GOOD.replace("steps: 500", "steps: true"), "/sweep.yaml:8: fixed.steps: True is not accepted: input should be a valid integer"),
+        (GOOD.replace("steps: 500", "steps: true"), "/sweep.yaml:8: fixed.steps: true is not accepted: input should be a valid integer"),
+        (GOOD.replace("steps: 500", "steps: 1e3"),
+         "/sweep.yaml:8: fixed.steps: 1000.0 is not accepted: a whole number has neither point nor exponent: 1000"),
+        (GOOD.replace("steps: 500", "steps: 0.5"), "/sweep.yaml:8: fixed.steps: 0.5 is not accepted: input should be a valid integer"),
+        (GOOD.replace("steps: 500", "retrain: null"),
+         "/sweep.yaml:8: fixed.retrain: null is not accepted: input should be a valid boolean"),
+        (GOOD.replace("steps: 500", "learn_scale: true\n  algorithm: maml"),
+         "(in the cell dataset=omniglot, split=vinyals, learn_scale=true"),
+        (GOOD + "  patience: [null, null]\n", "grid.patience: [null, null] repeats a value"),
         (GOOD.replace("steps: 500", "steps: -1"), "/sweep.yaml:8: fixed.steps: steps is -1; it must be an integer of at least 0"),
         (GOOD.replace("[5, 20]", "[]"), "/sweep.yaml:10: grid.way: [] is an empty axis; give at least one value"),
         (GOOD.replace("[5, 20]", "[5, 5]"), "/sweep.yaml:10: grid.way: [5, 5] repeats a value"),
@@ -175,6 +201,8 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         (GOOD + "name: twice\n", "/sweep.yaml:12: found duplicate key"),
         (GOOD + "include: [{way: 5, shot: 1}]\n", "/sweep.yaml:12: include[0]: two cells are the same: dataset=omniglot"),
         (GOOD + "exclude: [{dataset: omniglot}]\n", "/sweep.yaml:12: exclude: the sweep has no cell"),
+        (GOOD + "exclude:\n  - {way: 20}\n  - {way: 21}\n", "/sweep.yaml:14: exclude[1]: no cell of the sweep matches"),
+        (GOOD + "exclude: [{algorithm: maml}]\n", "/sweep.yaml:12: exclude[0]: no cell of the sweep matches"),
         (GOOD + "  distance: {values: [cosine], when: {way: 5}}\ninclude:\n  - {way: 5}\n", "/sweep.yaml:14: include[0]: every"),
         (GOOD.replace("  split: vinyals\n", ""), "/sweep.yaml:8: grid: every cell needs split; this one has dataset=omniglot"),
         (GOOD.replace("grid:", "grid:\n  steps: [1]"), "/sweep.yaml:10: grid.steps: 'steps' is fixed as well"),
@@ -203,6 +231,26 @@ def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, 
         ({"only": ["way=7"]}, "--only way=7: no cell of the sweep matches"),
         ({"only": ["wey=5"]}, "did you mean 'way'?"),
         ({"only": ["way=five,shot=1"]}, "--only way=five,shot=1: way: 'five' is not accepted: input should be a valid integer"),
+        ({"set_values": ["way=5", "way=20"]}, "--set way=20: way is set twice; give way=[5, 20] for both"),
+        ({"set_values": ["way=[5, 20]", "shot=1", "way=20"]}, "--set way=20: way is set twice; give way=[5, 20] for both"),
+        (
+            {"set_values": ["patience=null", "patience=9"]},
+            "--set patience=9: patience is set twice; give patience=[null, 9] for both",
+        ),
+        ({"set_values": ["way=5", "way=5"]}, "--set way=5: way is set twice; give it once"),
+        (
+            {"only": ["way=5,way=20"]},
+            "--only way=5,way=20: several values of way; --only takes one value a key; repeat --only for",
+        ),
+        (
+            {"only": ["way=[5, 20]"]},
+            "--only way=[5, 20]: several values of way; --only takes one value a key; repeat --only for another",
+        ),
+        ({"only": ["shot=1,way=[5,20]"]}, "--only shot=1,way=[5,20]: several values of way; --only takes one value a key"),
+        (
+            {"only": ["way=5,20"]},
+            "--only way=5,20: '20' is not key=value; --only takes one value a key; repeat --only for another",
+        ),
         ({"seeds": "0,x"}, "--seeds 0,x: write whole numbers"),
         ({"seeds": "1,1"}, "--seeds 1,1: seeds are different"),
     ],

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import filelock
 import pytest
+from click.testing import CliRunner
 
+from orchestrator.cli.main import main
 from orchestrator.execution.trial_lock import is_held
 from orchestrator.launches import record_launch
 from orchestrator.sweep import sweep_folder
@@ -65,7 +67,7 @@ def test_every_command_that_looks_works_for_who_may_not_write(guarded: TrackedSw
     commands = [
         ["status", source, *places],
         ["status", source, "--json", *places],
-        ["plan", source, "--only", "distance=cosine", *places],
+        ["plan", source, *places],
         ["table", source, *places],
         ["export", source, "--format", "csv", "-o", str(tmp_path / "elsewhere"), *places],
         ["gc", source, *places],
@@ -79,7 +81,19 @@ def test_every_command_that_looks_works_for_who_may_not_write(guarded: TrackedSw
     answers = [json.loads(line) for line in looked.stdout.splitlines()]
     assert [(name, code) for name, code, *_ in answers] == [(command[0], 0) for command in commands], looked.stdout
     assert json.loads(answers[1][2])["counts"] | {"running": 1, "done": 2} == json.loads(answers[1][2])["counts"]
+    assert "the times are not remembered: " in answers[2][3]
     assert state_of(tmp_path / "work") == before
+
+
+def test_a_plan_remembers_its_timings_and_writes_nothing_else(tmp_path: Path) -> None:
+    sweep = tracked_sweep(tmp_path)
+    sweep.store.paths(sweep.trials[0].fingerprint).result.unlink()
+    command = ["plan", str(sweep.plan.spec.source), "--runs-root", str(sweep.store.runs_root)]
+    before = state_of(tmp_path)
+    assert CliRunner().invoke(main, [*command, "--no-probe"]).exit_code == 0
+    assert state_of(tmp_path) == before
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert set(state_of(tmp_path)) - set(before) == {str(sweep.store.runs_root / "cost.json")}
 
 
 def test_who_looks_at_a_lock_neither_makes_nor_takes_it(tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan
 from orchestrator.records import ExecutionRecord
 from orchestrator.report.aggregate import aggregate
-from orchestrator.report.bundle import write_bundle
+from orchestrator.report.bundle import provenance, write_bundle
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
 from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
 from orchestrator.report.table import render
-from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+from orchestrator.trial_state import trial_state
+from tests.orchestrator.report.reported_sweep import finished, plan_of, records_of, registries
 from tests.orchestrator.report.sql_words import SQLITE, STANDARD
 
 
@@ -44,6 +45,15 @@ def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> Non
     assert found["episodes"]["accuracy_percent"].max() == 100.0
     mean = found["episodes"].query("way == 5 and seed == 0")["accuracy_percent"].mean()
     assert mean == pytest.approx(100 * 74.5 / 75)
+
+
+def test_what_is_trained_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    trained = finished(plan.trials[0].recipe, [])
+    records = {**records_of(plan, {}), trained.fingerprint: trained}
+    assert trial_state(plan.trials[0], trained, held=False) != "done"
+    assert provenance(plan, records)["trials"].keys() == {trained.fingerprint}  # type: ignore[attr-defined]
+    assert "trained, scored or not" in PROVENANCE_KEYS["trials"]
 
 
 @pytest.mark.parametrize("correct", [{}, {0: [74]}])

@@ -60,6 +60,16 @@ def test_a_long_title_stays_within_the_picture(tmp_path: Path) -> None:
     assert (image[:, :2] == 255).all() and (image[:, -2:] == 255).all()
 
 
+def test_dollar_signs_in_a_title_are_no_formula(tmp_path: Path, figures: list[Figure]) -> None:
+    """An unfinished one cost the sweep all its figures."""
+    plan = plan_of(tmp_path, SWEEP.replace("Reported & checked_100%", "At $5 of $x_$"))
+    records = trained_alike(plan)
+    cells_figure(aggregate(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
+    curves_figure(plan, records, tmp_path / "curves.png")
+    assert figures[0].get_suptitle() == "At $5 of $x_$"
+    assert not figures[0].findobj(lambda part: isinstance(part, Text) and part.get_parse_math())
+
+
 def test_no_two_of_many_lines_look_alike() -> None:
     """The first table with more kinds of trials than colours had two blue lines."""
     styles = [line_style(number) for number in range(28)]
@@ -204,6 +214,14 @@ def test_panels_that_are_compared_share_their_axes_and_ticks_are_plain_numbers(t
     labels = [label.get_text() for axes in losses for label in axes.yaxis.get_ticklabels(which="both")]
     assert len(labels) > 4
     assert all(re.fullmatch(r"\d+(\.\d+)?|", label) for label in labels)
+
+
+def test_what_is_not_comparable_is_marked_all_the_same_where_it_was_short(tmp_path: Path, figures: list[Figure]) -> None:
+    plan = plan_of(tmp_path, set_values=["steps=200", "train_query=7"])
+    rows = aggregate(plan, records_of(plan, {0: [74]}), registries())
+    assert {row.verdict_label for row in rows} == {"not comparable"} and all(row.trained_for_less for row in rows)
+    cells_figure(rows, tmp_path / "cells.png", title="cells")
+    assert "white" in {line.get_markerfacecolor() for line in figures[0].axes[0].lines}
 
 
 def test_a_short_training_is_marked_in_the_forest(tmp_path: Path, figures: list[Figure]) -> None:

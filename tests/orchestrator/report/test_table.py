@@ -14,8 +14,9 @@ import pytest
 from orchestrator.plan import Plan
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, SCHEMA_VERSION, TABULAR
+from orchestrator.report.latex import escaped
 from orchestrator.report.table import FORMATS, render
-from tests.orchestrator.report.reported_sweep import SWEEP, plan_of, records_of, registries
+from tests.orchestrator.report.reported_sweep import SWEEP, diverged, plan_of, records_of, registries
 
 ASKED_FOR = """
 cell evaluation algorithm variant dataset way shot maml_order published published_ci95 article_2018 reproduced ci95_episodes std_seeds
@@ -67,6 +68,32 @@ def test_latex_escapes_what_latex_would_read(tmp_path: Path) -> None:
     assert r"98.67 $\pm$ 0.00" in text
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("--set way=5", r"-{}-set way=5"),
+        ("a---b", r"a-{}-{}-b"),
+        ("1–2 –-", r"1--2 --{}-"),
+        ("a < b > c | d", r"a \textless{} b \textgreater{} c \textbar{} d"),
+        ('say "x"', r"say \texttt{\char34}x\texttt{\char34}"),
+        ("''a`` ?`", "'{}'a`{}` ?{}`"),
+        ("5-way", "5-way"),
+    ],
+)
+def test_latex_shows_text_letter_by_letter(text: str, written: str) -> None:
+    assert escaped(text) == written
+
+
+def test_seeds_that_diverged_are_said_beside_every_other_verdict(tmp_path: Path) -> None:
+    """Whatever the verdict is called: not comparable, a short run, or reproduced."""
+    for changes, word in ((["train_query=7"], "not comparable"), (["steps=200"], "short run"), ([], "inconclusive")):
+        plan = plan_of(tmp_path, set_values=changes)
+        lost = next(trial for trial in plan.trials if trial.recipe.seed == 2)
+        records = {**records_of(plan, {0: [74], 1: [73]}), lost.fingerprint: diverged(lost.recipe)}
+        text = " ".join(render(aggregate(plan, records, registries()), "text", spec=plan.spec).split())
+        assert word in text and "1 of 3 seeds diverged" in text
+
+
 def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True))
@@ -77,7 +104,7 @@ def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
 def test_what_differs_is_said_in_every_form(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path, set_values=["train_query=7"])
-    text = table(plan, form, {0: [74]}).replace("\\_", "_")
+    text = table(plan, form, {0: [74]}).replace("\\_", "_").replace("-{}-", "--")
     assert "train_query 7, published 5" in " ".join(text.split())
     assert "not comparable" in text
     assert "--set train_query=7" in text  # an overridden sweep says so
