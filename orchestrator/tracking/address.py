@@ -56,15 +56,16 @@ class TrackingAddress:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of an SQLite store; None for any other store."""
+        """The file of an SQLite store; None for any other store, one in memory or at a URI of SQLite's own among them."""
         if not self.whole.startswith("sqlite:///"):
             return None
-        return Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
+        file = Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
+        return None if str(file) in (".", ":memory:") or str(file).startswith("file:") else file
 
     def absolute(self) -> TrackingAddress:
         """The same store whatever the current folder is."""
         file = self.sqlite_file
-        if file is None or file.is_absolute() or file.parts[:1] in [(), ("file:",), (":memory:",)]:
+        if file is None or file.is_absolute():
             return self
         _, mark, parameters = self.whole.partition("?")
         return TrackingAddress(f"sqlite:///{quote(str(file.absolute()))}{mark}{parameters}")

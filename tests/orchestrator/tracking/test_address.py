@@ -85,3 +85,18 @@ def test_a_relative_store_is_the_same_from_everywhere(tmp_path: Path, monkeypatc
 def test_a_browsers_page_signs_nobody_in():
     assert TrackingAddress("https://me:hush@host:5000/mlflow").page == "https://host:5000/mlflow"
     assert TrackingAddress("http://host/a@b").page == "http://host/a@b"
+
+
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("sqlite:///x.db", "x.db"),
+        ("sqlite:////a%20b/x.db?timeout=5", "/a b/x.db"),
+        ("sqlite:///:memory:", None),
+        ("sqlite:///", None),
+        ("sqlite:///file:x.db?mode=ro&uri=true", None),
+        ("http://h/x.db", None),
+    ],
+)
+def test_only_a_store_in_a_file_has_one(address: str, file: str | None):
+    assert TrackingAddress(address).sqlite_file == (None if file is None else Path(file))
