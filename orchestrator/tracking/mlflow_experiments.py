@@ -53,8 +53,10 @@ def connect(address: TrackingAddress) -> MlflowClient:
 def refuse_broken_file(address: TrackingAddress) -> None:
     """Raises TrackingError when the store is a file that is there and no whole SQLite database."""
     file = address.sqlite_file
-    if file is None or not file.is_file():
+    if file is None or not file.exists():
         return
+    if not file.is_file():
+        raise _broken(file, "it is a folder" if file.is_dir() else "it is no file")
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=20)) as database:
             (word,) = database.execute("PRAGMA quick_check(1)").fetchone()
