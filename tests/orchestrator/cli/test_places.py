@@ -129,6 +129,23 @@ def test_a_folder_that_cannot_be_meant_is_refused_where_it_stands(
     assert sorted(path.name for path in home.iterdir()) == ["small.yaml"]
 
 
+def test_a_folder_whose_path_is_not_utf_8_is_refused_however_it_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep, bad = home / "small.yaml", os.fsdecode(b"bad\xff")
+    sweep.write_text(SMALL, encoding="utf-8")
+    (home / bad).mkdir()
+    (home / "link").symlink_to(bad)
+    problem = "its path is not UTF-8 in this locale"
+    for folder in (bad, f"{bad}/runs", "link"):
+        for command in (["status", str(sweep)], ["plan", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
+            assert_refused(fsl(*command, "--runs-root", folder), "Error: --runs-root: ", problem)
+    assert_refused(fsl("export", str(sweep), "--format", "csv", "-o", bad), "Error: -o: ", problem)
+    assert_refused(fsl("run", str(sweep), "--data-root", bad), "Error: --data-root: ", problem)
+    monkeypatch.chdir(bad)
+    for command in (["status", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
+        assert_refused(fsl(*command), "Error: the runs root ", problem)
+    assert list((home / bad).iterdir()) == []
+
+
 def test_a_tilde_without_quotes_is_yamls_word_for_nothing_and_refused(home: Path) -> None:
     sweep = home / "small.yaml"
     sweep.write_text(f"{SMALL}runs_root: ~\n", encoding="utf-8")
