@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, unquote_plus
 DATABASE_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql")
 """Stores that the driver opens directly."""
 
+_ACCEPTED = re.compile(rf"(https?|({'|'.join(DATABASE_SCHEMES)})(\+\w+)?)://", re.ASCII)
 STRUCK = "***"
 _SECRET_NAME = re.compile(r"pass(w|phrase|$)|pwd|secret|token|credential|odbc_connect|(api|access|private|ssl)_?key")
 _USER = r"(://[^/\s:@?#'\"]*):"
@@ -84,6 +85,14 @@ class TrackingAddress:
         if found:
             yield found["password"] or (found["user"] if self.is_server else "")
         yield from (value for name, value in re.findall(r"[?&;]([^=&;]+)=([^&;]*)", self.whole) if _is_secret(name))
+
+
+def problem_with(address: str) -> str | None:
+    """Why an address is none of a store that can be used, without repeating it, for it may hold a password; None where it is one."""
+    if _ACCEPTED.match(address):
+        return None
+    kinds = ", ".join(f"{scheme}://" for scheme in ("http", "https", *DATABASE_SCHEMES))
+    return f"it is not the address of an MLflow server or database, which begins with one of {kinds}"
 
 
 def without_password(text: str) -> str:

@@ -204,6 +204,8 @@ def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, 
         ({"only": ["wey=5"]}, "did you mean 'way'?"),
         ({"only": ["way=five,shot=1"]}, "--only way=five,shot=1: way: 'five' is not accepted: input should be a valid integer"),
         ({"seeds": "0,x"}, "--seeds 0,x: write whole numbers"),
+        ({"seeds": "٣"}, "--seeds ٣: write whole numbers"),
+        ({"seeds": "1_0"}, "--seeds 1_0: write whole numbers"),
         ({"seeds": "1,1"}, "--seeds 1,1: seeds are different"),
     ],
 )

@@ -70,6 +70,17 @@ def test_the_store_is_named_by_the_environment_too(monkeypatch: pytest.MonkeyPat
     assert ui.make_context("ui", []).params["tracking_uri"] == "http://127.0.0.1:9"
 
 
+def test_an_address_that_no_store_can_have_is_refused_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep, problem = tmp_path / "small.yaml", "begins with one of http://, https://, sqlite://"
+    sweep.write_text(f"tracking_uri: nope://h\n{SMALL}", encoding="utf-8")
+    assert_refused(fsl("plan", str(sweep)), f"Error: {sweep}:1: tracking_uri: ", problem)
+    result = fsl("ui", "--tracking-uri", "nope://me:hush@h")
+    assert (result.exit_code, "hush" in result.output) == (2, False)
+    assert "Invalid value for --tracking-uri: " in result.stderr and problem in result.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "databricks")
+    assert "Invalid value for MLFLOW_TRACKING_URI: " in fsl("ui").stderr
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
