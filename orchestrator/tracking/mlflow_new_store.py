@@ -16,7 +16,7 @@ PATIENCE = 120.0
 
 
 def make_store_file(file: Path, artifacts: str, patience: float = PATIENCE) -> None:
-    """Make the file of a store unless it is there: MLflow's hundred changes of the schema are done in a temporary file beside it.
+    """Make the file of a store unless it is there: MLflow's dozens of changes of the schema are done in a temporary file beside it.
 
     What a killed attempt left is removed. Of several processes one makes the file and the others wait for it.
 
