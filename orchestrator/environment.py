@@ -38,6 +38,13 @@ INHERITED = (
     Inherited("FSL_RUNS_ROOT", "used", "the runs root where no --runs-root is given"),
     Inherited("FSL_DEBUG", "used", "1 shows the traceback of an internal error on the terminal"),
     Inherited("MLFLOW_TRACKING_URI", "used", "the MLflow store where no --tracking-uri is given"),
+    Inherited("MLFLOW_TRACKING_*", "used", "how a tracking server lets us in: name, password, token, certificates"),
+    Inherited("MLFLOW_HTTP_REQUEST_*", "used", "how often and how long a tracking server is asked"),
+    Inherited("MLFLOW_S3_*", "used", "the S3 server on which a tracking server keeps its artifacts"),
+    Inherited("MLFLOW_MYSQL_SSL_*", "used", "the certificates for a store in MySQL"),
+    Inherited("AWS_*", "used", "the credentials for artifacts on S3"),
+    Inherited("MLFLOW_*", "neutralised", "another's run, experiment or store setting would change where and how we log"),
+    Inherited("_MLFLOW_*", "neutralised", "as MLFLOW_*"),
     Inherited("RAY_ADDRESS", "used", "the Ray cluster where no --address is given"),
     Inherited("RAY_memory_usage_threshold", "used", "the share of the memory above which a local Ray ends workers"),
     Inherited("RAY_memory_monitor_refresh_ms", "used", "how often a local Ray looks at the memory"),
@@ -109,7 +116,8 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
         for category in _SILENCED:
             warnings.simplefilter("ignore", category)
     sizes = [name for name in ("COLUMNS", "LINES") if not environ.get(name, "").strip("0").isdecimal()]
-    for name in (*_REMOVED, *sizes):
+    mlflows = [name for name in environ if name.lstrip("_").startswith("MLFLOW_") and decision_on(name) == "neutralised"]
+    for name in (*_REMOVED, *sizes, *mlflows):
         environ.pop(name, None)
     environ["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # Python has read it: only what is started from here on will
 

@@ -39,7 +39,17 @@ def folder_named(text: str, named: str) -> Path:
         raise FolderError(f"{named}: {text!r} begins with a home folder that is not known; ./~ is a folder of that name")
     if not path.strip():
         raise FolderError(f"{named}: {text!r} names no folder; . is the current one")
+    _refuse_undecodable(Path(path).absolute(), f"{named}: {text!r}")
     return Path(path).absolute()
+
+
+def _refuse_undecodable(folder: Path, named: str) -> None:
+    """What a folder's name stands in, such as records, addresses and Ray's arguments, is UTF-8."""
+    try:
+        os.path.realpath(folder).encode()
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise FolderError(f"{named}: its path is not UTF-8 in this locale, which paths have to be here") from error
 
 
 def _with_home(text: str) -> str | None:
@@ -51,6 +61,7 @@ def _with_home(text: str) -> str | None:
 
 def check_folder(folder: Path, what: str, *, for_writing: bool = False) -> None:
     """Raises FolderError where a folder is no folder, or cannot be made, or (``for_writing``) not be written to. Nothing is made."""
+    _refuse_undecodable(folder, f"the {what} {folder} cannot be used")
     lowest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))  # a dangling link is there
     if not os.path.isdir(lowest):  # noqa: PTH112  # pathlib raises where a parent may not be looked into
         kind = "a link to nothing" if lowest.is_symlink() and not os.path.isfile(lowest) else "not a folder"  # noqa: PTH113

@@ -17,6 +17,7 @@ from orchestrator.sweep_file import nearest, parse_scalar
 
 _COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
 _ONE_VALUE = "--only takes one value a key; repeat --only for another"
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")  # int() takes digits of other scripts too, and refuses more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +113,10 @@ def _assignment(text: str, source: str) -> tuple[str, Any]:
 
 
 def _parse_seeds(text: str) -> tuple[int, ...]:
-    try:
-        seeds = tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2") from error
+    parts = text.split(",")
+    if not all(_WHOLE.fullmatch(part) for part in parts):
+        raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2")
+    seeds = tuple(map(int, parts))
     if any(not 0 <= seed <= MOST_WHOLE for seed in seeds) or len(set(seeds)) != len(seeds):
         raise SweepFileError(f"--seeds {text}: seeds are different numbers from 0 to {MOST_WHOLE}")
     return seeds

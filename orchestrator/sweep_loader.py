@@ -17,6 +17,7 @@ from orchestrator.report.published import registries_beside
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.sweep_file import Document
 from orchestrator.sweep_schema import SweepFile, read_sweep_file
+from orchestrator.tracking.address import problem_with
 
 _AS_WRITTEN = {"name", "title", "description", "short", "fallback_dataset", "max_concurrent", "tracking_uri"}
 _FOLDERS = ("data_root", "runs_root", "results_root")
@@ -54,6 +55,7 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
     )
     _check_sources(document, spec)
     _check_fallback(document, spec)
+    _check_address(document, spec)
     return spec
 
 
@@ -77,6 +79,12 @@ def _check_fallback(document: Document, spec: SweepSpec) -> None:
         with_dataset(spec, cast(DatasetName, spec.fallback_dataset))
     except SettingError as error:
         raise document.fault(("fallback_dataset",), f"{spec.fallback_dataset} cannot stand in: {error}") from error
+
+
+def _check_address(document: Document, spec: SweepSpec) -> None:
+    problem = problem_with(spec.tracking_uri) if spec.tracking_uri else None
+    if problem is not None:
+        raise document.fault(("tracking_uri",), problem)
 
 
 def _folders(document: Document, file: SweepFile) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from orchestrator.folder import check_folder, folder_named
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep_loader import load_sweep
-from orchestrator.tracking.address import TrackingAddress
+from orchestrator.tracking.address import TrackingAddress, problem_with
 from orchestrator.tracking.location import default_address
 
 Command = Callable[..., Any]
@@ -33,10 +33,14 @@ def as_folder(context: click.Context, option: click.Parameter, value: str | None
     return None if value is None else folder_named(value, str(option.envvar if source is _INHERITED else option.opts[0]))
 
 
-def _refuse_empty(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse what a variable that is not set leaves on the command line; another store would be taken in silence."""
-    if value == "" and option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+def _as_address(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no address; what is empty, too, for a variable that is not set would take another store in silence."""
+    source = context.get_parameter_source(option.name or "")
+    if value == "" and source is ParameterSource.COMMANDLINE:
         raise click.BadParameter("it is empty; is MLFLOW_TRACKING_URI set?")
+    problem = problem_with(value) if value else None
+    if problem is not None:
+        raise click.BadParameter(problem, param_hint=str(option.envvar if source is _INHERITED else option.opts[0]))
     return value
 
 
@@ -57,7 +61,7 @@ _PLACES = {
         "--tracking-uri",
         envvar="MLFLOW_TRACKING_URI",
         show_envvar=True,
-        callback=_refuse_empty,
+        callback=_as_address,
         help="MLflow store; default <runs-root>/mlflow.db.",
     ),
 }

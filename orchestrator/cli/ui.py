@@ -49,8 +49,11 @@ def _send_to_server(places: Places, sender: BacklogSender, experiment: str | Non
 
 def _serve(places: Places, sender: BacklogSender, port: int, experiment: str | None) -> None:
     file, log = places.tracking.sqlite_file, places.runs_root / "mlflow-ui.log"
+    is_there = file is None or file.exists()
+    if is_there:
+        experiment_ids(places.tracking)  # first: a store that is half made would end the server without a reason
     sender.start()
-    if experiment or (file is not None and not file.is_file()):
+    if experiment or not is_there:
         sender.wait_for_experiments()  # a new store's tables are made by one process alone
     if experiment:
         _chosen(experiment_ids(places.tracking), experiment)  # before twenty seconds of a server's start

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, unquote_plus
 DATABASE_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql")
 """Stores that the driver opens directly."""
 
+_ACCEPTED = re.compile(rf"(https?|({'|'.join(DATABASE_SCHEMES)})(\+\w+)?)://", re.ASCII)
 STRUCK = "***"
 _SECRET_NAME = re.compile(r"pass(w|phrase|$)|pwd|secret|token|credential|odbc_connect|(api|access|private|ssl)_?key")
 _USER = r"(://[^/\s:@?#'\"]*):"
@@ -56,15 +57,16 @@ class TrackingAddress:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of an SQLite store; None for any other store."""
+        """The file of an SQLite store; None for any other store, one in memory or at a URI of SQLite's own among them."""
         if not self.whole.startswith("sqlite:///"):
             return None
-        return Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
+        file = Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
+        return None if str(file) in (".", ":memory:") or str(file).startswith("file:") else file
 
     def absolute(self) -> TrackingAddress:
         """The same store whatever the current folder is."""
         file = self.sqlite_file
-        if file is None or file.is_absolute() or file.parts[:1] in [(), ("file:",), (":memory:",)]:
+        if file is None or file.is_absolute():
             return self
         _, mark, parameters = self.whole.partition("?")
         return TrackingAddress(f"sqlite:///{quote(str(file.absolute()))}{mark}{parameters}")
@@ -83,6 +85,14 @@ class TrackingAddress:
         if found:
             yield found["password"] or (found["user"] if self.is_server else "")
         yield from (value for name, value in re.findall(r"[?&;]([^=&;]+)=([^&;]*)", self.whole) if _is_secret(name))
+
+
+def problem_with(address: str) -> str | None:
+    """Why an address is none of a store that can be used, without repeating it, for it may hold a password; None where it is one."""
+    if _ACCEPTED.match(address):
+        return None
+    kinds = ", ".join(f"{scheme}://" for scheme in ("http", "https", *DATABASE_SCHEMES))
+    return f"it is not the address of an MLflow server or database, which begins with one of {kinds}"
 
 
 def without_password(text: str) -> str:

@@ -12,10 +12,15 @@ from orchestrator.tracking.shown_sweep import OWN_STORE
 
 def default_address(runs_root: Path) -> TrackingAddress:
     """The store used when nobody names one: an SQLite file in the runs folder, whatever the current folder is."""
-    file = str(runs_root.resolve() / "mlflow.db")
-    if quote(file) != file:
-        file = quote(file, safe="")  # without slashes too: MLflow makes the folders of an address as it is written
-    return TrackingAddress(f"sqlite:///{file}")
+    return sqlite_address(runs_root.resolve() / "mlflow.db")
+
+
+def sqlite_address(file: Path) -> TrackingAddress:
+    """The store in an SQLite file, which is given by its absolute path."""
+    path = str(file)
+    if quote(path) != path:
+        path = quote(path, safe="")  # without slashes too: MLflow makes the folders of an address as it is written
+    return TrackingAddress(f"sqlite:///{path}")
 
 
 def store_key(address: TrackingAddress, runs_root: Path) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.client_settings import prepare_client
+from orchestrator.tracking.mlflow_new_store import make_store_file
 from orchestrator.tracking.run_tags import NOTE, fitting
 from orchestrator.tracking.shown_sweep import ShownSweep
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 KIND_OF_EXPERIMENT, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 """The interface shows an experiment of this kind on its pages for training, not on those for language models."""
 
-BROKEN = re.compile(r"malformed|not a database")
-"""What SQLite says of a file that it cannot make sense of."""
+BROKEN = re.compile(
+    r"malformed|not a database|(table|index) \S+ already exists|no such (table|column|index)|duplicate column|out-of-date database schema"
+)
+"""What SQLite says of a file that it cannot make sense of, and what it or MLflow says of tables that were made in part."""
 
 ARTIFACTS = "mlflow-artifacts:/"
 """Where a database's runs have their artifacts: at the server that shows them. No path is stored, so that all of it can be moved."""
@@ -43,6 +46,8 @@ def connect(address: TrackingAddress) -> MlflowClient:
     prepare_client()
     if address.is_database:
         os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", ARTIFACTS)  # else MLflow's own experiment has the current folder
+    if address.sqlite_file is not None:
+        make_store_file(address.sqlite_file, ARTIFACTS)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=address.whole)
@@ -54,8 +59,10 @@ def refuse_broken_file(address: TrackingAddress) -> None:
     All of it is read, once in a process; MLflow meets what breaks later.
     """
     file = address.sqlite_file
-    if file is None or not file.is_file():
+    if file is None or not file.exists():
         return
+    if not file.is_file():
+        raise _broken(file, "it is a folder" if file.is_dir() else "it is no file")
     status = file.stat()
     this_file = (status.st_dev, status.st_ino)
     if this_file in _FOUND_WHOLE:

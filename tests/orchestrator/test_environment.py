@@ -18,6 +18,8 @@ from orchestrator.environment import INHERITED, decision_on, for_git, recorded, 
 from orchestrator.errors import InheritedError
 from orchestrator.execution.machine import versions
 from orchestrator.terminal import spell_anything
+from orchestrator.tracking.location import default_address
+from orchestrator.tracking.mlflow_experiments import connect
 from tests.orchestrator.small_sweep import SMALL
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,10 @@ HELD_BY = {
     "FSL_RUNS_ROOT": "tests/orchestrator/cli/test_places.py::test_a_flag_comes_before_the_environment_and_that_before_the_sweep_file",
     "MLFLOW_TRACKING_URI": "tests/orchestrator/cli/test_places.py::test_the_store_is_named_by_the_environment_too",
     "FSL_DEBUG": "tests/orchestrator/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
+    **dict.fromkeys(
+        ("MLFLOW_TRACKING_*", "MLFLOW_HTTP_REQUEST_*", "MLFLOW_S3_*", "MLFLOW_MYSQL_SSL_*", "AWS_*", "MLFLOW_*", "_MLFLOW_*"),
+        "tests/orchestrator/test_environment.py::test_mlflow_is_asked_as_the_user_says_and_logs_where_we_say",
+    ),
     "RAY_ADDRESS": "tests/orchestrator/test_environment.py::test_an_option_is_taken_from_the_environment",
     "CUDA_VISIBLE_DEVICES": "tests/orchestrator/test_environment.py::test_the_environment_reaches_the_computation_as_it_is",
     "PYTORCH_CUDA_ALLOC_CONF": "tests/orchestrator/test_environment.py::test_the_environment_reaches_the_computation_as_it_is",
@@ -109,6 +115,26 @@ def test_what_is_removed_is_gone_for_this_process_and_those_it_starts(name: str)
     with warnings.catch_warnings():
         settle(environ)
     assert environ == {"PATH": "/bin", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
+def test_mlflow_is_asked_as_the_user_says_and_logs_where_we_say() -> None:
+    used = ("TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH")
+    used += ("HTTP_REQUEST_TIMEOUT", "S3_ENDPOINT_URL", "MYSQL_SSL_CA")
+    kept = {"AWS_ACCESS_KEY_ID": "x", **{f"MLFLOW_{name}": "x" for name in used}}
+    others = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS")
+    others += ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_REGISTRY_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")
+    environ = {**kept, **dict.fromkeys(others, "x")}
+    settle(environ)
+    assert environ == {**kept, "PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
+def test_mlflow_variables_of_a_notebook_change_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any of these made MLflow fail, or show the runs elsewhere."""
+    monkeypatch.setenv("MLFLOW_ENABLE_WORKSPACES", "true")
+    monkeypatch.setenv("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "nope")
+    monkeypatch.setenv("_MLFLOW_SERVER_ARTIFACT_ROOT", str(tmp_path))
+    settle()
+    assert [each.artifact_location for each in connect(default_address(tmp_path)).search_experiments()] == ["mlflow-artifacts:/0"]
 
 
 def test_a_command_settles_before_it_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

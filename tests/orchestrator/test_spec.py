@@ -252,6 +252,8 @@ def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, 
             "--only way=5,20: '20' is not key=value; --only takes one value a key; repeat --only for another",
         ),
         ({"seeds": "0,x"}, "--seeds 0,x: write whole numbers"),
+        ({"seeds": "٣"}, "--seeds ٣: write whole numbers"),
+        ({"seeds": "1_0"}, "--seeds 1_0: write whole numbers"),
         ({"seeds": "1,1"}, "--seeds 1,1: seeds are different"),
     ],
 )

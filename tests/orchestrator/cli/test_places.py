@@ -70,6 +70,17 @@ def test_the_store_is_named_by_the_environment_too(monkeypatch: pytest.MonkeyPat
     assert ui.make_context("ui", []).params["tracking_uri"] == "http://127.0.0.1:9"
 
 
+def test_an_address_that_no_store_can_have_is_refused_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep, problem = tmp_path / "small.yaml", "begins with one of http://, https://, sqlite://"
+    sweep.write_text(f"tracking_uri: nope://h\n{SMALL}", encoding="utf-8")
+    assert_refused(fsl("plan", str(sweep)), f"Error: {sweep}:1: tracking_uri: ", problem)
+    result = fsl("ui", "--tracking-uri", "nope://me:hush@h")
+    assert (result.exit_code, "hush" in result.output) == (2, False)
+    assert "Invalid value for --tracking-uri: " in result.stderr and problem in result.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "databricks")
+    assert "Invalid value for MLFLOW_TRACKING_URI: " in fsl("ui").stderr
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -127,6 +138,23 @@ def test_a_folder_that_cannot_be_meant_is_refused_where_it_stands(
     sweep.write_text(f"{SMALL}runs_root: {text!r}\n" if "\n" not in text else f'{SMALL}runs_root: "a\\nb"\n', encoding="utf-8")
     assert_refused(fsl("status", str(sweep)), f"Error: {sweep}:{line}: runs_root: ", problem)
     assert sorted(path.name for path in home.iterdir()) == ["small.yaml"]
+
+
+def test_a_folder_whose_path_is_not_utf_8_is_refused_however_it_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep, bad = home / "small.yaml", os.fsdecode(b"bad\xff")
+    sweep.write_text(SMALL, encoding="utf-8")
+    (home / bad).mkdir()
+    (home / "link").symlink_to(bad)
+    problem = "its path is not UTF-8 in this locale"
+    for folder in (bad, f"{bad}/runs", "link"):
+        for command in (["status", str(sweep)], ["plan", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
+            assert_refused(fsl(*command, "--runs-root", folder), "Error: --runs-root: ", problem)
+    assert_refused(fsl("export", str(sweep), "--format", "csv", "-o", bad), "Error: -o: ", problem)
+    assert_refused(fsl("run", str(sweep), "--data-root", bad), "Error: --data-root: ", problem)
+    monkeypatch.chdir(bad)
+    for command in (["status", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
+        assert_refused(fsl(*command), "Error: the runs root ", problem)
+    assert list((home / bad).iterdir()) == []
 
 
 def test_a_tilde_without_quotes_is_yamls_word_for_nothing_and_refused(home: Path) -> None:

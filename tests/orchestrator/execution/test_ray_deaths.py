@@ -117,7 +117,8 @@ def test_an_interrupt_while_ray_starts_ends_the_launch_soon_and_leaves_no_proces
 def _wait_for_processes(driver: "subprocess.Popen[str]") -> list[psutil.Process]:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if found := psutil.Process(driver.pid).children(recursive=True):
+        found = psutil.Process(driver.pid).children(recursive=True)
+        if any("ray_driver" in " ".join(process.cmdline()) for process in found):
             return found
         time.sleep(0.05)
     raise AssertionError("Ray's process never started")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.tracking.address import TrackingAddress, without_password
+from orchestrator.tracking.address import TrackingAddress, problem_with, without_password
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,38 @@ def test_a_relative_store_is_the_same_from_everywhere(tmp_path: Path, monkeypatc
 def test_a_browsers_page_signs_nobody_in():
     assert TrackingAddress("https://me:hush@host:5000/mlflow").page == "https://host:5000/mlflow"
     assert TrackingAddress("http://host/a@b").page == "http://host/a@b"
+
+
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("sqlite:///x.db", "x.db"),
+        ("sqlite:////a%20b/x.db?timeout=5", "/a b/x.db"),
+        ("sqlite:///:memory:", None),
+        ("sqlite:///", None),
+        ("sqlite:///file:x.db?mode=ro&uri=true", None),
+        ("http://h/x.db", None),
+    ],
+)
+def test_only_a_store_in_a_file_has_one(address: str, file: str | None):
+    assert TrackingAddress(address).sqlite_file == (None if file is None else Path(file))
+
+
+ACCEPTED = ("http://h:1", "https://h", "sqlite:///x.db", "postgresql+psycopg2://h/d", "mysql://h/d", "mssql+pyodbc://h/d")
+REFUSED = (
+    "nope://me:hush@h",
+    "databricks",
+    "./mlruns",
+    "file:///mlruns",
+    "localhost:5000",
+    "HTTP://h",
+    "sqlite:x.db",
+    " http://h",
+)
+
+
+@pytest.mark.parametrize("address", [*ACCEPTED, *REFUSED])
+def test_an_address_of_no_kind_that_can_be_used_has_a_problem(address: str):
+    problem = problem_with(address)
+    assert (problem is None) == (address in ACCEPTED)
+    assert problem is None or ("http://, https://, sqlite://, postgresql://" in problem and "hush" not in problem)

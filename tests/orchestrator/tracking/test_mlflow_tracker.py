@@ -329,3 +329,10 @@ def test_a_broken_store_is_said_to_be_broken_and_what_to_do(tmp_path: Path, dama
         file.write_bytes(b"this is no database" * 100)
     with pytest.raises(TrackingError, match=r"mlflow\.db is broken \(.*move it away, and the next"):
         tracker_on(default_address(tmp_path), tmp_path).begin(shown_sweep(sweep.plan, CONTEXT))
+
+
+def test_a_folder_in_the_stores_place_is_said_to_be_one(tmp_path: Path):
+    sweep = tracked_sweep(tmp_path, "folder")
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(TrackingError, match=r"mlflow\.db is broken \(it is a folder\): move it away, and the next"):
+        tracker_on(default_address(tmp_path), tmp_path).begin(shown_sweep(sweep.plan, CONTEXT))

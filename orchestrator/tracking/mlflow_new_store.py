@@ -1,0 +1,72 @@
+"""Makes the file of an SQLite store: whole or not at all, whenever the process that makes it is killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import filelock
+
+from fsl_core.atomic_file import sync_folder
+from orchestrator.errors import TrackingError
+from orchestrator.tracking.location import sqlite_address
+
+PATIENCE = 120.0
+"""Seconds that a process waits while another one makes the same file; it takes ten on a busy machine."""
+
+
+def make_store_file(file: Path, artifacts: str, patience: float = PATIENCE) -> None:
+    """Make the file of a store unless it is there: MLflow's dozens of changes of the schema are done in a temporary file beside it.
+
+    What a killed attempt left is removed. Of several processes one makes the file and the others wait for it.
+
+    Args:
+        file: the store's; its folder is made too.
+        artifacts: where the runs of MLflow's own experiment have their artifacts.
+        patience: the longest wait for another process, in seconds.
+
+    Raises:
+        TrackingError: if another process holds the lock all the time.
+        OSError: if the file cannot be made.
+    """
+    file = Path(os.path.realpath(file))  # a link stays one
+    if _is_made(file):
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=patience):
+            if not _is_made(file):
+                _make(file, artifacts)
+    except filelock.Timeout as error:
+        raise TrackingError(f"another process has been making the MLflow store {file} for {patience:g} s") from error
+
+
+def _is_made(file: Path) -> bool:
+    """An empty file is none: SQLite leaves one where a process ends before it has written anything."""
+    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
+
+
+def _make(file: Path, artifacts: str) -> None:
+    temporary = file.with_name(f".{file.name}.tmp")  # `fsl gc` takes only names with a random part for leftovers: this has a lock
+    _remove(temporary)
+    try:
+        _initialise(temporary, artifacts)
+        with temporary.open("rb") as made:
+            os.fsync(made.fileno())
+        temporary.replace(file)
+    finally:
+        _remove(temporary)
+    sync_folder(file.parent)
+
+
+def _initialise(file: Path, artifacts: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(sqlite_address(file).whole, artifacts)  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+
+
+def _remove(temporary: Path) -> None:
+    """The file, and what SQLite keeps beside it while it writes."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
