@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from pathlib import Path
@@ -55,9 +56,10 @@ class Kills(RayTuneExecutor):
 
     def _kill(self) -> None:
         for process in psutil.Process().children(recursive=True):
-            if self.victim in process.name() or self.victim in "".join(process.cmdline()[:1]):
-                process.kill()
-                self.killed.append(process.pid)
+            with suppress(psutil.Error):  # one of them may end meanwhile
+                if self.victim in process.name() or self.victim in "".join(process.cmdline()[:1]):
+                    process.kill()
+                    self.killed.append(process.pid)
 
 
 @pytest.mark.timeout(900)
@@ -117,9 +119,10 @@ def test_an_interrupt_while_ray_starts_ends_the_launch_soon_and_leaves_no_proces
 def _wait_for_processes(driver: "subprocess.Popen[str]") -> list[psutil.Process]:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = psutil.Process(driver.pid).children(recursive=True)
-        if any("ray_driver" in " ".join(process.cmdline()) for process in found):
-            return found
+        with suppress(psutil.Error):
+            found = psutil.Process(driver.pid).children(recursive=True)
+            if any("ray_driver" in " ".join(process.cmdline()) for process in found):
+                return found
         time.sleep(0.05)
     raise AssertionError("Ray's process never started")
 

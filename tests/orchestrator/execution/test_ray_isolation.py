@@ -54,7 +54,7 @@ def _look_around(seen: Observed) -> None:
     seen.token = next(filter(None, (each.environ().get("RAY_AUTH_TOKEN") for each in processes)))
     driver = next(process for process in processes if "ray_driver" in " ".join(process.cmdline()))
     seen.folder_modes.append(Path(driver.cwd()).parent.stat().st_mode & 0o777)
-    for process in processes:
+    for process in [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]:
         seen.command_lines.append(" ".join(process.cmdline()))
         for socket in process.net_connections(kind="inet"):
             if socket.status == psutil.CONN_LISTEN or (not socket.raddr and socket.type.name == "SOCK_DGRAM"):
