@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,10 +70,29 @@ def _look_around(seen: Observed) -> None:
     bare = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
     bare |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a client on loopback; another one dies before it is asked for a token
     bare |= {"RAY_gcs_rpc_server_connect_timeout_s": "5", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-    for name, secrets in strangers.items():
-        command = [sys.executable, "-P", "-c", STRANGER, f"127.0.0.1:{port}"]
-        done = subprocess.run(command, env=bare | secrets, cwd="/", capture_output=True, text=True, timeout=240)
-        seen.strangers[name] = done.stdout
+    command = [sys.executable, "-P", "-c", STRANGER, f"127.0.0.1:{port}"]
+    with _suspended(process for process in processes if "ImplicitFunc" in "".join(process.cmdline())):
+        clients = {
+            name: subprocess.Popen(
+                command, env=bare | secrets, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            for name, secrets in strangers.items()
+        }
+        seen.strangers |= {name: client.communicate(timeout=240)[0] for name, client in clients.items()}
+
+
+@contextmanager
+def _suspended(workers: Iterable[psutil.Process]) -> Iterator[None]:
+    """Inside the block the workers stand still: a sweep that ended would take Ray with it while its clients are still asked."""
+    still = list(workers)
+    assert still
+    for worker in still:
+        worker.suspend()
+    try:
+        yield
+    finally:
+        for worker in still:
+            worker.resume()
 
 
 class LooksAround(RayTuneExecutor):
