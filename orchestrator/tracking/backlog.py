@@ -50,7 +50,7 @@ class Backlog:
         tracker = self._make_tracker()
         missing = tracker.lacks(shown)
         if missing:
-            tracker.open(shown)
+            tracker.open_place(shown)
         return missing
 
     def _send(self, shown: ShownSweep) -> Iterator[Literal["sent"]]:

@@ -50,7 +50,7 @@ class MlflowTracker:
             confirmed = f"tags.`{run_tags.CONFIRMED}` = '{shown.digest}'"
             return not client.search_runs([found.experiment_id], confirmed, max_results=1)
 
-    def open(self, shown: ShownSweep) -> None:
+    def open_place(self, shown: ShownSweep) -> None:
         """Make the sweep's experiment where there is none."""
         with self._refusals(f"take the sweep {shown.name}"):
             open_experiment(connect(self.address), self.address, shown)

@@ -55,7 +55,7 @@ class StoreTracker(Tracker, Protocol):
         """Whether the store was not told yet that it has all of this launch. It only looks; what was deleted there is not missed."""
         ...
 
-    def open(self, shown: ShownSweep) -> None:
+    def open_place(self, shown: ShownSweep) -> None:
         """Make the place of a sweep where the store has none."""
         ...
 

@@ -127,7 +127,7 @@ class MoodyTracker:
     def lacks(self, shown: ShownSweep) -> bool:
         return True
 
-    def open(self, shown: ShownSweep) -> None:
+    def open_place(self, shown: ShownSweep) -> None:
         self._take("open")
 
     def begin(self, shown: ShownSweep) -> None:
