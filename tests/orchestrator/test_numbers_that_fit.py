@@ -128,6 +128,7 @@ def test_an_optimiser_takes_the_rates_and_bounds_at_the_ends(rate: float) -> Non
     torch.nn.utils.clip_grad_norm_(network.parameters(), rate)
     torch.nn.utils.clip_grad_value_(network.parameters(), rate)
     optimiser.step()
+    assert optimiser.param_groups[0]["lr"] == rate  # what overflows in a step is told as divergence
 
 
 def test_the_largest_evaluation_has_as_many_answers_as_an_int64_counts() -> None:
