@@ -62,10 +62,9 @@ class Kills(RayTuneExecutor):
                     self.killed.append(process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "victim", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow), pytest.param("RuntimeEnvAg", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("victim", ["raylet", "gcs_server", "RuntimeEnvAg"])
 def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_same(tmp_path: Path, victim: str) -> None:
     runs, undisturbed, view = tmp_path / "runs", tmp_path / "undisturbed", Recorder()
     for folder in (runs, undisturbed):

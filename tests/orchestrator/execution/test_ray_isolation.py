@@ -139,27 +139,32 @@ def seen(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
     return SEEN
 
 
+@pytest.mark.slow
 def test_it_listens_on_loopback_alone(seen: Observed) -> None:
     assert len(seen.listening) >= 5  # the store, the raylet, the agent, the driver, the worker
     assert set(seen.listening.values()) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, seen.listening
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["no token", "another token"])
 def test_a_stranger_on_this_machine_is_not_served(seen: Observed, who: str) -> None:
     assert seen.strangers[who].startswith("refused ConnectionError")
     assert seen.strangers["its own token"].startswith("served")  # so that it is the token that makes the difference
 
 
+@pytest.mark.slow
 def test_another_user_of_this_machine_reaches_none_of_its_files(seen: Observed) -> None:
     assert seen.folder_modes == [0o700]
 
 
+@pytest.mark.slow
 def test_its_token_is_new_and_stands_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
     assert len(seen.token) == 64 and seen.token != KNOWN_TOKEN
     assert not [line for line in seen.command_lines if seen.token in line]
     assert not [path for path in runs.rglob("*") if path.is_file() and seen.token.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_its_workers_import_nothing_of_the_current_folder(seen: Observed, runs: Path, tmp_path: Path) -> None:
     assert seen.outcome is not None and seen.outcome.complete
     launch(small_plan(tmp_path, steps="60"), tmp_path)
@@ -169,6 +174,7 @@ def test_its_workers_import_nothing_of_the_current_folder(seen: Observed, runs: 
         assert record is not None and record.code_digest == running_code().code_digest
 
 
+@pytest.mark.slow
 def test_it_leaves_no_process_and_no_folder(seen: Observed) -> None:
     assert not [process for process in _own_processes() if "ray" in " ".join(process.cmdline()).lower()]
 
