@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.presets import Preset, Rule
 from orchestrator.setting_types import check_settings
-from orchestrator.sweep_file import explain, read_document
+from orchestrator.sweep_file import Document, explain, read_document
 
 SHIPPED = Path(__file__).resolve().parents[1] / "sweeps" / "presets"
 
@@ -21,6 +21,7 @@ class _Strict(BaseModel):
 class _Rule(_Strict):
     when: dict[str, Any]
     give: Annotated[dict[str, Any], Field(min_length=1)]
+    ours: dict[str, Annotated[str, Field(min_length=1)]] = {}
 
 
 class _Preset(_Strict):
@@ -54,10 +55,12 @@ def _load(path: Path) -> Preset:
         check_settings(document, ("rules", index, "give"), rule.give)
         if "preset" in rule.give:
             raise document.fault(("rules", index, "give", "preset"), "a preset gives settings, not another preset")
-    rules = tuple(
-        Rule(when=rule.when, give=rule.give, places={key: document.place(("rules", index, "give", key)) for key in rule.give})
-        for index, rule in enumerate(file.rules)
-    )
+        for key in rule.ours:
+            if key not in rule.give:
+                raise document.fault(
+                    ("rules", index, "ours", key), f"the rule does not give {key!r}, so it has no choice to explain"
+                )
+    rules = tuple(_rule(document, index, rule) for index, rule in enumerate(file.rules))
     places = tuple(document.place(("published", index)) for index in range(len(file.published)))
     return Preset(
         id=file.id,
@@ -67,3 +70,8 @@ def _load(path: Path) -> Preset:
         rules=rules,
         published_places=places,
     )
+
+
+def _rule(document: Document, index: int, rule: _Rule) -> Rule:
+    places = {key: document.place(("rules", index, "give", key)) for key in rule.give}
+    return Rule(when=rule.when, give=rule.give, ours=rule.ours, places=places)

@@ -22,11 +22,13 @@ _KIN = ("algorithm", "dataset")
 class Rule:
     """Settings for the cells whose own settings match ``when``, a value or a list of values for each key.
 
-    ``places``: where in its file each setting that it gives stands, by key.
+    ``ours``: by the keys of some settings that it gives, why the source does not decide them. ``places``: where in its file each
+    setting that it gives stands, by key.
     """
 
     when: Mapping[str, Any]
     give: Mapping[str, Any]
+    ours: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
@@ -74,6 +76,12 @@ class Preset:
                 given |= rule.give
                 known = with_defaults({**given, **settings})
         return tuple(about)
+
+    def choices(self, cell: CellSettings) -> tuple[str, ...]:
+        """Why the source does not decide some settings of a cell, a text each; none for a setting that the sweep gives otherwise."""
+        deciding = {key: rule for rule in self.rules_about(vars(cell)) for key in rule.give}
+        kept = (rule.ours[key] for key, rule in deciding.items() if key in rule.ours and rule.give[key] == getattr(cell, key))
+        return tuple(dict.fromkeys(kept))
 
     def silence(self, settings: Mapping[str, Any], cell: CellSettings) -> Silence | None:
         """What the preset leaves open of a cell with these ``settings``, its own and those given to it; None where that is nothing.

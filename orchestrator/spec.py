@@ -51,6 +51,11 @@ class SweepSpec:
         own = find_preset(self.presets, cell.preset)
         return self.published or (own.published if own else ())
 
+    def choices_of(self, cell: CellSettings) -> tuple[str, ...]:
+        """What the cell's preset chooses by itself, because its source is silent: a text for each choice."""
+        own = find_preset(self.presets, cell.preset)
+        return own.choices(cell) if own else ()
+
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:
     """The same sweep on another data set, with that one's first split, under a name and a title that nobody can mistake."""

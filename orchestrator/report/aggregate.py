@@ -20,9 +20,9 @@ class CellRow:
     ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
     ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: what became of seeds that diverged, beside another
     verdict; ``trained_for_less``: than the published run, on purpose or not. ``differs`` lists the settings unlike the published ones;
-    ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and changed on the command line. ``cell``, ``evaluation``
-    and ``trials`` are fingerprints: the row's own, that of how it is scored, and those of its seeds' trials. What the exports hold of
-    these is described for readers in ``json_keys.py``.
+    ``choices`` says what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on
+    purpose, and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is
+    scored, and those of its seeds' trials. What the exports hold of these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -52,6 +52,7 @@ class CellRow:
     lost: str | None
     trained_for_less: bool
     differs: tuple[str, ...]
+    choices: tuple[str, ...]
     doubt: str | None
     short: bool
     overrides: tuple[str, ...]
@@ -103,6 +104,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         lost=decided.lost,
         trained_for_less=plan.spec.short or bool(_texts(unlike, "budget")),
         differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
+        choices=plan.spec.choices_of(cell.settings),
         doubt=published.doubt if published else None,
         short=plan.spec.short,
         overrides=plan.spec.overrides,

@@ -154,7 +154,7 @@ def _cell(row: CellRow) -> Row:
         **{name: getattr(row, name) for name in _SAME},
         **{f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")},
         **{f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")},
-        **{name: list(getattr(row, name)) for name in ("differs", "overrides")},
+        **{name: list(getattr(row, name)) for name in ("differs", "choices", "overrides")},
     }
 
 

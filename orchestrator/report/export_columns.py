@@ -104,6 +104,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "verdict": (TEXT, "with its reasons"),
         "verdict_label": (TEXT, "the verdict's first words alone"),
         "differs": (LIST, "settings unlike the published ones"),
+        "choices": (LIST, "what the preset chose where its source is silent"),
         "doubt": (TEXT, "about the published number"),
         "short": (TRUTH, "the sweep trains for less than the published run on purpose"),
         "overrides": (LIST, "what the command line changed of the sweep file"),

@@ -40,6 +40,7 @@ CELL_KEYS: Mapping[str, str] = {
     "verdict_label": "its first words alone",
     "verdict_reasons": "a list of the rest",
     "differs": "a list of settings unlike the published ones",
+    "choices": "a list of what the preset chose where its source is silent",
     "doubt": "about the published number",
     "short": "whether the sweep trains for less than the published run on purpose",
     "overrides": "a list of what the command line changed of the sweep file",

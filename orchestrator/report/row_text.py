@@ -80,6 +80,7 @@ def _footnotes(rows: Sequence[CellRow], brief: bool) -> tuple[dict[str, str], li
     for row in rows:
         texts = [f"{row.verdict_label}: {reason}" for reason in _verdict(row, brief)[1]]
         texts += [f"unlike the published run: {'; '.join(row.differs)}"] if row.differs else []
+        texts += [f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []
         texts += [f"the published number: {row.doubt}"] if row.doubt else []
         marks.append(sorted((numbers.setdefault(text, str(len(numbers) + 1)) for text in texts), key=int))
     return numbers, marks

@@ -17,6 +17,7 @@ from orchestrator.presets import Preset, Rule
 from orchestrator.report.aggregate import CellRow, aggregate
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import load_registries
+from orchestrator.report.table import render
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.sweep_loader import load_sweep
 
@@ -84,6 +85,26 @@ rules:
 """
 
 
+OURS = (
+    MINE
+    + """    ours: {steps: "123 steps, for the text is silent", train_way: 7 ways}
+  - when: {dataset: omniglot, shot: 5}
+    give: {train_way: 8}
+"""
+)
+
+
+def test_a_preset_says_what_it_chose_where_its_source_is_silent(tmp_path: Path) -> None:
+    spec = sweep(tmp_path, "preset: mine, dataset: omniglot", OURS)
+    assert spec.choices_of(spec.cells[0]) == ("123 steps, for the text is silent", "7 ways")
+    assert spec.choices_of(dataclasses.replace(spec.cells[0], steps=456)) == ("7 ways",)  # no choice of the preset any more
+    assert spec.choices_of(dataclasses.replace(spec.cells[0], shot=5, train_way=8)) == ("123 steps, for the text is silent",)
+    (row,) = aggregate(build_plan(spec), {}, REGISTRIES)
+    assert row.choices == ("123 steps, for the text is silent", "7 ways")
+    for form in ("text", "md", "latex", "csv", "json"):
+        assert "123 steps, for the text is silent" in " ".join(render([row], form, spec=spec).split()), form
+
+
 def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
     spec = sweep(tmp_path, "preset: mine, dataset: omniglot, steps: 456", MINE)
     (cell,) = spec.cells
@@ -105,6 +126,11 @@ def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
             "preset: mine, dataset: omniglot",
             MINE.replace("steps: 123", "preset: paper"),
             "mine.yaml:7: rules[0].give.preset: a preset gives",
+        ),
+        (
+            "preset: mine, dataset: omniglot",
+            OURS.replace("{steps:", "{filters: 64 of them, steps:"),
+            "mine.yaml:8: rules[0].ours.filters: the rule does not give 'filters'",
         ),
         ("preset: mine, dataset: omniglot", MINE.replace("123", "many"), "mine.yaml:7: rules[0].give.steps: 'many' is not"),
         ("preset: mine, dataset: omniglot", MINE.replace("id: mine", "id: yours"), "mine.yaml:1: id: 'yours' must be"),
