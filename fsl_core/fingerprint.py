@@ -12,7 +12,7 @@ from typing import Any
 from fsl_core.errors import RecipeError, within
 from fsl_core.json_digest import compact_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
 
 ADDED_LATER: Mapping[str, bool] = types.MappingProxyType({"added_later": True})

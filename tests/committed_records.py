@@ -1,8 +1,9 @@
-"""The records behind a committed results folder, put together again from its own exports."""
+"""The committed results folders, and the records behind one, put together again from its own exports."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
+"""The committed folders that today's code makes again from their records."""
+FIRST_EDITION = sorted(path.parent for path in (ROOT / "results" / "first_edition").glob("*/table.json"))
+"""Those of the first edition of the recipes: they must agree with themselves, and are never made again."""
+COMMITTED = (*RESULTS, *FIRST_EDITION)
 
 _STATES = {"complete": "done", "running": "stopped", "pending": "waiting"}
 """What exports of earlier versions call a trial's state, and what it is called now."""
@@ -127,27 +135,27 @@ class CommittedResults:
             "device_name": row["device"],
             "threads": int(row["threads"]),
             "finished_at": row["finished_at"],
-            "git_commit": row["git_commit"],
-            "git_dirty": bool(row["git_dirty"]),
+            "git_commit": _known(row["git_commit"]),
+            "git_dirty": _known(row["git_dirty"], bool),
             "git_problem": _known(row.get("git_problem")),
             "code_digest": _known(row.get("code_digest")),
-            "lock_digest": row["lock_digest"],
+            "lock_digest": _known(row["lock_digest"]),
             "versions": self.provenance["trials"][fingerprint]["versions"],
-            "peak_memory_bytes": int(row["peak_memory_bytes"]),
+            "peak_memory_bytes": _known(row["peak_memory_bytes"], int),
         }
+        seconds = _known(row["evaluation_seconds"], float)
         return ExecutionRecord(
             train_seconds=float(row["train_seconds"]),
             steps=int(row["steps_done"]),
             attempts=int(row["attempts"]),
             started_at=row["started_at"],
             evaluations={
-                name: ScoringRecord(seconds=float(row["evaluation_seconds"]) / len(evaluations), **computed)
-                for name in evaluations
+                name: ScoringRecord(seconds=seconds / len(evaluations), **computed) for name in evaluations if seconds is not None
             },
             **computed,
         )
 
 
-def _known(value: object) -> Any:
+def _known(value: Any, kind: Callable[[Any], Any] = str) -> Any:
     """A value of an export; None where it is missing, or the export is from before there was such a column."""
-    return None if pd.isna(value) else value  # type: ignore[call-overload]
+    return None if pd.isna(value) else kind(value)

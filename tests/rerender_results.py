@@ -4,6 +4,7 @@
     .venv/bin/python -m tests.rerender_results maml_omniglot    # some
 
 No number changes: what is written comes from ``trials``, ``episodes``, ``curves``, ``adaptation`` and ``provenance.json`` there.
+Those of ``results/first_edition/`` stay as they are: today's sweep files mean other trials.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ from orchestrator.plan import build_plan
 from orchestrator.report.bundle import write_bundle
 from orchestrator.report.published import load_registries
 from orchestrator.sweep_loader import load_sweep
-from tests.committed_records import CommittedResults
+from tests.committed_records import RESULTS, ROOT, CommittedResults
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
-"""The committed folders."""
-SHOWN_TABLE = re.compile(r"(?<=<!-- )(results/\w+/table\.md)( -->\n\n)(.*?)(?=\n\n<!-- end of table -->)", re.DOTALL)
+SHOWN_TABLE = re.compile(r"(?<=<!-- )(results/[\w/]+/table\.md)( -->\n\n)(.*?)(?=\n\n<!-- end of table -->)", re.DOTALL)
 """A table in the README: the file it comes from, a separator, the table."""
 
 
-def rendered(committed: Path, folder: Path) -> tuple[Path, ...]:
-    """Write into ``folder`` what today's code makes of the records behind a committed folder."""
+def rendered(committed: Path, folder: Path, *, sweeps: Path = ROOT / "sweeps") -> tuple[Path, ...]:
+    """Write into ``folder`` what today's code makes of the records behind a committed folder, whose sweep file is in ``sweeps``."""
     known = CommittedResults(committed)
-    plan = build_plan(load_sweep(ROOT / "sweeps" / f"{committed.name}.yaml"))
+    plan = build_plan(load_sweep(sweeps / f"{committed.name}.yaml"))
     assert plan.fingerprint == known.provenance["plan"], (
-        f"sweeps/{committed.name}.yaml now means other trials than those committed"
+        f"{sweeps.name}/{committed.name}.yaml now means other trials than those committed"
     )
     registries = load_registries(ROOT / "sweeps" / "published")
     return write_bundle(folder, plan, known.records(plan), registries, run_ids=known.run_ids())
 
 
 def main(names: Sequence[str]) -> None:
-    """Render the named folders, or all, in place."""
-    for folder in [ROOT / "results" / name for name in names] or RESULTS:
+    """Render the named folders, or all, in place; a name that is none of them ends the program."""
+    by_name = {folder.name: folder for folder in RESULTS}
+    if unknown := [name for name in names if name not in by_name]:
+        sys.exit(f"{', '.join(unknown)}: none of the folders that are made again ({', '.join(by_name) or 'there are none yet'})")
+    for folder in [by_name[name] for name in names or by_name]:
         made = {path.name for path in rendered(folder, folder)}
         for path in folder.iterdir():
             if path.name not in made:

@@ -1,4 +1,4 @@
-"""Every folder under ``results/`` is what today's code makes of the records behind it."""
+"""Every folder under ``results/`` but those of the first edition is what today's code makes of the records behind it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,83 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsl_core.statistics import confidence_interval_95, mean
-from tests.committed_records import FORMERLY, read_export
+from orchestrator.plan import build_plan
+from orchestrator.report.bundle import write_bundle
+from orchestrator.sweep_loader import load_sweep
+from tests.committed_records import FIRST_EDITION, FORMERLY, RESULTS, ROOT, read_export
 from tests.counts_by_step import counts_like
-from tests.rerender_results import RESULTS, rendered
+from tests.orchestrator.report import reported_sweep, test_adaptation
+from tests.rerender_results import main as rerender
+from tests.rerender_results import rendered
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda folder: folder.name)
 def test_a_committed_folder_is_what_the_code_makes_of_its_records(folder: Path, tmp_path: Path) -> None:
-    made = rendered(folder, tmp_path)
-    assert {path.name for path in made} == {path.name for path in folder.iterdir()}
-    stale = [path.name for path in made if not _alike(path, folder / path.name)]
+    stale = stale_files(folder, tmp_path)
     assert not stale, f"stale: {', '.join(stale)}; python -m tests.rerender_results {folder.name} makes them again"
+
+
+def test_every_folder_of_results_is_checked() -> None:
+    """Either made again, or of the first edition, which tests/test_first_edition.py holds against itself."""
+    first_edition = ROOT / "results" / "first_edition"
+    assert {*RESULTS, first_edition} == set((ROOT / "results").iterdir())
+    assert set(FIRST_EDITION) == set(first_edition.iterdir())
+
+
+SWEEPS = {"reported": reported_sweep.SWEEP, "adapting": test_adaptation.SWEEP}
+
+
+@pytest.fixture(params=SWEEPS)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """What a launch leaves of a sweep with invented results, of which some seeds are missing, beside its sweep file."""
+    (tmp_path / f"{request.param}.yaml").write_text(SWEEPS[request.param])
+    plan = build_plan(load_sweep(tmp_path / f"{request.param}.yaml"))
+    records = (
+        reported_sweep.records_of(plan, {0: [70, 75, 60], 2: [71, 74]})
+        if request.param == "reported"
+        else test_adaptation.records_of(plan, apart=5)
+    )
+    write_bundle(tmp_path / "results" / request.param, plan, records, reported_sweep.registries())
+    return tmp_path / "results" / str(request.param)
+
+
+def test_a_folder_that_a_launch_leaves_is_made_again_from_itself(folder: Path, tmp_path: Path) -> None:
+    assert not stale_files(folder, tmp_path / "again", sweeps=tmp_path)
+
+
+def test_a_number_or_a_file_that_does_not_follow_from_the_records_is_found(folder: Path, tmp_path: Path) -> None:
+    table = (folder / "table.md").read_text()
+    (folder / "table.md").write_text(table.replace("±", "+"))
+    (folder / "unknown.md").write_text("")
+    assert stale_files(folder, tmp_path / "again", sweeps=tmp_path) == ["table.md", "unknown.md"]
+    episodes = pd.read_parquet(folder / "episodes.parquet")
+    episodes.loc[3, "correct"] += 1
+    episodes.to_parquet(folder / "episodes.parquet")
+    stale = stale_files(folder, tmp_path / "once more", sweeps=tmp_path)
+    assert {"table.json", "table.csv", "cells.parquet", "episodes.parquet"} <= set(stale)
+
+
+def test_a_sweep_file_that_means_other_trials_than_a_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / f"{folder.name}.yaml"
+    sweep.write_text(sweep.read_text().replace("seeds: [0, 1", "seeds: [0, 5"))
+    with pytest.raises(AssertionError, match="now means other trials"):
+        stale_files(folder, tmp_path / "again", sweeps=tmp_path)
+
+
+def test_the_first_edition_is_not_made_again() -> None:
+    for folder in FIRST_EDITION:
+        if folder.name not in {each.name for each in RESULTS}:
+            with pytest.raises(SystemExit, match=f"^{folder.name}: none of the folders that are made again"):
+                rerender([folder.name])
+
+
+def stale_files(folder: Path, again: Path, *, sweeps: Path = ROOT / "sweeps") -> list[str]:
+    """The files of a folder that are not what the code makes of the records behind it, in the folder ``again``."""
+    made = {path.name: path for path in rendered(folder, again, sweeps=sweeps)}
+    there = {path.name: path for path in folder.iterdir()}
+    return sorted(
+        name for name in {*made, *there} if name not in made or name not in there or not _alike(made[name], there[name])
+    )
 
 
 def _alike(made: Path, committed: Path) -> bool:
@@ -55,7 +121,7 @@ def test_exports_of_an_earlier_form_are_read_as_those_of_today(tmp_path: Path) -
     """They had bare fingerprints, other names, times as texts and the accuracies of curves in 0..1."""
     today = {now: before for before, now in FORMERLY.items()}
     for name in ("trials", "episodes", "curves"):
-        table = read_export(RESULTS[0], name)
+        table = read_export(FIRST_EDITION[0], name)
         table.drop(columns="unit", errors="ignore").rename(columns=today).to_parquet(tmp_path / f"{name}.parquet")
         before = read_export(tmp_path, name)
         assert set(before) == set(table) - {"unit"}
