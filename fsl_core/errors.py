@@ -3,6 +3,7 @@
 FslError
 ├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
 │   └── SettingError         one setting has a value that is impossible, alone or beside others; both are carried as data
+├── UninitialisedError   a network has weights that nothing gives their first values
 ├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
 ├── DataError
 │   ├── DataMissingError     the files are not there and cannot be fetched
@@ -66,6 +67,10 @@ def within(part: str) -> Iterator[None]:
         yield
     except SettingError as error:
         raise error.renamed(lambda setting: f"{part}.{setting}") from error
+
+
+class UninitialisedError(FslError):
+    """A network has weights that nothing gives their first values: an error of its program, not of a recipe."""
 
 
 class EpisodeError(FslError, ValueError):

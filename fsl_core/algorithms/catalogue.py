@@ -11,8 +11,9 @@ from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.initialisation import check_initialised
 from fsl_core.backbones.mlp import Mlp
-from fsl_core.randomness import generator_at
+from fsl_core.randomness import Stream
 from fsl_core.recipe import TrainingRecipe
 
 
@@ -23,22 +24,26 @@ def build_algorithm(
 
     ``stage`` names the stream that its first weights are drawn from. They are drawn on the CPU and then moved, so that they are the
     same on every device.
+
+    Raises:
+        UninitialisedError: if a layer of the network has weights that nothing gives their first values.
     """
-    algorithm = _algorithm(recipe, image_shape, generator_at(recipe.seed, f"{stage}/weights"))
+    algorithm = _algorithm(recipe, image_shape, Stream(recipe.seed, f"{stage}/weights"))
+    check_initialised(algorithm)
     return algorithm.to(device).to(memory_format=torch.channels_last)
 
 
-def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], generator: torch.Generator) -> nn.Module:
-    backbone = _backbone(recipe, image_shape, generator)
+def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> nn.Module:
+    backbone = _backbone(recipe, image_shape, stream.within("backbone"))
     settings = recipe.algorithm
     if isinstance(settings, MamlSettings):
-        return Maml(backbone, settings, features=backbone.features, way=recipe.episode.way, generator=generator)
+        return Maml(backbone, settings, features=backbone.features, way=recipe.episode.way, stream=stream)
     if isinstance(settings, MatchingSettings):
-        return MatchingNetworks(backbone, settings, features=backbone.features, generator=generator)
+        return MatchingNetworks(backbone, settings, features=backbone.features, stream=stream)
     return PrototypicalNetworks(backbone, settings)
 
 
-def _backbone(recipe: TrainingRecipe, image_shape: tuple[int, int, int], generator: torch.Generator) -> Conv4 | Mlp:
+def _backbone(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> Conv4 | Mlp:
     if isinstance(recipe.backbone, Conv4Settings):
-        return Conv4(image_shape, recipe.backbone, generator=generator)
-    return Mlp(image_shape, recipe.backbone, generator=generator)
+        return Conv4(image_shape, recipe.backbone, stream=stream)
+    return Mlp(image_shape, recipe.backbone, stream=stream)

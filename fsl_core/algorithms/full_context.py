@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fsl_core.backbones.initialisation import draw_weights, undrawn
+from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.randomness import Stream
 
 
 class FullContextEmbeddings(nn.Module):
@@ -18,14 +19,14 @@ class FullContextEmbeddings(nn.Module):
       ``r_k = sum_i softmax_i(h_k . g(x_i)) g(x_i)``, and ``f(x, S) = h_K``.
     """
 
-    def __init__(self, features: int, *, reading_steps: int, generator: torch.Generator) -> None:
+    def __init__(self, features: int, *, reading_steps: int, stream: Stream) -> None:
         super().__init__()
         self.reading_steps = reading_steps
-        self.support_lstm = undrawn(nn.LSTM, features, features, bidirectional=True, batch_first=True)
+        self.support_lstm = uninitialised(nn.LSTM, features, features, bidirectional=True, batch_first=True)
         # The paper concatenates the read-out to the state, [h, r]. The gates are linear in state and input, so that feeding it beside
         # f'(x) is the same function. The 2018 reproduction adds it to the state instead.
-        self.query_cell = undrawn(nn.LSTMCell, 2 * features, features)
-        draw_weights(self, generator=generator)
+        self.query_cell = uninitialised(nn.LSTMCell, 2 * features, features)
+        initialise(self, stream=stream)
 
     def embed_support(self, support: torch.Tensor) -> torch.Tensor:
         """``g``: backbone embeddings ``[E, S, D]`` in the order they are read in, to ``[E, S, D]`` in the same order."""

@@ -10,8 +10,9 @@ from torch.func import functional_call
 
 from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
-from fsl_core.backbones.initialisation import draw_weights, undrawn
+from fsl_core.backbones.initialisation import initialise, uninitialised
 from fsl_core.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -23,13 +24,11 @@ class Maml(nn.Module):
     the support's or the query's, and normalises by its statistics (transductive, as in the authors' code).
     """
 
-    def __init__(
-        self, backbone: nn.Module, settings: MamlSettings, *, features: int, way: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, backbone: nn.Module, settings: MamlSettings, *, features: int, way: int, stream: Stream) -> None:
         super().__init__()
         self.settings = settings
-        head = undrawn(nn.Linear, features, way)
-        draw_weights(head, generator=generator)
+        head = uninitialised(nn.Linear, features, way)
+        initialise(head, stream=stream.within("head"))
         self.network = nn.Sequential(backbone, head)
 
     def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:

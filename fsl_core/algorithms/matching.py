@@ -11,6 +11,7 @@ from fsl_core.algorithm_settings import MatchingSettings
 from fsl_core.algorithms.full_context import FullContextEmbeddings
 from fsl_core.algorithms.metric import MetricNetworks, similarity
 from fsl_core.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 
 
 class MatchingNetworks(MetricNetworks):
@@ -20,14 +21,14 @@ class MatchingNetworks(MetricNetworks):
     Scores are log-probabilities, by log-softmax and logsumexp: finite and differentiable wherever the embeddings are.
     """
 
-    def __init__(self, backbone: nn.Module, settings: MatchingSettings, *, features: int, generator: torch.Generator) -> None:
+    def __init__(self, backbone: nn.Module, settings: MatchingSettings, *, features: int, stream: Stream) -> None:
         super().__init__(backbone)
         self.settings = settings
         # Paper: no scale. A cosine lies in -1..1 and, after a last ReLU, in 0..1, which caps the attention; see docs/algorithms.md.
         self.log_scale = nn.Parameter(torch.tensor(math.log(settings.scale))) if settings.learn_scale else None
         self.context: FullContextEmbeddings | None = None
         if settings.fce and settings.reading_steps is not None:
-            self.context = FullContextEmbeddings(features, reading_steps=settings.reading_steps, generator=generator)
+            self.context = FullContextEmbeddings(features, reading_steps=settings.reading_steps, stream=stream.within("context"))
 
     @property
     def scale(self) -> torch.Tensor | float:

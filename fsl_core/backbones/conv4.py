@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.backbones.initialisation import draw_weights, undrawn
+from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.randomness import Stream
 
 BLOCKS = 4
 
@@ -22,7 +23,7 @@ class ConvBlock(nn.Module):
         self.pools = settings.downsampling == "max_pool"
         stride = 1 if self.pools else 2
         # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
-        self.conv = undrawn(nn.Conv2d, channels, settings.filters, kernel_size=3, padding=1, stride=stride, bias=False)
+        self.conv = uninitialised(nn.Conv2d, channels, settings.filters, kernel_size=3, padding=1, stride=stride, bias=False)
         # Paper: no text says which weights BatchNorm has. These are a scale and a shift; MAML's authors' code has the shift alone.
         self.norm = nn.BatchNorm2d(settings.filters, track_running_stats=settings.batch_norm == "running")
 
@@ -38,17 +39,17 @@ class Conv4(nn.Module):
 
     With max-pooling ``D`` is ``filters`` for 28x28 images and ``25 * filters`` for 84x84 ones (Vinyals et al. 2016, section 4.1;
     Snell et al. 2017, section 3.1). With strides the last map is averaged over space and ``D`` is ``filters`` (Finn et al. 2017,
-    appendix A.1 and the authors' code). The weights are drawn from ``generator``.
+    appendix A.1 and the authors' code). The first weights are drawn from ``stream``.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], settings: Conv4Settings, *, generator: torch.Generator) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], settings: Conv4Settings, *, stream: Stream) -> None:
         super().__init__()
         channels, height, width = image_shape
         inputs = [channels, *[settings.filters] * (BLOCKS - 1)]
         self.blocks = nn.Sequential(*(ConvBlock(count, settings) for count in inputs))
         self.averages = settings.downsampling == "stride"
         self.features = settings.filters * (1 if self.averages else (height // 2**BLOCKS) * (width // 2**BLOCKS))
-        draw_weights(self, generator=generator)
+        initialise(self, stream=stream)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``[B, C, H, W]`` to ``[B, D]``."""

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import MlpSettings
-from fsl_core.backbones.initialisation import draw_weights, undrawn
+from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.randomness import Stream
 
 WIDTHS = (256, 128, 64, 64)
 
@@ -18,21 +19,21 @@ class Mlp(nn.Module):
 
     features = WIDTHS[-1]
 
-    def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, generator: torch.Generator) -> None:
+    def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, stream: Stream) -> None:
         super().__init__()
         inputs = (math.prod(image_shape), *WIDTHS)
         # Paper: no biases, and BatchNorm with a scale beside its shift, both as in Conv4.
         self.layers = nn.Sequential(
             *(
                 nn.Sequential(
-                    undrawn(nn.Linear, before, after, bias=False),
+                    uninitialised(nn.Linear, before, after, bias=False),
                     nn.BatchNorm1d(after, track_running_stats=settings.batch_norm == "running"),
                     nn.ReLU(),
                 )
                 for before, after in zip(inputs, WIDTHS, strict=False)
             )
         )
-        draw_weights(self, generator=generator)
+        initialise(self, stream=stream)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``[B, C, H, W]`` to ``[B, 64]``."""

@@ -9,24 +9,23 @@ import torch
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
+from fsl_core.randomness import Stream
 
 
 @pytest.mark.parametrize(("size", "channels", "width"), [(28, 1, 64), (84, 3, 1600)])
 def test_the_embedding_has_the_width_that_the_papers_state(size: int, channels: int, width: int) -> None:
-    network = Conv4((channels, size, size), Conv4Settings(), generator=torch.Generator().manual_seed(0))
+    network = Conv4((channels, size, size), Conv4Settings(), stream=Stream(0, "weights"))
     assert network(torch.rand(2, channels, size, size)).shape == (2, width)
 
 
 def test_convolutions_before_a_batch_norm_have_no_bias() -> None:
-    names = {
-        name for name, _ in Conv4((1, 28, 28), Conv4Settings(), generator=torch.Generator().manual_seed(0)).named_parameters()
-    }
+    names = {name for name, _ in Conv4((1, 28, 28), Conv4Settings(), stream=Stream(0, "weights")).named_parameters()}
     assert not {name for name in names if name.endswith("conv.bias")}
 
 
 def test_it_is_the_block_of_the_papers() -> None:
     """Convolution, BatchNorm, ReLU, then max-pool: the textbook order gives the same values and gradients."""
-    network = Conv4((1, 28, 28), Conv4Settings(filters=8), generator=torch.Generator().manual_seed(0)).double()
+    network = Conv4((1, 28, 28), Conv4Settings(filters=8), stream=Stream(0, "weights")).double()
     images = torch.rand(6, 1, 28, 28, dtype=torch.float64, requires_grad=True)
     textbook = images
     for block in network.blocks:
@@ -38,18 +37,16 @@ def test_it_is_the_block_of_the_papers() -> None:
     torch.testing.assert_close(mine, theirs)
 
 
-def test_the_same_generator_gives_the_same_weights() -> None:
-    first, again = (
-        Conv4((1, 28, 28), Conv4Settings(), generator=torch.Generator().manual_seed(3)).state_dict() for _ in range(2)
-    )
-    other = Conv4((1, 28, 28), Conv4Settings(), generator=torch.Generator().manual_seed(4)).state_dict()
+def test_the_same_stream_gives_the_same_weights() -> None:
+    first, again = (Conv4((1, 28, 28), Conv4Settings(), stream=Stream(3, "weights")).state_dict() for _ in range(2))
+    other = Conv4((1, 28, 28), Conv4Settings(), stream=Stream(4, "weights")).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["blocks.1.conv.weight"], other["blocks.1.conv.weight"])
 
 
 def test_strides_halve_the_side_and_the_last_map_is_averaged() -> None:
     """As MAML's authors do on Omniglot: 28, 14, 7, 4, 2, then the mean over space."""
-    network = Conv4((1, 28, 28), Conv4Settings(downsampling="stride"), generator=torch.Generator().manual_seed(0)).double()
+    network = Conv4((1, 28, 28), Conv4Settings(downsampling="stride"), stream=Stream(0, "weights")).double()
     images = torch.rand(5, 1, 28, 28, dtype=torch.float64)
     maps = images
     for block, side in zip(network.blocks, (14, 7, 4, 2), strict=True):
@@ -64,10 +61,10 @@ def test_strides_halve_the_side_and_the_last_map_is_averaged() -> None:
 
 def network_of(settings: BackboneSettings) -> Conv4 | Mlp:
     """The backbone for 28x28 images; the same weights every time."""
-    generator = torch.Generator().manual_seed(0)
+    stream = Stream(0, "weights")
     if isinstance(settings, MlpSettings):
-        return Mlp((1, 28, 28), settings, generator=generator)
-    return Conv4((1, 28, 28), settings, generator=generator)
+        return Mlp((1, 28, 28), settings, stream=stream)
+    return Conv4((1, 28, 28), settings, stream=stream)
 
 
 KINDS = pytest.mark.parametrize("kind", [MlpSettings, partial(Conv4Settings, filters=8)], ids=["mlp", "conv4"])
@@ -109,7 +106,7 @@ def test_running_statistics_are_gathered_in_training_alone(kind: Callable[..., B
 
 def test_the_network_without_convolutions_is_the_papers() -> None:
     """256, 128, 64 and 64 hidden units, each with BatchNorm and ReLU."""
-    network = Mlp((1, 28, 28), MlpSettings(), generator=torch.Generator().manual_seed(0)).double()
+    network = Mlp((1, 28, 28), MlpSettings(), stream=Stream(0, "weights")).double()
     images = torch.rand(7, 1, 28, 28, dtype=torch.float64)
     values = images.flatten(1)
     for layer, width in zip(network.layers, (256, 128, 64, 64), strict=True):

@@ -15,10 +15,11 @@ from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.initialisation import initialise
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
 from fsl_core.episode import EpisodeShape
 from fsl_core.evaluation import count_correct
+from fsl_core.randomness import Stream
 from fsl_core.sampler import EpisodeIndices, frozen_episodes
 from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
 
@@ -45,12 +46,12 @@ BOUNDS.append(("maml", "_PIXELS_AT_ONCE"))
 class SmallBackbone(nn.Module):
     """Linear, BatchNorm, tanh in float64, so that no decision hangs on how a chunk is rounded."""
 
-    def __init__(self, *, running: bool, generator: torch.Generator) -> None:
+    def __init__(self, *, running: bool, stream: Stream) -> None:
         super().__init__()
         norm = nn.BatchNorm1d(FEATURES, track_running_stats=running)
         self.layers = nn.Sequential(nn.Linear(SIDE**2, FEATURES, bias=False), norm, nn.Tanh()).double()
-        draw_weights(self, generator=generator)
-        self(torch.rand(40, 1, SIDE, SIDE, generator=generator))  # so that the running statistics are some
+        initialise(self, stream=stream)
+        self(torch.rand(40, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(2)))  # so that the running statistics are some
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         embedded: torch.Tensor = self.layers(images.double().flatten(1))
@@ -58,12 +59,12 @@ class SmallBackbone(nn.Module):
 
 
 def algorithm_of(form: str) -> MetricNetworks | Maml:
-    settings, generator = FORMS[form], torch.Generator().manual_seed(2)
-    backbone = SmallBackbone(running=not isinstance(settings, MamlSettings), generator=generator)
+    settings, stream = FORMS[form], Stream(2, "weights")
+    backbone = SmallBackbone(running=not isinstance(settings, MamlSettings), stream=stream)
     if isinstance(settings, MamlSettings):
-        return Maml(backbone, settings, features=FEATURES, way=SHAPE.way, generator=generator).double()
+        return Maml(backbone, settings, features=FEATURES, way=SHAPE.way, stream=stream).double()
     if isinstance(settings, MatchingSettings):
-        return MatchingNetworks(backbone, settings, features=FEATURES, generator=generator).double()
+        return MatchingNetworks(backbone, settings, features=FEATURES, stream=stream).double()
     return PrototypicalNetworks(backbone, settings)
 
 

@@ -1,6 +1,7 @@
 """Building, moving and scoring an algorithm draw nothing from the global generator, change no bit, and stay within their memory."""
 
-import copy
+import dataclasses
+import math
 import os
 from typing import Any
 
@@ -15,16 +16,18 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.metric import squared_euclidean
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
-from fsl_core.backbones.initialisation import draw_weights
+from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.initialisation import check_initialised, uninitialised
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
-from fsl_core.errors import RecipeError
+from fsl_core.errors import RecipeError, UninitialisedError
 from fsl_core.evaluation import count_correct
 from fsl_core.execution_path import ExecutionPath
-from fsl_core.randomness import generator_at
+from fsl_core.randomness import Stream
 from fsl_core.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.sampler import frozen_episodes
 from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.splitmix import key_of, nth
 
 CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class", scale=10.0, learn_scale=True)
 KINDS: list[tuple[AlgorithmSettings, BackboneSettings]] = [
@@ -59,28 +62,80 @@ def test_building_an_algorithm_draws_nothing_from_the_global_generator(
 
 
 @kinds
-def test_every_weight_and_buffer_is_what_pytorchs_constructors_and_our_draws_leave(
+def test_every_weight_and_buffer_is_what_its_stream_or_its_constructor_says(
     algorithm: AlgorithmSettings, backbone: BackboneSettings
 ) -> None:
-    """None is left as the memory was found: not BatchNorm's, which are not drawn, and no bias."""
+    """None is left as the memory was found: each weight that is drawn is compared with plain integers, BatchNorm's with PyTorch's."""
     ours = built(algorithm, backbone)
-    expected = copy.deepcopy(ours).to(memory_format=torch.contiguous_format)  # draws fill a tensor in the order of its memory
-    for part in expected.modules():
-        if hasattr(part, "reset_parameters"):
-            part.reset_parameters()
-    children = list(expected.network if isinstance(algorithm, MamlSettings) else expected.children())  # type: ignore[arg-type]
-    generator = generator_at(0, "select/weights")
-    for child in children:  # the backbone, then what the algorithm adds
-        draw_weights(child, generator=generator)
-    for name, value in expected.state_dict().items():
-        assert ours.state_dict()[name].equal(value), name
+    parts = {"backbone": "backbone", "network.0": "backbone", "network.1": "head", "context": "context"}
+    for prefix, part in ours.named_modules():
+        for own, value in part.state_dict().items() if not list(part.children()) else ():
+            name = f"{prefix}.{own}".removeprefix(".")
+            where = next((place for place in parts if name.startswith(f"{place}.")), None)
+            if where is None:
+                assert name == "log_scale"
+                continue
+            stream = f"select/weights/{parts[where]}/{name.removeprefix(f'{where}.')}"
+            torch.testing.assert_close(value, expected(part, own, stream), rtol=1e-6, atol=0, msg=name)
     assert all(parameter.requires_grad for parameter in ours.parameters())
+
+
+def expected(part: nn.Module, own: str, stream: str) -> torch.Tensor:
+    """The first values of one tensor of a layer, float32."""
+    value = part.state_dict()[own]
+    if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+        return type(part)(part.num_features).state_dict()[own]
+    if own == "bias":
+        return torch.zeros_like(value)
+    bound = 1 / math.sqrt(part.hidden_size if isinstance(part, nn.LSTM | nn.LSTMCell) else value[0].numel())
+    key = key_of(0, stream)
+    drawn = [(nth(key, position) >> 11) / 2**53 * 2 * bound - bound for position in range(value.numel())]
+    return torch.tensor(drawn, dtype=torch.float64).reshape(value.shape).float()
+
+
+def test_a_layer_that_is_added_leaves_the_weights_of_the_others() -> None:
+    plain, context = built(MatchingSettings(), Conv4Settings(filters=8)), built(CONTEXT, Conv4Settings(filters=8))
+    adapting = built(MamlSettings(), Conv4Settings(filters=8, batch_norm="batch"))
+    first = plain.state_dict()["backbone.blocks.3.conv.weight"]
+    assert context.state_dict()["backbone.blocks.3.conv.weight"].equal(first)
+    assert adapting.state_dict()["network.0.blocks.3.conv.weight"].equal(first)
+
+
+def test_seeds_that_differ_above_32_bits_give_other_weights() -> None:
+    first = recipe_of(PrototypicalSettings(), Conv4Settings(filters=8))
+    far = dataclasses.replace(first, seed=first.seed + 2**40)
+    one, other = (build_algorithm(recipe, image_shape=(1, 28, 28), stage="select").state_dict() for recipe in (first, far))
+    assert not one["backbone.blocks.0.conv.weight"].equal(other["backbone.blocks.0.conv.weight"])
+
+
+class Forgetful(Conv4):
+    """A backbone with a layer of a kind that is never initialised."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.blocks.append(uninitialised(nn.Conv1d, 1, 1, 1))
+
+
+def test_a_layer_that_nothing_initialises_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fsl_core.algorithms.catalogue.Conv4", Forgetful)
+    refused = "nothing initialises backbone.blocks.4.weight, backbone.blocks.4.bias of PrototypicalNetworks"
+    with pytest.raises(UninitialisedError, match=refused):
+        built(PrototypicalSettings(), Conv4Settings(filters=8))
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.Linear])
+def test_weights_and_buffers_that_nothing_initialises_are_named(kind: type[nn.Module]) -> None:
+    sizes = (2,) if kind is nn.BatchNorm2d else (2, 3)
+    layer = nn.Sequential(uninitialised(kind, *sizes))
+    with pytest.raises(UninitialisedError) as caught:
+        check_initialised(layer)
+    assert all(name in str(caught.value) for name in layer.state_dict())
 
 
 @pytest.mark.parametrize("scale", [1e-38, 1e38])
 def test_the_scales_that_are_accepted_can_be_learned_in_float32(scale: float) -> None:
     network = MatchingNetworks(
-        nn.Identity(), MatchingSettings(scale=scale, learn_scale=True), features=1, generator=torch.Generator()
+        nn.Identity(), MatchingSettings(scale=scale, learn_scale=True), features=1, stream=Stream(0, "weights")
     )
     assert float(network.scale.detach()) == pytest.approx(scale, rel=1e-4)
 
@@ -100,7 +155,7 @@ class LargestTensor(TorchDispatchMode):
 def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: SplitDataset) -> None:
     """Twenty episodes of 50 queries, 100 support images and 784 features are 78 million differences."""
     settings = MatchingSettings(distance="squared_euclidean")
-    network = MatchingNetworks(nn.Flatten(), settings, features=784, generator=torch.Generator())
+    network = MatchingNetworks(nn.Flatten(), settings, features=784, stream=Stream(0, "weights"))
     shape = EpisodeShape(way=10, shot=10, query=5)
     episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 20, seed=0, stream="meta-test")
     with LargestTensor() as largest:

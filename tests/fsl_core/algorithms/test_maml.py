@@ -17,6 +17,7 @@ from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.randomness import Stream
 from fsl_core.recipe import OptimiserSettings
 from fsl_core.training import StepSettings, start_training, train_step
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
@@ -38,17 +39,17 @@ class Smooth(nn.Sequential):
 def smooth(way: int, *, seed: int = 0, features: int = 5, **changes: object) -> Maml:
     generator = torch.Generator().manual_seed(seed)
     chosen = MamlSettings(**{"inner_lr": 0.3, **changes})  # type: ignore[arg-type]
-    return Maml(Smooth(features, generator), chosen, features=3, way=way, generator=generator).double()
+    return Maml(Smooth(features, generator), chosen, features=3, way=way, stream=Stream(seed, "weights")).double()
 
 
 def convolutional(way: int, *, backbone: Conv4Settings | MlpSettings | None = None, **changes: object) -> Maml:
-    generator = torch.Generator().manual_seed(0)
+    stream = Stream(0, "weights")
     network: nn.Module
     if isinstance(backbone, MlpSettings):
-        network = Mlp((1, 28, 28), backbone, generator=generator)
+        network = Mlp((1, 28, 28), backbone, stream=stream)
     else:
-        network = Conv4((1, 28, 28), backbone or Conv4Settings(filters=4, batch_norm="batch"), generator=generator)
-    return Maml(network, MamlSettings(**changes), features=network.features, way=way, generator=generator)  # type: ignore[arg-type]
+        network = Conv4((1, 28, 28), backbone or Conv4Settings(filters=4, batch_norm="batch"), stream=stream)
+    return Maml(network, MamlSettings(**changes), features=network.features, way=way, stream=stream)  # type: ignore[arg-type]
 
 
 def reference_logits(algorithm: Maml, episodes: EpisodeBatch, order: int) -> torch.Tensor:
@@ -112,7 +113,7 @@ def test_the_quadratic_has_its_closed_form(monkeypatch: pytest.MonkeyPatch, orde
         MamlSettings(order=order, adaptation_steps=steps, inner_lr=rate),  # type: ignore[arg-type]
         features=1,
         way=2,
-        generator=torch.Generator(),
+        stream=Stream(0, "weights"),
     )
     algorithm.network = Scale()  # type: ignore[assignment]
     start = algorithm.network.w

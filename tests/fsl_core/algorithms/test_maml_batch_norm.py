@@ -13,6 +13,7 @@ from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 INPUTS, HIDDEN, EPS = 5, 4, 1e-5
@@ -31,7 +32,7 @@ def normalised(way: int, seed: int, *, kind: int = 1, **changes: object) -> Maml
         norm = [nn.Unflatten(1, (HIDDEN, 1, 1)), nn.BatchNorm2d(HIDDEN, track_running_stats=False), nn.Flatten()]
     backbone = nn.Sequential(nn.Linear(INPUTS, HIDDEN, bias=False), *norm, nn.Tanh())
     chosen = MamlSettings(**{"inner_lr": 0.3, **changes})  # type: ignore[arg-type]
-    algorithm = Maml(backbone, chosen, features=HIDDEN, way=way, generator=generator).double()
+    algorithm = Maml(backbone, chosen, features=HIDDEN, way=way, stream=Stream(seed, "weights")).double()
     for parameter in algorithm.parameters():
         nn.init.normal_(parameter, std=0.7, generator=generator)
     return algorithm
@@ -97,10 +98,10 @@ BACKBONES = pytest.mark.parametrize(
 
 
 def network(backbone: Conv4Settings | MlpSettings, **changes: object) -> Maml:
-    generator = torch.Generator().manual_seed(0)
+    stream = Stream(0, "weights")
     build = Mlp if isinstance(backbone, MlpSettings) else Conv4
-    embedding: Conv4 | Mlp = build((1, 28, 28), backbone, generator=generator)  # type: ignore[arg-type]
-    return Maml(embedding, MamlSettings(**changes), features=embedding.features, way=3, generator=generator).double()  # type: ignore[arg-type]
+    embedding: Conv4 | Mlp = build((1, 28, 28), backbone, stream=stream)  # type: ignore[arg-type]
+    return Maml(embedding, MamlSettings(**changes), features=embedding.features, way=3, stream=stream).double()  # type: ignore[arg-type]
 
 
 @BACKBONES

@@ -13,6 +13,7 @@ from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 FEATURES = 7
@@ -24,8 +25,8 @@ SEEDS = st.integers(0, 2**31)
 def network(**changes: object) -> MatchingNetworks:
     """Matching Networks on embeddings as they are, in float64."""
     given_settings = MatchingSettings(**changes)  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(1)
-    return MatchingNetworks(torch.nn.Identity(), given_settings, features=FEATURES, generator=generator).double()
+    stream = Stream(1, "weights")
+    return MatchingNetworks(torch.nn.Identity(), given_settings, features=FEATURES, stream=stream).double()
 
 
 def with_context(**changes: object) -> MatchingNetworks:
@@ -181,10 +182,10 @@ def test_a_plain_cosine_of_rectified_embeddings_caps_the_attention(way: int, cap
     """At its best one support has cosine 1 and the others 0: e / (e + way - 1). A scale lifts the cap."""
     support = torch.eye(way, way, dtype=torch.float64).reshape(1, way, 1, -1)
     episodes = EpisodeBatch(support=support, query=support)
-    best = MatchingNetworks(torch.nn.Identity(), MatchingSettings(), features=way, generator=torch.Generator()).logits(episodes)
+    best = MatchingNetworks(torch.nn.Identity(), MatchingSettings(), features=way, stream=Stream(0, "weights")).logits(episodes)
     assert best.exp().max().item() == pytest.approx(cap, abs=5e-4)
     scaled = MatchingSettings(scale=10.0)
-    lifted = MatchingNetworks(torch.nn.Identity(), scaled, features=way, generator=torch.Generator()).logits(episodes)
+    lifted = MatchingNetworks(torch.nn.Identity(), scaled, features=way, stream=Stream(0, "weights")).logits(episodes)
     assert lifted.exp().max().item() > 0.99
 
 
@@ -200,11 +201,11 @@ def test_a_learned_scale_begins_where_it_is_told_and_is_learned() -> None:
 
 @pytest.mark.parametrize("context", [False, True])
 def test_every_parameter_gets_a_gradient(context: bool) -> None:
-    generator = torch.Generator().manual_seed(0)
-    backbone = Conv4((1, 28, 28), Conv4Settings(filters=8), generator=generator)
+    stream = Stream(0, "weights")
+    backbone = Conv4((1, 28, 28), Conv4Settings(filters=8), stream=stream)
     extra = {"fce": True, "reading_steps": 2, "support_order": "by_class"} if context else {}
     chosen = MatchingSettings(scale=10.0, learn_scale=True, **extra)  # type: ignore[arg-type]
-    algorithm = MatchingNetworks(backbone, chosen, features=backbone.features, generator=generator)
+    algorithm = MatchingNetworks(backbone, chosen, features=backbone.features, stream=stream)
     assert isinstance(algorithm, MetricAlgorithm)
     episodes = image_episodes(3, 2, 4)
     loss_of(algorithm.training_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]

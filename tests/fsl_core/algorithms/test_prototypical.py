@@ -12,6 +12,7 @@ from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
@@ -91,9 +92,7 @@ def test_scoring_a_zero_embedding_by_cosine_stays_finite() -> None:
 
 
 def conv_network() -> PrototypicalNetworks:
-    return PrototypicalNetworks(
-        Conv4((1, 28, 28), Conv4Settings(filters=8), generator=torch.Generator().manual_seed(0)), PrototypicalSettings()
-    )
+    return PrototypicalNetworks(Conv4((1, 28, 28), Conv4Settings(filters=8), stream=Stream(0, "weights")), PrototypicalSettings())
 
 
 def test_episodes_of_one_batch_do_not_see_each_other() -> None:
