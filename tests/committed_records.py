@@ -14,6 +14,7 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
+from tests.made_up_answers import made_up
 
 _STATES = {"complete": "done", "running": "stopped", "pending": "waiting"}
 """What exports of earlier versions call a trial's state, and what it is called now."""
@@ -107,7 +108,7 @@ class CommittedResults:
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],
             episodes_digest="",
-            correct=correct,
+            **made_up(correct, evaluation.shape),
             correct_by_step=None if evaluation.adaptation_steps is None else (*self._on_the_way(key, evaluation), correct),
         )
 
