@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -20,15 +21,27 @@ _DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are 
 _PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once
 
 
+@dataclass(frozen=True)
+class Scored:
+    """How an algorithm did on ``E`` episodes; both tensors are on the CPU.
+
+    ``counts``: int64 ``[S, E]``, the query images of each episode that it classified rightly, after each of the ``S`` numbers of
+    adaptation steps; ``S`` is 1 for what does not adapt. ``right``: bool ``[E, way * query]``, which those are after the last of them.
+    """
+
+    counts: torch.Tensor
+    right: torch.Tensor
+
+
 @torch.no_grad()
 def count_correct(
     algorithm: nn.Module, bank: ImageBank, episodes: EpisodeIndices, *, adaptation_steps: Sequence[int] | None = None
-) -> torch.Tensor:
-    """How many query images of each episode the algorithm classifies rightly: int64 ``[S, E]`` on the CPU.
+) -> Scored:
+    """Which query images of each episode the algorithm classifies rightly.
 
-    An algorithm that adapts answers after each of the ascending ``adaptation_steps``, of which there are ``S``; for others there are
-    none and ``S`` is 1. The algorithm is in evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running
-    statistics uses them, so that a score does not depend on the other queries of its episode.
+    An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. The algorithm is in
+    evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running statistics uses them, so that a score does
+    not depend on the other queries of its episode.
 
     Raises:
         RecipeError: if an algorithm that adapts is given no such steps, or ``algorithm`` can be scored in neither way.
@@ -42,7 +55,8 @@ def count_correct(
             scores = _compared(algorithm, bank, episodes)
         else:
             raise RecipeError(f"algorithm is a {type(algorithm).__name__}; accepted: a MetricAlgorithm or an AdaptingAlgorithm")
-        return torch.cat([_correct(part, episodes) for part in scores], dim=1).cpu()
+        counts, right = zip(*(_correct(part, episodes) for part in scores), strict=True)
+        return Scored(counts=torch.cat(counts, dim=1).cpu(), right=torch.cat(right).cpu())
     finally:
         algorithm.train(was_training)
 
@@ -100,6 +114,7 @@ def compared_at_once(shape: EpisodeShape, *, features: int) -> int:
     return max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * features)))
 
 
-def _correct(scores: torch.Tensor, episodes: EpisodeIndices) -> torch.Tensor:
-    predicted = scores.argmax(dim=3)
-    return (predicted == query_labels(episodes.shape, device=predicted.device)).sum(dim=2)
+def _correct(scores: torch.Tensor, episodes: EpisodeIndices) -> tuple[torch.Tensor, torch.Tensor]:
+    """The counts ``[S, e]`` of a chunk of ``e`` episodes, and which of their queries the last scores have right."""
+    right = scores.argmax(dim=3) == query_labels(episodes.shape, device=scores.device)
+    return right.sum(dim=2), right[-1]

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, cast
 
+from fsl_core.answers import problem_with_answers
 from fsl_core.checks import one_of
+from fsl_core.episode_classes import EpisodeClasses, episode_classes_from_plain
 from fsl_core.errors import RecipeError
 from fsl_core.fingerprint import as_plain
 from fsl_core.plain_values import count, digest, fraction, member, number
@@ -116,8 +118,9 @@ def _curve(name: str, points: object) -> Curve:
 class EvaluationResult:
     """The score of one trained trial on the frozen episodes of one evaluation.
 
-    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly. For an
-    algorithm that adapts ``correct_by_step[s][i]`` is the same after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
+    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly; ``answers[i]``
+    says which, as :mod:`fsl_core.answers` spells it, and ``classes`` of which classes they are. For an algorithm that adapts
+    ``correct_by_step[s][i]`` is the count after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
     ``episodes_digest`` names the episodes drawn (their classes and images): equal digests mean that two scores can be paired.
     """
 
@@ -127,6 +130,8 @@ class EvaluationResult:
     data_digest: str
     episodes_digest: str
     correct: tuple[int, ...]
+    answers: tuple[str, ...]
+    classes: EpisodeClasses
     correct_by_step: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -134,6 +139,9 @@ class EvaluationResult:
         for counts in (self.correct, *(self.correct_by_step or ())):
             if len(counts) != self.evaluation.episodes or not all(type(count) is int and 0 <= count <= most for count in counts):
                 raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
+        if problem := problem_with_answers(self.answers, self.correct, most):
+            raise RecipeError(f"the answers are not those of the counts: {problem}")
+        self.classes.check(self.evaluation.episodes, self.evaluation.shape.way)
         if steps is None and self.correct_by_step is not None:
             raise RecipeError("an evaluation without adaptation steps has no counts by step")
         if steps is not None and (
@@ -170,6 +178,8 @@ class EvaluationResult:
             "accuracy": self.accuracy,
             "ci95": self.ci95,
             "correct": list(self.correct),
+            "answers": list(self.answers),
+            "classes": self.classes.as_plain(),
             **({} if self.correct_by_step is None else {"correct_by_step": [list(counts) for counts in self.correct_by_step]}),
         }
 
@@ -188,6 +198,8 @@ def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
         data_digest=digest(plain, "data_digest"),
         episodes_digest=digest(plain, "episodes_digest"),
         correct=tuple(member(plain, "correct", list)),
+        answers=tuple(member(plain, "answers", list)),
+        classes=episode_classes_from_plain(member(plain, "classes", dict)),
         correct_by_step=None
         if by_step is None
         else tuple(tuple(member({"counts": counts}, "counts", list)) for counts in by_step),

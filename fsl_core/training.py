@@ -100,8 +100,8 @@ class Validation:
     def accuracy(self, algorithm: nn.Module) -> float:
         """The mean accuracy over the frozen episodes, in 0..1."""
         steps = self.settings.adaptation_steps
-        correct = count_correct(algorithm, self.bank, self.episodes, adaptation_steps=None if steps is None else (steps,))[-1]
-        return int(correct.sum()) / (len(correct) * self.settings.shape.queries)
+        scored = count_correct(algorithm, self.bank, self.episodes, adaptation_steps=None if steps is None else (steps,))
+        return int(scored.right.sum()) / scored.right.numel()
 
 
 @dataclass(frozen=True, kw_only=True)

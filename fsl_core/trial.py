@@ -13,9 +13,11 @@ from typing import Literal, cast
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.answers import hex_answers
 from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
+from fsl_core.episode_classes import EpisodeClasses
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
 from fsl_core.evaluation import count_correct
 from fsl_core.execution_path import ExecutionPath
@@ -227,22 +229,24 @@ def evaluate_trial(
         raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
     if result.data_digest != dataset.digest:
         raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
-    weights = load_weights(folder / "selected.pt", digest=result.weights_digest)
-    sizes = dataset.meta_test.class_sizes
-    episodes = frozen_episodes(sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
+    bank, steps = dataset.meta_test, evaluation.adaptation_steps
+    episodes = frozen_episodes(
+        bank.class_sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM
+    )
     with ExecutionPath(device=device, threads=threads).active() as there:
-        algorithm = build_algorithm(result.recipe, image_shape=dataset.meta_test.image_shape, stage="select", device=there)
-        algorithm.load_state_dict(dict(weights))
-        adapted = evaluation.adaptation_steps
-        recorded = None if adapted is None else range(adapted + 1)
-        correct = count_correct(algorithm, dataset.meta_test.to(there), episodes, adaptation_steps=recorded).tolist()
+        algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape, stage="select", device=there)
+        algorithm.load_state_dict(dict(load_weights(folder / "selected.pt", digest=result.weights_digest)))
+        scored = count_correct(algorithm, bank.to(there), episodes, adaptation_steps=None if steps is None else range(steps + 1))
     dataset.check_unchanged()
+    by_step = tuple(map(tuple, scored.counts.tolist()))
     return EvaluationResult(
         recipe_fingerprint=result.recipe.fingerprint,
         evaluation=evaluation,
         weights_digest=result.weights_digest,
         data_digest=dataset.digest,
         episodes_digest=episodes.digest(),
-        correct=tuple(correct[-1]),
-        correct_by_step=None if adapted is None else tuple(map(tuple, correct)),
+        correct=by_step[-1],
+        answers=hex_answers(scored.right.numpy()),
+        classes=EpisodeClasses.of(episodes.classes.numpy(), bank.class_names, bank.turns),
+        correct_by_step=None if steps is None else by_step,
     )

@@ -15,6 +15,7 @@ from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
+from tests.made_up_answers import made_up
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
@@ -115,7 +116,7 @@ class CommittedResults:
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],
             episodes_digest="",
-            correct=correct,
+            **made_up(correct, evaluation.shape),
             correct_by_step=None if evaluation.adaptation_steps is None else (*self._on_the_way(key, evaluation), correct),
         )
 

@@ -33,7 +33,8 @@ descriptions are in the Parquet schema too. This page is written from the code b
 - Accuracies are in percent, intervals and differences in percentage points; a column says so in its name. What is missing is empty in CSV
   and null in Parquet and JSON.
 - `trial_id` joins `trials`, `episodes`, `adaptation` and `curves`; `evaluation_id` joins `cells`, `episodes` and `adaptation`. The
-  `trial_ids` of `cells` are a list in Parquet; in CSV they are separated by spaces, other lists by semicolons.
+  `trial_ids` of `cells` and the `class_ids` of `episodes` are lists in Parquet; in CSV they are separated by spaces, other lists by
+  semicolons.
 - An identifier begins with a letter, so that no program that guesses types takes it for a number: `t-` and a fingerprint is a trial,
   `e-` an evaluation, `c-` a cell. Without its first two characters it is the name of the trial's folder, or a fingerprint in JSON.
 - Times are UTC: timestamps in Parquet, ISO 8601 in CSV. No column's name is a word of SQL.

@@ -161,7 +161,9 @@ def _cell(row: CellRow) -> Row:
 def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
     for evaluation in trial.evaluations:
         score = record.evaluations.get(evaluation.fingerprint)
-        for number, correct in enumerate(score.correct if score else ()):
+        if score is None:
+            continue
+        for number, correct in enumerate(score.correct):
             yield {
                 "trial_id": trial.fingerprint,
                 "evaluation_id": evaluation.fingerprint,
@@ -173,6 +175,10 @@ def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "episode": number,
                 "correct": correct,
                 "accuracy_percent": 100 * correct / evaluation.shape.queries,
+                "answers": score.answers[number],
+                "class_ids": score.classes.names_of(number),
+                "episodes_digest": score.episodes_digest,
+                "data_digest": score.data_digest,
             }
 
 

@@ -9,7 +9,7 @@ STAMP = "datetime64[ms, UTC]"
 LIST = "object"
 """Lists of texts: in CSV ids are separated by spaces, other texts by semicolons."""
 
-ID_LISTS = frozenset({"trial_ids"})
+ID_LISTS = frozenset({"trial_ids", "class_ids"})
 """The lists that hold ids."""
 
 COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -120,6 +120,13 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "episode": (WHOLE, "number of the frozen episode"),
         "correct": (WHOLE, "query images classified rightly"),
         "accuracy_percent": (REAL, "percent"),
+        "answers": (
+            TEXT,
+            "bits- and hex digits: a bit for each query image, class by class, from the highest on; 1 is right, the rest 0",
+        ),
+        "class_ids": (LIST, "its classes by name in the order of the answers; @90, @180 or @270 is a turned one"),
+        "episodes_digest": (TEXT, "sha256- and the SHA-256 of the evaluation's episodes: their classes and images"),
+        "data_digest": (TEXT, "sha256- and the SHA-256 of the images"),
     },
     "adaptation": {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),

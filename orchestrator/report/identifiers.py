@@ -17,6 +17,8 @@ PREFIXES: Mapping[str, str] = {
     "git_commit": "git-",
     "weights_digest": "sha256-",
     "data_digest": "sha256-",
+    "episodes_digest": "sha256-",
+    "answers": "bits-",
     "lock_digest": "sha256-",
     "code_digest": "code-",
     "python_version": "python-",

@@ -18,7 +18,7 @@ from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.initialisation import initialise
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
 from fsl_core.episode import EpisodeShape
-from fsl_core.evaluation import count_correct
+from fsl_core.evaluation import Scored, count_correct
 from fsl_core.randomness import Stream
 from fsl_core.sampler import EpisodeIndices, frozen_episodes
 from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
@@ -85,9 +85,14 @@ def drawn() -> EpisodeIndices:
     return frozen_episodes(a_bank().class_sizes, SHAPE, EPISODES, seed=0, stream="meta-test")
 
 
-def counts(algorithm: MetricNetworks | Maml) -> torch.Tensor:
-    """``[S, E]``, after 0, 1 and 3 steps where the algorithm adapts."""
+def scored(algorithm: MetricNetworks | Maml) -> Scored:
+    """After 0, 1 and 3 steps where the algorithm adapts."""
     return count_correct(algorithm, a_bank(), drawn(), adaptation_steps=STEPS if isinstance(algorithm, Maml) else None)
+
+
+def counts(algorithm: MetricNetworks | Maml) -> torch.Tensor:
+    """``[S, E]``."""
+    return scored(algorithm).counts
 
 
 def images_of(classes: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
@@ -99,12 +104,13 @@ def images_of(classes: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack(row) for row in rows])
 
 
-def right(scores: torch.Tensor) -> int:
-    return int((scores.argmax(dim=1) == query_labels(SHAPE)).sum())
+def right(scores: torch.Tensor) -> list[bool]:
+    answers: list[bool] = (scores.argmax(dim=1) == query_labels(SHAPE)).tolist()
+    return answers
 
 
 @torch.no_grad()
-def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[int]:
+def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[list[bool]]:
     """The papers' formulas on embeddings of one image at a time."""
     shown, asked = (torch.cat([algorithm.embed(image[None]) for image in part.flatten(0, 1)]) for part in (support, query))
     if isinstance(algorithm, MatchingNetworks):
@@ -117,7 +123,7 @@ def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torc
     return [right(torch.stack([torch.stack([-(x - prototype).square().sum() for prototype in prototypes]) for x in asked]))]
 
 
-def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[int]:
+def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[list[bool]]:
     """Plain gradient descent on a copy of the network."""
     network = copy.deepcopy(algorithm.network)
     optimiser = torch.optim.SGD(network.parameters(), lr=algorithm.settings.inner_lr)
@@ -132,9 +138,19 @@ def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -
     return answers
 
 
-@functools.cache
 def expected(form: str) -> list[list[int]]:
     """The counts ``[S][E]`` of one episode after another."""
+    return [[sum(answers) for answers in episodes] for episodes in all_answers(form)]
+
+
+def expected_answers(form: str) -> list[list[bool]]:
+    """Which queries of each episode are right after the last step."""
+    return all_answers(form)[-1]
+
+
+@functools.cache
+def all_answers(form: str) -> list[list[list[bool]]]:
+    """Which queries are right, ``[S][E][way * query]``, of one episode after another."""
     algorithm = algorithm_of(form).eval()
     columns = []
     for classes, support, query in zip(drawn().classes, drawn().support, drawn().query, strict=True):
@@ -167,6 +183,18 @@ def test_the_counts_are_those_of_each_episode_by_itself(form: str) -> None:
     assert counted.dtype == torch.int64
     assert counted.tolist() == expected(form)
     assert all(len(set(row)) > 1 for row in expected(form)), "equal counts would not notice episodes that change places"
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 7])
+@pytest.mark.parametrize(("form", "bound"), BOUNDS)
+def test_the_right_answers_are_those_of_each_query_by_itself(
+    form: str, bound: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, bound, at_once * COSTS[bound])
+    right = scored(algorithm_of(form)).right
+    assert right.dtype == torch.bool
+    assert right.tolist() == expected_answers(form)
+    assert len(set(map(tuple, right.tolist()))) > 1, "equal answers would not notice episodes that change places"
 
 
 def test_the_counts_of_the_adaptation_steps_are_apart() -> None:

@@ -12,6 +12,7 @@ from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook
 from orchestrator.records import ExecutionRecord, ScoringRecord, TrialRecord
 from orchestrator.remembered import Machine, key
 from orchestrator.span import Span
+from tests.made_up_answers import made_up
 from tests.orchestrator.small_sweep import small_plan
 
 HERE = Machine(device="cpu", device_name="a processor", threads=1, torch="2.9")
@@ -41,7 +42,7 @@ def record(
 def score(recipe: TrainingRecipe, evaluation: Evaluation) -> EvaluationResult:
     return EvaluationResult(
         recipe_fingerprint=recipe.fingerprint, evaluation=evaluation, weights_digest="0", data_digest="0", episodes_digest="0",
-        correct=(0,) * evaluation.episodes,
+        **made_up((0,) * evaluation.episodes, evaluation.shape),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from orchestrator.plan import Plan, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.published import Registries, load_registries
 from orchestrator.sweep_loader import load_sweep
+from tests.made_up_answers import made_up
 
 SWEEP = """
 name: reported
@@ -39,7 +40,7 @@ def score(recipe: TrainingRecipe, evaluation: Evaluation, correct: list[int]) ->
         weights_digest="w",
         data_digest="d",
         episodes_digest="e",
-        correct=counts,
+        **made_up(counts, evaluation.shape),
     )
 
 

@@ -47,6 +47,18 @@ def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> Non
     assert mean == pytest.approx(100 * 74.5 / 75)
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_every_episode_says_which_queries_were_right_and_of_which_classes_they_are(tmp_path: Path, form: str) -> None:
+    plan = plan_of(tmp_path)
+    written = write_exports(tables(plan, {0: [74, 75]}), tmp_path, form)
+    path = next(path for path in written if path.stem == "episodes")
+    first = (pd.read_parquet(path) if form == "parquet" else pd.read_csv(path)).query("way == 5").iloc[0]
+    assert first["answers"] == f"bits-{'f' * 18}c"
+    own = first["class_ids"].split(" ") if form == "csv" else list(first["class_ids"])
+    assert own == [f"class{number}" for number in range(5)]
+    assert (first["episodes_digest"], first["data_digest"]) == ("sha256-e", "sha256-d")
+
+
 def test_what_is_trained_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     trained = finished(plan.trials[0].recipe, [])

@@ -13,6 +13,7 @@ from orchestrator.plan import Plan, PlannedTrial, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import Store
 from orchestrator.sweep_loader import load_sweep
+from tests.made_up_answers import made_up
 
 SWEEP = """\
 name: {name}
@@ -111,7 +112,7 @@ def write_record(store: Store, trial: PlannedTrial) -> None:
             weights_digest="a" * 64,
             data_digest=DATA_DIGEST,
             episodes_digest="e" * 64,
-            correct=(15, 14, 13, 12),
+            **made_up((15, 14, 13, 12), evaluation.shape),
         )
         store.write_evaluation(score)
     store.write_execution(trial.fingerprint, execution_of())
