@@ -23,10 +23,13 @@ def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:
 
 
 def _check(field: str, shape: EpisodeShape, part: str, data: DataSettings, counts: ClassCounts) -> None:
-    beside = ("data.dataset", "data.split", "data.rotations")
-    if shape.way > counts.classes[part]:
-        turned = ", with rotations" if data.rotations else ""
-        problem = f"{part} of {data.dataset} has {counts.classes[part]} classes (split {data.split}{turned})"
+    beside: tuple[str, ...] = ("data.dataset", "data.split", "data.rotations")
+    if data.distinct_characters:
+        supply, what, turned, beside = counts.characters[part], "distinct characters", "", (*beside, "data.distinct_characters")
+    else:
+        supply, what, turned = counts.classes[part], "classes", ", with rotations" if data.rotations else ""
+    if shape.way > supply:
+        problem = f"{part} of {data.dataset} has {supply} {what} (split {data.split}{turned})"
         raise SettingError(f"{field}.way", shape.way, problem, beside)
     if shape.images_per_class > counts.images_per_class:
         problem = (

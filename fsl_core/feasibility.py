@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import EpisodeError
 from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.sampler import check_enough
 
 
 def check_feasible(recipe: TrainingRecipe, evaluations: Sequence[Evaluation], dataset: SplitDataset) -> None:
@@ -19,6 +18,6 @@ def check_feasible(recipe: TrainingRecipe, evaluations: Sequence[Evaluation], da
     ]
     for split, bank, shape in wanted:
         try:
-            check_enough(bank.class_sizes, shape)
+            bank.pool(distinct_characters=recipe.data.distinct_characters).check_enough(shape)
         except EpisodeError as error:
             raise EpisodeError(f"{dataset.name} has no {split} episode of {shape}: {error}") from error

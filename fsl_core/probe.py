@@ -21,6 +21,7 @@ from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.evaluation import compared_at_once, embedded_at_once
 from fsl_core.execution_path import ExecutionPath
+from fsl_core.randomness import Stream, uniform
 from fsl_core.recipe import DataSettings, TrainingRecipe, ValidationSettings
 from fsl_core.sampler import EpisodeSampler
 from fsl_core.training import StepSettings, start_training, train_step
@@ -40,8 +41,7 @@ def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int
     On a CPU they are the seconds that the processor spent, for each thread: what else runs on a busy machine is not in them. On CUDA
     they are wall clock, for the processor only waits.
     """
-    with ExecutionPath(device=device, threads=threads).active() as there, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with ExecutionPath(device=device, threads=threads).active() as there:
         repeat, units = _prepared(work, there)
         began = time.perf_counter()
         first = _seconds(repeat, there, threads)
@@ -103,18 +103,18 @@ def _training(recipe: TrainingRecipe, algorithm: nn.Module, work: UnitWork, devi
 
 @torch.no_grad()
 def _embedding(algorithm: nn.Module, work: UnitWork, device: torch.device) -> tuple[Callable[[], object], int]:
-    images = torch.rand(embedded_at_once(work.image_shape), *work.image_shape, device=device)
+    images = _noise(embedded_at_once(work.image_shape), *work.image_shape, device=device)
     return torch.no_grad()(lambda: cast(MetricAlgorithm, algorithm).embed(images)), len(images)
 
 
 @torch.no_grad()
 def _comparison(algorithm: nn.Module, work: UnitWork, device: torch.device) -> tuple[Callable[[], object], int]:
     metric, shape = cast(MetricAlgorithm, algorithm), work.shape or _ANY_SHAPE
-    features = metric.embed(torch.rand(1, *work.image_shape, device=device)).shape[1]
+    features = metric.embed(_noise(1, *work.image_shape, device=device)).shape[1]
     episodes = compared_at_once(shape, features=features)
     embedded = EpisodeBatch(
-        support=torch.rand(episodes, shape.way, shape.shot, features, device=device),
-        query=torch.rand(episodes, shape.way, shape.query, features, device=device),
+        support=_noise(episodes, shape.way, shape.shot, features, device=device),
+        query=_noise(episodes, shape.way, shape.query, features, device=device),
     )
     return torch.no_grad()(lambda: metric.logits(embedded)), episodes
 
@@ -129,6 +129,11 @@ def _adaptation(algorithm: nn.Module, work: UnitWork, device: torch.device) -> C
 def _stand_in(work: UnitWork, device: torch.device) -> ImageBank:
     """Just enough random images for the episodes of the work, on ``device``."""
     shape = work.shape or _ANY_SHAPE
-    images = torch.randint(256, (shape.way * shape.images_per_class, *work.image_shape), dtype=torch.uint8, device=device)
+    images = _noise(shape.way * shape.images_per_class, *work.image_shape, device=device, below=256, dtype=torch.uint8)
     sizes = torch.full((shape.way,), shape.images_per_class, device=device)
     return ImageBank(images, sizes.cumsum(0) - sizes, sizes, tuple(map(str, range(shape.way))), rotations=False)
+
+
+def _noise(*shape: int, device: torch.device, below: int = 1, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Uniform values from 0 to ``below``, the same every time."""
+    return (uniform(Stream(0, "probe/noise").key, shape) * below).to(dtype).to(device)

@@ -57,7 +57,7 @@ def _shifted(words: torch.Tensor, bits: int) -> torch.Tensor:
     return (words >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
-def word(key: int | torch.Tensor, step: int | torch.Tensor) -> torch.Tensor:
+def word_at(key: int | torch.Tensor, step: int | torch.Tensor) -> torch.Tensor:
     """The word of a step: int64 like ``step``, on its device; different for all steps of one key."""
     return mix(torch.as_tensor(step, dtype=torch.int64).add(1).mul_(_GOLDEN).add_(key))
 
@@ -79,9 +79,5 @@ def uniform(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 def standard_normal(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Normal float64 values ``shape`` of mean 0 and deviation 1, by the inverse of the distribution function."""
     centres = _shifted(words(key, shape), 65 - _FLOAT64_BITS).double().add_(0.5)  # 52 bits and a half: exact, never 0 nor 1
-    return torch.special.ndtri(centres.mul_(2.0 ** (1 - _FLOAT64_BITS)))
-
-
-def generator_at(seed: int, stream: str, position: int = 0, *, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator on ``device`` that stands at the start of one position of a named stream."""
-    return torch.Generator(device=device).manual_seed(Stream(seed, f"{stream}/{position}").key)
+    values: torch.Tensor = torch.special.ndtri(centres.mul_(2.0 ** (1 - _FLOAT64_BITS)))
+    return values

@@ -31,19 +31,28 @@ WITHOUT_ROTATIONS = ("mini_imagenet",)
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Which images, and how their classes are split. ``rotations`` adds each class turned by 90, 180 and 270 degrees as new ones."""
+    """Which images, how their classes are split, and which classes may meet in an episode.
+
+    ``rotations`` adds each class turned by 90, 180 and 270 degrees as new ones. With ``distinct_characters`` no episode of training,
+    validation or test has two turns of one character: characters are drawn first, then a turn of each.
+    """
 
     dataset: DatasetName
     split: SplitName
     rotations: bool = True
+    distinct_characters: bool = False
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, tuple(SPLITS_OF_DATASET))
         one_of("split", self.split, SPLITS_OF_DATASET[self.dataset], beside=("dataset",))
         truth("rotations", self.rotations)
+        truth("distinct_characters", self.distinct_characters)
         if self.rotations and self.dataset in WITHOUT_ROTATIONS:
             problem = f"a turned photograph of {self.dataset} is no new class"
             raise SettingError("rotations", True, problem, beside=("dataset",), give={"rotations": False})
+        if self.distinct_characters and not self.rotations:
+            problem = "without rotations there are no turns of a character to keep apart"
+            raise SettingError("distinct_characters", True, problem, ("rotations",), give={"distinct_characters": False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +161,10 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How a trained trial is scored: frozen episodes of meta-test classes, drawn on the CPU from ``seed``.
+    """How a trained trial is scored: frozen episodes of meta-test classes, drawn from ``seed``.
 
-    The seed is apart from every training seed: all trials, algorithms and machines answer the same episodes. ``adaptation_steps``
-    are those of MAML, fixed beforehand; None for algorithms that do not adapt.
+    The seed is apart from every training seed: all trials, algorithms and machines answer the same episodes of the same
+    :class:`DataSettings`. ``adaptation_steps`` are those of MAML, fixed beforehand; None for algorithms that do not adapt.
     """
 
     shape: EpisodeShape

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch, EpisodeShape
-from fsl_core.errors import EpisodeError
-from fsl_core.randomness import generator_at
+from fsl_core.randomness import Stream, word_at, words
 
-_KEY_RANGE = (
-    2**62
-)  # integer sort keys: unlike float32 ones they practically never tie, and a tie could be broken differently elsewhere
+_SMALLEST_KEY = -(2**63)  # beyond the images of a class
 
 
 @dataclass(frozen=True)
@@ -57,58 +56,69 @@ class EpisodeIndices:
         return digest.hexdigest()
 
 
-def draw_episodes(class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *, generator: torch.Generator) -> EpisodeIndices:
+def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: torch.Tensor) -> EpisodeIndices:
     """Draw ``count`` episodes uniformly: classes without replacement, then images of each class without replacement.
 
+    Where the pool's classes are turns of characters, characters are drawn without replacement, and then a turn of each. Episodes are
+    a function of ``word`` alone, integers throughout: the same on every device, and ``count`` more of them begin with the same ones.
+    Nothing is read from the device.
+
     Args:
-        class_sizes: int64 ``[classes]``, how many images each class has, on the generator's device.
+        pool: what is drawn from; its ``check_enough(shape)`` has been asked, for nothing is checked here.
         shape: the shape of every episode.
         count: how many episodes, ``E``.
-        generator: the source of randomness.
-
-    Raises:
-        EpisodeError: if there are fewer classes than ``way``, or a class has fewer images than ``shot + query``.
+        word: the source of randomness, that of a step by :func:`fsl_core.randomness.word_at`; it may be on the CPU.
     """
-    check_enough(class_sizes, shape)
-    device = class_sizes.device
-    class_keys = torch.randint(_KEY_RANGE, (count, len(class_sizes)), generator=generator, device=device)
-    classes = class_keys.topk(shape.way, dim=1).indices
-    sizes = class_sizes[classes]
-    image_keys = torch.randint(_KEY_RANGE, (count, shape.way, int(class_sizes.max())), generator=generator, device=device)
-    beyond = torch.arange(image_keys.shape[2], device=device) >= sizes.unsqueeze(2)
-    images = image_keys.masked_fill(beyond, -1).topk(shape.images_per_class, dim=2).indices
+    device = pool.sizes.device
+    by_character, by_turn, by_image = words(word, (3,), device=word.device)
+    classes = _largest(words(by_character, (count, pool.characters), device=device), shape.way)
+    if pool.turns > 1:
+        classes = classes * pool.turns + words(by_turn, (count, shape.way), device=device).remainder_(pool.turns)
+    keys = words(by_image, (count, shape.way, pool.largest), device=device)
+    beyond = torch.arange(pool.largest, device=device) >= pool.sizes[classes].unsqueeze(2)
+    images = _largest(keys.masked_fill_(beyond, _SMALLEST_KEY), shape.images_per_class)
     return EpisodeIndices(classes=classes, support=images[..., : shape.shot], query=images[..., shape.shot :])
 
 
-def check_enough(class_sizes: torch.Tensor, shape: EpisodeShape) -> None:
-    """Raises EpisodeError unless episodes of ``shape`` can be drawn from classes of these sizes, int64 ``[classes]``."""
-    if len(class_sizes) < shape.way:
-        raise EpisodeError(f"way is {shape.way}, but there are only {len(class_sizes)} classes to draw from")
-    smallest = int(class_sizes.min())
-    if smallest < shape.images_per_class:
-        raise EpisodeError(
-            f"shot {shape.shot} + query {shape.query} need {shape.images_per_class} images a class; the smallest class has {smallest}"
-        )
+def _largest(keys: torch.Tensor, count: int) -> torch.Tensor:
+    """The places of the largest keys of each last row, in descending order: a sample without replacement, for no two keys tie."""
+    return keys.topk(count, dim=-1).indices
 
 
 @dataclass(frozen=True)
 class EpisodeSampler:
-    """Endless episodes of one shape from one bank: the batch of a step is a function of (seed, stream, step) and of nothing else."""
+    """Endless episodes of one shape from one bank: the batch of a step is a function of (seed, stream, step) and of nothing else.
+
+    With ``distinct_characters`` no episode has two turns of one character.
+
+    Raises:
+        EpisodeError: if there are fewer classes (or characters) than ``way``, or a class has fewer images than ``shot + query``.
+    """
 
     bank: ImageBank
     shape: EpisodeShape
     seed: int
     stream: str
+    distinct_characters: bool = False
 
-    def batch(self, step: int, count: int = 1) -> EpisodeBatch:
+    def __post_init__(self) -> None:
+        self._pool.check_enough(self.shape)
+
+    @cached_property
+    def _pool(self) -> ClassPool:
+        return self.bank.pool(distinct_characters=self.distinct_characters)
+
+    @cached_property
+    def _key(self) -> int:
+        return Stream(self.seed, self.stream).key
+
+    def batch(self, step: int | torch.Tensor, count: int = 1) -> EpisodeBatch:
         """The ``count`` episodes of ``step``, as images on the bank's device."""
         return gather_episodes(self.bank, self.indices(step, count))
 
-    def indices(self, step: int, count: int = 1) -> EpisodeIndices:
-        """The ``count`` episodes of ``step``, as indices on the bank's device."""
-        sizes = self.bank.class_sizes
-        generator = generator_at(self.seed, self.stream, step, device=sizes.device)
-        return draw_episodes(sizes, self.shape, count, generator=generator)
+    def indices(self, step: int | torch.Tensor, count: int = 1) -> EpisodeIndices:
+        """The ``count`` episodes of ``step``, as indices on the bank's device; a step may be an int64 tensor of one element there."""
+        return draw_episodes(self._pool, self.shape, count, word=word_at(self._key, step))
 
 
 def gather_episodes(bank: ImageBank, indices: EpisodeIndices) -> EpisodeBatch:
@@ -120,6 +130,11 @@ def gather_episodes(bank: ImageBank, indices: EpisodeIndices) -> EpisodeBatch:
     )
 
 
-def frozen_episodes(class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *, seed: int, stream: str) -> EpisodeIndices:
-    """Episodes drawn on the CPU from their own seed, hence the same on every machine and for every algorithm."""
-    return draw_episodes(class_sizes.cpu(), shape, count, generator=generator_at(seed, stream))
+def frozen_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, seed: int, stream: str) -> EpisodeIndices:
+    """The episodes of step 0 of a stream, on the CPU: the same on every machine and for every algorithm.
+
+    Raises:
+        EpisodeError: if the pool has fewer classes (or characters) than ``way``, or a class fewer images than ``shot + query``.
+    """
+    pool.check_enough(shape)
+    return draw_episodes(pool.to("cpu"), shape, count, word=word_at(Stream(seed, stream).key, 0))

@@ -153,7 +153,7 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> tuple[Tr
         if checkpoint is not None:
             state.restore(checkpoint["state"])
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
-        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes")
+        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes", recipe.data.distinct_characters)
         settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once)
         saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
         _train(recipe, stage, state, sampler, settings, run, saver)
@@ -197,8 +197,8 @@ def _train(
 
 def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> Validation:
     settings = recipe.validation
-    sizes = dataset.meta_validation.class_sizes
-    episodes = frozen_episodes(sizes, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
+    pool = dataset.meta_validation.pool(distinct_characters=recipe.data.distinct_characters)
+    episodes = frozen_episodes(pool, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
     return Validation(bank=dataset.meta_validation.to(device), episodes=episodes, settings=settings)
 
 
@@ -230,9 +230,8 @@ def evaluate_trial(
     if result.data_digest != dataset.digest:
         raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
     bank, steps = dataset.meta_test, evaluation.adaptation_steps
-    episodes = frozen_episodes(
-        bank.class_sizes, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM
-    )
+    pool = bank.pool(distinct_characters=result.recipe.data.distinct_characters)
+    episodes = frozen_episodes(pool, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
     with ExecutionPath(device=device, threads=threads).active() as there:
         algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape, stage="select", device=there)
         algorithm.load_state_dict(dict(load_weights(folder / "selected.pt", digest=result.weights_digest)))

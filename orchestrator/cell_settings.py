@@ -81,6 +81,7 @@ class CellSettings:
     dataset: DatasetName
     split: SplitName
     rotations: bool | None = None
+    distinct_characters: bool = False
     way: int
     shot: int
     query: int = 15
@@ -168,7 +169,7 @@ class CellSettings:
         """What this cell trains with one seed."""
         return TrainingRecipe(
             algorithm=self._algorithm(),
-            data=DataSettings(dataset=self.dataset, split=self.split, rotations=bool(self.rotations)),
+            data=self._data(),
             episode=_shape("episode", self.train_way, self.train_shot, self.train_query),
             validation=self._validation(),
             steps=self.steps,
@@ -182,6 +183,14 @@ class CellSettings:
                 clip_value=_as_float("clip_value", self.clip_value),
             ),
             retrain=self.retrain,
+        )
+
+    def _data(self) -> DataSettings:
+        return DataSettings(
+            dataset=self.dataset,
+            split=self.split,
+            rotations=bool(self.rotations),
+            distinct_characters=self.distinct_characters,
         )
 
     def _validation(self) -> ValidationSettings:

@@ -20,7 +20,7 @@ _TYPES = {
 _ROW_OF = {
     "trials": "A row a trial.",
     "cells": "A row for each row of the table.",
-    "episodes": "A row a test episode, for paired comparisons: all trials answer the same episodes.",
+    "episodes": "A row a test episode. All trials of the same data, with the same `distinct_characters`, answer the same episodes.",
     "adaptation": "A row for each number of adaptation steps, where MAML takes part.",
     "curves": "A row a step and metric.",
 }

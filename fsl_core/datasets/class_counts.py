@@ -14,8 +14,12 @@ _TURNS = 4  # a class and its three turned copies, where rotations count as clas
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """The classes of ``meta_train``, ``meta_validation`` and ``meta_test``, and the images that each class has."""
+    """The classes of ``meta_train``, ``meta_validation`` and ``meta_test``, and the images that each class has.
 
+    ``characters`` are the classes as they are drawn; each and its turns are ``classes``, where rotations count.
+    """
+
+    characters: Mapping[str, int]
     classes: Mapping[str, int]
     images_per_class: int
 
@@ -24,7 +28,7 @@ def class_counts(data: DataSettings) -> ClassCounts:
     """What the splits of a data set hold; rotations count as classes where they are asked for."""
     classes, images = _known(data.dataset, data.split)
     turns = _TURNS if data.rotations else 1
-    return ClassCounts({part: turns * count for part, count in classes.items()}, images)
+    return ClassCounts(classes, {part: turns * count for part, count in classes.items()}, images)
 
 
 @cache

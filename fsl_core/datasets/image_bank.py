@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from fsl_core.class_pool import ClassPool
+
 ROTATIONS = 4
 """A class and its turns by 90, 180 and 270 degrees."""
 
@@ -60,6 +62,10 @@ class ImageBank:
     def class_sizes(self) -> torch.Tensor:
         """How many images each class has: int64 ``[classes]``."""
         return self.sizes.repeat_interleave(self.turns)
+
+    def pool(self, *, distinct_characters: bool) -> ClassPool:
+        """The classes that episodes draw from; with ``distinct_characters`` no episode has two turns of one base class."""
+        return ClassPool(self.class_sizes, self.turns if distinct_characters else 1)
 
     def gather(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
         """The named images, each turned as its class says: float32 ``[..., C, H, W]``.

@@ -218,7 +218,7 @@ class _Attempt:
         def draw(path: Path) -> Path:
             from orchestrator.report.episode_picture import draw_first_episode  # matplotlib, only once a trial is done
 
-            return draw_first_episode(self.job.evaluations[0], self._dataset(), path)
+            return draw_first_episode(self.job.recipe, self.job.evaluations[0], self._dataset(), path)
 
         drawn(draw, path, self.journal.announce)
 

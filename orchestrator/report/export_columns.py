@@ -34,6 +34,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "dataset": (TEXT, ""),
         "split": (TEXT, "class split"),
         "rotations": (TRUTH, "classes turned by 90 degrees count as new ones"),
+        "distinct_characters": (TRUTH, "no episode has two turns of one character"),
         "train_way": (WHOLE, "classes of a training episode"),
         "train_shot": (WHOLE, "support images per class"),
         "train_query": (WHOLE, "query images per class"),

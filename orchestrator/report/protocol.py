@@ -14,6 +14,7 @@ Weight = Literal["material", "budget", "noted"]
 _WEIGHTS: dict[str, Weight] = {
     "split": "material",
     "rotations": "material",
+    "distinct_characters": "noted",
     "scale": "noted",
     "learn_scale": "noted",
     "reading_steps": "noted",

@@ -34,6 +34,7 @@ class Protocol(_Strict):
 
     split: str = ""
     rotations: bool = True
+    distinct_characters: bool = False
     scale: _Rate = 1.0
     query: _Count = 1
     evaluation_episodes: _Count = 1

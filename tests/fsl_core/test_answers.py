@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fsl_core.answers import hex_answers, problem_with_answers, right_answers
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.class_names import character_of, class_name
 from fsl_core.episode import EpisodeShape
@@ -61,7 +62,7 @@ def test_what_is_no_text_of_six_answers_is_noticed(text: object) -> None:
 def test_the_classes_are_those_of_the_frozen_episodes(glyphs: SplitDataset) -> None:
     bank = glyphs.meta_test
     shape = EpisodeShape(way=5, shot=1, query=1)
-    drawn = frozen_episodes(bank.class_sizes, shape, 40, seed=0, stream="meta-test").classes
+    drawn = frozen_episodes(ClassPool(bank.class_sizes), shape, 40, seed=0, stream="meta-test").classes
     classes = EpisodeClasses.of(drawn.numpy(), bank.class_names, bank.turns)
     named = [f"{base}{turn}" for base, turn in product(bank.class_names, ("", "@90", "@180", "@270"))]
     assert [classes.names_of(episode) for episode in range(40)] == [[named[index] for index in row] for row in drawn.tolist()]

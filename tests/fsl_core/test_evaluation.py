@@ -16,6 +16,7 @@ from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.initialisation import initialise
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
 from fsl_core.episode import EpisodeShape
 from fsl_core.evaluation import Scored, count_correct
@@ -82,7 +83,7 @@ def a_bank() -> ImageBank:
 
 @functools.cache
 def drawn() -> EpisodeIndices:
-    return frozen_episodes(a_bank().class_sizes, SHAPE, EPISODES, seed=0, stream="meta-test")
+    return frozen_episodes(ClassPool(a_bank().class_sizes), SHAPE, EPISODES, seed=0, stream="meta-test")
 
 
 def scored(algorithm: MetricNetworks | Maml) -> Scored:

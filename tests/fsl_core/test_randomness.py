@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fsl_core.randomness import Stream, mix, standard_normal, uniform, word, words
+from fsl_core.randomness import Stream, mix, standard_normal, uniform, word_at, words
 from tests.fsl_core.splitmix import key_of, nth, signed
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -24,7 +24,7 @@ def test_the_words_are_those_that_other_implementations_print() -> None:
 
 @given(key=INT64, step=st.integers(0, 2**62), rows=st.integers(1, 3), columns=st.integers(1, 4))
 def test_words_and_steps_agree_with_plain_integers(key: int, step: int, rows: int, columns: int) -> None:
-    assert word(key, step).item() == signed(nth(key, step))
+    assert word_at(key, step).item() == signed(nth(key, step))
     expected = [[signed(nth(key, row * columns + column)) for column in range(columns)] for row in range(rows)]
     assert words(key, (rows, columns)).tolist() == expected
     assert words(torch.tensor(key), (rows, columns)).tolist() == expected
@@ -34,7 +34,7 @@ def test_words_and_steps_agree_with_plain_integers(key: int, step: int, rows: in
 def test_a_step_that_is_a_tensor_is_the_same_step(seed: int, name: str, step: int) -> None:
     stream, place = Stream(seed, name), torch.tensor(step)
     assert stream.key == signed(key_of(seed, name))
-    assert word(stream.key, place).equal(word(stream.key, step))
+    assert word_at(stream.key, place).equal(word_at(stream.key, step))
     assert place.item() == step
 
 
@@ -53,7 +53,7 @@ def test_a_million_steps_of_several_streams_have_different_words() -> None:
         Stream(2**62, "select/episodes"),
         Stream(0, "validation"),
     ]
-    assert len(torch.cat([word(stream.key, steps) for stream in streams]).unique()) == 4 * MILLION
+    assert len(torch.cat([word_at(stream.key, steps) for stream in streams]).unique()) == 4 * MILLION
 
 
 def test_positions_of_one_draw_never_tie() -> None:

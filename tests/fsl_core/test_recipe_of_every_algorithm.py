@@ -101,6 +101,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("backbone", MlpSettings(), {}, {"batch_norm": "running"}),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
+        "distinct_characters": True,
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {"outer_lr": 1e-2, "halve_every": None, "clip_norm": 1.0, "clip_value": 1.0}),
@@ -184,6 +185,20 @@ def test_adaptation_steps_of_a_validation_are_counted(value: Any) -> None:
 def test_rotations_are_true_or_false(value: Any) -> None:
     with pytest.raises(RecipeError, match=re.escape(str(SettingError("rotations", value, "it must be true or false")))):
         DataSettings(dataset="omniglot", split="vinyals", rotations=value)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_distinct_characters_are_true_or_false(value: Any) -> None:
+    with pytest.raises(RecipeError, match=re.escape(str(SettingError("distinct_characters", value, "it must be true or false")))):
+        DataSettings(dataset="omniglot", split="vinyals", distinct_characters=value)
+
+
+@pytest.mark.parametrize("dataset", ["omniglot", "mini_imagenet"])
+def test_characters_without_turns_are_never_kept_apart(dataset: Any) -> None:
+    split: Any = {"omniglot": "vinyals", "mini_imagenet": "ravi"}[dataset]
+    with pytest.raises(SettingError, match="no turns of a character to keep apart; give distinct_characters: false") as caught:
+        DataSettings(dataset=dataset, split=split, rotations=False, distinct_characters=True)
+    assert caught.value.beside == ("rotations",)
 
 
 @pytest.mark.parametrize("kind", [PrototypicalSettings, MatchingSettings, functools.partial(MatchingSettings, learn_scale=True)])

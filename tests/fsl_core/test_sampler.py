@@ -1,70 +1,189 @@
-"""Episodes: distinct classes, support apart from query, the same wherever they are drawn."""
+"""Episodes: distinct classes, support apart from query, every one as likely, the same wherever they are drawn."""
+
+from collections import Counter
+from itertools import combinations, permutations
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import EpisodeError
-from fsl_core.sampler import EpisodeSampler, draw_episodes, frozen_episodes
+from fsl_core.randomness import Stream, word_at
+from fsl_core.sampler import EpisodeIndices, EpisodeSampler, draw_episodes, frozen_episodes
+from tests.fsl_core.splitmix import key_of, nth, signed
+
+TURNS = 4
+PAIR = EpisodeShape(way=2, shot=1, query=1)
+
+
+def pool_of(*sizes: int, turns: int = 1) -> ClassPool:
+    return ClassPool(torch.tensor(sizes), turns)
+
+
+def drawn(pool: ClassPool, shape: EpisodeShape, count: int, *, seed: int = 0) -> EpisodeIndices:
+    return frozen_episodes(pool, shape, count, seed=seed, stream="any")
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> tuple[EpisodeShape, torch.Tensor, int]:
+def problems(draw: st.DrawFn) -> tuple[EpisodeShape, ClassPool, int]:
     shape = EpisodeShape(way=draw(st.integers(2, 6)), shot=draw(st.integers(1, 4)), query=draw(st.integers(1, 4)))
+    turns = draw(st.sampled_from([1, 1, TURNS]))
     sizes = draw(st.lists(st.integers(shape.images_per_class, 12), min_size=shape.way, max_size=12))
-    return shape, torch.tensor(sizes), draw(st.integers(0, 2**31))
+    return shape, pool_of(*(size for size in sizes for _ in range(turns)), turns=turns), draw(st.integers(0, 2**63 - 1))
 
 
 @given(problems())
 @settings(deadline=None)
 def test_an_episode_has_distinct_classes_and_its_query_is_apart_from_its_support(
-    problem: tuple[EpisodeShape, torch.Tensor, int],
+    problem: tuple[EpisodeShape, ClassPool, int],
 ) -> None:
-    shape, sizes, seed = problem
-    episodes = draw_episodes(sizes, shape, 7, generator=torch.Generator().manual_seed(seed))
+    shape, pool, seed = problem
+    episodes = drawn(pool, shape, 7, seed=seed)
     assert episodes.classes.shape == (7, shape.way)
     for classes, support, query in zip(episodes.classes, episodes.support, episodes.query, strict=True):
-        assert len(set(classes.tolist())) == shape.way
+        assert len({which // pool.turns for which in classes.tolist()}) == shape.way
         for which, shown, asked in zip(classes, support, query, strict=True):
             images = shown.tolist() + asked.tolist()
             assert len(shown) == shape.shot and len(asked) == shape.query
             assert len(set(images)) == len(images)
-            assert all(0 <= image < sizes[which] for image in images)
+            assert all(0 <= image < pool.sizes[which] for image in images)
 
 
-def test_classes_and_images_are_drawn_uniformly() -> None:
-    shape = EpisodeShape(way=2, shot=1, query=1)
-    episodes = draw_episodes(torch.full((5,), 4), shape, 20_000, generator=torch.Generator().manual_seed(0))
-    for drawn, values in ((episodes.classes, 5), (episodes.support, 4), (episodes.query, 4)):
-        shares = torch.bincount(drawn.flatten(), minlength=values) / drawn.numel()
-        assert (shares - 1 / values).abs().max() < 0.01
+@given(problems(), st.integers(0, 2**40))
+@settings(deadline=None, max_examples=40)
+def test_episodes_are_those_of_plain_integers(problem: tuple[EpisodeShape, ClassPool, int], step: int) -> None:
+    """Each sample is the places of the largest keys, by an implementation without tensors."""
+    shape, pool, seed = problem
+    episodes = draw_episodes(pool, shape, 2, word=word_at(Stream(seed, "train").key, step))
+    word = nth(key_of(seed, "train"), step)
+    by_character, by_turn, by_image = (nth(word, use) for use in range(3))
+    for episode, (classes, support, query) in enumerate(zip(episodes.classes, episodes.support, episodes.query, strict=True)):
+        keys = [signed(nth(by_character, episode * pool.characters + place)) for place in range(pool.characters)]
+        for place, character in enumerate(largest(keys, shape.way)):
+            slot = episode * shape.way + place
+            turn = signed(nth(by_turn, slot)) % TURNS if pool.turns > 1 else 0
+            assert classes[place] == character * pool.turns + turn
+            size = int(pool.sizes[classes[place]])
+            images = largest(
+                [signed(nth(by_image, slot * pool.largest + image)) for image in range(size)], shape.images_per_class
+            )
+            assert support[place].tolist() + query[place].tolist() == images
+
+
+def largest(keys: list[int], count: int) -> list[int]:
+    """The places of the largest keys, in descending order."""
+    return sorted(range(len(keys)), key=lambda place: -keys[place])[:count]
+
+
+def assert_uniform(seen: list[Any], possible: list[Any]) -> None:
+    """Pearson's chi-square: uniform draws fail it once in a thousand seeds, and these seeds are fixed."""
+    counts = Counter(seen)
+    assert set(counts) <= set(possible)
+    assert len(seen) >= 50 * len(possible)
+    assert stats.chisquare([counts[value] for value in possible]).pvalue > 0.001
+
+
+@pytest.mark.parametrize("turns", [1, TURNS])
+def test_every_ordered_pair_of_classes_that_may_meet_is_as_likely(turns: int) -> None:
+    episodes = drawn(pool_of(*[3] * 12, turns=turns), PAIR, 30_000)
+    possible = [pair for pair in permutations(range(12), 2) if turns == 1 or pair[0] // turns != pair[1] // turns]
+    assert_uniform(list(map(tuple, episodes.classes.tolist())), possible)
+    assert_uniform(episodes.classes.flatten().tolist(), list(range(12)))
+    assert_uniform((episodes.classes % TURNS).flatten().tolist(), list(range(TURNS)))
+
+
+@pytest.mark.parametrize("step_of_pair", [(0, 1), (0, 1000)])
+def test_the_classes_of_two_steps_are_independent(step_of_pair: tuple[int, int]) -> None:
+    """Over many seeds, and over the steps of one."""
+    classes = []
+    for seed in range(2_000):
+        key, pool = Stream(seed, "train").key, pool_of(*[2] * 5)
+        first, second = (draw_episodes(pool, PAIR, 1, word=word_at(key, step)).classes[0, 0] for step in step_of_pair)
+        classes.append((int(first), int(second)))
+    assert_uniform(classes, [(one, other) for one in range(5) for other in range(5)])
+
+
+def test_images_within_a_class_are_uniform_and_independent_of_the_class_and_its_turn() -> None:
+    episodes = drawn(pool_of(*[4] * 8, turns=TURNS), PAIR, 30_000)
+    images = torch.cat([episodes.support, episodes.query], dim=2)
+    ordered = list(permutations(range(4), 2))
+    assert_uniform(list(map(tuple, images.flatten(0, 1).tolist())), ordered)
+    beside = zip(episodes.classes.flatten().tolist(), images.flatten(0, 1).tolist(), strict=True)
+    assert_uniform([(which, *pair) for which, pair in beside], [(which, *pair) for which in range(8) for pair in ordered])
+    of_two_classes = list(map(tuple, images[:, :, 0].tolist()))
+    assert_uniform(of_two_classes, [(one, other) for one in range(4) for other in range(4)])
+
+
+def test_images_of_classes_of_unequal_sizes_are_uniform_in_each() -> None:
+    episodes = drawn(pool_of(2, 3, 5), PAIR, 10_000)
+    for which, size in enumerate((2, 3, 5)):
+        there = episodes.classes == which
+        assert_uniform(episodes.support[there].flatten().tolist(), list(range(size)))
+        assert_uniform(episodes.query[there].flatten().tolist(), list(range(size)))
+
+
+def test_every_set_of_classes_is_as_likely() -> None:
+    episodes = drawn(pool_of(*[2] * 6), EpisodeShape(way=3, shot=1, query=1), 20_000)
+    assert_uniform([tuple(sorted(classes)) for classes in episodes.classes.tolist()], list(combinations(range(6), 3)))
 
 
 def test_too_few_classes_or_images_are_named() -> None:
-    generator = torch.Generator()
     with pytest.raises(EpisodeError, match="way is 5, but there are only 4 classes"):
-        draw_episodes(torch.full((4,), 20), EpisodeShape(way=5, shot=1, query=1), 1, generator=generator)
+        drawn(pool_of(*[20] * 4), EpisodeShape(way=5, shot=1, query=1), 1)
+    with pytest.raises(EpisodeError, match="way is 3, but there are only 2 characters"):
+        drawn(pool_of(*[20] * 8, turns=TURNS), EpisodeShape(way=3, shot=1, query=1), 1)
     with pytest.raises(EpisodeError, match="need 20 images a class; the smallest class has 19"):
-        draw_episodes(torch.tensor([20, 19, 20]), EpisodeShape(way=2, shot=5, query=15), 1, generator=generator)
+        drawn(pool_of(20, 19, 20), EpisodeShape(way=2, shot=5, query=15), 1)
+    with pytest.raises(EpisodeError, match="way is 2, but there are only 0 classes"):
+        drawn(ClassPool(torch.zeros(0, dtype=torch.int64)), PAIR, 1)
+    with pytest.raises(ValueError, match="6 classes are not a whole number of characters with 4 turns each"):
+        pool_of(*[20] * 6, turns=TURNS)
 
 
-def test_frozen_episodes_are_pinned() -> None:
-    """The digest of the meta-test episodes: every machine and version must answer the same questions."""
-    shape = EpisodeShape(way=5, shot=1, query=15)
-    episodes = frozen_episodes(torch.full((1692,), 20), shape, 1000, seed=0, stream="meta-test")
-    assert episodes.digest() == "c8061da6f2a0275bc3717370e9f4ca7d8cbbdfe12f3f47219c10634a288cc243"
-    other = frozen_episodes(torch.full((1692,), 20), shape, 1000, seed=1, stream="meta-test")
-    assert other.digest() != episodes.digest()
+OMNIGLOT_TRAIN, OMNIGLOT_VALIDATION, OMNIGLOT_TEST = 4112, 688, 1692  # classes, of 20 images
+PINS = [
+    ("select/episodes", OMNIGLOT_TRAIN, 1, "28e35441629f9c11daa11725aa019cd328987491502f65b3be106df6f9df2574"),
+    ("select/episodes", OMNIGLOT_TRAIN, TURNS, "90dc16c55f1fadebaa47b937937a2ebec0fcbdb1de899f78b7080a07769c0426"),
+    (
+        "retrain/episodes",
+        OMNIGLOT_TRAIN + OMNIGLOT_VALIDATION,
+        1,
+        "6b9cdfc482fc6227a5c5f0203290a43cc0165ec84a09776c642b5506699401f1",
+    ),
+    ("validation", OMNIGLOT_VALIDATION, 1, "bc2563bbef1e1615d56c42c43a1d74dbf7c4c278ab94696efb6c03e9338b8ee4"),
+    ("validation", OMNIGLOT_VALIDATION, TURNS, "9dacb2651de3547babafff6608b4dd78e4cca5e1f273d949045480eec79b5782"),
+    ("meta-test", OMNIGLOT_TEST, 1, "1f09501a3498d22135483d0893612a603786df9acb4045ae0610e77f5db3e312"),
+    ("meta-test", OMNIGLOT_TEST, TURNS, "ee461ec946843a73117821ad0281a1efa20e08ef9e5ee93241a447ecb6944433"),
+]
 
 
-def a_bank(classes: int = 8, images: int = 6) -> ImageBank:
+@pytest.mark.parametrize(("stream", "classes", "turns", "digest"), PINS)
+def test_the_first_episodes_of_every_stream_are_pinned(stream: str, classes: int, turns: int, digest: str) -> None:
+    """Every machine, device and version must ask the same questions."""
+    pool, shape = pool_of(*[20] * classes, turns=turns), EpisodeShape(way=5, shot=1, query=15)
+    assert frozen_episodes(pool, shape, 100, seed=0, stream=stream).digest() == digest
+
+
+def test_more_episodes_begin_with_the_same_ones() -> None:
+    pool, shape = pool_of(*[5] * 16, turns=TURNS), EpisodeShape(way=3, shot=1, query=2)
+    many, few = (drawn(pool, shape, count) for count in (8, 3))
+    first = next(many.parts(3))
+    assert first.digest() == few.digest()
+    assert len({part.digest() for part in many.parts(1)}) == 8
+
+
+def a_bank(classes: int = 8, images: int = 6, *, rotations: bool = False) -> ImageBank:
     """Images whose every pixel says which class and image they are."""
     values = torch.arange(classes * images, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
     starts, sizes = torch.arange(classes) * images, torch.full((classes,), images)
-    return ImageBank(values, starts, sizes, tuple(f"class {c}" for c in range(classes)), rotations=False)
+    return ImageBank(values, starts, sizes, tuple(f"class {c}" for c in range(classes)), rotations=rotations)
 
 
 def test_the_batch_shows_the_images_that_its_indices_name() -> None:
@@ -90,3 +209,68 @@ def test_a_step_is_a_function_of_seed_stream_and_step_alone() -> None:
         sampler.indices(401),
     ]
     assert len({late, *(other.digest() for other in others)}) == 4
+
+
+@pytest.mark.parametrize("bit", [0, 31, 32, 33, 62])
+def test_every_bit_of_a_seed_changes_the_episodes(bit: int) -> None:
+    shape = EpisodeShape(way=4, shot=2, query=3)
+    one, other = (EpisodeSampler(a_bank(), shape, seed=seed, stream="train") for seed in (5, 5 ^ (1 << bit)))
+    assert one.indices(0, 20).digest() != other.indices(0, 20).digest()
+
+
+def test_a_step_that_is_a_tensor_gives_the_same_episodes() -> None:
+    sampler = EpisodeSampler(a_bank(), EpisodeShape(way=4, shot=2, query=3), seed=1, stream="train")
+    step = torch.tensor(400)
+    assert sampler.indices(step, 3).digest() == sampler.indices(400, 3).digest()
+    assert step == 400
+
+
+def test_a_sampler_keeps_turns_of_a_character_apart_if_it_is_asked_to() -> None:
+    bank, shape = a_bank(3, rotations=True), EpisodeShape(way=3, shot=1, query=1)
+    apart = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=True).indices(0, 200)
+    together = EpisodeSampler(bank, shape, seed=1, stream="train").indices(0, 200)
+    assert {len(set(classes)) for classes in (apart.classes // TURNS).tolist()} == {3}
+    assert {len(set(classes)) for classes in (together.classes // TURNS).tolist()} == {1, 2, 3}
+    with pytest.raises(EpisodeError, match="only 3 characters"):
+        EpisodeSampler(bank, EpisodeShape(way=4, shot=1, query=1), seed=1, stream="train", distinct_characters=True)
+
+
+class ReadsOfTheDevice(TorchDispatchMode):
+    """Notes every operation that makes the host wait for a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func)
+        if any(part in name for part in ("_local_scalar_dense", "nonzero", "masked_select", "unique", "_to_copy")):
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("distinct_characters", [False, True])
+def test_a_draw_never_waits_for_the_device(distinct_characters: bool) -> None:
+    bank, shape, step = a_bank(rotations=True), EpisodeShape(way=4, shot=2, query=3), torch.tensor(3)
+    sampler = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=distinct_characters)
+    with ReadsOfTheDevice() as reads:
+        sampler.indices(step, 2)
+    assert not reads.seen
+    with ReadsOfTheDevice() as reads:
+        ClassPool(bank.class_sizes)
+        int(step)
+    assert reads.seen
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("distinct_characters", [False, True])
+def test_cuda_draws_the_episodes_that_the_cpu_draws(distinct_characters: bool) -> None:
+    bank, shape = a_bank(40, rotations=True), EpisodeShape(way=20, shot=2, query=3)
+    here, there = (
+        EpisodeSampler(bank.to(device), shape, seed=1, stream="train", distinct_characters=distinct_characters)
+        for device in ("cpu", "cuda")
+    )
+    for step in range(20):
+        wanted = here.indices(step, 8).digest()
+        assert there.indices(step, 8).digest() == wanted
+        assert there.indices(torch.tensor(step, device="cuda"), 8).digest() == wanted

@@ -14,6 +14,7 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
@@ -191,7 +192,9 @@ def test_the_curves_sum_up_the_mean_loss_and_the_accuracy_of_the_whole_meta_batc
 
 def validation_of(recipe: TrainingRecipe, dataset: SplitDataset) -> Validation:
     chosen = recipe.validation
-    episodes = frozen_episodes(dataset.meta_validation.class_sizes, chosen.shape, chosen.episodes, seed=0, stream="validation")
+    episodes = frozen_episodes(
+        ClassPool(dataset.meta_validation.class_sizes), chosen.shape, chosen.episodes, seed=0, stream="validation"
+    )
     return Validation(bank=dataset.meta_validation, episodes=episodes, settings=chosen)
 
 

@@ -18,6 +18,7 @@ from fsl_core.algorithms.metric import squared_euclidean
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.initialisation import check_initialised, uninitialised
+from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError, UninitialisedError
@@ -157,7 +158,7 @@ def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: Spl
     settings = MatchingSettings(distance="squared_euclidean")
     network = MatchingNetworks(nn.Flatten(), settings, features=784, stream=Stream(0, "weights"))
     shape = EpisodeShape(way=10, shot=10, query=5)
-    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 20, seed=0, stream="meta-test")
+    episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 20, seed=0, stream="meta-test")
     with LargestTensor() as largest:
         counted = count_correct(network, glyphs.meta_test, episodes)
     assert largest.elements <= 25_000_000
@@ -179,7 +180,7 @@ def test_squared_distances_are_the_same_bits_a_part_at_a_time() -> None:
 def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: SplitDataset, steps: Any) -> None:
     maml = built(MamlSettings(), MlpSettings()).train()
     shape = EpisodeShape(way=5, shot=1, query=1)
-    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 2, seed=0, stream="meta-test")
+    episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 2, seed=0, stream="meta-test")
     with pytest.raises(RecipeError) as caught:
         count_correct(maml, glyphs.meta_test, episodes, adaptation_steps=steps)
     assert str(caught.value).startswith(f"adaptation_steps is {steps!r}; Maml needs ascending numbers of at least 0")
@@ -188,7 +189,7 @@ def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: 
 
 def test_what_is_no_algorithm_is_not_scored(glyphs: SplitDataset) -> None:
     shape = EpisodeShape(way=5, shot=1, query=1)
-    episodes = frozen_episodes(glyphs.meta_test.class_sizes, shape, 2, seed=0, stream="meta-test")
+    episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 2, seed=0, stream="meta-test")
     with pytest.raises(RecipeError, match="algorithm is a Flatten; accepted: a MetricAlgorithm or an AdaptingAlgorithm"):
         count_correct(nn.Flatten(), glyphs.meta_test, episodes)
 

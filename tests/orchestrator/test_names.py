@@ -119,6 +119,7 @@ AXES: dict[str, tuple[Any, ...]] = {
     "validation_way": (None, 5, 20),
     "retrain": (False, True),
     "rotations": (False, True),
+    "distinct_characters": (False, True),
     "downsampling": ("max_pool", "stride"),
     "batch_norm": (None, "running", "batch"),
     "evaluation_seed": (0, 1),

@@ -33,6 +33,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "dataset": ("cifar", {}),
     "split": ("vinyal", {}),
     "rotations": ("some", {}),
+    "distinct_characters": ("half", {}),
     "way": (1, {}),
     "shot": (0, {}),
     "query": (0, {}),
@@ -167,6 +168,7 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"order": 1}, "order", "order is 1; algorithm 'prototypical' has none, only maml"),
         ({"evaluation_adaptation_steps": 1}, "evaluation_adaptation_steps", "prototypical does not adapt"),
         ({"dataset": "mini_imagenet", "split": "ravi", "rotations": True}, "rotations", "is no new class; give rotations: false"),
+        ({"distinct_characters": True, "rotations": False}, "distinct_characters", "no turns of a character to keep apart"),
         ({"dataset": "mini_imagenet"}, "split", "split is 'vinyals'; accepted: 'ravi'"),
     ],
 )  # fmt: skip

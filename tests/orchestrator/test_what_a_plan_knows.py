@@ -38,6 +38,10 @@ def refusal(folder: Path, fixed: dict[str, Any], top: str = "", **overrides: Any
         ({**OMNIGLOT, "train_way": 5000}, "sweep.yaml:9: fixed.train_way: train_way is 5000; meta_train of omniglot has 4112 classes "
                                           "(split vinyals, with rotations)"),
         ({**OMNIGLOT, "rotations": False, "train_way": 1029}, "fixed.train_way: train_way is 1029; meta_train of omniglot has 1028"),
+        ({**OMNIGLOT, "distinct_characters": True, "train_way": 1029}, "train_way is 1029; meta_train of omniglot has 1028 distinct "
+                                                                       "characters (split vinyals)"),
+        ({**GLYPHS, "distinct_characters": True, "way": 61}, "sweep.yaml:7: fixed.way: way is 61; meta_test of glyphs has 60 distinct"),
+        ({**GLYPHS, "distinct_characters": True, "validation_way": 41}, "validation_way is 41; meta_validation of glyphs has 40 dist"),
         ({**OMNIGLOT, "split": "background-evaluation", "train_way": 3245}, "meta_train of omniglot has 3244 classes"),
         ({**OMNIGLOT, "shot": 6}, "sweep.yaml:8: fixed.shot: query is 15; with 6 support images that is 21 images a class, "
                                   "and omniglot has 20"),

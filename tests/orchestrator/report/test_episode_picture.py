@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fsl_core.class_pool import ClassPool
 from fsl_core.episode import EpisodeShape
 from fsl_core.recipe import Evaluation
 from fsl_core.sampler import frozen_episodes
 from fsl_core.trial import META_TEST_STREAM
 from orchestrator.report import episode_picture
 from orchestrator.report.episode_picture import episode_figure
-from tests.fsl_core.datasets.small_mini_imagenet import as_folders, make_small, opened, small_pictures
+from tests.fsl_core.datasets.small_mini_imagenet import PHOTOGRAPHS, as_folders, make_small, opened, small_pictures
+from tests.fsl_core.test_recipe import a_recipe
 
 
 def test_the_picture_of_an_episode_shows_the_photographs_as_they_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,11 +29,11 @@ def test_the_picture_of_an_episode_shows_the_photographs_as_they_look(tmp_path: 
 
     monkeypatch.setattr(episode_picture, "episode_figure", keep)
     evaluation = Evaluation(shape=EpisodeShape(way=2, shot=2, query=3), episodes=2)
-    path = episode_picture.draw_first_episode(evaluation, dataset, tmp_path / "episode.png")
+    path = episode_picture.draw_first_episode(a_recipe(data=PHOTOGRAPHS), evaluation, dataset, tmp_path / "episode.png")
     assert path.stat().st_size > 0
     assert [part.shape for part in shown] == [(2, 2, 3, 84, 84), (2, 3, 3, 84, 84)]
     bank = dataset.meta_test
-    drawn = frozen_episodes(bank.class_sizes, evaluation.shape, 2, seed=0, stream=META_TEST_STREAM)
+    drawn = frozen_episodes(ClassPool(bank.class_sizes), evaluation.shape, 2, seed=0, stream=META_TEST_STREAM)
     for part, index in zip(shown, (drawn.support[0], drawn.query[0]), strict=True):
         expected = bank.images[bank.starts[drawn.classes[0]].unsqueeze(1) + index].numpy() / 255
         np.testing.assert_allclose(part, expected, rtol=1e-6)
