@@ -100,7 +100,8 @@ class TrainingRecipe:
 
     ``episode`` is the training shape, ``meta_batch_size`` the episodes of one step, ``steps`` the most steps ever taken: 0 leaves
     the network untrained, which shows what training is worth. ``retrain`` repeats the training on meta-train and meta-validation
-    classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does.
+    classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by
+    the statistics of a batch; an algorithm that compares embeddings by running ones, so that a score depends on no other episode.
 
     Raises:
         SettingError: if a value is impossible, alone or beside the others.
@@ -127,14 +128,18 @@ class TrainingRecipe:
             raise SettingError("steps", self.steps, problem, ("validation.every",), {"validation.every": self.steps})
         with within("validation"):
             _check_adaptation_steps(self.validation.adaptation_steps, self.algorithm)
-        if isinstance(self.algorithm, MamlSettings):
-            self._check_maml()
-
-    def _check_maml(self) -> None:
-        if self.validation.shape.way != self.episode.way:
+        self._check_batch_norm()
+        if isinstance(self.algorithm, MamlSettings) and self.validation.shape.way != self.episode.way:
             raise _other_ways("validation.shape.way", self.validation.shape.way, self.episode.way)
-        if self.backbone.batch_norm != "batch":
-            problem = "maml normalises by the batch's own statistics: 'batch'"
+
+    def _check_batch_norm(self) -> None:
+        # Scoring embeds each image once for all episodes: by a batch's own statistics a score would depend on the other episodes.
+        adapts = isinstance(self.algorithm, MamlSettings)
+        wanted, statistics = (
+            ("batch", "the batch's own statistics") if adapts else ("running", "the running statistics of training")
+        )
+        if self.backbone.batch_norm != wanted:
+            problem = f"{self.algorithm.name} normalises by {statistics}: {wanted!r}"
             raise SettingError("backbone.batch_norm", self.backbone.batch_norm, problem, beside=("algorithm",))
 
     @property

@@ -120,7 +120,6 @@ AXES: dict[str, tuple[Any, ...]] = {
     "retrain": (False, True),
     "rotations": (False, True),
     "downsampling": ("max_pool", "stride"),
-    "batch_norm": (None, "running", "batch"),
     "evaluation_seed": (0, 1),
     "evaluation_episodes": (600, 1000),
 }
@@ -207,7 +206,7 @@ def test_a_full_name_does_not_depend_on_the_plan_and_keeps_its_seed() -> None:
     assert full_name(plain) == "prototypical squared Euclidean · omniglot 5w1s · 500 steps · s3"
     changes = {"steps": 1, "outer_lr": 2e-3, "halve_every": None, "clip_norm": 0.5, "meta_batch_size": 4, "filters": 8, "patience": 7,
                "validation_every": 1, "validation_episodes": 5, "validation_query": 3, "rotations": False, "retrain": True,
-               "train_query": 9, "batch_norm": "batch", "downsampling": "stride"}  # fmt: skip
+               "train_query": 9, "downsampling": "stride"}  # fmt: skip
     long = a_cell(**changes).recipe(4)
     assert len(full_name(long)) < 250 and long.fingerprint in full_name(long) and full_name(long).endswith(" · s4")
 

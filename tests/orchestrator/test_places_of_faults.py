@@ -162,6 +162,7 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"algorithm": "maml", "validation_way": 7}, "validation_way", "validation_way is 7; maml answers the 5 ways it trains on"),
         ({"algorithm": "maml", "train_way": 7}, "way", "way is 5; maml answers the 7 ways it trains on"),
         ({"algorithm": "maml", "batch_norm": "running"}, "batch_norm", "batch_norm is 'running'; maml normalises"),
+        ({"batch_norm": "batch"}, "batch_norm", "batch_norm is 'batch'; prototypical normalises by the running statistics"),
         ({"algorithm": "matching", "fce": True}, "fce", "reading_steps is not given; with fce it must be given"),
         ({"algorithm": "matching", "reading_steps": 2}, "reading_steps", "without fce there is none"),
         ({"order": 1}, "order", "order is 1; algorithm 'prototypical' has none, only maml"),
