@@ -160,19 +160,23 @@ class Evaluation:
     """How a trained trial is scored: frozen episodes of meta-test classes, drawn on the CPU from ``seed``.
 
     The seed is apart from every training seed: all trials, algorithms and machines answer the same episodes. ``adaptation_steps``
-    are those of MAML, fixed beforehand; None for algorithms that do not adapt.
+    are those of MAML, fixed beforehand; None for algorithms that do not adapt. ``inductive``, of MAML alone: BatchNorm normalises a
+    query by the statistics of the support, so that an answer does not depend on the other queries of its episode; otherwise by those
+    of the query itself (transductive, as in the authors' code).
     """
 
     shape: EpisodeShape
     episodes: int = 1000
     seed: int = 0
     adaptation_steps: int | None = None
+    inductive: bool = False
 
     def __post_init__(self) -> None:
         size("episodes", self.episodes, 2)
         whole("seed", self.seed, 0)
         if self.adaptation_steps is not None:
             size("adaptation_steps", self.adaptation_steps, 0)
+        truth("inductive", self.inductive)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -183,6 +187,8 @@ class Evaluation:
         """Raises SettingError when a trial of ``recipe`` cannot be scored so; it names this evaluation's fields ``evaluation.…``."""
         with within("evaluation"):
             _check_adaptation_steps(self.adaptation_steps, recipe.algorithm)
+            if self.inductive and not isinstance(recipe.algorithm, MamlSettings):
+                raise SettingError("inductive", True, f"{recipe.algorithm.name} answers no query by another in any case")
         if isinstance(recipe.algorithm, MamlSettings) and self.shape.way != recipe.episode.way:
             raise _other_ways("evaluation.shape.way", self.shape.way, recipe.episode.way)
 

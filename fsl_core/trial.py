@@ -235,7 +235,9 @@ def evaluate_trial(
         algorithm.load_state_dict(dict(weights))
         adapted = evaluation.adaptation_steps
         recorded = None if adapted is None else range(adapted + 1)
-        correct = count_correct(algorithm, dataset.meta_test.to(there), episodes, adaptation_steps=recorded).tolist()
+        bank = dataset.meta_test.to(there)
+        counted = count_correct(algorithm, bank, episodes, adaptation_steps=recorded, inductive=evaluation.inductive)
+        correct = counted.tolist()
     dataset.check_unchanged()
     return EvaluationResult(
         recipe_fingerprint=result.recipe.fingerprint,

@@ -1,6 +1,7 @@
 """Scoring in several chunks counts what scoring at once counts: what each episode, taken by itself and image by image, would give."""
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -150,9 +151,9 @@ def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module, str], li
         sizes: list[int] = []
         honest = getattr(algorithm, method)
 
-        def noting(first, *rest):  # type: ignore[no-untyped-def]
+        def noting(first, *rest, **named):  # type: ignore[no-untyped-def]
             sizes.append(len(first))
-            return honest(first, *rest)
+            return honest(first, *rest, **named)
 
         monkeypatch.setattr(algorithm, method, noting)
         return sizes
@@ -166,6 +167,17 @@ def test_the_counts_are_those_of_each_episode_by_itself(form: str) -> None:
     assert counted.dtype == torch.int64
     assert counted.tolist() == expected(form)
     assert all(len(set(row)) > 1 for row in expected(form)), "equal counts would not notice episodes that change places"
+
+
+@pytest.mark.parametrize("inductive", [True, False])
+def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively_alone(inductive: bool) -> None:
+    algorithm, episodes = algorithm_of("maml"), drawn()
+    together = count_correct(algorithm, a_bank(), episodes, adaptation_steps=STEPS, inductive=inductive)
+    alone = torch.zeros_like(together)
+    for number in range(SHAPE.query):
+        part = dataclasses.replace(episodes, query=episodes.query[..., number : number + 1])
+        alone += count_correct(algorithm, a_bank(), part, adaptation_steps=STEPS, inductive=inductive)
+    assert together.equal(alone) is inductive
 
 
 def test_the_counts_of_the_adaptation_steps_are_apart() -> None:

@@ -83,9 +83,9 @@ def test_a_recipe_survives_json(recipe: TrainingRecipe) -> None:
     assert read_back.fingerprint == recipe.fingerprint
 
 
-@given(st.none() | st.integers(0, 20))
-def test_an_evaluation_survives_json(steps: int | None) -> None:
-    evaluation = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=steps)
+@given(st.none() | st.integers(0, 20), st.booleans())
+def test_an_evaluation_survives_json(steps: int | None, inductive: bool) -> None:
+    evaluation = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=steps, inductive=inductive)
     assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
 
 
@@ -237,6 +237,11 @@ def test_a_spoilt_document_is_refused(spoil: Any, named: str) -> None:
     ("evaluation", "recipe", "named"),
     [
         (Evaluation(shape=FIVE_WAYS.shape, adaptation_steps=3), a_recipe(), "prototypical does not adapt"),
+        (
+            Evaluation(shape=FIVE_WAYS.shape, inductive=True),
+            a_recipe(),
+            "evaluation.inductive is true; prototypical answers no query by",
+        ),
         (Evaluation(shape=FIVE_WAYS.shape), a_recipe(**MAML), "adaptation_steps is not given"),
         (Evaluation(shape=EpisodeShape(way=20, shot=1, query=1), adaptation_steps=3), a_recipe(**MAML), "way is 20"),
     ],

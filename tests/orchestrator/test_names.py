@@ -90,6 +90,9 @@ def test_the_seeds_of_a_kind_differ_in_nothing_but_the_seed() -> None:
          ("order 2, 3 adaptation steps", "order 2, 0 adaptation steps")),
         ({**MAML, "inner_lr": 0.1}, {**MAML, "inner_lr": 0.4},
          ("order 2, 1 adaptation step, inner lr 0.1", "order 2, 1 adaptation step, inner lr 0.4")),
+        ({**MAML, "inductive": False}, {**MAML, "inductive": True},
+         ("order 2, 1 adaptation step, transductive", "order 2, 1 adaptation step, inductive")),
+        ({**MAML, "inductive": True}, {"query": 15}, ("order 2, 1 adaptation step, inductive", "squared Euclidean")),
         ({"query": 5}, {"query": 15}, ("squared Euclidean, query 5", "squared Euclidean, query 15")),
     ],
 )  # fmt: skip
@@ -127,6 +130,7 @@ OF_ALGORITHM: dict[str, dict[str, tuple[Any, ...]]] = {
     "prototypical": {"distance": (None, "cosine"), "scale": (None, 0.5, 10.0)},
     "matching": {"distance": (None, "squared_euclidean"), "scale": (None, 10.0), "learn_scale": (False, True), "fce": (False, True)},
     "maml": {"order": (1, 2), "inner_lr": (0.1, 0.4), "adaptation_steps": (1, 5), "evaluation_adaptation_steps": (None, 3, 10),
+             "inductive": (False, True),
              "adapt_batch_norm": (False, True), "outer_reduction": ("mean", "sum_over_shot")},
 }  # fmt: skip
 SPLITS = {"omniglot": "vinyals", "glyphs": "glyphs"}
