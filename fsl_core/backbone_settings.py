@@ -18,7 +18,7 @@ class Conv4Settings:
 
     ``downsampling``: each block ends in a 2x2 max-pool, or its convolution has stride 2 and the last block's map is averaged over
     space, as MAML's authors do on Omniglot. ``batch_norm``: what normalises when a trained network is scored, the running
-    statistics of training, or always the batch's own (transductive, as in MAML).
+    statistics of training, or always the batch's own: MAML (transductive) has these, the algorithms that compare embeddings those.
     """
 
     name: ClassVar[str] = "conv4"

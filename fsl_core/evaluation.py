@@ -35,13 +35,19 @@ class Scored:
 
 @torch.no_grad()
 def count_correct(
-    algorithm: nn.Module, bank: ImageBank, episodes: EpisodeIndices, *, adaptation_steps: Sequence[int] | None = None
+    algorithm: nn.Module,
+    bank: ImageBank,
+    episodes: EpisodeIndices,
+    *,
+    adaptation_steps: Sequence[int] | None = None,
+    inductive: bool = False,
 ) -> Scored:
     """Which query images of each episode the algorithm classifies rightly.
 
     An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. The algorithm is in
     evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running statistics uses them, so that a score does
-    not depend on the other queries of its episode.
+    not depend on the other queries of its episode. One that adapts is scored transductively, or with ``inductive`` so that no query
+    sees another.
 
     Raises:
         RecipeError: if an algorithm that adapts is given no such steps, or ``algorithm`` can be scored in neither way.
@@ -50,7 +56,8 @@ def count_correct(
     algorithm.eval()
     try:
         if isinstance(algorithm, AdaptingAlgorithm):
-            scores = _adapted(algorithm, bank, episodes, _checked_steps(algorithm, adaptation_steps))
+            steps = _checked_steps(algorithm, adaptation_steps)
+            scores = _adapted(algorithm, bank, episodes, steps, inductive=inductive)
         elif isinstance(algorithm, MetricAlgorithm):
             scores = _compared(algorithm, bank, episodes)
         else:
@@ -70,11 +77,12 @@ def _checked_steps(algorithm: nn.Module, steps: Sequence[int] | None) -> Sequenc
 
 
 def _adapted(
-    algorithm: AdaptingAlgorithm, bank: ImageBank, episodes: EpisodeIndices, adaptation_steps: Sequence[int]
+    algorithm: AdaptingAlgorithm, bank: ImageBank, episodes: EpisodeIndices, adaptation_steps: Sequence[int], *, inductive: bool
 ) -> Iterator[torch.Tensor]:
     pixels = (episodes.support[0].numel() + episodes.query[0].numel()) * bank.images[0].numel()
     for part in episodes.parts(max(1, _PIXELS_AT_ONCE // pixels)):
-        yield algorithm.logits_after(gather_episodes(bank, part.to(bank.images.device)), adaptation_steps)
+        images = gather_episodes(bank, part.to(bank.images.device))
+        yield algorithm.logits_after(images, adaptation_steps, inductive=inductive)
 
 
 def _compared(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> Iterator[torch.Tensor]:

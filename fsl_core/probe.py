@@ -123,7 +123,8 @@ def _adaptation(algorithm: nn.Module, work: UnitWork, device: torch.device) -> C
     steps, answers = work.adaptation_steps or 0, work.answers or 1
     episodes = EpisodeSampler(_stand_in(work, device), work.shape or _ANY_SHAPE, 0, "probe/episodes").batch(0)
     after = range(steps - answers + 1, steps + 1)
-    return torch.no_grad()(lambda: cast(AdaptingAlgorithm, algorithm).logits_after(episodes, after))
+    adapting, inductive = cast(AdaptingAlgorithm, algorithm), bool(work.inductive)
+    return torch.no_grad()(lambda: adapting.logits_after(episodes, after, inductive=inductive))
 
 
 def _stand_in(work: UnitWork, device: torch.device) -> ImageBank:

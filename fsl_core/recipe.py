@@ -109,7 +109,8 @@ class TrainingRecipe:
 
     ``episode`` is the training shape, ``meta_batch_size`` the episodes of one step, ``steps`` the most steps ever taken: 0 leaves
     the network untrained, which shows what training is worth. ``retrain`` repeats the training on meta-train and meta-validation
-    classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does.
+    classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by
+    the statistics of a batch; an algorithm that compares embeddings by running ones, so that a score depends on no other episode.
 
     Raises:
         SettingError: if a value is impossible, alone or beside the others.
@@ -136,14 +137,18 @@ class TrainingRecipe:
             raise SettingError("steps", self.steps, problem, ("validation.every",), {"validation.every": self.steps})
         with within("validation"):
             _check_adaptation_steps(self.validation.adaptation_steps, self.algorithm)
-        if isinstance(self.algorithm, MamlSettings):
-            self._check_maml()
-
-    def _check_maml(self) -> None:
-        if self.validation.shape.way != self.episode.way:
+        self._check_batch_norm()
+        if isinstance(self.algorithm, MamlSettings) and self.validation.shape.way != self.episode.way:
             raise _other_ways("validation.shape.way", self.validation.shape.way, self.episode.way)
-        if self.backbone.batch_norm != "batch":
-            problem = "maml normalises by the batch's own statistics: 'batch'"
+
+    def _check_batch_norm(self) -> None:
+        # Scoring embeds each image once for all episodes: by a batch's own statistics a score would depend on the other episodes.
+        adapts = isinstance(self.algorithm, MamlSettings)
+        wanted, statistics = (
+            ("batch", "the batch's own statistics") if adapts else ("running", "the running statistics of training")
+        )
+        if self.backbone.batch_norm != wanted:
+            problem = f"{self.algorithm.name} normalises by {statistics}: {wanted!r}"
             raise SettingError("backbone.batch_norm", self.backbone.batch_norm, problem, beside=("algorithm",))
 
     @property
@@ -165,18 +170,22 @@ class Evaluation:
 
     The seed is apart from every training seed: all trials, algorithms and machines answer the same episodes of the same
     :class:`DataSettings`. ``adaptation_steps`` are those of MAML, fixed beforehand; None for algorithms that do not adapt.
+    ``inductive``, of MAML alone: BatchNorm normalises a query by the statistics of the support, so that an answer does not depend on
+    the other queries of its episode; otherwise by those of the query itself (transductive, as in the authors' code).
     """
 
     shape: EpisodeShape
     episodes: int = 1000
     seed: int = 0
     adaptation_steps: int | None = None
+    inductive: bool = False
 
     def __post_init__(self) -> None:
         size("episodes", self.episodes, 2)
         whole("seed", self.seed, 0)
         if self.adaptation_steps is not None:
             size("adaptation_steps", self.adaptation_steps, 0)
+        truth("inductive", self.inductive)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -187,6 +196,8 @@ class Evaluation:
         """Raises SettingError when a trial of ``recipe`` cannot be scored so; it names this evaluation's fields ``evaluation.…``."""
         with within("evaluation"):
             _check_adaptation_steps(self.adaptation_steps, recipe.algorithm)
+            if self.inductive and not isinstance(recipe.algorithm, MamlSettings):
+                raise SettingError("inductive", True, f"{recipe.algorithm.name} answers no query by another in any case")
         if isinstance(recipe.algorithm, MamlSettings) and self.shape.way != recipe.episode.way:
             raise _other_ways("evaluation.shape.way", self.shape.way, recipe.episode.way)
 

@@ -235,7 +235,8 @@ def evaluate_trial(
     with ExecutionPath(device=device, threads=threads).active() as there:
         algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape, stage="select", device=there)
         algorithm.load_state_dict(dict(load_weights(folder / "selected.pt", digest=result.weights_digest)))
-        scored = count_correct(algorithm, bank.to(there), episodes, adaptation_steps=None if steps is None else range(steps + 1))
+        recorded = None if steps is None else range(steps + 1)
+        scored = count_correct(algorithm, bank.to(there), episodes, adaptation_steps=recorded, inductive=evaluation.inductive)
     dataset.check_unchanged()
     by_step = tuple(map(tuple, scored.counts.tolist()))
     return EvaluationResult(

@@ -41,7 +41,8 @@ class UnitWork:
 
     ``train``: the gradient of one training episode, and the optimiser's step. ``embed``: one image through the backbone.
     ``compare``: the scores of one episode of embedded images. ``adapt``: one episode adapted to for ``adaptation_steps`` steps and
-    answered after ``answers`` of them. ``image_shape`` is ``(C, H, W)``; ``shape`` is that of the episode, None for one image.
+    answered after ``answers`` of them, ``inductive`` or not. ``image_shape`` is ``(C, H, W)``; ``shape`` is that of the episode, None
+    for one image.
     """
 
     kind: Kind
@@ -51,6 +52,7 @@ class UnitWork:
     shape: EpisodeShape | None = None
     adaptation_steps: int | None = None
     answers: int | None = None
+    inductive: bool | None = None
 
 
 Bill = tuple[tuple[UnitWork, float], ...]
@@ -77,8 +79,10 @@ def validation_bill(recipe: TrainingRecipe) -> Bill:
 
 def evaluation_bill(recipe: TrainingRecipe, evaluation: Evaluation) -> Bill:
     """What an evaluation of a trained trial computes."""
-    steps = evaluation.adaptation_steps
-    return _scoring(recipe, "meta_test", evaluation.shape, evaluation.episodes, steps, answers=(steps or 0) + 1)
+    steps, answers = evaluation.adaptation_steps, (evaluation.adaptation_steps or 0) + 1
+    return _scoring(
+        recipe, "meta_test", evaluation.shape, evaluation.episodes, steps, answers=answers, inductive=evaluation.inductive
+    )
 
 
 def earliest_end(recipe: TrainingRecipe) -> int:
@@ -95,13 +99,22 @@ def earliest_end(recipe: TrainingRecipe) -> int:
 
 
 def _scoring(
-    recipe: TrainingRecipe, part: str, shape: EpisodeShape, episodes: int, adaptation_steps: int | None, *, answers: int
+    recipe: TrainingRecipe,
+    part: str,
+    shape: EpisodeShape,
+    episodes: int,
+    adaptation_steps: int | None,
+    *,
+    answers: int,
+    inductive: bool = False,
 ) -> Bill:
     image_shape, algorithm = IMAGE_SHAPES[recipe.data.dataset], _what_costs(recipe.algorithm)
     unit = functools.partial(UnitWork, backbone=recipe.backbone, image_shape=image_shape)
     if isinstance(algorithm, MamlSettings):
         own = MamlSettings(adapt_batch_norm=algorithm.adapt_batch_norm)
-        work = unit(kind="adapt", algorithm=own, shape=shape, adaptation_steps=adaptation_steps, answers=answers)
+        work = unit(
+            kind="adapt", algorithm=own, shape=shape, adaptation_steps=adaptation_steps, answers=answers, inductive=inductive
+        )
         return ((work, float(episodes)),)
     drawn = episodes * shape.way * shape.images_per_class
     embedded = unit(kind="embed"), expected_distinct(distinct_images(recipe.data)[part], drawn)

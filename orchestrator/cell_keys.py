@@ -14,6 +14,7 @@ FILLED_FROM: Mapping[str, str] = {
     "validation_shot": "train_shot",
     "evaluation_adaptation_steps": "adaptation_steps",
     "validation_adaptation_steps": "evaluation_adaptation_steps",
+    "inductive": "algorithm",
     "batch_norm": "algorithm",
     "rotations": "dataset",
 }
@@ -25,7 +26,7 @@ _PREFIXES = {
     "evaluation.shape.": "",
     "evaluation.": "evaluation_",
 }
-_KEYS = {"validation.patience": "patience"}
+_KEYS = {"validation.patience": "patience", "evaluation.inductive": "inductive"}
 
 
 def key_of(field: str) -> str:

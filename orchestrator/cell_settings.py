@@ -43,6 +43,7 @@ from fsl_core.recipe import (
 )
 from orchestrator.cell_keys import FILLED_FROM, named_by_key
 
+_WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")
 _ALGORITHMS: Mapping[str, type[Any]] = {kind.name: kind for kind in (PrototypicalSettings, MatchingSettings, MamlSettings)}
 _BACKBONES: Mapping[str, type[Any]] = {kind.name: kind for kind in (Conv4Settings, MlpSettings)}
 
@@ -53,8 +54,8 @@ class CellSettings:
 
     ``way``, ``shot``, ``query`` and ``evaluation_*`` are the evaluation; ``train_*`` the shape of a training episode (``train_way``
     and ``train_shot`` by default those of the evaluation); ``validation_*`` what model selection watches (by default 5 ways, or
-    MAML's own; the training shot; the evaluation's adaptation steps). ``steps`` is the most training steps, ``patience`` the steps
-    without a better validation after which training ends (None: never).
+    MAML's own; the training shot; the evaluation's adaptation steps). ``inductive`` is the evaluation's too.
+    ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training ends (None: never).
 
     A setting that only some algorithms or backbones have is None for the others, and giving it to them is an error. ``preset`` names
     the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
@@ -74,6 +75,7 @@ class CellSettings:
     order: Literal[1, 2] | None = None
     adaptation_steps: int | None = None
     evaluation_adaptation_steps: int | None = None
+    inductive: bool | None = None
     inner_lr: float | None = None
     inner_reduction: Reduction | None = None
     outer_reduction: Reduction | None = None
@@ -115,7 +117,7 @@ class CellSettings:
         self._refuse_what_is_not_had("algorithm", self.algorithm, _ALGORITHMS)
         self._refuse_what_is_not_had("backbone", self.backbone, _BACKBONES)
         adapts = self.algorithm == MamlSettings.name
-        for name in ("evaluation_adaptation_steps", "validation_adaptation_steps"):
+        for name in _WHERE_IT_ADAPTS:
             if not adapts and getattr(self, name) is not None:
                 raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
@@ -127,6 +129,7 @@ class CellSettings:
             for item in dataclasses.fields(part):
                 self._fill(item.name, getattr(part, item.name))
         if adapts:
+            self._fill("inductive", Evaluation.inductive)
             self._fill_from_others("evaluation_adaptation_steps", "validation_adaptation_steps")
         with named_by_key():
             evaluation, recipe = self.evaluation(), self.recipe(0)  # in the order in which one's settings decide the other's
@@ -211,6 +214,7 @@ class CellSettings:
                 episodes=self.evaluation_episodes,
                 seed=self.evaluation_seed,
                 adaptation_steps=self.evaluation_adaptation_steps,
+                inductive=bool(self.inductive),
             )
 
 
@@ -231,7 +235,7 @@ def _as_float(name: str, value: Any) -> Any:
 
 OF_SOME_ONLY = frozenset(
     [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
-    + ["evaluation_adaptation_steps", "validation_adaptation_steps"]
+    + list(_WHERE_IT_ADAPTS)
 )
 """The keys that only some algorithms or backbones have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))

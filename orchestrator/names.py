@@ -11,7 +11,7 @@ from fsl_core.recipe import SPLITS_OF_DATASET, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.spelling import UNSAID, Words, cell_words, trial_words
 
-_FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps")
+_FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps", "inductive")
 _DATA = ("dataset", "shape")
 _KIND = (*_FORM, *_DATA)
 """What makes two things different in kind. A setting that follows from it in the whole plan is not said."""

@@ -13,7 +13,7 @@ from orchestrator.flat_settings import Settings, cell_settings, recipe_settings
 Words = Mapping[str, str]
 """What can be said of a trial or a cell: each of its settings in a few words. Two that differ in a setting differ in its word."""
 
-UNSAID = frozenset({"scale 1", "no FCE", "Conv-4"})
+UNSAID = frozenset({"scale 1", "no FCE", "Conv-4", "transductive"})
 """The usual forms, which go without saying where all have them."""
 
 _DISTANCES = {"squared_euclidean": "squared Euclidean", "cosine": "cosine"}
@@ -57,6 +57,8 @@ def _spelled(key: str, settings: Settings) -> str:
             return f"{'learned ' if settings.get('learn_scale') else ''}scale {_number(value)}"
         case "fce":
             return "FCE" if value else "no FCE"
+        case "inductive":
+            return "inductive" if value else "transductive"
         case "steps":
             return counted(value, "step", separator="") if value else "untrained"
         case "halve_every":

@@ -38,10 +38,11 @@ class MetricAlgorithm(Algorithm, Protocol):
 class AdaptingAlgorithm(Algorithm, Protocol):
     """Learns each episode from its support before it answers."""
 
-    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int]) -> torch.Tensor:
+    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int], *, inductive: bool = False) -> torch.Tensor:
         """Scores of the query images of episodes of images after each of the given numbers of adaptation steps.
 
-        ``adaptation_steps`` are ascending; the answer is ``[len(adaptation_steps), E, way * query, way]``.
+        ``adaptation_steps`` are ascending; the answer is ``[len(adaptation_steps), E, way * query, way]``. With ``inductive`` the
+        scores of a query image depend on no other query image.
         """
         ...
 

@@ -16,7 +16,7 @@ class FullContextEmbeddings(nn.Module):
 
     - ``g(x_i, S) = h_i forwards + h_i backwards + g'(x_i)``;
     - ``h^_k, c_k = LSTM(f'(x), [h_{k-1}, r_{k-1}], c_{k-1})``, ``h_k = h^_k + f'(x)``,
-      ``r_k = sum_i softmax_i(h_k . g(x_i)) g(x_i)``, and ``f(x, S) = h_K``.
+      ``r_k = sum_i softmax_i(h_k . g(x_i)) g(x_i)``, and ``f(x, S) = h_K``; ``h^_0`` and ``c_0`` are zero, so that ``h_0 = f'(x)``.
     """
 
     def __init__(self, features: int, *, reading_steps: int, stream: Stream) -> None:
@@ -36,9 +36,10 @@ class FullContextEmbeddings(nn.Module):
 
     def embed_query(self, query: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
         """``f``: backbone embeddings ``[E, Q, D]`` and :meth:`embed_support`'s ``[E, S, D]``, to ``[E, Q, D]``."""
-        # Paper: h_0 and c_0 are not given; zeros. r_0 then follows from the formula: the mean of the support.
+        # Paper: no first state is given. With no output of the LSTM yet, h_0 = f'(x) follows from its equation for h_k, so that the
+        # first of the K reads attends with the query itself. The 2018 reproduction begins so too.
         inputs, features = query.flatten(0, 1), query.shape[2]
-        state, cell = torch.zeros_like(inputs), torch.zeros_like(inputs)
+        state, cell = inputs, torch.zeros_like(inputs)
         for _ in range(self.reading_steps):
             attention = torch.softmax(state.reshape(query.shape) @ support.transpose(1, 2), dim=2)
             read = (attention @ support).reshape(-1, features)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -10,18 +10,23 @@ from torch.func import functional_call
 
 from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
+from fsl_core.backbones.batch_norm import BATCH_NORM, noted_statistics
 from fsl_core.backbones.initialisation import initialise, uninitialised
 from fsl_core.episode import EpisodeBatch
+from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
 
 Weights = Mapping[str, torch.Tensor]
+Answer = Callable[[Weights, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Scores of a query ``[way, query, C, H, W]`` by fast weights and the support that they come from."""
 
 
 class Maml(nn.Module):
     """Weights from which a few gradient steps on an episode's support answer its query (algorithm 2 of the paper).
 
     The network is the backbone and a linear layer with an output for each of ``way`` classes. BatchNorm sees one batch at a time,
-    the support's or the query's, and normalises by its statistics (transductive, as in the authors' code).
+    the support's or the query's, and normalises by its statistics (transductive, as in the authors' code), unless a score is wanted
+    inductively.
     """
 
     def __init__(self, backbone: nn.Module, settings: MamlSettings, *, features: int, way: int, stream: Stream) -> None:
@@ -45,12 +50,20 @@ class Maml(nn.Module):
             weights = self.adapt(weights, support, create_graph=self.settings.order == 2)
         return self._forward(weights, query.flatten(0, 1))
 
-    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int]) -> torch.Tensor:
-        """Query scores ``[len(adaptation_steps), E, way * query, way]`` after each of the given, ascending numbers of steps."""
-        scores = [torch.stack(self._scores_after(support, query, adaptation_steps)) for support, query in _each(episodes)]
+    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int], *, inductive: bool = False) -> torch.Tensor:
+        """Query scores ``[len(adaptation_steps), E, way * query, way]`` after each of the given, ascending numbers of steps.
+
+        With ``inductive`` BatchNorm normalises a query by the statistics of the support's activations under the same weights, so that
+        its scores depend on no other query; that needs evaluation mode.
+        """
+        # Paper: the text says nothing of BatchNorm at test; the authors' code is transductive and has no inductive form.
+        answer = self._inductively if inductive else self._transductively
+        scores = [torch.stack(self._scores_after(support, query, adaptation_steps, answer)) for support, query in _each(episodes)]
         return torch.stack(scores, dim=1)
 
-    def _scores_after(self, support: torch.Tensor, query: torch.Tensor, wanted: Sequence[int]) -> list[torch.Tensor]:
+    def _scores_after(
+        self, support: torch.Tensor, query: torch.Tensor, wanted: Sequence[int], answer: Answer
+    ) -> list[torch.Tensor]:
         weights: Weights = {name: weight.detach().requires_grad_() for name, weight in self.adaptable_weights().items()}
         scores = []
         for step in range(wanted[-1] + 1):
@@ -59,15 +72,27 @@ class Maml(nn.Module):
                     adapted = self.adapt(weights, support, create_graph=False)
                 weights = {name: weight.detach().requires_grad_() for name, weight in adapted.items()}
             if step in wanted:
-                scores.append(self._forward(weights, query.flatten(0, 1)).detach())
+                scores.append(answer(weights, support, query).detach())
         return scores
+
+    def _transductively(self, weights: Weights, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        return self._forward(weights, query.flatten(0, 1))
+
+    def _inductively(self, weights: Weights, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            raise RecipeError(
+                "a query is scored inductively in evaluation mode alone; in training BatchNorm uses the query's batch"
+            )
+        with noted_statistics(self.network) as statistics:
+            self._forward(weights, support.flatten(0, 1))
+        return self._forward({**weights, **statistics}, query.flatten(0, 1))
 
     def adaptable_weights(self) -> dict[str, torch.Tensor]:
         """The first weights that adaptation changes, by name: all, or all but BatchNorm's."""
         fixed: set[str] = set()
         if not self.settings.adapt_batch_norm:
             for name, module in self.network.named_modules():
-                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                if isinstance(module, BATCH_NORM):
                     fixed |= {f"{name}.{own}" for own, _ in module.named_parameters(recurse=False)}
         return {name: weight for name, weight in self.network.named_parameters() if name not in fixed}
 

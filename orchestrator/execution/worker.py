@@ -195,7 +195,8 @@ class _Attempt:
         self.store.write_evaluation(score)
         books.scored(evaluation, time.perf_counter() - started, path)
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.ci95:.2f} %"
-        self.journal.say(f"{evaluation.shape}: {accuracy} over {evaluation.episodes} episodes")
+        how = ", inductive" if evaluation.inductive else ""
+        self.journal.say(f"{evaluation.shape}{how}: {accuracy} over {evaluation.episodes} episodes")
 
     def _with_weights_made_again(self, result: TrialResult, error: CheckpointCorruptError, books: Bookkeeping) -> TrialResult:
         """Select the weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""

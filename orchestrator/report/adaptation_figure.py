@@ -26,7 +26,7 @@ Style = tuple[str, str]
 
 @default_style()
 def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
-    """Accuracy against adaptation steps with its 95% interval over episodes, a panel a data set and shape, a line a trial.
+    """Accuracy against adaptation steps with its 95% interval over episodes, a panel a data set and shape, a line a trial's scoring.
 
     All panels share their axes. None where nothing has adapted yet.
     """
@@ -34,7 +34,7 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
     panels = list(dict.fromkeys(_panel(score) for score in scores))
     if not panels:
         return None
-    styles = _styles([trial for trial, _ in scores])
+    styles = _styles(scores)
     labels = {kind: wrapped(kind, _LABEL_CHARACTERS) for kind in styles}
     across, down = min(len(panels), _PANELS_A_ROW), -(-len(panels) // _PANELS_A_ROW)
     beneath = 0.3 + 0.17 * sum(label.count("\n") + 1 for label in labels.values()) / across
@@ -62,8 +62,8 @@ def _scores(plan: Plan, records: Mapping[str, TrialRecord]) -> list[Score]:
 
 
 def _longest(evaluations: Sequence[Evaluation]) -> Sequence[Evaluation]:
-    """Of each shape the evaluation with the most adaptation steps: it records the accuracies of the others on its way."""
-    by_shape = {each.shape: each for each in sorted(evaluations, key=lambda each: each.adaptation_steps or 0)}
+    """Of each shape, inductive or not, the evaluation with the most adaptation steps: it records those of the others on its way."""
+    by_shape = {(each.shape, each.inductive): each for each in sorted(evaluations, key=lambda each: each.adaptation_steps or 0)}
     return tuple(by_shape.values())
 
 
@@ -73,27 +73,34 @@ def _panel(score: Score) -> str:
     return f"{trial.recipe.data.dataset}, {shape.way}-way {shape.shot}-shot"
 
 
-def _styles(trials: Sequence[PlannedTrial]) -> dict[str, Style]:
-    """The style of every kind of trial: the first of each order has the order's own colour, untrained networks are grey."""
+def _line(score: Score) -> str:
+    """What is drawn alike: a kind of trial, scored transductively or inductively."""
+    trial, result = score
+    return f"{trial.kind}, inductive" if result.evaluation.inductive else trial.kind
+
+
+def _styles(scores: Sequence[Score]) -> dict[str, Style]:
+    """The style of every kind of line: the first of each order has the order's own colour, untrained networks are grey."""
     styles: dict[str, Style] = {}
     seen = {1: 0, 2: 0}
     untrained = 0
-    for trial in trials:
-        if trial.kind in styles:
+    for score in scores:
+        line, trial = _line(score), score[0]
+        if line in styles:
             continue
         if not trial.recipe.steps:
-            styles[trial.kind] = (UNTRAINED, DASHES[(2 + untrained) % len(DASHES)])
+            styles[line] = (UNTRAINED, DASHES[(2 + untrained) % len(DASHES)])
             untrained += 1
             continue
         order = getattr(trial.recipe.algorithm, "order", 1)
-        styles[trial.kind] = line_style(order - 1 + 2 * seen[order])
+        styles[line] = line_style(order - 1 + 2 * seen[order])
         seen[order] += 1
     return styles
 
 
 def _draw_panel(axes: Axes, panel: str, scores: Sequence[Score], styles: Mapping[str, Style]) -> None:
-    for trial, score in scores:
-        _draw_line(axes, score, *styles[trial.kind])
+    for score in scores:
+        _draw_line(axes, score[1], *styles[_line(score)])
     axes.set(xlabel="adaptation steps", ylabel="accuracy (%), 95% interval\nover episodes", title=panel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)

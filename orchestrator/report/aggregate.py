@@ -34,6 +34,7 @@ class CellRow:
     way: int
     shot: int
     maml_order: int | None
+    inductive: bool | None
     published: float | None
     published_ci95: float | None
     published_decimals: int | None
@@ -86,6 +87,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         way=cell.way,
         shot=cell.shot,
         maml_order=cell.order,
+        inductive=cell.settings.inductive,
         published=published.accuracy if published else None,
         published_ci95=published.ci95 if published else None,
         published_decimals=published.decimals if published else None,

@@ -141,8 +141,8 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
 
 
 _SAME = (
-    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "published_source", "seeds_done", "seeds_wanted", "verdict",
-    "verdict_label", "doubt", "short",
+    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "inductive", "published_source", "seeds_done", "seeds_wanted",
+    "verdict", "verdict_label", "doubt", "short",
 )  # fmt: skip
 
 
@@ -172,6 +172,7 @@ def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "shot": evaluation.shape.shot,
                 "query_per_class": evaluation.shape.query,
                 "adaptation_steps": evaluation.adaptation_steps,
+                "inductive": None if evaluation.adaptation_steps is None else evaluation.inductive,
                 "episode": number,
                 "correct": correct,
                 "accuracy_percent": 100 * correct / evaluation.shape.queries,
@@ -196,6 +197,7 @@ def _adaptation(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:
                 "way": evaluation.shape.way,
                 "shot": evaluation.shape.shot,
                 "adaptation_steps": steps,
+                "inductive": evaluation.inductive,
                 "accuracy_percent": 100 * mean(accuracies),
                 "ci95_points": 100 * confidence_interval_95(accuracies),
             }

@@ -25,6 +25,7 @@ CELL_KEYS: Mapping[str, str] = {
     "way": "classes of a test episode",
     "shot": "support images per class",
     "maml_order": "of MAML's gradient",
+    "inductive": "of MAML: whether BatchNorm normalises a query by the support's statistics",
     "published": "accuracy, percent",
     "published_ci95": "half its 95% interval, percentage points",
     "published_decimals": "digits after the point that were printed",

@@ -20,6 +20,7 @@ _WEIGHTS: dict[str, Weight] = {
     "reading_steps": "noted",
     "adaptation_steps": "material",
     "evaluation_adaptation_steps": "material",
+    "inductive": "material",
     "inner_lr": "material",
     "inner_reduction": "noted",
     "outer_reduction": "noted",
@@ -71,6 +72,9 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
     if key == "retrain":
         text = "trained on meta-train classes alone, published with meta-validation classes added"
         return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
+    if key == "inductive":
+        said = {True: "inductively", False: "transductively"}
+        return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", _WEIGHTS[key])]
     return [Difference(f"{key} {written(ours)}, published {written(theirs)}", _WEIGHTS[key])]
 
 

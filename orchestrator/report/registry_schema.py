@@ -52,6 +52,7 @@ class Protocol(_Strict):
     reading_steps: _Count = 1
     adaptation_steps: _Count = 1
     evaluation_adaptation_steps: _Count = 1
+    inductive: bool = False
     inner_lr: _Rate = 1.0
     inner_reduction: Literal["mean", "sum_over_shot"] = "mean"
     outer_reduction: Literal["mean", "sum_over_shot"] = "mean"

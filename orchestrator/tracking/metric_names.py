@@ -29,7 +29,7 @@ def exact_suffix(evaluation: Evaluation) -> str:
         "seed": evaluation.seed,
     }
     unusual = [f"_{actual[name]}{name}" for name in usual if actual[name] != usual[name]]
-    return f"{common_suffix(evaluation)}{''.join(unusual)}"
+    return f"{common_suffix(evaluation)}{''.join(unusual)}{'_inductive' if evaluation.inductive else ''}"
 
 
 def common_suffix(evaluation: Evaluation) -> str:
@@ -40,7 +40,8 @@ def common_suffix(evaluation: Evaluation) -> str:
 def representatives(recipe: TrainingRecipe, evaluations: Iterable[Evaluation]) -> dict[str, Evaluation]:
     """The evaluation that stands for its ways and shots, by their common suffix.
 
-    The only one does; of several, the one that adapts as many steps as model selection did, where that is one. Else none does.
+    The only one does; of several, the one that adapts as many steps as model selection did and is transductive as that is, where
+    that is one. Else none does.
     """
     groups: defaultdict[str, list[Evaluation]] = defaultdict(list)
     for evaluation in evaluations:
@@ -50,4 +51,5 @@ def representatives(recipe: TrainingRecipe, evaluations: Iterable[Evaluation]) -
 
 
 def _like_validation(recipe: TrainingRecipe, group: list[Evaluation]) -> list[Evaluation]:
-    return [each for each in group if each.adaptation_steps == recipe.validation.adaptation_steps]
+    steps = recipe.validation.adaptation_steps
+    return [each for each in group if each.adaptation_steps == steps and not each.inductive]

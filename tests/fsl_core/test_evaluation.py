@@ -1,6 +1,7 @@
 """Scoring in several chunks counts what scoring at once counts: what each episode, taken by itself and image by image, would give."""
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -168,9 +169,9 @@ def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module, str], li
         sizes: list[int] = []
         honest = getattr(algorithm, method)
 
-        def noting(first, *rest):  # type: ignore[no-untyped-def]
+        def noting(first, *rest, **named):  # type: ignore[no-untyped-def]
             sizes.append(len(first))
-            return honest(first, *rest)
+            return honest(first, *rest, **named)
 
         monkeypatch.setattr(algorithm, method, noting)
         return sizes
@@ -196,6 +197,17 @@ def test_the_right_answers_are_those_of_each_query_by_itself(
     assert right.dtype == torch.bool
     assert right.tolist() == expected_answers(form)
     assert len(set(map(tuple, right.tolist()))) > 1, "equal answers would not notice episodes that change places"
+
+
+@pytest.mark.parametrize("inductive", [True, False])
+def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively_alone(inductive: bool) -> None:
+    algorithm, episodes = algorithm_of("maml"), drawn()
+    together = count_correct(algorithm, a_bank(), episodes, adaptation_steps=STEPS, inductive=inductive).counts
+    alone = torch.zeros_like(together)
+    for number in range(SHAPE.query):
+        part = dataclasses.replace(episodes, query=episodes.query[..., number : number + 1])
+        alone += count_correct(algorithm, a_bank(), part, adaptation_steps=STEPS, inductive=inductive).counts
+    assert together.equal(alone) is inductive
 
 
 def test_the_counts_of_the_adaptation_steps_are_apart() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
-from fsl_core.fingerprint import as_plain
+from fsl_core.fingerprint import as_plain, fingerprint
 from fsl_core.recipe import (
     DataSettings,
     Evaluation,
@@ -54,19 +54,21 @@ maml = st.builds(
     outer_reduction=reductions,
     adapt_batch_norm=st.booleans(),
 )
-statistics = st.sampled_from(["running", "batch"])
-backbones = st.builds(
-    Conv4Settings,
-    filters=st.integers(1, 128),
-    downsampling=st.sampled_from(["max_pool", "stride"]),
-    batch_norm=statistics,
-) | st.builds(MlpSettings, batch_norm=statistics)
+
+
+def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
+    norm = {"batch_norm": st.just(statistics)}
+    downsampling = st.sampled_from(["max_pool", "stride"])
+    conv4 = st.builds(Conv4Settings, filters=st.integers(1, 128), downsampling=downsampling, **norm)
+    return conv4 | st.builds(MlpSettings, **norm)
+
+
 optimisers = st.builds(OptimiserSettings, clip_norm=st.none() | positive, clip_value=st.none() | positive)
 prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
-recipes = st.builds(a_recipe, algorithm=prototypical | matching, backbone=backbones, optimiser=optimisers) | st.builds(
+recipes = st.builds(a_recipe, algorithm=prototypical | matching, backbone=backbones("running"), optimiser=optimisers) | st.builds(
     a_recipe,
     algorithm=maml,
-    backbone=backbones.filter(lambda backbone: backbone.batch_norm == "batch"),
+    backbone=backbones("batch"),
     optimiser=optimisers,
     episode=st.just(MAML["episode"]),
     validation=st.builds(ValidationSettings, shape=st.just(FIVE_WAYS.shape), adaptation_steps=st.integers(0, 20)),
@@ -81,9 +83,9 @@ def test_a_recipe_survives_json(recipe: TrainingRecipe) -> None:
     assert read_back.fingerprint == recipe.fingerprint
 
 
-@given(st.none() | st.integers(0, 20))
-def test_an_evaluation_survives_json(steps: int | None) -> None:
-    evaluation = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=steps)
+@given(st.none() | st.integers(0, 20), st.booleans())
+def test_an_evaluation_survives_json(steps: int | None, inductive: bool) -> None:
+    evaluation = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), adaptation_steps=steps, inductive=inductive)
     assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
 
 
@@ -97,8 +99,8 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
         "adapt_batch_norm": False,
     }),
-    ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride", "batch_norm": "batch"}),
-    ("backbone", MlpSettings(), {}, {"batch_norm": "running"}),
+    ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride"}),
+    ("backbone", MlpSettings(batch_norm="running"), {}, {}),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
         "distinct_characters": True,
@@ -116,7 +118,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 def test_every_field_of_all_settings_changes_the_fingerprint(
     place: str, settings: Any, beside: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    assert set(changes) == {item.name for item in dataclasses.fields(settings)}
+    assert set(changes) == {item.name for item in dataclasses.fields(settings)} - {"batch_norm"}  # the algorithm decides that one
     recipes = [a_recipe(**{**beside, place: settings})]
     for name, value in changes.items():
         change = value if isinstance(value, dict) else {name: value}
@@ -124,11 +126,16 @@ def test_every_field_of_all_settings_changes_the_fingerprint(
     assert len({recipe.fingerprint for recipe in recipes}) == len(changes) + 1
 
 
+@pytest.mark.parametrize("kind", [Conv4Settings, MlpSettings])
+def test_what_normalises_changes_the_fingerprint_of_a_backbone(kind: Any) -> None:
+    assert fingerprint(kind(batch_norm="batch")) != fingerprint(kind(batch_norm="running"))
+
+
 def test_the_kind_of_algorithm_and_of_backbone_changes_the_fingerprint() -> None:
     """Also where two kinds have the same fields with the same values."""
     recipes = [
         a_recipe(backbone=backbone, algorithm=algorithm)
-        for backbone in (Conv4Settings(batch_norm="batch"), MlpSettings())
+        for backbone in (Conv4Settings(), MlpSettings(batch_norm="running"))
         for algorithm in (PrototypicalSettings(distance="cosine"), MatchingSettings())
     ]
     recipes.append(a_recipe(steps=0))
@@ -149,7 +156,12 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({**MAML, "backbone": Conv4Settings()}, "batch_norm is 'running'"),
+        ({**MAML, "backbone": Conv4Settings()}, "batch_norm is 'running'; maml normalises"),
+        (
+            {"backbone": Conv4Settings(batch_norm="batch")},
+            "batch_norm is 'batch'; prototypical normalises by the running statistics",
+        ),
+        ({"algorithm": MatchingSettings(), "backbone": MlpSettings()}, "batch_norm is 'batch'; matching normalises"),
         ({**MAML, "episode": EpisodeShape(way=20, shot=1, query=1)}, "validation.shape.way is 5"),
         ({**MAML, "validation": dataclasses.replace(FIVE_WAYS, adaptation_steps=None)}, "adaptation_steps is not given"),
         ({"validation": FIVE_WAYS}, "prototypical does not adapt"),
@@ -240,6 +252,11 @@ def test_a_spoilt_document_is_refused(spoil: Any, named: str) -> None:
     ("evaluation", "recipe", "named"),
     [
         (Evaluation(shape=FIVE_WAYS.shape, adaptation_steps=3), a_recipe(), "prototypical does not adapt"),
+        (
+            Evaluation(shape=FIVE_WAYS.shape, inductive=True),
+            a_recipe(),
+            "evaluation.inductive is true; prototypical answers no query by",
+        ),
         (Evaluation(shape=FIVE_WAYS.shape), a_recipe(**MAML), "adaptation_steps is not given"),
         (Evaluation(shape=EpisodeShape(way=20, shot=1, query=1), adaptation_steps=3), a_recipe(**MAML), "way is 20"),
     ],

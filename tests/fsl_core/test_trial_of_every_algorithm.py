@@ -84,6 +84,25 @@ def test_a_score_records_the_accuracy_after_every_number_of_steps(glyphs: SplitD
             evaluation_result_from_plain({**plain, "correct_by_step": spoilt})
 
 
+def test_one_training_is_scored_transductively_and_inductively(glyphs: SplitDataset, folder: Path) -> None:
+    """Two evaluations of one trial, which answer the same episodes; both record the accuracy after every number of steps."""
+    result = run_trial(recipe_of(FORMS["maml order 1"]), folder=folder, dataset=glyphs)
+    one_query = dataclasses.replace(SHAPE, query=1)
+    evaluations = [
+        Evaluation(shape=shape, episodes=40, adaptation_steps=2, inductive=inductive)
+        for shape in (SHAPE, one_query)
+        for inductive in (False, True)
+    ]
+    scores = [evaluate_trial(result, evaluation, folder=folder, dataset=glyphs) for evaluation in evaluations]
+    assert len({evaluation.fingerprint for evaluation in evaluations}) == 4
+    for one, other in (scores[:2], scores[2:]):
+        assert one.episodes_digest == other.episodes_digest
+        assert one.correct_by_step is not None and other.correct_by_step is not None
+        assert len(one.correct_by_step) == len(other.correct_by_step) == 3
+        assert one.correct_by_step != other.correct_by_step
+    assert evaluation_result_from_plain(json.loads(json.dumps(scores[1].as_plain()))) == scores[1]
+
+
 @pytest.mark.parametrize("name", ["full context", "maml order 1"])
 def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, folder: Path) -> None:
     """The first weights are selected, and they are those that a training of the same seed begins with."""

@@ -77,6 +77,12 @@ def test_scoring_maml_costs_its_adaptation_steps_and_not_its_order() -> None:
     assert first != evaluation_bill(recipe(algorithm=MamlSettings()), dataclasses.replace(evaluation, adaptation_steps=5))
 
 
+def test_an_inductive_answer_costs_a_pass_over_the_support_more() -> None:
+    maml = recipe(algorithm=MamlSettings())
+    bills = [evaluation_bill(maml, Evaluation(shape=SHAPE, adaptation_steps=3, inductive=chosen)) for chosen in (False, True)]
+    assert bills[0] != bills[1]
+
+
 def test_each_setting_that_costs_nothing_is_one() -> None:
     kinds = (PrototypicalSettings, MatchingSettings, MamlSettings)
     assert COSTS_NOTHING.keys() <= {field.name for kind in kinds for field in dataclasses.fields(kind)}

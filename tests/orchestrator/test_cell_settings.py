@@ -36,6 +36,14 @@ def test_maml_is_watched_and_scored_on_its_own_ways_and_by_the_batch() -> None:
     assert (apart.recipe(0).validation.adaptation_steps, apart.evaluation().adaptation_steps) == (7, 7)
 
 
+def test_maml_is_scored_transductively_unless_inductively_is_asked_for() -> None:
+    """An evaluation of the same training."""
+    usual, inductive = (a_cell(algorithm="maml", **given) for given in ({}, {"inductive": True}))
+    assert (usual.evaluation().inductive, inductive.evaluation().inductive) == (False, True)
+    assert usual.recipe(0) == inductive.recipe(0)
+    assert a_cell().inductive is None and not a_cell().evaluation().inductive
+
+
 def test_every_setting_reaches_the_recipe() -> None:
     cell = a_cell(algorithm="matching", distance="cosine", scale=10, learn_scale=True, fce=True, reading_steps=3,
                   support_order="interleaved", clip_norm=1, clip_value=2, downsampling="stride", filters=32)  # fmt: skip

@@ -90,6 +90,9 @@ def test_the_seeds_of_a_kind_differ_in_nothing_but_the_seed() -> None:
          ("order 2, 3 adaptation steps", "order 2, 0 adaptation steps")),
         ({**MAML, "inner_lr": 0.1}, {**MAML, "inner_lr": 0.4},
          ("order 2, 1 adaptation step, inner lr 0.1", "order 2, 1 adaptation step, inner lr 0.4")),
+        ({**MAML, "inductive": False}, {**MAML, "inductive": True},
+         ("order 2, 1 adaptation step, transductive", "order 2, 1 adaptation step, inductive")),
+        ({**MAML, "inductive": True}, {"query": 15}, ("order 2, 1 adaptation step, inductive", "squared Euclidean")),
         ({"query": 5}, {"query": 15}, ("squared Euclidean, query 5", "squared Euclidean, query 15")),
     ],
 )  # fmt: skip
@@ -121,7 +124,6 @@ AXES: dict[str, tuple[Any, ...]] = {
     "rotations": (False, True),
     "distinct_characters": (False, True),
     "downsampling": ("max_pool", "stride"),
-    "batch_norm": (None, "running", "batch"),
     "evaluation_seed": (0, 1),
     "evaluation_episodes": (600, 1000),
 }
@@ -129,6 +131,7 @@ OF_ALGORITHM: dict[str, dict[str, tuple[Any, ...]]] = {
     "prototypical": {"distance": (None, "cosine"), "scale": (None, 0.5, 10.0)},
     "matching": {"distance": (None, "squared_euclidean"), "scale": (None, 10.0), "learn_scale": (False, True), "fce": (False, True)},
     "maml": {"order": (1, 2), "inner_lr": (0.1, 0.4), "adaptation_steps": (1, 5), "evaluation_adaptation_steps": (None, 3, 10),
+             "inductive": (False, True),
              "adapt_batch_norm": (False, True), "outer_reduction": ("mean", "sum_over_shot")},
 }  # fmt: skip
 SPLITS = {"omniglot": "vinyals", "glyphs": "glyphs"}
@@ -208,7 +211,7 @@ def test_a_full_name_does_not_depend_on_the_plan_and_keeps_its_seed() -> None:
     assert full_name(plain) == "prototypical squared Euclidean · omniglot 5w1s · 500 steps · s3"
     changes = {"steps": 1, "outer_lr": 2e-3, "halve_every": None, "clip_norm": 0.5, "meta_batch_size": 4, "filters": 8, "patience": 7,
                "validation_every": 1, "validation_episodes": 5, "validation_query": 3, "rotations": False, "retrain": True,
-               "train_query": 9, "batch_norm": "batch", "downsampling": "stride"}  # fmt: skip
+               "train_query": 9, "downsampling": "stride"}  # fmt: skip
     long = a_cell(**changes).recipe(4)
     assert len(full_name(long)) < 250 and long.fingerprint in full_name(long) and full_name(long).endswith(" · s4")
 

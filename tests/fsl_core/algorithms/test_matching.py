@@ -59,7 +59,10 @@ def reference_lstm(
 
 
 def reference_context(algorithm: MatchingNetworks, support: torch.Tensor, queries: torch.Tensor, reading_steps: int):  # type: ignore[no-untyped-def]
-    """Appendix A.2 and A.1: support ``[S, D]`` in reading order and queries ``[Q, D]``, one item and one step at a time."""
+    """Appendix A.2 and A.1: support ``[S, D]`` in reading order and queries ``[Q, D]``, one item and one step at a time.
+
+    Before the first step the LSTM has put out nothing: ``h^_0 = 0`` and ``c_0 = 0``, with which ``h_0 = h^_0 + f'(x)`` is ``f'(x)``.
+    """
     context = algorithm.context
     assert context is not None
     sums = list(support)
@@ -76,14 +79,14 @@ def reference_context(algorithm: MatchingNetworks, support: torch.Tensor, querie
     both = torch.cat([cell_weights.weight_hh, read_weight], dim=1)  # what multiplies the concatenated state [h, r]
     answers = []
     for x in queries:
-        state = cell = torch.zeros(FEATURES, dtype=torch.float64)
+        output = cell = torch.zeros(FEATURES, dtype=torch.float64)
         for _ in range(reading_steps):
-            attention = torch.softmax(torch.stack([state @ item for item in g]), dim=0)
-            read = sum(weight * item for weight, item in zip(attention, g, strict=True))
+            state = output + x
+            kernel = [(state @ item).exp() for item in g]
+            read = torch.stack([weight * item for weight, item in zip(kernel, g, strict=True)]).sum(dim=0) / sum(kernel)
             weights = (input_weight, both, cell_weights.bias_ih, cell_weights.bias_hh)
             output, cell = reference_lstm(x, torch.cat([state, read]), cell, weights)
-            state = output + x
-        answers.append(state)
+        answers.append(output + x)
     return g, torch.stack(answers)
 
 
@@ -119,6 +122,20 @@ def test_full_context_embeddings_agree_with_the_paper(
     ours = algorithm.logits(episodes)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
     assert_gradients_agree(loss_of(ours, episodes), loss_of(theirs, episodes), leaves)
+
+
+def test_the_first_read_attends_with_the_query_itself() -> None:
+    """Of an LSTM whose output is its read-out alone, squashed twice: from a zero state each would read the mean of the support."""
+    context = with_context(reading_steps=1).context
+    assert context is not None
+    for parameter in context.query_cell.parameters():
+        parameter.data.zero_()
+    read_weight = context.query_cell.weight_ih.data[2 * FEATURES : 3 * FEATURES, FEATURES:]  # the candidate's, of the read-out
+    read_weight.copy_(torch.eye(FEATURES))
+    support = torch.eye(4, FEATURES, dtype=torch.float64)[None]
+    query = 50 * support  # each is so sure of one support image that it reads that one alone
+    ours = context.embed_query(query, support) - query
+    torch.testing.assert_close(ours, torch.tanh(torch.tanh(support) / 2) / 2, rtol=1e-10, atol=1e-10)
 
 
 @settings(max_examples=25, deadline=None)

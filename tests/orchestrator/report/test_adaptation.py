@@ -11,6 +11,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report.adaptation_figure import adaptation_figure
+from orchestrator.report.aggregate import aggregate
 from orchestrator.report.bundle import write_bundle
 from orchestrator.report.canvas import Figure
 from orchestrator.report.export import frames
@@ -79,6 +80,22 @@ def test_each_order_has_its_colour(tmp_path: Path, overrides: dict[str, object],
     assert path is not None
     image = picture(path)
     assert (inked(image, BLUE) > 50, inked(image, ORANGE) > 50) == (blue, orange)
+
+
+def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(adaptation_module, "write_figure", lambda figure, path: figures.append(figure) or path)
+    plan = plan_of(tmp_path, SWEEP.replace("evaluation_adaptation_steps: [0, 2]", "inductive: [false, true]"))
+    assert len(plan.trials) == 4  # the two scorings of one training share it
+    adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png")
+    labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert len(labels) == 4 and sum("inductive" in label for label in labels) == 2
+    tables = frames(plan, records_of(plan), aggregate(plan, records_of(plan), registries()))
+    assert [list(tables[name].groupby("inductive").size()) for name in ("cells", "adaptation", "episodes")] == [
+        [2, 2],
+        [8, 8],
+        [160, 160],
+    ]
 
 
 def test_scores_without_a_step_are_no_figure(tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ def test_a_published_budget_is_compared_in_both_directions() -> None:
     assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"), WATCHED)
 
 
+def test_an_inductive_score_is_material_beside_a_transductive_one() -> None:
+    common: dict[str, object] = {"source": "finn_2017", "algorithm": "maml", "retrain": False, "train_way": 5}
+    usual, inductive = unlike(**common), unlike(**common, inductive=True)  # type: ignore[arg-type]
+    assert set(inductive) - set(usual) == {Difference("scored inductively, published transductively", "material")}
+
+
 def test_a_learned_scale_is_told_beside_its_first_value() -> None:
     texts = [each.text for each in unlike("vinyals_2016", algorithm="matching", distance="cosine", scale=10.0, learn_scale=True)]
     assert texts[:2] == ["scale 10.0, published 1.0", "learn_scale true, published false"]

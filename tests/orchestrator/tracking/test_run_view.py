@@ -70,6 +70,7 @@ def test_scores_after_other_adaptation_steps_have_names_of_their_own() -> None:
     shape = EpisodeShape(way=5, shot=1, query=15)
     names = [exact_suffix(Evaluation(shape=shape, adaptation_steps=steps)) for steps in (None, 0, 3)]
     assert names == ["5way_1shot", "5way_1shot_0adaptation_steps", "5way_1shot_3adaptation_steps"]
+    assert exact_suffix(Evaluation(shape=shape, adaptation_steps=3, inductive=True)) == f"{names[2]}_inductive"
 
 
 def test_curves_are_grouped() -> None:
@@ -83,3 +84,4 @@ def test_one_evaluation_stands_for_its_ways_and_shots(sweep: TrackedSweep) -> No
     assert representatives(recipe, [adapted]) == {"5way_1shot": adapted}
     assert representatives(recipe, [adapted, plain, longer]) == {"5way_1shot": plain}
     assert representatives(recipe, [adapted, longer]) == {}
+    assert representatives(recipe, [plain, replace(plain, inductive=True)]) == {"5way_1shot": plain}
