@@ -25,7 +25,7 @@ _PREFIXES = {
     "evaluation.shape.": "",
     "evaluation.": "evaluation_",
 }
-_KEYS = {"validation.patience": "patience"}
+_KEYS = {"validation.patience": "patience", "validation.selection": "selection"}
 
 
 def key_of(field: str) -> str:
