@@ -21,20 +21,22 @@ _DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are 
 _PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
-    """How an algorithm did on ``E`` episodes; both tensors are on the CPU.
+    """How an algorithm did on ``E`` episodes; the tensors are on the CPU.
 
     ``counts``: int64 ``[S, E]``, the query images of each episode that it classified rightly, after each of the ``S`` numbers of
-    adaptation steps; ``S`` is 1 for what does not adapt. ``right``: bool ``[E, way * query]``, which those are after the last of them.
+    adaptation steps; ``S`` is 1 for what does not adapt. ``loss``: float64 ``[S, E]``, the sum of their cross-entropies in nats.
+    ``right``: bool ``[E, way * query]``, which of them are right after the last of these steps.
     """
 
     counts: torch.Tensor
+    loss: torch.Tensor
     right: torch.Tensor
 
 
 @torch.no_grad()
-def count_correct(
+def score_episodes(
     algorithm: nn.Module,
     bank: ImageBank,
     episodes: EpisodeIndices,
@@ -42,7 +44,7 @@ def count_correct(
     adaptation_steps: Sequence[int] | None = None,
     inductive: bool = False,
 ) -> Scored:
-    """Which query images of each episode the algorithm classifies rightly.
+    """Which query images of each episode the algorithm classifies rightly, and at which loss, from one pass.
 
     An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. The algorithm is in
     evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running statistics uses them, so that a score does
@@ -57,13 +59,12 @@ def count_correct(
     try:
         if isinstance(algorithm, AdaptingAlgorithm):
             steps = _checked_steps(algorithm, adaptation_steps)
-            scores = _adapted(algorithm, bank, episodes, steps, inductive=inductive)
+            logits = _adapted(algorithm, bank, episodes, steps, inductive=inductive)
         elif isinstance(algorithm, MetricAlgorithm):
-            scores = _compared(algorithm, bank, episodes)
+            logits = _compared(algorithm, bank, episodes)
         else:
             raise RecipeError(f"algorithm is a {type(algorithm).__name__}; accepted: a MetricAlgorithm or an AdaptingAlgorithm")
-        counts, right = zip(*(_correct(part, episodes) for part in scores), strict=True)
-        return Scored(counts=torch.cat(counts, dim=1).cpu(), right=torch.cat(right).cpu())
+        return _joined([_scored(part, episodes.shape) for part in logits])
     finally:
         algorithm.train(was_training)
 
@@ -122,7 +123,18 @@ def compared_at_once(shape: EpisodeShape, *, features: int) -> int:
     return max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * features)))
 
 
-def _correct(scores: torch.Tensor, episodes: EpisodeIndices) -> tuple[torch.Tensor, torch.Tensor]:
-    """The counts ``[S, e]`` of a chunk of ``e`` episodes, and which of their queries the last scores have right."""
-    right = scores.argmax(dim=3) == query_labels(episodes.shape, device=scores.device)
-    return right.sum(dim=2), right[-1]
+def _scored(logits: torch.Tensor, shape: EpisodeShape) -> Scored:
+    """The scores of a chunk of ``e`` episodes by its logits ``[S, e, way * query, way]``."""
+    labels = query_labels(shape, device=logits.device)
+    right = logits.argmax(dim=3) == labels
+    # In float64: a loss near 0 is a small difference of the logits, and a sum over an episode is one of many.
+    log_probabilities = logits.double().log_softmax(dim=3)
+    of_labels = log_probabilities.gather(3, labels.expand(right.shape).unsqueeze(3)).squeeze(3)
+    return Scored(counts=right.sum(dim=2), loss=-of_labels.sum(dim=2), right=right[-1])
+
+
+def _joined(parts: Sequence[Scored]) -> Scored:
+    """The scores of chunks of episodes, one chunk after another, on the CPU."""
+    counts = torch.cat([part.counts for part in parts], dim=1)
+    loss = torch.cat([part.loss for part in parts], dim=1)
+    return Scored(counts=counts.cpu(), loss=loss.cpu(), right=torch.cat([part.right for part in parts]).cpu())

@@ -45,6 +45,13 @@ def number(value: object, key: str) -> float:
     return float(value)
 
 
+def not_negative(value: object, key: str) -> float:
+    """A finite number of at least 0."""
+    if number(value, key) < 0:
+        raise RecipeError(f"{key} is {_shown(value)}; it must be at least 0")
+    return float(value)  # type: ignore[arg-type]  # it is a number, says the line above
+
+
 def fraction(value: object, key: str) -> float:
     """A number in 0..1."""
     if not 0 <= number(value, key) <= 1 + _ULP:

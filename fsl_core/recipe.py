@@ -15,6 +15,7 @@ from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.fingerprint import fingerprint, from_plain
+from fsl_core.model_selection import SELECTIONS, Selection
 
 DatasetName = Literal["omniglot", "mini_imagenet", "glyphs"]
 SplitName = Literal["vinyals", "background-evaluation", "ravi", "glyphs"]
@@ -59,12 +60,14 @@ class DataSettings:
 class OptimiserSettings:
     """Adam with a step decay: ``outer_lr`` is halved every ``halve_every`` steps; None keeps it constant.
 
+    ``first_halving`` is the step after which it is halved first, where that is not ``halve_every`` itself.
     Before each step ``clip_norm`` bounds the norm of the whole gradient and ``clip_value`` the size of each of its entries.
     """
 
     name: ClassVar[str] = "adam"
     outer_lr: float = 1e-3
     halve_every: int | None = 2000
+    first_halving: int | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
 
@@ -72,6 +75,10 @@ class OptimiserSettings:
         positive_float32("outer_lr", self.outer_lr)
         if self.halve_every is not None:
             whole("halve_every", self.halve_every, 1)
+        if self.first_halving is not None:
+            whole("first_halving", self.first_halving, 1)
+            if self.halve_every is None:
+                raise SettingError("first_halving", self.first_halving, "the rate is constant", beside=("halve_every",))
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
                 positive_float32(name, getattr(self, name))
@@ -81,17 +88,20 @@ class OptimiserSettings:
 class ValidationSettings:
     """Model selection: the shape watched on meta-validation classes, how often, on how many frozen episodes, and the patience.
 
-    ``every`` and ``patience`` count training steps; ``patience`` None trains to the end of the budget. ``adaptation_steps`` are those
-    of MAML on a watched episode; None for algorithms that do not adapt.
+    ``selection`` keeps the weights with the lowest mean cross-entropy of the watched queries (``loss``), with the highest ``accuracy``,
+    or the ``last`` ones. ``every`` and ``patience`` count training steps; ``patience`` None trains to the end of the budget, as
+    ``last`` always does. ``adaptation_steps`` are those of MAML on a watched episode; None for algorithms that do not adapt.
     """
 
     shape: EpisodeShape
     every: int = 100
     episodes: int = 200
     patience: int | None = 2000
+    selection: Selection = "loss"
     adaptation_steps: int | None = None
 
     def __post_init__(self) -> None:
+        one_of("selection", self.selection, SELECTIONS)
         whole("every", self.every, 1)
         size("episodes", self.episodes, 2)
         if self.patience is not None:
@@ -99,6 +109,9 @@ class ValidationSettings:
             if self.patience < self.every:
                 problem = f"with a validation every {self.every} steps it must be at least {self.every}"
                 raise SettingError("patience", self.patience, problem, beside=("every",))
+            if self.selection == "last":
+                problem = "the last weights are those of the whole budget"
+                raise SettingError("patience", self.patience, problem, beside=("selection",), give={"patience": None})
         if self.adaptation_steps is not None:
             size("adaptation_steps", self.adaptation_steps, 0)
 
@@ -135,6 +148,9 @@ class TrainingRecipe:
         if 0 < self.steps < self.validation.every:
             problem = f"a validation every {self.validation.every} steps never happens in {self.steps} steps"
             raise SettingError("steps", self.steps, problem, ("validation.every",), {"validation.every": self.steps})
+        if self.retrain and self.validation.selection == "last":
+            problem = "it repeats the training as long as the selected step, and the last weights are not selected"
+            raise SettingError("retrain", True, problem, beside=("validation.selection",), give={"retrain": False})
         with within("validation"):
             _check_adaptation_steps(self.validation.adaptation_steps, self.algorithm)
         self._check_batch_norm()

@@ -15,7 +15,7 @@ from fsl_core.checks import one_of
 from fsl_core.episode_classes import EpisodeClasses, episode_classes_from_plain
 from fsl_core.errors import RecipeError
 from fsl_core.fingerprint import as_plain
-from fsl_core.plain_values import count, digest, fraction, member, number
+from fsl_core.plain_values import count, digest, fraction, member, not_negative, number
 from fsl_core.recipe import Evaluation, TrainingRecipe, evaluation_from_plain, recipe_from_plain
 from fsl_core.statistics import confidence_interval_95, mean
 
@@ -31,8 +31,9 @@ class TrialResult:
     """The outcome of one training.
 
     ``status`` is ``diverged`` when the loss stopped being finite: a result, not an error, without weights. ``selected_step`` is the
-    step whose weights were best on meta-validation; ``weights_digest`` is the SHA-256 of the weights that evaluations score.
-    ``curves`` maps ``train_loss``, ``train_accuracy``, ``validation_accuracy`` and ``outer_lr`` to their points (accuracies in 0..1).
+    step whose weights model selection kept, ``validation_loss`` (nats) and ``validation_accuracy`` what meta-validation showed of them;
+    ``weights_digest`` is the SHA-256 of the weights that evaluations score. ``curves`` maps ``train_loss``, ``train_accuracy``,
+    ``validation_loss``, ``validation_accuracy`` and ``outer_lr`` to their points (accuracies in 0..1).
     """
 
     recipe: TrainingRecipe
@@ -40,6 +41,7 @@ class TrialResult:
     stopped_by: Literal["budget", "patience", "divergence"]
     steps_done: int
     selected_step: int | None
+    validation_loss: float | None
     validation_accuracy: float | None
     weights_digest: str | None
     data_digest: str
@@ -57,6 +59,7 @@ _TRIAL_FIELDS = (
     "stopped_by",
     "steps_done",
     "selected_step",
+    "validation_loss",
     "validation_accuracy",
     "weights_digest",
     "data_digest",
@@ -76,7 +79,7 @@ def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
     one_of("status, stopped_by", (status, stopped_by), _ENDS)
     steps = count(plain.get("steps_done"), "steps_done", recipe.steps)
     done = status == "complete"
-    selected = {name: plain.get(name) for name in ("selected_step", "validation_accuracy", "weights_digest")}
+    selected = {name: plain.get(name) for name in ("selected_step", "validation_loss", "validation_accuracy", "weights_digest")}
     if not done and any(value is not None for value in selected.values()):
         raise RecipeError("a training that diverged has no selected weights")
     return TrialResult(
@@ -85,6 +88,7 @@ def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
         stopped_by=cast(Any, stopped_by),
         steps_done=steps,
         selected_step=count(selected["selected_step"], "selected_step", steps) if done else None,
+        validation_loss=not_negative(selected["validation_loss"], "validation_loss") if done else None,
         validation_accuracy=fraction(selected["validation_accuracy"], "validation_accuracy") if done else None,
         weights_digest=digest(plain, "weights_digest") if done else None,
         data_digest=digest(plain, "data_digest"),

@@ -16,7 +16,8 @@ from torch import nn
 from fsl_core.algorithms.algorithm import Algorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch
-from fsl_core.evaluation import count_correct
+from fsl_core.evaluation import score_episodes
+from fsl_core.model_selection import ValidationScore, selects
 from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.sampler import EpisodeIndices, EpisodeSampler
 
@@ -28,7 +29,8 @@ class TrainingState:
     """Where a training stands after ``step`` steps; the one mutable value of this library.
 
     ``interval_loss`` and ``interval_accuracy`` are float64 sums over the steps since the last point of the curves; they stay on the
-    device, because reading them out in every step would make the loop wait for it.
+    device, because reading them out in every step would make the loop wait for it. What ``best_`` begins is of the weights selected so
+    far, and None before there are any.
     """
 
     algorithm: nn.Module
@@ -37,7 +39,8 @@ class TrainingState:
     interval_accuracy: torch.Tensor
     step: int = 0
     best_step: int | None = None
-    best_accuracy: float = -1.0
+    best_loss: float | None = None
+    best_accuracy: float | None = None
     best_weights: dict[str, torch.Tensor] | None = None
     stopped_by: str | None = None
     curves: Curves = field(default_factory=dict)
@@ -61,12 +64,25 @@ class TrainingState:
         """Add the point of the present step to a curve."""
         self.curves.setdefault(name, []).append((self.step, value))
 
+    @property
+    def best(self) -> ValidationScore | None:
+        """What meta-validation showed of the weights selected so far."""
+        if self.best_loss is None or self.best_accuracy is None:
+            return None
+        return ValidationScore(loss=self.best_loss, accuracy=self.best_accuracy)
+
+    def select(self, score: ValidationScore) -> None:
+        """Keep a copy of the present weights, which meta-validation scored so."""
+        self.best_step, self.best_loss, self.best_accuracy = self.step, score.loss, score.accuracy
+        self.best_weights = {name: tensor.detach().clone() for name, tensor in self.algorithm.state_dict().items()}
+
 
 _PLAIN_FIELDS = (
     "interval_loss",
     "interval_accuracy",
     "step",
     "best_step",
+    "best_loss",
     "best_accuracy",
     "best_weights",
     "stopped_by",
@@ -86,7 +102,8 @@ def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
     """The learning rate of the step that follows ``step`` finished ones."""
     if settings.halve_every is None:
         return settings.outer_lr
-    return settings.outer_lr * 0.5 ** (step // settings.halve_every)
+    first = settings.halve_every if settings.first_halving is None else settings.first_halving
+    return settings.outer_lr * 0.5 ** (0 if step < first else 1 + (step - first) // settings.halve_every)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +114,12 @@ class Validation:
     episodes: EpisodeIndices
     settings: ValidationSettings
 
-    def accuracy(self, algorithm: nn.Module) -> float:
-        """The mean accuracy over the frozen episodes, in 0..1."""
+    def score(self, algorithm: nn.Module) -> ValidationScore:
+        """The mean loss and accuracy over the queries of the frozen episodes."""
         steps = self.settings.adaptation_steps
-        scored = count_correct(algorithm, self.bank, self.episodes, adaptation_steps=None if steps is None else (steps,))
-        return int(scored.right.sum()) / scored.right.numel()
+        scored = score_episodes(algorithm, self.bank, self.episodes, adaptation_steps=None if steps is None else (steps,))
+        queries = scored.right.numel()
+        return ValidationScore(loss=float(scored.loss.sum()) / queries, accuracy=int(scored.right.sum()) / queries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +171,7 @@ def meta_train(
             if state.step:
                 _close_interval(state, every=every, outer_lr=outer_lr_at(settings.optimiser, state.step - 1))
             if state.stopped_by is None and validation is not None:
-                _select(state, validation)
+                _watch(state, validation, last=state.step >= steps)
             if state.stopped_by is None and state.step >= steps:
                 state.stopped_by = "budget"
             after_interval(state)
@@ -206,14 +224,15 @@ def _close_interval(state: TrainingState, *, every: int, outer_lr: float) -> Non
     state.interval_accuracy.zero_()
 
 
-def _select(state: TrainingState, validation: Validation) -> None:
+def _watch(state: TrainingState, validation: Validation, *, last: bool) -> None:
     # Paper: Prototypical Networks' text trains on meta-train and meta-validation classes together and does not say for how long. Here
     # meta-validation stops the training and selects the weights; `retrain` then trains on both, as the authors' code does.
-    accuracy = validation.accuracy(state.algorithm)
-    state.record("validation_accuracy", accuracy)
-    if accuracy > state.best_accuracy:
-        state.best_accuracy, state.best_step = accuracy, state.step
-        state.best_weights = {name: tensor.detach().clone() for name, tensor in state.algorithm.state_dict().items()}
+    score = validation.score(state.algorithm)
+    state.record("validation_accuracy", score.accuracy)
+    if math.isfinite(score.loss):
+        state.record("validation_loss", score.loss)
+    if selects(validation.settings.selection, score, state.best, last=last):
+        state.select(score)
     patience = validation.settings.patience
     if patience is not None and state.best_step is not None and state.step - state.best_step >= patience:
         state.stopped_by = "patience"

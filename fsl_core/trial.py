@@ -19,7 +19,7 @@ from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.episode_classes import EpisodeClasses
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
-from fsl_core.evaluation import count_correct
+from fsl_core.evaluation import score_episodes
 from fsl_core.execution_path import ExecutionPath
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult
@@ -35,7 +35,7 @@ class Progress:
     """What an observer learns at every point of the curves.
 
     ``step`` of at most ``steps``; ``metrics`` are the values that the curves got at this step (accuracies in 0..1); ``best`` is the
-    best meta-validation accuracy so far, None before the first.
+    meta-validation accuracy of the weights selected so far, or of the present ones where none are, None where nothing is watched.
     """
 
     step: int
@@ -131,6 +131,7 @@ def _result(
         stopped_by=cast(Literal["budget", "patience", "divergence"], state.stopped_by),
         steps_done=state.step,
         selected_step=None if diverged else state.best_step,
+        validation_loss=None if diverged else state.best_loss,
         validation_accuracy=None if diverged else state.best_accuracy,
         weights_digest=None if diverged or weights is None else weights_digest(weights),
         data_digest=dataset.digest,
@@ -204,17 +205,12 @@ def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.dev
 
 def _progress(state: TrainingState, steps: int) -> Progress:
     metrics = {name: curve[-1][1] for name, curve in state.curves.items() if curve and curve[-1][0] == state.step}
-    return Progress(step=state.step, steps=steps, metrics=metrics, best=None if state.best_step is None else state.best_accuracy)
+    best = metrics.get("validation_accuracy") if state.best is None else state.best.accuracy
+    return Progress(step=state.step, steps=steps, metrics=metrics, best=best)
 
 
 def evaluate_trial(
-    result: TrialResult,
-    evaluation: Evaluation,
-    *,
-    folder: Path,
-    dataset: SplitDataset,
-    device: str = "cpu",
-    threads: int = 1,
+    result: TrialResult, evaluation: Evaluation, *, folder: Path, dataset: SplitDataset, device: str = "cpu", threads: int = 1
 ) -> EvaluationResult:
     """Score a trained trial's selected weights on frozen episodes of meta-test classes.
 
@@ -236,7 +232,7 @@ def evaluate_trial(
         algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape, stage="select", device=there)
         algorithm.load_state_dict(dict(load_weights(folder / "selected.pt", digest=result.weights_digest)))
         recorded = None if steps is None else range(steps + 1)
-        scored = count_correct(algorithm, bank.to(there), episodes, adaptation_steps=recorded, inductive=evaluation.inductive)
+        scored = score_episodes(algorithm, bank.to(there), episodes, adaptation_steps=recorded, inductive=evaluation.inductive)
     dataset.check_unchanged()
     by_step = tuple(map(tuple, scored.counts.tolist()))
     return EvaluationResult(

@@ -16,7 +16,7 @@ from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError, DataChangedError
 from fsl_core.execution_path import ExecutionPath
 from fsl_core.memory_shortage import is_memory_shortage
-from fsl_core.plain_values import count, fraction
+from fsl_core.plain_values import count, fraction, not_negative
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.training import TrainingState, start_training
 
@@ -87,12 +87,13 @@ class ExpectedCheckpoint:
         count(state.step, "step", self.steps)
         if state.best_step is not None:
             count(state.best_step, "best_step", state.step)
+            not_negative(state.best_loss, "best_loss")
             fraction(state.best_accuracy, "best_accuracy")
         one_of("stopped_by", state.stopped_by, (None, "budget", "patience", "divergence"))
         if state.interval_loss.shape or state.interval_accuracy.shape:
             raise CheckpointCorruptError("the sums of an interval are not numbers")
-        if (state.best_weights is None) != (state.best_step is None):
-            raise CheckpointCorruptError("the best step and the best weights are not both there")
+        if len({value is None for value in (state.best_step, state.best_loss, state.best_accuracy, state.best_weights)}) > 1:
+            raise CheckpointCorruptError("the best step, its scores and its weights are not all there")
         if state.best_weights is not None:
             algorithm.load_state_dict(state.best_weights)
 

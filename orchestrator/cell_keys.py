@@ -26,7 +26,7 @@ _PREFIXES = {
     "evaluation.shape.": "",
     "evaluation.": "evaluation_",
 }
-_KEYS = {"validation.patience": "patience", "evaluation.inductive": "inductive"}
+_KEYS = {"validation.patience": "patience", "validation.selection": "selection", "evaluation.inductive": "inductive"}
 
 
 def key_of(field: str) -> str:

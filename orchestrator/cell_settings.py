@@ -31,6 +31,7 @@ from fsl_core.checks import one_of
 from fsl_core.class_supply import check_supply
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
+from fsl_core.model_selection import Selection
 from fsl_core.recipe import (
     WITHOUT_ROTATIONS,
     DatasetName,
@@ -54,8 +55,9 @@ class CellSettings:
 
     ``way``, ``shot``, ``query`` and ``evaluation_*`` are the evaluation; ``train_*`` the shape of a training episode (``train_way``
     and ``train_shot`` by default those of the evaluation); ``validation_*`` what model selection watches (by default 5 ways, or
-    MAML's own; the training shot; the evaluation's adaptation steps). ``inductive`` is the evaluation's too.
-    ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training ends (None: never).
+    MAML's own; the training shot; the evaluation's adaptation steps), and ``selection`` which of its curves decides. ``inductive`` is
+    the evaluation's too. ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training
+    ends (None: never).
 
     A setting that only some algorithms or backbones have is None for the others, and giving it to them is an error. ``preset`` names
     the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
@@ -98,11 +100,13 @@ class CellSettings:
     validation_every: int = 100
     validation_episodes: int = 200
     validation_adaptation_steps: int | None = None
+    selection: Selection = "loss"
     patience: int | None = 2000
     steps: int = 10_000
     meta_batch_size: int = 1
     outer_lr: float = 1e-3
     halve_every: int | None = 2000
+    first_halving: int | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
     backbone: str = Conv4Settings.name
@@ -182,6 +186,7 @@ class CellSettings:
             optimiser=OptimiserSettings(
                 outer_lr=_as_float("outer_lr", self.outer_lr),
                 halve_every=self.halve_every,
+                first_halving=self.first_halving,
                 clip_norm=_as_float("clip_norm", self.clip_norm),
                 clip_value=_as_float("clip_value", self.clip_value),
             ),
@@ -203,6 +208,7 @@ class CellSettings:
                 every=self.validation_every,
                 episodes=self.validation_episodes,
                 patience=self.patience,
+                selection=self.selection,
                 adaptation_steps=self.validation_adaptation_steps,
             )
 

@@ -27,6 +27,7 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
         "backbone": recipe.backbone.name,
         **_fields(recipe.backbone),
         "retrain": recipe.retrain,
+        "selection": watched.selection,
         "patience": watched.patience,
         "validation_every": watched.every,
         "validation_episodes": watched.episodes,
@@ -41,7 +42,7 @@ def cell_settings(cell: CellSettings) -> Settings:
     return _fields(cell)
 
 
-_NONE_IS_A_VALUE = {"preset", "patience", "halve_every", "clip_norm", "clip_value"}
+_NONE_IS_A_VALUE = {"preset", "patience", "halve_every", "first_halving", "clip_norm", "clip_value"}
 """Of these None says something; of any other that there is no such setting here."""
 
 

@@ -87,7 +87,7 @@ class FailureRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressRecord:
-    """How far a trial is, as of its last checkpoint. ``best`` is the best meta-validation accuracy so far, in 0..1."""
+    """How far a trial is, as of its last checkpoint. ``best`` is the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 

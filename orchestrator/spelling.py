@@ -63,6 +63,10 @@ def _spelled(key: str, settings: Settings) -> str:
             return counted(value, "step", separator="") if value else "untrained"
         case "halve_every":
             return f"lr halved every {value}" if value else "constant lr"
+        case "first_halving":
+            return f"lr first halved at {value}" if value else "no first halving"
+        case "selection":
+            return "last weights" if value == "last" else f"selected by {value}"
         case "filters":
             return counted(value, "filter", separator="")
         case "validation_way":

@@ -91,6 +91,7 @@ class CommittedResults:
             stopped_by=row["stopped_by"],
             steps_done=int(row["steps_done"]),
             selected_step=int(row["selected_step"]),
+            validation_loss=_known(row.get("validation_loss_nats")),
             validation_accuracy=float(row["validation_accuracy_percent"]) / 100,
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],

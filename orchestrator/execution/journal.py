@@ -15,7 +15,7 @@ Report = Callable[[TrialEvent], None]
 
 @dataclass
 class Journal:
-    """The voice of one attempt at a trial. ``best`` is the best meta-validation accuracy so far, in 0..1."""
+    """The voice of one attempt at a trial. ``best`` is the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     job: TrialJob
     report: Report

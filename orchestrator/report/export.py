@@ -108,6 +108,7 @@ def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: C
     row = {**_recipe(trial.recipe), **_provenance(record.execution), "trial_id": trial.fingerprint, "name": trial.name}
     for name in ("stopped_by", "steps_done", "selected_step", "weights_digest", "data_digest"):
         row[name] = getattr(record.result, name, None)
+    row["validation_loss_nats"] = getattr(record.result, "validation_loss", None)
     accuracy = record.result.validation_accuracy if record.result else None
     row["validation_accuracy_percent"] = None if accuracy is None else 100 * accuracy
     row["status"] = trial_state(trial, record, held=trial.fingerprint in held)

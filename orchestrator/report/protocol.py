@@ -36,6 +36,8 @@ _WEIGHTS: dict[str, Weight] = {
     "evaluation_episodes": "noted",
     "outer_lr": "noted",
     "halve_every": "noted",
+    "first_halving": "noted",
+    "selection": "noted",
     "meta_batch_size": "noted",
     "retrain": "noted",
     "steps": "budget",

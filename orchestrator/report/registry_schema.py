@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fsl_core.checks import MOST_WHOLE
+from fsl_core.model_selection import Selection
 from fsl_core.recipe import DatasetName
 
 
@@ -46,6 +47,8 @@ class Protocol(_Strict):
     meta_batch_size: _Count = 1
     outer_lr: _Rate = 1.0
     halve_every: _Count | None = None
+    first_halving: _Count | None = None
+    selection: Selection = "loss"
     filters: _Count = 1
     retrain: bool = False
     learn_scale: bool = False

@@ -18,7 +18,7 @@ def recipe_params(recipe: TrainingRecipe) -> dict[str, str]:
     named |= {f"train_{name}": value for name, value in _fields(recipe.episode).items()}
     named |= {f"validation_{name}": value for name, value in _fields(recipe.validation.shape).items()}
     validation = _fields(recipe.validation)
-    named |= {"patience": validation.pop("patience", None)}
+    named |= {name: validation.pop(name) for name in ("selection", "patience")}
     named |= {f"validation_{name}": value for name, value in validation.items()} | _fields(recipe)
     return {name: str(value)[:MOST_PARAM_CHARACTERS] for name, value in named.items() if value is not None}
 

@@ -134,7 +134,9 @@ def _points(trial: PlannedTrial, record: TrialRecord) -> Iterator[Point]:
     if result.selected_step is not None:
         last["validation/selected_step"] = result.selected_step
     if result.validation_accuracy is not None:
-        last["validation/best_accuracy"] = result.validation_accuracy
+        last["validation/selected_accuracy"] = result.validation_accuracy
+    if result.validation_loss is not None:
+        last["validation/selected_loss"] = result.validation_loss
     scores = {each.evaluation: each for each in record.evaluations.values()}
     named = {exact_suffix(evaluation): evaluation for evaluation in scores} | representatives(result.recipe, trial.evaluations)
     for suffix, evaluation in sorted(named.items(), key=lambda item: item[0]):

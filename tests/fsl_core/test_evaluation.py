@@ -1,8 +1,12 @@
-"""Scoring in several chunks counts what scoring at once counts: what each episode, taken by itself and image by image, would give."""
+"""Scoring in several chunks counts what scoring at once counts: what each episode, taken by itself and image by image, would give.
+
+The losses are those of the same answers, each query's by itself.
+"""
 
 import copy
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import pytest
@@ -20,7 +24,7 @@ from fsl_core.backbones.initialisation import initialise
 from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
 from fsl_core.episode import EpisodeShape
-from fsl_core.evaluation import Scored, count_correct
+from fsl_core.evaluation import Scored, score_episodes
 from fsl_core.randomness import Stream
 from fsl_core.sampler import EpisodeIndices, frozen_episodes
 from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
@@ -89,7 +93,7 @@ def drawn() -> EpisodeIndices:
 
 def scored(algorithm: MetricNetworks | Maml) -> Scored:
     """After 0, 1 and 3 steps where the algorithm adapts."""
-    return count_correct(algorithm, a_bank(), drawn(), adaptation_steps=STEPS if isinstance(algorithm, Maml) else None)
+    return score_episodes(algorithm, a_bank(), drawn(), adaptation_steps=STEPS if isinstance(algorithm, Maml) else None)
 
 
 def counts(algorithm: MetricNetworks | Maml) -> torch.Tensor:
@@ -106,33 +110,42 @@ def images_of(classes: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack(row) for row in rows])
 
 
-def right(scores: torch.Tensor) -> list[bool]:
-    answers: list[bool] = (scores.argmax(dim=1) == query_labels(SHAPE)).tolist()
+def right(logits: torch.Tensor) -> list[bool]:
+    answers: list[bool] = (logits.argmax(dim=1) == query_labels(SHAPE)).tolist()
     return answers
 
 
+def loss_of(logits: torch.Tensor) -> float:
+    """The sum of ``-log(exp(z_y) / sum(exp(z)))`` over the queries, one after another."""
+    loss = 0.0
+    for place, row in enumerate(logits.tolist()):
+        exponentials = [math.exp(value) for value in row]
+        loss -= math.log(exponentials[place // SHAPE.query] / sum(exponentials))
+    return loss
+
+
 @torch.no_grad()
-def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[list[bool]]:
-    """The papers' formulas on embeddings of one image at a time."""
+def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
+    """The logits by the papers' formulas on embeddings of one image at a time."""
     shown, asked = (torch.cat([algorithm.embed(image[None]) for image in part.flatten(0, 1)]) for part in (support, query))
     if isinstance(algorithm, MatchingNetworks):
         settings = algorithm.settings
         if settings.reading_steps is not None:
             shown, asked = reference_context(algorithm, shown, asked, settings.reading_steps)
         by_class = shown.reshape(SHAPE.way, SHAPE.shot, FEATURES)
-        return [right(reference_probabilities(by_class, asked, settings.distance, settings.scale))]
+        return [reference_probabilities(by_class, asked, settings.distance, settings.scale).log()]
     prototypes = [shown[start : start + SHAPE.shot].mean(0) for start in range(0, len(shown), SHAPE.shot)]
-    return [right(torch.stack([torch.stack([-(x - prototype).square().sum() for prototype in prototypes]) for x in asked]))]
+    return [torch.stack([torch.stack([-(x - prototype).square().sum() for prototype in prototypes]) for x in asked])]
 
 
-def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[list[bool]]:
-    """Plain gradient descent on a copy of the network."""
+def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
+    """The logits after plain gradient descent on a copy of the network."""
     network = copy.deepcopy(algorithm.network)
     optimiser = torch.optim.SGD(network.parameters(), lr=algorithm.settings.inner_lr)
     answers = []
     for step in range(STEPS[-1] + 1):
         if step in STEPS:
-            answers.append(right(network(query.flatten(0, 1))))
+            answers.append(network(query.flatten(0, 1)).detach())
         optimiser.zero_grad()
         loss = nn.functional.cross_entropy(network(support.flatten(0, 1)), class_labels(SHAPE.way, SHAPE.shot))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -140,25 +153,31 @@ def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -
     return answers
 
 
-def expected(form: str) -> list[list[int]]:
-    """The counts ``[S][E]`` of one episode after another."""
-    return [[sum(answers) for answers in episodes] for episodes in all_answers(form)]
-
-
-def expected_answers(form: str) -> list[list[bool]]:
-    """Which queries of each episode are right after the last step."""
-    return all_answers(form)[-1]
-
-
 @functools.cache
-def all_answers(form: str) -> list[list[list[bool]]]:
-    """Which queries are right, ``[S][E][way * query]``, of one episode after another."""
+def all_logits(form: str) -> list[list[torch.Tensor]]:
+    """The logits ``[S][E]``, each ``[way * query, way]``, of one episode after another."""
     algorithm = algorithm_of(form).eval()
     columns = []
     for classes, support, query in zip(drawn().classes, drawn().support, drawn().query, strict=True):
         episode = images_of(classes, support), images_of(classes, query)
         columns.append(adapted_alone(algorithm, *episode) if isinstance(algorithm, Maml) else compared_alone(algorithm, *episode))
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def expected(form: str) -> list[list[int]]:
+    """The counts ``[S][E]``."""
+    return [[sum(right(logits)) for logits in row] for row in all_logits(form)]
+
+
+def expected_answers(form: str) -> list[list[bool]]:
+    """Which queries of each episode are right after the last step."""
+    return [right(logits) for logits in all_logits(form)[-1]]
+
+
+def assert_expected_losses(losses: torch.Tensor, form: str) -> None:
+    assert losses.dtype == torch.float64
+    wanted = torch.tensor([[loss_of(logits) for logits in row] for row in all_logits(form)], dtype=torch.float64)
+    torch.testing.assert_close(losses, wanted, rtol=1e-10, atol=0)
 
 
 @pytest.fixture
@@ -199,14 +218,23 @@ def test_the_right_answers_are_those_of_each_query_by_itself(
     assert len(set(map(tuple, right.tolist()))) > 1, "equal answers would not notice episodes that change places"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_the_losses_are_those_of_each_query_by_itself(form: str) -> None:
+    """In nats, summed over an episode's queries: after each number of steps where the algorithm adapts."""
+    losses = scored(algorithm_of(form)).loss
+    assert_expected_losses(losses, form)
+    with pytest.raises(AssertionError):
+        assert_expected_losses(losses.roll(1, dims=1), form)
+
+
 @pytest.mark.parametrize("inductive", [True, False])
 def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively_alone(inductive: bool) -> None:
     algorithm, episodes = algorithm_of("maml"), drawn()
-    together = count_correct(algorithm, a_bank(), episodes, adaptation_steps=STEPS, inductive=inductive).counts
+    together = score_episodes(algorithm, a_bank(), episodes, adaptation_steps=STEPS, inductive=inductive).counts
     alone = torch.zeros_like(together)
     for number in range(SHAPE.query):
         part = dataclasses.replace(episodes, query=episodes.query[..., number : number + 1])
-        alone += count_correct(algorithm, a_bank(), part, adaptation_steps=STEPS, inductive=inductive).counts
+        alone += score_episodes(algorithm, a_bank(), part, adaptation_steps=STEPS, inductive=inductive).counts
     assert together.equal(alone) is inductive
 
 
@@ -218,7 +246,7 @@ def test_the_counts_of_the_adaptation_steps_are_apart() -> None:
 
 @pytest.mark.parametrize(("at_once", "sizes"), [(0.5, [1] * 7), (1, [1] * 7), (3, [3, 3, 1]), (6.9, [6, 1]), (7, [7])])
 @pytest.mark.parametrize(("form", "bound"), BOUNDS)
-def test_scoring_in_chunks_gives_the_same_counts(
+def test_scoring_in_chunks_gives_the_same_counts_and_losses(
     form: str,
     bound: str,
     at_once: float,
@@ -230,7 +258,9 @@ def test_scoring_in_chunks_gives_the_same_counts(
     monkeypatch.setattr(evaluation, bound, int(at_once * COSTS[bound]))
     algorithm = algorithm_of(form)
     seen = sizes_seen(algorithm, "logits_after" if isinstance(algorithm, Maml) else "logits")
-    assert counts(algorithm).tolist() == expected(form)
+    scores = scored(algorithm)
+    assert scores.counts.tolist() == expected(form)
+    assert_expected_losses(scores.loss, form)
     assert seen == sizes
 
 

@@ -45,7 +45,11 @@ recipes = st.builds(
     data=st.builds(DataSettings, dataset=st.just("omniglot"), split=st.sampled_from(["vinyals", "background-evaluation"])),
     episode=shapes,
     validation=st.builds(
-        ValidationSettings, shape=shapes, every=st.integers(1, 100), patience=st.none() | st.integers(100, 5000)
+        ValidationSettings,
+        shape=shapes,
+        every=st.integers(1, 100),
+        patience=st.none() | st.integers(100, 5000),
+        selection=st.sampled_from(["loss", "accuracy"]),
     ),
     steps=st.integers(100, 100_000),
     seed=st.integers(0, 2**31),
@@ -131,6 +135,22 @@ def test_impossible_settings_are_refused() -> None:
     for value in (float("nan"), float("inf"), 10**400, 0, -1.0, True, "1"):
         with pytest.raises(RecipeError, match=f"outer_lr is {quoted(value)}; it must be a number from 1e-38 to 1e38"):
             OptimiserSettings(outer_lr=value)  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="first_halving is 1900; the rate is constant"):
+        OptimiserSettings(halve_every=None, first_halving=1900)
+    with pytest.raises(RecipeError, match="first_halving is 0"):
+        OptimiserSettings(first_halving=0)
+
+
+def test_the_last_weights_are_those_of_the_whole_budget() -> None:
+    shape = EpisodeShape(way=5, shot=1, query=15)
+    with pytest.raises(RecipeError, match="selection is 'best'; accepted: 'loss', 'accuracy', 'last'"):
+        ValidationSettings(shape=shape, selection="best")  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match=r"patience is 2000; .*; give patience: null"):
+        ValidationSettings(shape=shape, selection="last")
+    last = ValidationSettings(shape=shape, selection="last", patience=None)
+    assert a_recipe(validation=last).fingerprint != a_recipe(validation=dataclasses.replace(last, selection="loss")).fingerprint
+    with pytest.raises(RecipeError, match=r"retrain is true; .*; give retrain: false"):
+        a_recipe(validation=last, retrain=True)
 
 
 def test_a_document_that_is_no_recipe_is_refused() -> None:

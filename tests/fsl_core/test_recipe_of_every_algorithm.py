@@ -63,7 +63,12 @@ def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
     return conv4 | st.builds(MlpSettings, **norm)
 
 
-optimisers = st.builds(OptimiserSettings, clip_norm=st.none() | positive, clip_value=st.none() | positive)
+optimisers = st.builds(
+    OptimiserSettings,
+    first_halving=st.none() | st.integers(1, 5000),
+    clip_norm=st.none() | positive,
+    clip_value=st.none() | positive,
+)
 prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
 recipes = st.builds(a_recipe, algorithm=prototypical | matching, backbone=backbones("running"), optimiser=optimisers) | st.builds(
     a_recipe,
@@ -106,9 +111,12 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "distinct_characters": True,
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
-    ("optimiser", OptimiserSettings(), {}, {"outer_lr": 1e-2, "halve_every": None, "clip_norm": 1.0, "clip_value": 1.0}),
+    ("optimiser", OptimiserSettings(), {}, {
+        "outer_lr": 1e-2, "halve_every": None, "first_halving": 1900, "clip_norm": 1.0, "clip_value": 1.0,
+    }),
     ("validation", FIVE_WAYS, MAML, {
-        "shape": EpisodeShape(way=5, shot=5, query=15), "every": 50, "episodes": 100, "patience": None, "adaptation_steps": 0,
+        "shape": EpisodeShape(way=5, shot=5, query=15), "every": 50, "episodes": 100, "patience": None, "selection": "accuracy",
+        "adaptation_steps": 0,
     }),
 ]  # fmt: skip
 """Where settings stand in a recipe, the settings, what else their recipe has, and another value for each of their fields."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import MamlSettings, PrototypicalSettings
+from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.algorithms.algorithm import Algorithm, query_labels
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.maml import Maml
@@ -200,32 +200,54 @@ def validation_of(recipe: TrainingRecipe, dataset: SplitDataset) -> Validation:
 
 def test_model_selection_watches_maml_after_the_adaptation_steps_of_validation(glyphs: SplitDataset) -> None:
     """Not after those of training, of which there are two; four steps lift even an untrained network well above none."""
-    watched, accuracies = {}, {}
+    watched, losses, accuracies = {}, {}, {}
     for steps in (0, 2, 4):
         chosen = ValidationSettings(shape=SHAPE, every=5, episodes=10, adaptation_steps=steps)
         recipe = recipe_of(**MEAN, validation=chosen)
         algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
         assert isinstance(algorithm, Maml)
         validation = validation_of(recipe, glyphs)
-        scores = algorithm.logits_after(gather_episodes(validation.bank, validation.episodes), (steps,))[0]
-        accuracies[steps] = float((scores.argmax(dim=2) == query_labels(SHAPE)).double().mean())
-        watched[steps] = validation.accuracy(algorithm)
-    assert watched == pytest.approx(accuracies, abs=1e-12)
+        logits = algorithm.logits_after(gather_episodes(validation.bank, validation.episodes), (steps,))[0]
+        accuracies[steps] = float((logits.argmax(dim=2) == query_labels(SHAPE)).double().mean())
+        losses[steps] = loss_by_hand(logits)
+        watched[steps] = validation.score(algorithm)
+    assert {steps: score.accuracy for steps, score in watched.items()} == pytest.approx(accuracies, abs=1e-12)
+    assert {steps: score.loss for steps, score in watched.items()} == pytest.approx(losses, rel=1e-10)
+    assert losses[4] < losses[2] < losses[0]
     assert len(set(accuracies.values())) == 3
     assert accuracies[4] > accuracies[0] + 0.2
 
 
-def test_model_selection_watches_what_does_not_adapt_as_it_is(glyphs: SplitDataset) -> None:
-    """The share of right answers with the running statistics of BatchNorm, of which some were gathered."""
-    recipe = recipe_of(**PROTOTYPICAL)
+def loss_by_hand(logits: torch.Tensor) -> float:
+    """The mean of ``log(sum(exp(z))) - z_y`` over the queries of all episodes, one after another, in float64."""
+    losses = []
+    for episode in logits.double():
+        for place, row in enumerate(episode):
+            losses.append(float(row.exp().sum().log() - row[place // SHAPE.query]))
+    return sum(losses) / len(losses)
+
+
+METRIC: dict[str, AlgorithmSettings] = {
+    "prototypical": PrototypicalSettings(),
+    "matching": MatchingSettings(scale=10.0),
+    "full context": MatchingSettings(scale=10.0, fce=True, reading_steps=2, support_order="by_class"),
+}
+
+
+@pytest.mark.parametrize("name", METRIC)
+def test_model_selection_watches_what_does_not_adapt_as_it_is(name: str, glyphs: SplitDataset) -> None:
+    """The share of right answers and the loss with the running statistics of BatchNorm, of which some were gathered."""
+    recipe = recipe_of(**{**PROTOTYPICAL, "algorithm": METRIC[name]})
     algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
     assert isinstance(algorithm, MetricNetworks)
     validation = validation_of(recipe, glyphs)
     episodes = gather_episodes(validation.bank, validation.episodes)
     algorithm.training_logits(episodes)
-    watched = validation.accuracy(algorithm)
+    watched = validation.score(algorithm)
     assert algorithm.training
-    scores = algorithm.eval().training_logits(episodes)
-    right = (scores.argmax(dim=2) == query_labels(SHAPE)).double()
-    assert watched == pytest.approx(float(right.mean()), abs=1e-12)
-    assert 0.4 < watched < 1
+    with torch.no_grad():
+        logits = algorithm.eval().training_logits(episodes)
+    right = (logits.argmax(dim=2) == query_labels(SHAPE)).double()
+    assert watched.accuracy == pytest.approx(float(right.mean()), abs=1e-12)
+    assert 0.2 < watched.accuracy < 1
+    assert watched.loss == pytest.approx(loss_by_hand(logits), rel=1e-4)  # in float32 each distance depends on its batch

@@ -48,9 +48,10 @@ def test_the_result_says_what_was_done(uninterrupted: tuple[TrialResult, Path], 
     assert (result.status, result.stopped_by, result.steps_done) == ("complete", "budget", 20)
     assert [step for step, _ in result.curves["validation_accuracy"]] == [5, 10, 15, 20]
     assert [lr for _, lr in result.curves["outer_lr"]] == [1e-3, 1e-3, 5e-4, 5e-4]
-    best = max(value for _, value in result.curves["validation_accuracy"])
-    assert result.validation_accuracy == best
-    assert (result.selected_step, best) in result.curves["validation_accuracy"]
+    lowest = min(value for _, value in result.curves["validation_loss"])
+    assert result.validation_loss == lowest
+    assert (result.selected_step, lowest) in result.curves["validation_loss"]
+    assert (result.selected_step, result.validation_accuracy) in result.curves["validation_accuracy"]
     assert result.data_digest == glyphs.digest
     assert (folder / "selected.pt").is_file()
     assert trial_result_from_plain(json.loads(text(result))) == result

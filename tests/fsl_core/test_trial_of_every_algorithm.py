@@ -109,7 +109,10 @@ def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, f
     recipe = dataclasses.replace(recipe_of(FORMS[name]), steps=0)
     result = run_trial(recipe, folder=folder, dataset=glyphs)
     assert (result.status, result.steps_done, result.selected_step) == ("complete", 0, 0)
-    assert result.curves == {"validation_accuracy": ((0, result.validation_accuracy),)}
+    assert result.curves == {
+        "validation_accuracy": ((0, result.validation_accuracy),),
+        "validation_loss": ((0, result.validation_loss),),
+    }
     first = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
     assert result.weights_digest == weights_digest(first.state_dict())
     again = run_trial(dataclasses.replace(recipe, seed=1), folder=folder.with_name("other"), dataset=glyphs)
@@ -123,7 +126,7 @@ def test_no_steps_leave_the_network_untrained_where_a_training_would_be_repeated
     once = run_trial(dataclasses.replace(recipe, retrain=False), folder=folder.with_name("once"), dataset=glyphs)
     result = run_trial(recipe, folder=folder, dataset=glyphs)
     assert result.weights_digest == once.weights_digest
-    assert set(result.curves) == {"validation_accuracy"}
+    assert set(result.curves) == {"validation_accuracy", "validation_loss"}
 
 
 def test_what_does_not_adapt_cannot_be_scored_after_steps(glyphs: SplitDataset, folder: Path) -> None:

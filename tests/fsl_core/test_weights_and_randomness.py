@@ -22,7 +22,7 @@ from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError, UninitialisedError
-from fsl_core.evaluation import count_correct
+from fsl_core.evaluation import score_episodes
 from fsl_core.execution_path import ExecutionPath
 from fsl_core.randomness import Stream
 from fsl_core.recipe import TrainingRecipe, ValidationSettings
@@ -160,9 +160,9 @@ def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: Spl
     shape = EpisodeShape(way=10, shot=10, query=5)
     episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 20, seed=0, stream="meta-test")
     with LargestTensor() as largest:
-        counted = count_correct(network, glyphs.meta_test, episodes)
+        counted = score_episodes(network, glyphs.meta_test, episodes)
     assert largest.elements <= 25_000_000
-    alone = [count_correct(network, glyphs.meta_test, episode) for episode in episodes.parts(1)]
+    alone = [score_episodes(network, glyphs.meta_test, episode) for episode in episodes.parts(1)]
     assert counted.counts.equal(torch.cat([episode.counts for episode in alone], dim=1))
 
 
@@ -182,7 +182,7 @@ def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: 
     shape = EpisodeShape(way=5, shot=1, query=1)
     episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 2, seed=0, stream="meta-test")
     with pytest.raises(RecipeError) as caught:
-        count_correct(maml, glyphs.meta_test, episodes, adaptation_steps=steps)
+        score_episodes(maml, glyphs.meta_test, episodes, adaptation_steps=steps)
     assert str(caught.value).startswith(f"adaptation_steps is {steps!r}; Maml needs ascending numbers of at least 0")
     assert maml.training
 
@@ -191,7 +191,7 @@ def test_what_is_no_algorithm_is_not_scored(glyphs: SplitDataset) -> None:
     shape = EpisodeShape(way=5, shot=1, query=1)
     episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 2, seed=0, stream="meta-test")
     with pytest.raises(RecipeError, match="algorithm is a Flatten; accepted: a MetricAlgorithm or an AdaptingAlgorithm"):
-        count_correct(nn.Flatten(), glyphs.meta_test, episodes)
+        score_episodes(nn.Flatten(), glyphs.meta_test, episodes)
 
 
 @pytest.fixture

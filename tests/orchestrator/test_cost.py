@@ -27,8 +27,8 @@ def record(
     """A trial that is done; with ``evaluation`` it was scored in a second."""
     steps = int(changes.pop("steps", recipe.steps))  # type: ignore[call-overload]
     result = TrialResult(
-        recipe=recipe, status="complete", stopped_by=stopped_by, steps_done=steps, selected_step=steps, validation_accuracy=0.5,
-        weights_digest="0", data_digest="0", curves=changes.pop("curves", {}),
+        recipe=recipe, status="complete", stopped_by=stopped_by, steps_done=steps, selected_step=steps, validation_loss=0.7,
+        validation_accuracy=0.5, weights_digest="0", data_digest="0", curves=changes.pop("curves", {}),
     )  # type: ignore[arg-type]  # fmt: skip
     computed = {**COMPUTED, **changes}
     scorings = {evaluation.fingerprint: ScoringRecord(seconds=1.0, **computed)} if evaluation else {}  # type: ignore[arg-type]

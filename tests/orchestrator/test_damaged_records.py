@@ -168,6 +168,8 @@ def test_a_record_from_before_is_read_and_named_as_unsealed(sweep: TrackedSweep)
         ("result.json", {"steps_done": "300"}),
         ("result.json", {"selected_step": None}),
         ("result.json", {"validation_accuracy": 1.5}),
+        ("result.json", {"validation_loss": -0.5}),
+        ("result.json", {"validation_loss": None}),
         ("result.json", {"status": "diverged"}),
         ("result.json", {"stopped_by": "divergence"}),
         ("result.json", {"data_digest": "x" * 64}),

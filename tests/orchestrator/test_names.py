@@ -114,6 +114,8 @@ AXES: dict[str, tuple[Any, ...]] = {
     "steps": (0, 1, 500, 1000),
     "outer_lr": (1e-3, 2e-3, 1e-05, 0.1234567, 0.12345671),
     "halve_every": (None, 1, 2000),
+    "first_halving": (None, 1, 1900),
+    "selection": ("loss", "accuracy", "last"),
     "clip_norm": (None, 1.0, 10.0),
     "meta_batch_size": (1, 4, 32),
     "filters": (1, 32, 64),

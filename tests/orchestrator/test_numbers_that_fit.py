@@ -45,7 +45,7 @@ def needed_for(key: str) -> dict[str, Any]:
 
 
 def test_there_are_numbers_of_both_kinds() -> None:
-    assert len(WHOLE) == 22 and REAL == ["clip_norm", "clip_value", "inner_lr", "outer_lr", "scale"]
+    assert len(WHOLE) == 23 and REAL == ["clip_norm", "clip_value", "inner_lr", "outer_lr", "scale"]
 
 
 @pytest.mark.parametrize("value", [2**53, 2**63, 10**400], ids=str)
@@ -87,7 +87,8 @@ counts = st.integers(1, 2**70) | st.integers(1, MOST_WHOLE) | st.integers(1, 500
 sizes = st.integers(1, 2 * MOST_SIZE) | st.integers(1, 20)
 rates = st.floats(1e-40, 1e40) | st.sampled_from([1e-38, 1e38, 1, 10**37])
 numbers = {
-    "steps": counts, "patience": counts, "halve_every": counts, "validation_every": counts, "evaluation_seed": counts,
+    "steps": counts, "patience": counts, "halve_every": counts, "first_halving": counts,
+    "validation_every": counts, "evaluation_seed": counts,
     "evaluation_episodes": sizes, "validation_episodes": sizes, "meta_batch_size": sizes, "filters": sizes, "query": sizes,
     "outer_lr": rates, "clip_norm": rates, "clip_value": rates, "scale": rates,
 }  # fmt: skip

@@ -40,6 +40,7 @@ def diverged(trial: PlannedTrial) -> TrialRecord:
         status="diverged",
         stopped_by="divergence",
         selected_step=None,
+        validation_loss=None,
         validation_accuracy=None,
         weights_digest=None,
     )

@@ -341,7 +341,8 @@ def test_a_checkpoint_that_no_training_here_left_is_set_aside_and_the_trial_trai
 @pytest.mark.parametrize(
     "change",
     [
-        {"step": "10"}, {"step": 11}, {"best_step": 11}, {"best_accuracy": 2.0}, {"best_weights": {}}, {"stopped_by": "a whim"},
+        {"step": "10"}, {"step": 11}, {"best_step": 11}, {"best_accuracy": 2.0}, {"best_loss": -1.0}, {"best_loss": None},
+        {"best_weights": {}}, {"stopped_by": "a whim"},
         {"algorithm": {}}, {"optimiser": {}}, {"curves": {"a": 3}}, {"interval_loss": torch.zeros(2)}, {"best_weights": None},
     ],
 )  # fmt: skip

@@ -52,6 +52,7 @@ def finished(recipe: TrainingRecipe, scores: list[EvaluationResult]) -> TrialRec
         stopped_by="budget",
         steps_done=200,
         selected_step=200,
+        validation_loss=0.5,
         validation_accuracy=0.75,
         weights_digest="w",
         data_digest="d",
@@ -68,7 +69,8 @@ def finished(recipe: TrainingRecipe, scores: list[EvaluationResult]) -> TrialRec
 def diverged(recipe: TrainingRecipe) -> TrialRecord:
     record = finished(recipe, [])
     assert record.result is not None
-    changes = {"status": "diverged", "stopped_by": "divergence", "selected_step": None, "validation_accuracy": None}
+    changes = {"status": "diverged", "stopped_by": "divergence", "selected_step": None, "validation_loss": None,
+               "validation_accuracy": None}  # fmt: skip
     result = dataclasses.replace(record.result, weights_digest=None, **changes)  # type: ignore[arg-type]
     return dataclasses.replace(record, result=result)
 

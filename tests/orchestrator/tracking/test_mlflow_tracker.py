@@ -169,7 +169,7 @@ def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: Tracking
     assert by_trial[first.fingerprint].info.status == "FINISHED"
     assert by_trial[second.fingerprint].info.status == "KILLED"
     points = history(uri, by_trial[first.fingerprint])
-    assert len({(key, step) for key, step, *_ in points}) == len(points) == POINTS_A_TRIAL + 2  # step 50, less its infinity
+    assert len({(key, step) for key, step, *_ in points}) == len(points) == POINTS_A_TRIAL + 3  # step 50, less its infinity
     assert max(value for *_, value in points) < 1e6
 
 

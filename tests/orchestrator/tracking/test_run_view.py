@@ -74,8 +74,11 @@ def test_scores_after_other_adaptation_steps_have_names_of_their_own() -> None:
 
 
 def test_curves_are_grouped() -> None:
-    named = {point.metric for point in curve_points(1, {"train_loss": 1.0, "validation_accuracy": 0.5, "outer_lr": 0.1})}
-    assert named == {"train/loss", "validation/accuracy", "train/outer_lr"}
+    named = {
+        point.metric
+        for point in curve_points(1, {"train_loss": 1.0, "validation_loss": 0.7, "validation_accuracy": 0.5, "outer_lr": 0.1})
+    }
+    assert named == {"train/loss", "validation/loss", "validation/accuracy", "train/outer_lr"}
 
 
 def test_one_evaluation_stands_for_its_ways_and_shots(sweep: TrackedSweep) -> None:

@@ -27,7 +27,7 @@ grid: {{distance: [squared_euclidean, cosine]}}
 """
 
 DATA_DIGEST = "d" * 64
-POINTS_A_TRIAL = 3 * 3 + 3 + 4
+POINTS_A_TRIAL = 4 * 3 + 3 + 5
 
 
 def tiny_plan(folder: Path, name: str = "tiny", only: tuple[str, ...] = ()) -> Plan:
@@ -58,6 +58,7 @@ def curve_of(trial: PlannedTrial, steps: tuple[int, ...] = (100, 200, 300)) -> d
         step: {
             "train_loss": math.inf if step == 50 else 1 / (step + wobble),
             "train_accuracy": 1 - 1 / (step + 3 + wobble),
+            "validation_loss": 1 / (step + 2 + wobble),
             "validation_accuracy": 0.25 + step / 1000 + wobble / 10,
         }
         for step in steps
@@ -73,6 +74,7 @@ def result_of(trial: PlannedTrial) -> TrialResult:
         stopped_by="budget",
         steps_done=300,
         selected_step=200,
+        validation_loss=0.7,
         validation_accuracy=0.75,
         weights_digest="a" * 64,
         data_digest=DATA_DIGEST,

@@ -1,0 +1,162 @@
+"""Which weights are kept and when a training ends, where meta-validation shows what a script says."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbone_settings import Conv4Settings
+from fsl_core.checkpoint import load_weights, weights_digest
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episode import EpisodeShape
+from fsl_core.errors import RecipeError, StopRequested
+from fsl_core.model_selection import ValidationScore
+from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.result import TrialResult, trial_result_from_plain
+from fsl_core.training import TrainingState, Validation, outer_lr_at
+from fsl_core.trial import run_trial
+from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.test_trial import StopAfter, text
+
+SHAPE = EpisodeShape(way=3, shot=1, query=2)
+NAN, INF = math.nan, math.inf
+
+
+def recipe_of(selection: str, *, patience: int | None = None, steps: int = 5) -> TrainingRecipe:
+    """A validation at every step."""
+    watched = ValidationSettings(shape=SHAPE, every=1, episodes=2, patience=patience, selection=selection)  # type: ignore[arg-type]
+    return glyphs_recipe(episode=SHAPE, steps=steps, validation=watched, backbone=Conv4Settings(filters=2))
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float], accuracies: list[float]) -> list[str]:
+    """Make meta-validation show these values; the digests of the weights that it was shown."""
+    script = iter(zip(losses, accuracies, strict=True))
+    digests: list[str] = []
+
+    def score(self: Validation, algorithm: nn.Module) -> ValidationScore:
+        digests.append(weights_digest(algorithm.state_dict()))
+        loss, accuracy = next(script)
+        return ValidationScore(loss=loss, accuracy=accuracy)
+
+    monkeypatch.setattr(Validation, "score", score)
+    return digests
+
+
+LOSSES = [0.9, 0.5, 0.7, 0.4, 0.6]
+ACCURACIES = [0.6, 0.7, 0.9, 0.8, 0.5]
+SELECTED = {"loss": 4, "accuracy": 3, "last": 5}
+
+
+@pytest.mark.parametrize(("selection", "selected"), SELECTED.items())
+def test_the_selection_says_which_weights_are_kept(
+    selection: str, selected: int, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = scripted(monkeypatch, LOSSES, ACCURACIES)
+    result = run_trial(recipe_of(selection), folder=folder, dataset=glyphs)
+    assert (result.stopped_by, result.steps_done, result.selected_step) == ("budget", 5, selected)
+    assert (result.validation_loss, result.validation_accuracy) == (LOSSES[selected - 1], ACCURACIES[selected - 1])
+    assert len(set(digests)) == 5
+    assert result.weights_digest == digests[selected - 1]
+    assert weights_digest(load_weights(folder / "selected.pt", digest=result.weights_digest)) == result.weights_digest
+    assert [value for _, value in result.curves["validation_loss"]] == LOSSES
+    assert [value for _, value in result.curves["validation_accuracy"]] == ACCURACIES
+
+
+@pytest.mark.parametrize(
+    ("selection", "losses", "accuracies", "selected", "steps_done"),
+    [
+        ("loss", [0.9, 0.5, 0.6, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4, 0.5], 2, 4),
+        ("accuracy", [0.9, 0.8, 0.7, 0.6, 0.5], [0.1, 0.2, 0.1, 0.2, 0.5], 2, 4),
+        ("loss", [0.5, 0.5, 0.5, 0.4, 0.4], [0.1, 0.2, 0.3, 0.4, 0.5], 1, 3),  # a tie is no improvement
+        ("accuracy", [0.5, 0.4, 0.3, 0.2, 0.1], [0.5, 0.4, 0.6, 0.6, 0.5], 3, 5),
+        ("loss", [NAN, NAN, NAN, 0.9, 0.8], [0.9, 0.9, 0.9, 0.1, 0.1], 5, 5),  # no patience before there is a best
+        ("loss", [0.5, NAN, NAN, 0.1, 0.1], [0.5] * 5, 1, 3),
+        ("loss", [INF, 0.9, NAN, 0.8, 0.7], [0.5] * 5, 5, 5),
+        ("accuracy", [NAN, 0.9, 0.8, 0.7, 0.6], [1.0, 0.2, 0.3, 0.2, 0.2], 3, 5),
+    ],
+)  # fmt: skip
+def test_patience_watches_what_selects(
+    selection: str, losses: list[float], accuracies: list[float], selected: int, steps_done: int,
+    glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """With a patience of two validations; the script has more that would be better, unless the budget ends it."""
+    digests = scripted(monkeypatch, losses, accuracies)
+    result = run_trial(recipe_of(selection, patience=2), folder=folder, dataset=glyphs)
+    assert (result.selected_step, result.steps_done) == (selected, steps_done)
+    assert result.weights_digest == digests[selected - 1]
+    at = [step for step, _ in result.curves["validation_loss"]]
+    assert at == [step for step in range(1, steps_done + 1) if math.isfinite(losses[step - 1])]
+    assert trial_result_from_plain(json.loads(text(result))) == result
+
+
+@pytest.mark.parametrize("selection", SELECTED)
+def test_weights_whose_loss_is_not_a_number_are_never_selected(
+    selection: str, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [NAN] * 5, ACCURACIES)
+    result = run_trial(recipe_of(selection), folder=folder, dataset=glyphs)
+    assert (result.status, result.selected_step, result.validation_loss, result.weights_digest) == ("diverged", None, None, None)
+    assert trial_result_from_plain(json.loads(text(result))) == result
+
+
+def test_the_last_weights_are_not_copied_on_the_way(glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    selections: list[int] = []
+    honest = TrainingState.select
+
+    def noting(state: TrainingState, score: ValidationScore) -> None:
+        selections.append(state.step)
+        honest(state, score)
+
+    monkeypatch.setattr(TrainingState, "select", noting)
+    run_trial(recipe_of("last"), folder=folder, dataset=glyphs)
+    assert selections == [5]
+
+
+@pytest.mark.parametrize("selection", SELECTED)
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_stopped_trial_selects_what_one_that_was_not_stopped_selects(
+    selection: str, stop: int, glyphs: SplitDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(selection)
+    with monkeypatch.context() as script:
+        scripted(script, LOSSES, ACCURACIES)
+        whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs)
+    with monkeypatch.context() as script:
+        scripted(script, LOSSES, ACCURACIES)
+        with pytest.raises(StopRequested):
+            run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(stop))
+        assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs)) == text(whole)
+    assert whole.selected_step == SELECTED[selection]
+
+
+def test_an_untrained_network_is_its_own_last(glyphs: SplitDataset, folder: Path) -> None:
+    recipe = recipe_of("last", steps=0)
+    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    assert (result.status, result.selected_step) == ("complete", 0)
+    first = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
+    assert result.weights_digest == weights_digest(first.state_dict())
+
+
+def a_result(glyphs: SplitDataset, folder: Path) -> TrialResult:
+    return run_trial(recipe_of("loss"), folder=folder, dataset=glyphs)
+
+
+@pytest.mark.parametrize("value", [-0.1, None, "0.1", True])
+def test_a_loss_that_no_validation_shows_is_refused(value: object, glyphs: SplitDataset, folder: Path) -> None:
+    plain = a_result(glyphs, folder).as_plain()
+    with pytest.raises(RecipeError, match="validation_loss"):
+        trial_result_from_plain({**plain, "validation_loss": value})
+
+
+@pytest.mark.parametrize(
+    ("first", "rates"),
+    [(None, {0: 1.0, 1999: 1.0, 2000: 0.5, 3999: 0.5, 4000: 0.25}), (1900, {0: 1.0, 1899: 1.0, 1900: 0.5, 3899: 0.5, 3900: 0.25}),
+     (3000, {2999: 1.0, 3000: 0.5, 4999: 0.5, 5000: 0.25, 7000: 0.125})],
+)  # fmt: skip
+def test_the_rate_is_halved_first_where_the_recipe_says(first: int | None, rates: dict[int, float]) -> None:
+    """The 2018 scripts halve at the start of their 20th and 40th epoch of 100 steps, counted from 1: after 1,900 and 3,900 steps."""
+    settings = OptimiserSettings(outer_lr=1.0, halve_every=2000, first_halving=first)
+    assert {step: outer_lr_at(settings, step) for step in rates} == rates
