@@ -16,6 +16,8 @@ FILLED_FROM: Mapping[str, str] = {
     "validation_adaptation_steps": "evaluation_adaptation_steps",
     "batch_norm": "algorithm",
     "rotations": "dataset",
+    "resize": "dataset",
+    "normalise": "dataset",
 }
 """The key that decides what another one is where it is not given itself."""
 _PREFIXES = {

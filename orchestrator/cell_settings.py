@@ -32,11 +32,13 @@ from fsl_core.class_supply import check_supply
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.recipe import (
+    CHOICES_OF_DATASET,
     WITHOUT_ROTATIONS,
     DatasetName,
     DataSettings,
     Evaluation,
     OptimiserSettings,
+    Resize,
     SplitName,
     TrainingRecipe,
     ValidationSettings,
@@ -56,8 +58,8 @@ class CellSettings:
     MAML's own; the training shot; the evaluation's adaptation steps). ``steps`` is the most training steps, ``patience`` the steps
     without a better validation after which training ends (None: never).
 
-    A setting that only some algorithms or backbones have is None for the others, and giving it to them is an error. ``preset`` names
-    the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
+    A setting that only some algorithms, backbones or data sets have is None for the others, and giving it to them is an error.
+    ``preset`` names the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
 
     Raises:
         SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
@@ -81,6 +83,8 @@ class CellSettings:
     dataset: DatasetName
     split: SplitName
     rotations: bool | None = None
+    resize: Resize | None = None
+    normalise: bool | None = None
     way: int
     shot: int
     query: int = 15
@@ -119,6 +123,8 @@ class CellSettings:
                 raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
         self._fill("rotations", self.dataset not in WITHOUT_ROTATIONS)
+        for name, default in CHOICES_OF_DATASET.get(self.dataset, {}).items():
+            self._fill(name, default)
         if not adapts:
             self._fill("validation_way", 5)
         self._fill_from_others("train_way", "train_shot", "validation_way", "validation_shot")
@@ -133,7 +139,7 @@ class CellSettings:
             check_supply(recipe, evaluation)
 
     def has(self, key: str) -> bool:
-        """Whether the cell's algorithm and backbone have a setting at all, and can thus differ in it."""
+        """Whether the cell's algorithm, backbone and data set have a setting at all, and can thus differ in it."""
         return getattr(self, key) is not None or key not in OF_SOME_ONLY
 
     def _fill(self, name: str, value: object) -> None:
@@ -168,7 +174,7 @@ class CellSettings:
         """What this cell trains with one seed."""
         return TrainingRecipe(
             algorithm=self._algorithm(),
-            data=DataSettings(dataset=self.dataset, split=self.split, rotations=bool(self.rotations)),
+            data=self.data(),
             episode=_shape("episode", self.train_way, self.train_shot, self.train_query),
             validation=self._validation(),
             steps=self.steps,
@@ -183,6 +189,11 @@ class CellSettings:
             ),
             retrain=self.retrain,
         )
+
+    def data(self) -> DataSettings:
+        """The images that this cell trains on and is scored on."""
+        made: DataSettings = self._made(DataSettings)
+        return made
 
     def _validation(self) -> ValidationSettings:
         with within("validation"):
@@ -222,9 +233,10 @@ def _as_float(name: str, value: Any) -> Any:
 
 OF_SOME_ONLY = frozenset(
     [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
+    + [name for choices in CHOICES_OF_DATASET.values() for name in choices]
     + ["evaluation_adaptation_steps", "validation_adaptation_steps"]
 )
-"""The keys that only some algorithms or backbones have; they are None in a cell of another."""
+"""The keys that only some algorithms, backbones or data sets have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
 

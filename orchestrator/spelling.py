@@ -61,6 +61,8 @@ def _spelled(key: str, settings: Settings) -> str:
             return counted(value, "step", separator="") if value else "untrained"
         case "halve_every":
             return f"lr halved every {value}" if value else "constant lr"
+        case "normalise":
+            return "normalised" if value else "x/255"
         case "filters":
             return counted(value, "filter", separator="")
         case "validation_way":

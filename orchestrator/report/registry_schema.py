@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fsl_core.checks import MOST_WHOLE
-from fsl_core.recipe import DatasetName
+from fsl_core.recipe import DatasetName, Resize
 
 
 class _Strict(BaseModel):
@@ -34,6 +34,8 @@ class Protocol(_Strict):
 
     split: str = ""
     rotations: bool = True
+    resize: Resize = "antialiased"
+    normalise: bool = True
     scale: _Rate = 1.0
     query: _Count = 1
     evaluation_episodes: _Count = 1

@@ -87,6 +87,7 @@ def test_an_evaluation_survives_json(steps: int | None) -> None:
     assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
 
 
+PHOTOGRAPHS = DataSettings(dataset="mini_imagenet", split="ravi", rotations=False)
 FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
     ("algorithm", CONTEXT, {}, {
@@ -100,7 +101,14 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride", "batch_norm": "batch"}),
     ("backbone", MlpSettings(), {}, {"batch_norm": "running"}),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
-        "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
+        "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
+        "resize": "nearest", "normalise": {"dataset": "mini_imagenet", "split": "ravi", "rotations": False, "resize": None},
+    }),
+    ("data", PHOTOGRAPHS, {}, {
+        "dataset": {"dataset": "glyphs", "split": "glyphs", "normalise": None},
+        "split": {"dataset": "omniglot", "split": "background-evaluation", "normalise": None},
+        "rotations": {"dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True},
+        "resize": {"dataset": "omniglot", "split": "vinyals", "normalise": None, "resize": "nearest"}, "normalise": False,
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {"outer_lr": 1e-2, "halve_every": None, "clip_norm": 1.0, "clip_value": 1.0}),

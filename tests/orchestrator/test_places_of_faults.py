@@ -33,6 +33,8 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "dataset": ("cifar", {}),
     "split": ("vinyal", {}),
     "rotations": ("some", {}),
+    "resize": ("bilinear", {}),
+    "normalise": ("half", {"dataset": "mini_imagenet", "split": "ravi"}),
     "way": (1, {}),
     "shot": (0, {}),
     "query": (0, {}),
@@ -167,6 +169,8 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"order": 1}, "order", "order is 1; algorithm 'prototypical' has none, only maml"),
         ({"evaluation_adaptation_steps": 1}, "evaluation_adaptation_steps", "prototypical does not adapt"),
         ({"dataset": "mini_imagenet", "split": "ravi", "rotations": True}, "rotations", "is no new class; give rotations: false"),
+        ({"normalise": False}, "normalise", "normalise is false; dataset 'omniglot' has none, only mini_imagenet"),
+        ({"dataset": "glyphs", "split": "glyphs", "resize": "nearest"}, "resize", "dataset 'glyphs' has none, only omniglot"),
         ({"dataset": "mini_imagenet"}, "split", "split is 'vinyals'; accepted: 'ravi'"),
     ],
 )  # fmt: skip
