@@ -17,6 +17,8 @@ FILLED_FROM: Mapping[str, str] = {
     "inductive": "algorithm",
     "batch_norm": "algorithm",
     "rotations": "dataset",
+    "resize": "dataset",
+    "normalise": "dataset",
 }
 """The key that decides what another one is where it is not given itself."""
 _PREFIXES = {

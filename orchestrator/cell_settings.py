@@ -33,11 +33,13 @@ from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.model_selection import Selection
 from fsl_core.recipe import (
+    CHOICES_OF_DATASET,
     WITHOUT_ROTATIONS,
     DatasetName,
     DataSettings,
     Evaluation,
     OptimiserSettings,
+    Resize,
     SplitName,
     TrainingRecipe,
     ValidationSettings,
@@ -59,8 +61,8 @@ class CellSettings:
     the evaluation's too. ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training
     ends (None: never).
 
-    A setting that only some algorithms or backbones have is None for the others, and giving it to them is an error. ``preset`` names
-    the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
+    A setting that only some algorithms, backbones or data sets have is None for the others, and giving it to them is an error.
+    ``preset`` names the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
 
     Raises:
         SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
@@ -86,6 +88,8 @@ class CellSettings:
     split: SplitName
     rotations: bool | None = None
     distinct_characters: bool = False
+    resize: Resize | None = None
+    normalise: bool | None = None
     way: int
     shot: int
     query: int = 15
@@ -126,6 +130,8 @@ class CellSettings:
                 raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
         self._fill("rotations", self.dataset not in WITHOUT_ROTATIONS)
+        for name, default in CHOICES_OF_DATASET.get(self.dataset, {}).items():
+            self._fill(name, default)
         if not adapts:
             self._fill("validation_way", 5)
         self._fill_from_others("train_way", "train_shot", "validation_way", "validation_shot")
@@ -141,7 +147,7 @@ class CellSettings:
             check_supply(recipe, evaluation)
 
     def has(self, key: str) -> bool:
-        """Whether the cell's algorithm and backbone have a setting at all, and can thus differ in it."""
+        """Whether the cell's algorithm, backbone and data set have a setting at all, and can thus differ in it."""
         return getattr(self, key) is not None or key not in OF_SOME_ONLY
 
     def _fill(self, name: str, value: object) -> None:
@@ -176,7 +182,7 @@ class CellSettings:
         """What this cell trains with one seed."""
         return TrainingRecipe(
             algorithm=self._algorithm(),
-            data=self._data(),
+            data=self.data(),
             episode=_shape("episode", self.train_way, self.train_shot, self.train_query),
             validation=self._validation(),
             steps=self.steps,
@@ -193,13 +199,10 @@ class CellSettings:
             retrain=self.retrain,
         )
 
-    def _data(self) -> DataSettings:
-        return DataSettings(
-            dataset=self.dataset,
-            split=self.split,
-            rotations=bool(self.rotations),
-            distinct_characters=self.distinct_characters,
-        )
+    def data(self) -> DataSettings:
+        """The images that this cell trains on and is scored on."""
+        made: DataSettings = self._made(DataSettings)
+        return made
 
     def _validation(self) -> ValidationSettings:
         with within("validation"):
@@ -242,8 +245,9 @@ def _as_float(name: str, value: Any) -> Any:
 OF_SOME_ONLY = frozenset(
     [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
     + list(_WHERE_IT_ADAPTS)
+    + [name for choices in CHOICES_OF_DATASET.values() for name in choices]
 )
-"""The keys that only some algorithms or backbones have; they are None in a cell of another."""
+"""The keys that only some algorithms, backbones or data sets have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
 

@@ -13,6 +13,7 @@ from orchestrator.spelling import UNSAID, Words, cell_words, trial_words
 
 _FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps", "inductive")
 _DATA = ("dataset", "shape")
+_IMAGES = ("split", "rotations", "resize", "normalise")
 _KIND = (*_FORM, *_DATA)
 """What makes two things different in kind. A setting that follows from it in the whole plan is not said."""
 _LEADING = ("preset", "train_way")
@@ -100,7 +101,7 @@ def _said(every: Sequence[Words]) -> list[str]:
 
 def _ordered(keys: Iterable[str]) -> list[str]:
     """The keys in the order in which a name says them; the seed, which comes last, is left to the caller."""
-    front = {key: place for place, key in enumerate((*_KIND, "split", "rotations", "distinct_characters", *_LEADING, "steps"))}
+    front = {key: place for place, key in enumerate((*_KIND, *_IMAGES, *_LEADING, "steps"))}
     return sorted((key for key in keys if key != "seed"), key=lambda key: front.get(key, 100 + key.startswith(_TRAILING)))
 
 
@@ -131,7 +132,7 @@ def _layout(said: Sequence[str], first: Collection[str]) -> list[Part]:
 
 
 def _group(key: str) -> int:
-    return 0 if key in _FORM else 1 if key in (*_DATA, "split", "rotations", "distinct_characters") else 3 if key == "seed" else 2
+    return 0 if key in _FORM else 1 if key in (*_DATA, *_IMAGES) else 3 if key == "seed" else 2
 
 
 def _name(words: Words, layout: Sequence[Part]) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
+from fsl_core.recipe import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
 from orchestrator.cell_settings import CellSettings
 from orchestrator.presets import Preset, find_preset
 
@@ -58,8 +58,9 @@ class SweepSpec:
 
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:
-    """The same sweep on another data set, with that one's first split, under a name and a title that nobody can mistake."""
+    """The same sweep on another data set, with that one's first split and its own choices, under a name that nobody can mistake."""
     change = {"dataset": dataset, "split": SPLITS_OF_DATASET[dataset][0], "rotations": dataset not in WITHOUT_ROTATIONS}
+    change |= {name: None for choices in CHOICES_OF_DATASET.values() for name in choices}
     cells = tuple(dict.fromkeys(dataclasses.replace(cell, **change) for cell in spec.cells))  # type: ignore[arg-type]
     return dataclasses.replace(
         spec, cells=cells, name=f"{spec.name}_{dataset}", title=f"On {dataset}, nothing else (meant for: {spec.title})"

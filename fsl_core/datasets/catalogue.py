@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,12 +43,13 @@ class SplitDataset:
 class DatasetSource:
     """Where a data set comes from: the folder it is prepared in, how its images are made, and how its classes are split.
 
-    ``normalisation``: the mean and the deviation of each channel, in 0..1. ``found`` names the source that would be read, None where
-    there is none; ``what_lies`` says what is there in its place. ``inspect`` looks at the source alone.
+    The folder's name, ``prepared_as``, and the images in it may depend on the settings. ``normalisation``: the mean and the deviation
+    of each channel, in 0..1, for those who want it. ``found`` names the source that would be read, None where there is none;
+    ``what_lies`` says what is there in its place. ``inspect`` looks at the source alone.
     """
 
-    prepared_as: str
-    make: Callable[[Path | None, Path, Announce, Progress], MadeImages]
+    prepared_as: Callable[[DataSettings], str]
+    make: Callable[[DataSettings, Path | None, Path, Announce, Progress], MadeImages]
     split_classes: Callable[[str, Sequence[str]], Mapping[str, Sequence[str]]]
     found: Callable[[Path | None], str | None]
     downloadable: bool = True
@@ -57,13 +58,15 @@ class DatasetSource:
     inspect: Callable[[Path | None, Progress], Inspection | None] = lambda data_root, progress: None
 
 
-def _make_omniglot(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
+def _make_omniglot(
+    data: DataSettings, data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress
+) -> MadeImages:
     source = omniglot_source.find_source(data_root)
     if source is None:
         announce(f"Omniglot is not here as a whole (found: {omniglot_source.FOLDER.what_lies(data_root)})")
         source = omniglot_source.fetch_source(cache_root / "downloads", data_root=data_root, announce=announce)
     announce(f"reading {_halves(source)}")
-    return omniglot.read_images(source, progress=progress)
+    return omniglot.read_images(source, resize=data.resize or "antialiased", progress=progress)
 
 
 def _halves(source: omniglot_source.Source) -> str:
@@ -80,7 +83,9 @@ def _inspect_omniglot(data_root: Path | None, progress: Progress) -> Inspection 
     return None if source is None else omniglot.inspect(source, progress=progress)
 
 
-def _make_mini_imagenet(data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress) -> MadeImages:
+def _make_mini_imagenet(
+    data: DataSettings, data_root: Path | None, cache_root: Path, announce: Announce, progress: Progress
+) -> MadeImages:
     source = mini_imagenet_source.find_source(data_root)
     if source is None:
         raise mini_imagenet_source.missing(data_root)
@@ -100,7 +105,7 @@ def _inspect_mini_imagenet(data_root: Path | None, progress: Progress) -> Inspec
 
 DATASETS: dict[str, DatasetSource] = {
     "omniglot": DatasetSource(
-        prepared_as="omniglot-28",
+        prepared_as=lambda data: "omniglot-28" if data.resize == "antialiased" else f"omniglot-28-{data.resize}",
         make=_make_omniglot,
         split_classes=lambda split, names: omniglot_split.split_classes(split, names, omniglot_split.evaluation_alphabets()),
         found=_found_omniglot,
@@ -108,7 +113,7 @@ DATASETS: dict[str, DatasetSource] = {
         inspect=_inspect_omniglot,
     ),
     "mini_imagenet": DatasetSource(
-        prepared_as="mini_imagenet-84",
+        prepared_as=lambda data: "mini_imagenet-84",
         make=_make_mini_imagenet,
         split_classes=lambda split, names: mini_imagenet.split_classes(),
         found=_found_mini_imagenet,
@@ -118,8 +123,8 @@ DATASETS: dict[str, DatasetSource] = {
         inspect=_inspect_mini_imagenet,
     ),
     "glyphs": DatasetSource(
-        prepared_as="glyphs-28",
-        make=lambda data_root, cache_root, announce, progress: glyphs.make_glyphs(),
+        prepared_as=lambda data: "glyphs-28",
+        make=lambda data, data_root, cache_root, announce, progress: glyphs.make_glyphs(),
         split_classes=lambda split, names: glyphs.split_classes(names),
         found=lambda data_root: "invented by a program",
     ),
@@ -127,26 +132,33 @@ DATASETS: dict[str, DatasetSource] = {
 """Every data set, by the name that recipes use."""
 
 
-def is_available(dataset: str, *, data_root: Path | None, cache_root: Path) -> bool:
-    """Whether a data set is prepared already or can be prepared without any network."""
-    source = DATASETS[dataset]
-    return prepared_folder(dataset, cache_root).exists() or source.found(data_root) is not None
+def is_available(data: DataSettings, *, data_root: Path | None, cache_root: Path) -> bool:
+    """Whether the images of a data set are prepared already or can be prepared without any network."""
+    return prepared_folder(data, cache_root).exists() or DATASETS[data.dataset].found(data_root) is not None
 
 
-def prepared_folder(dataset: str, cache_root: Path) -> Path:
-    """Where a data set lies once it is prepared."""
-    return cache_root / DATASETS[dataset].prepared_as
+def prepared_folder(data: DataSettings, cache_root: Path) -> Path:
+    """Where the images of a data set lie once they are prepared: several settings may share a folder."""
+    return cache_root / DATASETS[data.dataset].prepared_as(data)
+
+
+def prepared_once(every: Iterable[DataSettings]) -> tuple[DataSettings, ...]:
+    """The first of those settings whose images are prepared in the same folder, in the order of the folders' names."""
+    first: dict[str, DataSettings] = {}
+    for data in every:
+        first.setdefault(DATASETS[data.dataset].prepared_as(data), data)
+    return tuple(first[name] for name in sorted(first))
 
 
 def prepare(
-    dataset: str,
+    data: DataSettings,
     *,
     data_root: Path | None,
     cache_root: Path,
     announce: Announce = lambda message: None,
     progress: Progress = lambda done, total: None,
 ) -> PreparedImages:
-    """Open a data set's prepared images, after preparing them where they are not.
+    """Open a data set's prepared images, after preparing them where they are not; its split and its rotations do not matter.
 
     ``progress`` is told how many images are read and of how many, where that takes long.
 
@@ -154,8 +166,8 @@ def prepare(
         DataMissingError: if the files are absent and cannot be fetched.
         DataCorruptError: if they are damaged or incomplete.
     """
-    make = partial(DATASETS[dataset].make, data_root, cache_root, announce, progress)
-    return open_prepared(prepared_folder(dataset, cache_root), make, announce=announce)
+    make = partial(DATASETS[data.dataset].make, data, data_root, cache_root, announce, progress)
+    return open_prepared(prepared_folder(data, cache_root), make, announce=announce)
 
 
 def open_dataset(
@@ -167,17 +179,18 @@ def open_dataset(
     progress: Progress = lambda done, total: None,
 ) -> SplitDataset:
     """The three class splits of a data set; see :func:`prepare` for what it raises."""
-    prepared = prepare(data.dataset, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
+    prepared = prepare(data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
     source = DATASETS[data.dataset]
     parts = source.split_classes(data.split, prepared.class_names)
     facts = [prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())]
-    document = json.dumps(facts if source.normalisation is None else [*facts, source.normalisation])
+    normalisation = source.normalisation if data.normalise else None
+    document = json.dumps(facts if normalisation is None else [*facts, normalisation])
     return SplitDataset(
         name=data.dataset,
         split=data.split,
         digest=hashlib.sha256(document.encode()).hexdigest(),
         check_unchanged=prepared.check_unchanged,
-        **{part: _bank(prepared, names, data.rotations, source.normalisation) for part, names in parts.items()},
+        **{part: _bank(prepared, names, data.rotations, normalisation) for part, names in parts.items()},
     )
 
 

@@ -17,7 +17,7 @@ from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
 
 SIZE = 84
-# Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more.
+# Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more: ``normalise: false``.
 CHANNEL_MEAN = (120.1 / 255, 114.8 / 255, 103.4 / 255)
 CHANNEL_STD = (69.3 / 255, 67.5 / 255, 71.0 / 255)
 """Mean and deviation of red, green and blue over the meta-train images, in 0..1."""

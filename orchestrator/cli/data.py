@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fsl_core.errors import DataCorruptError
-from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
+from fsl_core.recipe import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings, Resize
+from fsl_core.written import written
 from orchestrator.cli.exit_codes import ExitCode, Failure
+from orchestrator.cli.image_words import images_text, prepare_command
 from orchestrator.cli.launch import shown_progress
 from orchestrator.cli.options import Given, Places, json_option, takes_places
 from orchestrator.counted import counted
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 PARTS = ("meta_train", "meta_validation", "meta_test")
 
 name_argument = click.argument("name", type=click.Choice(sorted(SPLITS_OF_DATASET)), default="omniglot")
+resize_option = click.option("--resize", type=click.Choice(typing.get_args(Resize)), help="How Omniglot's drawings are resized.")
 
 
 @click.group()
@@ -34,47 +38,49 @@ def data() -> None:
 @data.command()
 @name_argument
 @takes_places("data_root", "runs_root")
+@resize_option
 @json_option
-def prepare(name: str, given: Given, as_json: bool) -> None:
+def prepare(name: str, given: Given, resize: Resize | None, as_json: bool) -> None:
     """Find or download a data set and prepare every split of it, once for all trials of this machine."""
     from fsl_core.datasets.catalogue import prepared_folder
 
     places = Places.resolve(given)
     places.check_writable()
     announced: list[str] = []
-    opened = list(_opened(name, places, announced))
+    data = _settings(name, resize)
+    opened = list(_opened(data, places, announced))
     if not announced:
-        click.echo(f"prepared earlier, in {prepared_folder(name, places.cache_root)}: verified, no source was read", err=True)
+        click.echo(f"prepared earlier, in {prepared_folder(data, places.cache_root)}: verified, no source was read", err=True)
     _show(opened, as_json)
 
 
 @data.command()
 @name_argument
 @takes_places("data_root", "runs_root")
+@resize_option
 @json_option
-def check(name: str, given: Given, as_json: bool) -> None:
-    """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged."""
-    from fsl_core.datasets.catalogue import DATASETS, is_available, prepared_folder
+def check(name: str, given: Given, resize: Resize | None, as_json: bool) -> None:
+    """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged.
+
+    Without --resize: however its pictures were resized.
+    """
+    from fsl_core.datasets.catalogue import DATASETS
 
     places = Places.resolve(given)
-    # One that cannot be downloaded says itself what to do when it is opened.
-    if DATASETS[name].downloadable and not is_available(name, data_root=places.data_root, cache_root=places.cache_root):
-        where = f"under {places.data_root}" if places.data_root else "(no --data-root, FSL_DATA_ROOT is not set)"
-        lies = DATASETS[name].what_lies(places.data_root)
-        raise Failure(
-            f"{name} is not here {where} (found: {lies}); `fsl data prepare {name}` fetches it where there is a network",
-            ExitCode.USAGE,
-        )
+    every = _here(name, resize, places)
+    for data in every:
+        _refuse_absent(data, places)
     with shown_progress("source pictures looked at") as progress:
         inspection = DATASETS[name].inspect(places.data_root, progress)
     if inspection is not None and inspection.faults:
         _refuse(name, inspection, as_json)
-    _check_prepared(name, prepared_folder(name, places.cache_root))  # before it is opened, which would replace what is damaged
-    opened = list(_opened(name, places, []))
+    for data in every:
+        _check_prepared(data, places)  # before it is opened, which would replace what is damaged
+    opened = [pair for data in every for pair in _opened(data, places, [])]
     found = DATASETS[name].found(places.data_root)
     if found is None:
         click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
-    rows = [_checked(dataset, inspection, found=found) for dataset in opened]
+    rows = [_checked(data, dataset, inspection, found=found) for data, dataset in opened]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -83,15 +89,50 @@ def check(name: str, given: Given, as_json: bool) -> None:
         _warn_of_identical_images(row)
 
 
-def _check_prepared(name: str, folder: Path) -> None:
+def _settings(name: str, resize: Resize | None) -> DataSettings:
+    """A data set's first split, with its pictures resized so; None: the usual way."""
+    split, rotations = SPLITS_OF_DATASET[name][0], name not in WITHOUT_ROTATIONS
+    return DataSettings(dataset=name, split=split, rotations=rotations, resize=resize)  # type: ignore[arg-type]  # from the catalogue
+
+
+def _here(name: str, resize: Resize | None, places: Places) -> list[DataSettings]:
+    """What to check: the images that were asked for, else all that are prepared, and the usual ones where they could be."""
+    from fsl_core.datasets.catalogue import is_available, prepared_folder
+
+    asked = _settings(name, resize)
+    if resize is not None or asked.resize is None:
+        return [asked]
+    others = [_settings(name, other) for other in typing.get_args(Resize) if other != asked.resize]
+    prepared = [data for data in others if prepared_folder(data, places.cache_root).exists()]
+    usual = is_available(asked, data_root=places.data_root, cache_root=places.cache_root) or not prepared
+    return [asked, *prepared] if usual else prepared
+
+
+def _refuse_absent(data: DataSettings, places: Places) -> None:
+    from fsl_core.datasets.catalogue import DATASETS, is_available
+
+    source = DATASETS[data.dataset]
+    # One that cannot be downloaded says itself what to do when it is opened.
+    if source.downloadable and not is_available(data, data_root=places.data_root, cache_root=places.cache_root):
+        where = f"under {places.data_root}" if places.data_root else "(no --data-root, FSL_DATA_ROOT is not set)"
+        lies = source.what_lies(places.data_root)
+        raise Failure(
+            f"{images_text(data)} is not here {where} (found: {lies}); `{prepare_command(data)}` fetches it where there is a network",
+            ExitCode.USAGE,
+        )
+
+
+def _check_prepared(data: DataSettings, places: Places) -> None:
+    from fsl_core.datasets.catalogue import prepared_folder
     from fsl_core.datasets.prepared_images import read_prepared
 
+    folder = prepared_folder(data, places.cache_root)
     if not folder.exists():
         return
     try:
         read_prepared(folder, in_full=True)
     except DataCorruptError as error:
-        raise Failure(f"{error}; `fsl data prepare {name}` sets it aside and prepares it again", ExitCode.USAGE) from error
+        raise Failure(f"{error}; `{prepare_command(data)}` sets it aside and prepares it again", ExitCode.USAGE) from error
 
 
 def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
@@ -102,14 +143,14 @@ def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
     raise Failure(f"the source of {name} has {counted(len(inspection.faults), 'fault')}, listed above", ExitCode.USAGE)
 
 
-def _checked(dataset: SplitDataset, inspection: Inspection | None, *, found: str | None) -> dict[str, Any]:
+def _checked(data: DataSettings, dataset: SplitDataset, inspection: Inspection | None, *, found: str | None) -> dict[str, Any]:
     """Everything that ``fsl data check`` says of one split of a data set."""
     from fsl_core.datasets.duplicates import identical_images
 
     identical = identical_images(dataset)
     pictures = {"sizes": None, "grey": None, "faults": []} if inspection is None else _source(inspection)
     return {
-        **_described(dataset),
+        **_described(data, dataset),
         "images_in_each_class": _usual_and_exceptions(dataset),
         "source": {"read_from": found, **pictures},
         "grey_images": _grey_images(dataset),
@@ -161,7 +202,7 @@ def _warn_of_identical_images(row: dict[str, Any]) -> None:
             click.echo(f"  {first} = {second}", err=True)
 
 
-def _opened(name: str, places: Places, announced: list[str]) -> Iterator[SplitDataset]:
+def _opened(data: DataSettings, places: Places, announced: list[str]) -> Iterator[tuple[DataSettings, SplitDataset]]:
     """Every split; ``announced`` gets what is said meanwhile, which is nothing where the images are there and intact."""
     from fsl_core.datasets.catalogue import open_dataset
 
@@ -169,9 +210,8 @@ def _opened(name: str, places: Places, announced: list[str]) -> Iterator[SplitDa
         announced.append(message)
         click.echo(message, err=True)
 
-    for split in SPLITS_OF_DATASET[name]:
-        rotations = name not in WITHOUT_ROTATIONS
-        settings = DataSettings(dataset=name, split=split, rotations=rotations)  # type: ignore[arg-type]  # from the catalogue
+    for split in SPLITS_OF_DATASET[data.dataset]:
+        settings = dataclasses.replace(data, split=split)  # type: ignore[arg-type]  # from the catalogue
         with shown_progress("images read") as progress:
             dataset = open_dataset(
                 settings,
@@ -180,11 +220,11 @@ def _opened(name: str, places: Places, announced: list[str]) -> Iterator[SplitDa
                 announce=announce,
                 progress=progress,
             )
-        yield dataset
+        yield settings, dataset
 
 
-def _show(opened: Iterable[SplitDataset], as_json: bool) -> None:
-    rows = [_described(dataset) for dataset in opened]
+def _show(opened: Iterable[tuple[DataSettings, SplitDataset]], as_json: bool) -> None:
+    rows = [_described(data, dataset) for data, dataset in opened]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -193,13 +233,15 @@ def _show(opened: Iterable[SplitDataset], as_json: bool) -> None:
 
 
 def _described_text(row: dict[str, Any]) -> str:
-    lines = [f"{row['dataset']}, split {row['split']}, sha256 {row['digest']}"]
+    choices = "".join(f", {key} {written(row[key])}" for key in CHOICES_OF_DATASET.get(row["dataset"], {}))
+    lines = [f"{row['dataset']}, split {row['split']}{choices}, sha256 {row['digest']}"]
     for part in PARTS:
         lines.append(f"  {part:<16}{row[part]['base_classes']:>5} classes, {row[part]['images']:>6} images")
     return "\n".join(lines)
 
 
-def _described(dataset: SplitDataset) -> dict[str, Any]:
+def _described(data: DataSettings, dataset: SplitDataset) -> dict[str, Any]:
     parts = {name: getattr(dataset, name) for name in PARTS}
     counts = {name: {"base_classes": len(bank.class_names), "images": int(bank.sizes.sum())} for name, bank in parts.items()}
-    return {"dataset": dataset.name, "split": dataset.split, "digest": dataset.digest, **counts}
+    choices = {key: getattr(data, key) for key in CHOICES_OF_DATASET.get(data.dataset, {})}
+    return {"dataset": dataset.name, "split": dataset.split, **choices, "digest": dataset.digest, **counts}

@@ -14,6 +14,7 @@ from rich.progress import Progress as ProgressBar
 
 from fsl_core.checks import MOST_SIZE
 from fsl_core.errors import DataMissingError
+from orchestrator.cli.opened import images_of
 from orchestrator.cli.options import Command, Places, gathered
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
@@ -111,7 +112,7 @@ def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) 
     from fsl_core.datasets.catalogue import open_dataset, prepared_folder
     from fsl_core.feasibility import check_feasible
 
-    for folder in dict.fromkeys(prepared_folder(trial.recipe.data.dataset, places.cache_root) for trial in plan.trials):
+    for folder in dict.fromkeys(prepared_folder(trial.recipe.data, places.cache_root) for trial in plan.trials):
         if folder.exists():
             announce(f"verifying the images in {folder}")
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
@@ -129,9 +130,9 @@ def can_have_images(spec: SweepSpec, places: Places, announce: Callable[[str], N
     from fsl_core.datasets.catalogue import prepare
 
     try:
-        for dataset in sorted({cell.dataset for cell in spec.cells}):
+        for data in images_of(spec):
             with shown_progress("images read") as progress:
-                prepare(dataset, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress)
+                prepare(data, data_root=places.data_root, cache_root=places.cache_root, announce=announce, progress=progress)
     except DataMissingError as error:
         announce(str(error))
         return False

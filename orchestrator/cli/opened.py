@@ -11,7 +11,8 @@ from typing import cast
 
 import click
 
-from fsl_core.recipe import DatasetName
+from fsl_core.recipe import DatasetName, DataSettings
+from orchestrator.cli.image_words import images_text
 from orchestrator.cli.options import Given, Places, Selection
 from orchestrator.counted import counted
 from orchestrator.execution.trial_lock import is_held
@@ -91,31 +92,35 @@ def _began(plan: Plan, store: Store) -> bool:
 
 
 def data_is_here(spec: SweepSpec, places: Places) -> bool:
-    """Whether all of the sweep's data sets are on this machine, so that no network is needed."""
-    return datasets_here(spec, places) == {cell.dataset for cell in spec.cells}
+    """Whether all of the sweep's images are on this machine, so that no network is needed."""
+    return all(_is_here(data, places) for data in images_of(spec))
 
 
-def datasets_here(spec: SweepSpec, places: Places) -> set[str]:
-    """Those of the sweep's data sets that are on this machine."""
+def _is_here(data: DataSettings, places: Places) -> bool:
     from fsl_core.datasets.catalogue import is_available
 
-    wanted = {cell.dataset for cell in spec.cells}
-    return {name for name in wanted if is_available(name, data_root=places.data_root, cache_root=places.cache_root)}
+    return is_available(data, data_root=places.data_root, cache_root=places.cache_root)
 
 
-def unprepared_datasets(spec: SweepSpec, places: Places) -> tuple[str, ...]:
-    """Those of the sweep's data sets whose images are not prepared, in the order of their names."""
+def images_of(spec: SweepSpec) -> tuple[DataSettings, ...]:
+    """The images that the sweep needs: one of the settings that share what is prepared."""
+    from fsl_core.datasets.catalogue import prepared_once
+
+    return prepared_once(cell.data() for cell in spec.cells)
+
+
+def unprepared_images(spec: SweepSpec, places: Places) -> tuple[DataSettings, ...]:
+    """Those of the sweep's images that are not prepared."""
     from fsl_core.datasets.catalogue import prepared_folder
 
-    wanted = sorted({cell.dataset for cell in spec.cells})
-    return tuple(name for name in wanted if not prepared_folder(name, places.cache_root).exists())
+    return tuple(data for data in images_of(spec) if not prepared_folder(data, places.cache_root).exists())
 
 
 def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
     from fsl_core.datasets.catalogue import DATASETS
 
-    names = sorted({cell.dataset for cell in spec.cells})
-    wanted = ", ".join(names)
+    lacking = [data for data in images_of(spec) if not _is_here(data, places)] or images_of(spec)
+    wanted = ", ".join(map(images_text, lacking))
     where = f"not under {places.data_root}" if places.data_root else "no --data-root and no FSL_DATA_ROOT"
     name = spec.fallback_dataset
     lines = (
@@ -123,5 +128,6 @@ def _warn_of_fallback(spec: SweepSpec, places: Places) -> None:
         f"EVERY NUMBER BELOW IS OF '{name}', A PROCEDURAL DATA SET: NOT OF {wanted.upper()}, AND NOT COMPARABLE WITH A PAPER.",
     )
     rule = "!" * max(len(line) for line in lines)
+    names = dict.fromkeys(data.dataset for data in lacking)
     found = [f"{name}, found: {DATASETS[name].what_lies(places.data_root)}" for name in names if places.data_root]
     click.echo("\n".join((rule, *lines, rule, *found)), err=True)

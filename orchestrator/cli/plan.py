@@ -8,7 +8,7 @@ import click
 
 from orchestrator.cli.forecasting import Probing, forecast, takes_probing
 from orchestrator.cli.launch import HowToRun, choose_device, reach_cluster, takes_how
-from orchestrator.cli.opened import OpenedSweep, open_sweep, unprepared_datasets
+from orchestrator.cli.opened import OpenedSweep, open_sweep, unprepared_images
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.plan_document import plan_document
 from orchestrator.cli.plan_text import plan_text
@@ -37,7 +37,7 @@ def show_plan(opened: OpenedSweep, how: HowToRun, probing: Probing, *, trials: b
     """Print a plan, after timing what is unknown where that is wanted."""
     cluster = reach_cluster(how)
     expected = forecast(opened, device=choose_device(how, cluster), how=how, cluster=cluster, probing=probing)
-    unprepared = unprepared_datasets(opened.plan.spec, opened.places) if expected.left else ()
+    unprepared = unprepared_images(opened.plan.spec, opened.places) if expected.left else ()
     if as_json:
         click.echo(json.dumps(plan_document(opened, expected, unprepared=unprepared), indent=2))
     else:

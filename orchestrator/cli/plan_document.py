@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fsl_core.recipe import DataSettings
+from orchestrator.cli.image_words import images_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
 from orchestrator.forecast import Forecast
@@ -13,7 +15,7 @@ from orchestrator.span import Span
 from orchestrator.trial_state import TrialState
 
 
-def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[str]) -> dict[str, Any]:
+def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings]) -> dict[str, Any]:
     """The plan as plain JSON types; what is unknown is null."""
     spec, plan = opened.plan.spec, opened.plan
     return {
@@ -36,7 +38,7 @@ def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequen
         "earliest_seconds": expected.earliest_seconds,
         "unknown_trials": expected.unknown,
         "slots": expected.slots,
-        "unprepared_datasets": list(unprepared),
+        "unprepared_datasets": list(map(images_text, unprepared)),
     }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fsl_core.recipe import DataSettings
 from orchestrator.cli.columns import about_text, aligned, size_text
+from orchestrator.cli.image_words import images_text, prepare_command
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
 from orchestrator.counted import counted
@@ -16,8 +18,8 @@ MOST_LINES = 100
 """Cells beyond so many are counted, not listed, unless the trials are asked for as well."""
 
 
-def plan_text(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[str] = (), trials: bool = False) -> str:
-    """The plan; ``unprepared`` are the data sets whose images are not ready, ``trials`` adds a line for each trial."""
+def plan_text(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings] = (), trials: bool = False) -> str:
+    """The plan; ``unprepared`` are the images that are not ready, ``trials`` adds a line for each trial."""
     parts = [
         opened.plan.spec.title,
         _answer_paragraph(opened, expected, unprepared),
@@ -37,7 +39,7 @@ def answer_text(expected: Forecast) -> str:
     return f"{_about(expected.known_seconds)}, for {trials}"
 
 
-def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Sequence[str]) -> str:
+def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
     if not expected.left:
         return "nothing is left to do"
     where = "on the cluster, each as fast as on this machine" if expected.on_cluster else "on this machine"
@@ -66,8 +68,10 @@ def _start_text(start: StartUp) -> str:
     return f"{of_launch} and for each trial {of_trial}"
 
 
-def _image_note(dataset: str) -> str:
-    return f"not counted: the images of {dataset} are not prepared yet; `fsl data prepare {dataset}` or `fsl run` does that"
+def _image_note(data: DataSettings) -> str:
+    return (
+        f"not counted: the images of {images_text(data)} are not prepared yet; `{prepare_command(data)}` or `fsl run` does that"
+    )
 
 
 def _about(span: Span) -> str:

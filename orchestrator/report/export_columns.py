@@ -35,6 +35,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "split": (TEXT, "class split"),
         "rotations": (TRUTH, "classes turned by 90 degrees count as new ones"),
         "distinct_characters": (TRUTH, "no episode has two turns of one character"),
+        "resize": (TEXT, "of Omniglot's drawings: antialiased, or nearest, which keeps every pixel ink or paper"),
+        "normalise": (TRUTH, "miniImageNet by its channels' mean and deviation, else x/255 alone"),
         "train_way": (WHOLE, "classes of a training episode"),
         "train_shot": (WHOLE, "support images per class"),
         "train_query": (WHOLE, "query images per class"),

@@ -15,6 +15,8 @@ _WEIGHTS: dict[str, Weight] = {
     "split": "material",
     "rotations": "material",
     "distinct_characters": "noted",
+    "resize": "noted",
+    "normalise": "noted",
     "scale": "noted",
     "learn_scale": "noted",
     "reading_steps": "noted",
@@ -44,7 +46,8 @@ _WEIGHTS: dict[str, Weight] = {
 }
 """What a difference does to a verdict. ``material``: the two numbers answer different questions. ``budget``: the training was
 shorter. ``noted``: the same question, asked or answered a little differently; the reader should know. A cosine's scale is noted: the
-paper's text has none and says nothing against one, so that a number made with one answers its question with a footnote."""
+paper's text has none and says nothing against one, so that a number made with one answers its question with a footnote. The same
+drawings resized otherwise, or the same photographs scaled otherwise before a BatchNorm, are noted too."""
 
 
 @dataclass(frozen=True)

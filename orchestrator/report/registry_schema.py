@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fsl_core.checks import MOST_WHOLE
+<<<<<<< HEAD
 from fsl_core.model_selection import Selection
 from fsl_core.recipe import DatasetName
+=======
+from fsl_core.recipe import DatasetName, Resize
+>>>>>>> refs/h/images
 
 
 class _Strict(BaseModel):
@@ -35,7 +39,12 @@ class Protocol(_Strict):
 
     split: str = ""
     rotations: bool = True
+<<<<<<< HEAD
     distinct_characters: bool = False
+=======
+    resize: Resize = "antialiased"
+    normalise: bool = True
+>>>>>>> refs/h/images
     scale: _Rate = 1.0
     query: _Count = 1
     evaluation_episodes: _Count = 1

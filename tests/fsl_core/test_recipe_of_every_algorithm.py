@@ -94,6 +94,7 @@ def test_an_evaluation_survives_json(steps: int | None, inductive: bool) -> None
     assert evaluation_from_plain(json.loads(json.dumps(as_plain(evaluation)))) == evaluation
 
 
+PHOTOGRAPHS = DataSettings(dataset="mini_imagenet", split="ravi", rotations=False)
 FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
     ("algorithm", CONTEXT, {}, {
@@ -107,8 +108,19 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride"}),
     ("backbone", MlpSettings(batch_norm="running"), {}, {}),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
+<<<<<<< HEAD
         "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
         "distinct_characters": True,
+=======
+        "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
+        "resize": "nearest", "normalise": {"dataset": "mini_imagenet", "split": "ravi", "rotations": False, "resize": None},
+    }),
+    ("data", PHOTOGRAPHS, {}, {
+        "dataset": {"dataset": "glyphs", "split": "glyphs", "normalise": None},
+        "split": {"dataset": "omniglot", "split": "background-evaluation", "normalise": None},
+        "rotations": {"dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True},
+        "resize": {"dataset": "omniglot", "split": "vinyals", "normalise": None, "resize": "nearest"}, "normalise": False,
+>>>>>>> refs/h/images
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {

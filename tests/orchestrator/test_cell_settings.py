@@ -60,9 +60,26 @@ def test_photographs_are_not_turned() -> None:
     assert not a_cell(dataset="mini_imagenet", split="ravi", way=5).recipe(0).data.rotations
 
 
+def test_only_some_data_sets_have_a_choice_of_images() -> None:
+    drawings, photographs = a_cell(), a_cell(dataset="mini_imagenet", split="ravi", way=5)
+    invented = a_cell(dataset="glyphs", split="glyphs")
+    assert [(cell.resize, cell.normalise) for cell in (drawings, photographs, invented)] == [
+        ("antialiased", None), (None, True), (None, None)
+    ]  # fmt: skip
+    assert [drawings.has(key) for key in ("resize", "normalise")] == [True, False]
+    assert a_cell(resize="nearest").recipe(0).data.resize == "nearest"
+    assert a_cell(dataset="mini_imagenet", split="ravi", way=5, normalise=False).recipe(0).data.normalise is False
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
+        ({"normalise": True}, "normalise is true; dataset 'omniglot' has none, only mini_imagenet"),
+        (
+            {"dataset": "glyphs", "split": "glyphs", "resize": "nearest"},
+            "resize is 'nearest'; dataset 'glyphs' has none, only omniglot",
+        ),
+        ({"resize": "bilinear"}, "resize is 'bilinear'; accepted: 'antialiased', 'nearest'"),
         ({"algorithm": "reptile"}, "algorithm is 'reptile'"),
         ({"order": 1}, "order is 1; algorithm 'prototypical' has none, only maml"),
         ({"algorithm": "maml", "distance": "cosine"}, "distance is 'cosine'; algorithm 'maml' has none"),

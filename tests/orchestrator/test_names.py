@@ -125,6 +125,7 @@ AXES: dict[str, tuple[Any, ...]] = {
     "retrain": (False, True),
     "rotations": (False, True),
     "distinct_characters": (False, True),
+    "resize": ("antialiased", "nearest"),
     "downsampling": ("max_pool", "stride"),
     "evaluation_seed": (0, 1),
     "evaluation_episodes": (600, 1000),
@@ -228,5 +229,6 @@ def test_every_trial_of_every_sweep_has_a_full_name_of_its_own(path: Path) -> No
 def test_every_setting_has_its_word() -> None:
     """A setting without one could set two trials apart that read the same."""
     cells = [_cell({"algorithm": algorithm, "fce": algorithm == "matching" or None}) for algorithm in OF_ALGORITHM]
+    cells.append(a_cell(dataset="mini_imagenet", split="ravi"))
     said_with_another = {"way", "shot", "train_shot", "validation_shot", "learn_scale"}
     assert {key for cell in cells for key in cell_words(cell)} == {*SETTING_NAMES, "shape"} - said_with_another

@@ -35,6 +35,8 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "split": ("vinyal", {}),
     "rotations": ("some", {}),
     "distinct_characters": ("half", {}),
+    "resize": ("bilinear", {}),
+    "normalise": ("half", {"dataset": "mini_imagenet", "split": "ravi"}),
     "way": (1, {}),
     "shot": (0, {}),
     "query": (0, {}),
@@ -174,6 +176,8 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"inductive": True}, "inductive", "prototypical does not adapt"),
         ({"dataset": "mini_imagenet", "split": "ravi", "rotations": True}, "rotations", "is no new class; give rotations: false"),
         ({"distinct_characters": True, "rotations": False}, "distinct_characters", "no turns of a character to keep apart"),
+        ({"normalise": False}, "normalise", "normalise is false; dataset 'omniglot' has none, only mini_imagenet"),
+        ({"dataset": "glyphs", "split": "glyphs", "resize": "nearest"}, "resize", "dataset 'glyphs' has none, only omniglot"),
         ({"dataset": "mini_imagenet"}, "split", "split is 'vinyals'; accepted: 'ravi'"),
     ],
 )  # fmt: skip

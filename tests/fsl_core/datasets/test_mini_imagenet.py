@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from fsl_core.datasets import mini_imagenet
-from fsl_core.datasets.catalogue import DATASETS, is_available, prepare
+from fsl_core.datasets.catalogue import DATASETS, is_available, open_dataset, prepare
 from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.datasets.inspection import Inspection
 from fsl_core.datasets.mini_imagenet import fitted, inspect, read_images
@@ -21,6 +21,7 @@ from fsl_core.errors import DataCorruptError, DataMissingError
 from tests.fsl_core.datasets.small_mini_imagenet import (
     EACH,
     LAYOUTS,
+    PHOTOGRAPHS,
     SMALL,
     TOTAL,
     Pictures,
@@ -271,10 +272,10 @@ def test_a_picture_that_a_table_names_and_that_is_absent_is_named(tmp_path: Path
 
 
 def test_absent_files_are_asked_for(tmp_path: Path) -> None:
-    assert not is_available("mini_imagenet", data_root=tmp_path, cache_root=tmp_path / "cache")
+    assert not is_available(PHOTOGRAPHS, data_root=tmp_path, cache_root=tmp_path / "cache")
     for root in (None, tmp_path):
         with pytest.raises(DataMissingError) as caught:
-            prepare("mini_imagenet", data_root=root, cache_root=tmp_path / "cache")
+            prepare(PHOTOGRAPHS, data_root=root, cache_root=tmp_path / "cache")
         message = str(caught.value)
         for words in (
             "train.tar.xz, val.tar.xz and test.tar.xz",
@@ -286,7 +287,7 @@ def test_absent_files_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "mini_imagenet").mkdir()
     (tmp_path / "mini_imagenet" / "val.tar.xz").touch()
     with pytest.raises(DataMissingError, match=r"found: val\.tar\.xz"):
-        prepare("mini_imagenet", data_root=tmp_path, cache_root=tmp_path / "cache")
+        prepare(PHOTOGRAPHS, data_root=tmp_path, cache_root=tmp_path / "cache")
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {".mini_imagenet-84.lock"}
 
 
@@ -335,6 +336,21 @@ def test_the_normalisation_is_part_of_the_digest(tmp_path: Path, pictures: Pictu
         monkeypatch.setitem(DATASETS, "mini_imagenet", changed)
         digests.add(opened(root).digest)
     assert len(digests) == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_without_normalisation_pixels_are_in_0_to_1_and_nothing_else_is_prepared(tmp_path: Path, pictures: Pictures) -> None:
+    """As in the code of Finn et al. (2017): x/255 alone."""
+    root = as_folders(tmp_path, pictures)
+    plain = dataclasses.replace(PHOTOGRAPHS, normalise=False)
+    said: list[str] = []
+    usual = opened(root)
+    other = open_dataset(plain, data_root=None, cache_root=root / "cache", announce=said.append)
+    assert not said  # the same prepared folder, whose source is not looked at
+    index = torch.arange(3)
+    bank = other.meta_train
+    assert bank.gather(index, index).equal(bank.images[bank.starts + index].float() / 255)
+    assert other.digest != usual.digest
 
 
 def a_bank(mean: tuple[float, ...] | None, std: tuple[float, ...] | None, *, seed: int = 0) -> ImageBank:

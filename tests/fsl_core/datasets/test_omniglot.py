@@ -8,14 +8,17 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from fsl_core.datasets import omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, is_available, open_dataset, prepare
 from fsl_core.errors import DataCorruptError, DataMissingError
-from fsl_core.recipe import DataSettings
+from fsl_core.recipe import DataSettings, Resize
 
 DATA_ROOT = os.environ.get("FSL_DATA_ROOT")
 needs_omniglot = pytest.mark.skipif(
@@ -29,10 +32,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("omniglot")
 
 
-def real(cache: Path, split: str) -> SplitDataset:
+OMNIGLOT = DataSettings(dataset="omniglot", split="vinyals")
+
+
+def real(cache: Path, split: str, resize: Resize = "antialiased") -> SplitDataset:
     assert DATA_ROOT is not None
     return open_dataset(
-        DataSettings(dataset="omniglot", split=split),  # type: ignore[arg-type]
+        DataSettings(dataset="omniglot", split=split, resize=resize),  # type: ignore[arg-type]
         data_root=Path(DATA_ROOT),
         cache_root=cache,
     )
@@ -81,6 +87,42 @@ def test_ink_is_one_on_paper_of_zero(cache: Path) -> None:
     assert len(images.unique()) > 10  # grey edges: it was not resized as a 1-bit picture
 
 
+@needs_omniglot
+def test_nearest_pixels_are_those_of_the_authors_own_pipelines(cache: Path) -> None:
+    """Snell et al. (2017) open a drawing, turn it and resize it, all in its own 1 bit; Finn et al. (2017) ask for Lanczos."""
+    bank = real(cache, "background-evaluation", "nearest").meta_train
+    assert set(bank.images[:: 20 * 7].unique().tolist()) == {0, 255}
+    source = omniglot_source.find_source(Path(str(DATA_ROOT)))
+    assert source is not None
+    with omniglot_source.opened_half(source, "images_background") as drawings:
+        drawing = next(each for each in drawings if each.character == bank.class_names[5])
+        raw = Image.open(io.BytesIO(drawing.read()))
+    assert raw.mode == "1"
+    own = [1 - np.asarray(raw.rotate(90 * turn).resize((28, 28)), dtype=np.float32) for turn in range(4)]
+    ours = bank.gather(torch.arange(20, 24), torch.zeros(4, dtype=torch.int64)).squeeze(1)
+    assert ours.equal(torch.tensor(np.stack(own)))
+    assert ours[0].equal(1 - torch.tensor(np.asarray(raw.resize((28, 28), Image.Resampling.LANCZOS), dtype=np.float32)))
+
+
+@needs_omniglot
+def test_the_two_kinds_of_images_are_of_the_same_drawings(cache: Path) -> None:
+    """Their pixels are correlated by 0.936; those of two drawings of one character by a third of that."""
+    grey, binary = (real(cache, "vinyals", resize) for resize in ("antialiased", "nearest"))
+    assert grey.digest != binary.digest
+    assert grey.meta_test.class_names == binary.meta_test.class_names
+    pixels = torch.stack([bank.images[::50].flatten().float() for bank in (grey.meta_train, binary.meta_train)])
+    assert 0.93 < float(torch.corrcoef(pixels)[0, 1]) < 0.94
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+def test_nearest_sampling_commutes_with_quarter_turns(seed: int, turn: int) -> None:
+    """Whether a drawing is turned before it is resized, as in the code of Snell et al. (2017), or afterwards, as here, is the same."""
+    drawing = Image.fromarray(np.random.default_rng(seed).integers(0, 2, (105, 105), dtype=np.uint8).astype(bool))
+    before = np.asarray(drawing.rotate(90 * turn).resize((28, 28)))
+    assert np.array_equal(np.rot90(np.asarray(drawing.resize((28, 28))), turn), before)
+
+
 def picture(size: tuple[int, int] = (105, 105)) -> bytes:
     out = io.BytesIO()
     Image.new("1", size, 1).save(out, "PNG")
@@ -99,7 +141,7 @@ def archives(root: Path, member: Callable[[int], str] = lambda i: f"images_backg
 
 def refuse(root: Path, cache: Path) -> str:
     with pytest.raises(DataCorruptError) as caught:
-        prepare("omniglot", data_root=root, cache_root=cache)
+        prepare(OMNIGLOT, data_root=root, cache_root=cache)
     assert {path.name for path in cache.iterdir()} == {".omniglot-28.lock"}
     return str(caught.value)
 
@@ -144,9 +186,9 @@ def test_a_flipped_bit_in_a_drawing_is_named(tmp_path: Path) -> None:
 def test_without_files_and_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     with pytest.raises(DataMissingError, match=r"images_background\.zip and images_evaluation\.zip.*FSL_DATA_ROOT.*glyphs"):
-        prepare("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
-    assert not is_available("omniglot", data_root=tmp_path, cache_root=tmp_path / "cache")
-    assert is_available("glyphs", data_root=None, cache_root=tmp_path / "cache")
+        prepare(OMNIGLOT, data_root=tmp_path, cache_root=tmp_path / "cache")
+    assert not is_available(OMNIGLOT, data_root=tmp_path, cache_root=tmp_path / "cache")
+    assert is_available(DataSettings(dataset="glyphs", split="glyphs"), data_root=None, cache_root=tmp_path / "cache")
 
 
 class Portal(http.server.BaseHTTPRequestHandler):
@@ -170,7 +212,7 @@ def test_a_download_of_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytes
     try:
         monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
         with pytest.raises(DataMissingError, match="not found or corrupted"):
-            prepare("omniglot", data_root=None, cache_root=tmp_path / "cache")
+            prepare(OMNIGLOT, data_root=None, cache_root=tmp_path / "cache")
     finally:
         portal.shutdown()
         portal.server_close()

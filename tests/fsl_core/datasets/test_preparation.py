@@ -86,7 +86,7 @@ def _prepare_glyphs(cache: Path, barrier: Any, results: Any) -> None:
     said: list[str] = []
     barrier.wait()
     try:
-        results.put((prepare("glyphs", data_root=None, cache_root=cache, announce=said.append).digest, said))
+        results.put((prepare(GLYPHS, data_root=None, cache_root=cache, announce=said.append).digest, said))
     except Exception as error:
         results.put((repr(error), said))
 

@@ -262,4 +262,4 @@ def test_a_data_set_opens_with_the_same_digest_after_damage(tmp_path: Path) -> N
     said: list[str] = []
     again = open_dataset(data, data_root=None, cache_root=tmp_path, announce=said.append)
     assert again.digest == intact.digest and "damaged" in said[0]
-    assert prepare("glyphs", data_root=None, cache_root=tmp_path).images.equal(again.meta_train.images)
+    assert prepare(data, data_root=None, cache_root=tmp_path).images.equal(again.meta_train.images)

@@ -22,8 +22,10 @@ from fsl_core.datasets.mini_imagenet import read_images
 from fsl_core.datasets.prepared_images import content_digest
 from fsl_core.datasets.source_search import is_hidden
 from fsl_core.errors import DataCorruptError, DataError, DataMissingError
+from fsl_core.recipe import DataSettings
 from tests.fsl_core.datasets.small_mini_imagenet import (
     LAYOUTS,
+    PHOTOGRAPHS,
     SMALL,
     Pictures,
     as_archives,
@@ -37,6 +39,8 @@ from tests.fsl_core.datasets.small_mini_imagenet import (
 
 HALVES = {"images_background": 3, "images_evaluation": 2}
 """A small Omniglot: how many characters each half has."""
+
+DRAWINGS = DataSettings(dataset="omniglot", split="vinyals")
 
 
 @pytest.fixture(autouse=True)
@@ -177,11 +181,11 @@ def test_without_a_whole_omniglot_the_message_says_what_lies_there(tmp_path: Pat
     (tmp_path / "data" / "omniglot.tar.gz").write_bytes(b"\x1f\x8b\x08")
     said: list[str] = []
     with pytest.raises(DataMissingError) as caught:
-        prepare("omniglot", data_root=tmp_path / "data", cache_root=tmp_path / "cache", announce=said.append)
+        prepare(DRAWINGS, data_root=tmp_path / "data", cache_root=tmp_path / "cache", announce=said.append)
     for message in (str(caught.value), "\n".join(said)):
         assert "images_background.zip (a ZIP archive)" in message and "omniglot.tar.gz (a gzip file)" in message
     with pytest.raises(DataMissingError, match=r"the data root .*absent is not there"):
-        prepare("omniglot", data_root=tmp_path / "absent", cache_root=tmp_path / "cache")
+        prepare(DRAWINGS, data_root=tmp_path / "absent", cache_root=tmp_path / "cache")
 
 
 def renamed(root: Path, old: str, new: str) -> None:
@@ -267,7 +271,7 @@ def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         (folder / f"mini-imagenet-cache-{split}.pkl").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(DataMissingError, match=r"mini-imagenet-cache-train\.pkl \(a pickle, never opened here: opening one runs"):
-        prepare("mini_imagenet", data_root=tmp_path, cache_root=tmp_path / "cache")
+        prepare(PHOTOGRAPHS, data_root=tmp_path, cache_root=tmp_path / "cache")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -354,6 +358,6 @@ def test_whatever_lies_in_a_root_a_data_set_is_found_or_named_as_missing(files: 
             (root / name).write_bytes(content)
         assert DATASETS["mini_imagenet"].found(root) is None
         with pytest.raises(DataError) as caught:
-            prepare("mini_imagenet", data_root=root, cache_root=root / "cache")
+            prepare(PHOTOGRAPHS, data_root=root, cache_root=root / "cache")
         assert all(name in str(caught.value) for name in files)
         str(caught.value).encode(sys.getfilesystemencoding())

@@ -85,7 +85,7 @@ def test_a_job_tells_what_happens_in_order(tmp_path: Path):
 
 def test_images_damaged_after_the_launch_looked_at_them_are_prepared_again_by_the_worker(tmp_path: Path):
     intact, damaged = job_in(tmp_path / "intact"), job_in(tmp_path / "damaged")
-    prepare("glyphs", data_root=None, cache_root=damaged.cache_root)
+    prepare(damaged.recipe.data, data_root=None, cache_root=damaged.cache_root)
     with (damaged.cache_root / "glyphs-28" / "images.npy").open("r+b") as array:
         array.seek(5000)
         array.write(bytes(20_000))
