@@ -13,7 +13,7 @@ from orchestrator.spelling import UNSAID, Words, cell_words, trial_words
 
 _FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps", "inductive")
 _DATA = ("dataset", "shape")
-_IMAGES = ("split", "rotations", "resize", "normalise")
+_IMAGES = ("split", "rotations", "distinct_characters", "resize", "normalise")
 _KIND = (*_FORM, *_DATA)
 """What makes two things different in kind. A setting that follows from it in the whole plan is not said."""
 _LEADING = ("preset", "train_way")

@@ -15,7 +15,8 @@ from orchestrator.presets import Preset, find_preset
 class SweepSpec:
     """A sweep file, read and checked.
 
-    ``published`` names the registries it is compared with, the first that has a cell wins; where it names none, a cell's preset does.
+    ``published`` names the registries whose numbers stand beside its cells, in order; the verdict on a cell is against the first of them
+    that has a number for it. Where the sweep names none, a cell's preset does.
     ``short`` marks a run that is shorter than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be
     had. ``set_texts``, ``only_texts`` and ``seeds_text`` are the command line's ``--set``, ``--only`` and ``--seeds`` in force, as they
     were typed: none for the sweep as its file has it.
@@ -47,7 +48,7 @@ class SweepSpec:
         return (*(f"--set {text}" for text in self.set_texts), *(f"--only {text}" for text in self.only_texts), *seeds)
 
     def compared_with(self, cell: CellSettings) -> tuple[str, ...]:
-        """The registries that a cell's published number is looked for in."""
+        """The registries that a cell's published numbers are looked for in."""
         own = find_preset(self.presets, cell.preset)
         return self.published or (own.published if own else ())
 
@@ -55,6 +56,11 @@ class SweepSpec:
         """What the cell's preset chooses by itself, because its source is silent: a text for each choice."""
         own = find_preset(self.presets, cell.preset)
         return own.choices(cell) if own else ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The registries of all its cells, each once, in order."""
+        return tuple(dict.fromkeys(source for cell in self.cells for source in self.compared_with(cell)))
 
 
 def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.report.export_columns import COLUMNS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
-from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
+from orchestrator.report.json_keys import (
+    CELL_KEYS,
+    DOCUMENT_KEYS,
+    NUMBERS_OF_REGISTRY,
+    PROVENANCE_KEYS,
+    PROVENANCE_OF_TRIAL,
+    PUBLISHED_KEYS,
+    TABULAR,
+)
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "exports.md"
 _TYPES = {
@@ -20,6 +28,7 @@ _TYPES = {
 _ROW_OF = {
     "trials": "A row a trial.",
     "cells": "A row for each row of the table.",
+    "published": "A row for each published number beside a cell, in the sweep's order.",
     "episodes": "A row a test episode. All trials of the same data, with the same `distinct_characters`, answer the same episodes.",
     "adaptation": "A row for each number of adaptation steps, where MAML takes part.",
     "curves": "A row a step and metric.",
@@ -32,9 +41,9 @@ descriptions are in the Parquet schema too. This page is written from the code b
 
 - Accuracies are in percent, intervals and differences in percentage points; a column says so in its name. What is missing is empty in CSV
   and null in Parquet and JSON.
-- `trial_id` joins `trials`, `episodes`, `adaptation` and `curves`; `evaluation_id` joins `cells`, `episodes` and `adaptation`. The
-  `trial_ids` of `cells` and the `class_ids` of `episodes` are lists in Parquet; in CSV they are separated by spaces, other lists by
-  semicolons.
+- `trial_id` joins `trials`, `episodes`, `adaptation` and `curves`; `evaluation_id` joins `cells`, `episodes` and `adaptation`; `cell_id`
+  joins `cells` and `published`. The `trial_ids` of `cells` and the `class_ids` of `episodes` are lists in Parquet; in CSV they are
+  separated by spaces, other lists by semicolons.
 - An identifier begins with a letter, so that no program that guesses types takes it for a number: `t-` and a fingerprint is a trial,
   `e-` an evaluation, `c-` a cell. Without its first two characters it is the name of the trial's folder, or a fingerprint in JSON.
 - Times are UTC: timestamps in Parquet, ISO 8601 in CSV. No column's name is a word of SQL.
@@ -44,6 +53,8 @@ _TABLE = f"""\
 
 `fsl table SWEEP.yaml --format json` prints one object, which is also `table.json`; `--format csv` and `table.csv` have a row a cell with
 the same keys as columns, but for {", ".join(f"`{column}` in place of `{key}`" for key, column in TABULAR.items())}.
+In place of `published` it has {", ".join(f"`published_<registry>{ending}`" for ending in NUMBERS_OF_REGISTRY)}
+for each registry that has a number in some row.
 """
 
 
@@ -53,8 +64,8 @@ def document() -> str:
     for name, columns in COLUMNS.items():
         rows = ((f"`{column}`", _TYPES[kind], text) for column, (kind, text) in columns.items())
         parts.append(f"## `{name}`\n\n{_ROW_OF[name]}\n\n{_table(('column', 'type', 'what'), rows)}")
-    keys = [_table(("key", "what"), _items(each)) for each in (DOCUMENT_KEYS, CELL_KEYS)]
-    parts += [_TABLE, keys[0], "Each of its `cells`:\n", keys[1]]
+    keys = [_table(("key", "what"), _items(each)) for each in (DOCUMENT_KEYS, CELL_KEYS, PUBLISHED_KEYS)]
+    parts += [_TABLE, keys[0], "Each of its `cells`:\n", keys[1], "Each of a cell's `published` numbers:\n", keys[2]]
     keys = [_table(("key", "what"), _items(each)) for each in (PROVENANCE_KEYS, PROVENANCE_OF_TRIAL)]
     return "\n".join([*parts, "## `provenance.json`\n", keys[0], "Each of its `trials`:\n", keys[1]])
 

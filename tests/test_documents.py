@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.report.published import load_registries
 from orchestrator.sweep_loader import load_sweep
 from tests.committed_records import COMMITTED, FIRST_EDITION, ROOT, read_export
 from tests.exports_document import PATH
@@ -99,7 +100,7 @@ def test_the_example_of_the_library_runs(tmp_path: Path) -> None:
 
 def test_the_example_of_a_sweep_is_one(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example, _ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "my_table.yaml").write_text(example, encoding="utf-8")
     cells = load_sweep(tmp_path / "my_table.yaml").cells
     assert [(cell.algorithm, cell.way, cell.shot, cell.order) for cell in cells] == [
@@ -107,3 +108,11 @@ def test_the_example_of_a_sweep_is_one(tmp_path: Path) -> None:
         *(("maml", 5, shot, order) for shot in (1, 5) for order in (1, 2)),
         ("matching", 5, 1, None),
     ]
+
+
+def test_the_example_of_a_registry_is_one(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    _, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
+    [cell] = load_registries(tmp_path).cells["mine"]
+    assert (cell.accuracy, cell.ci95, cell.episodes, cell.settings["train_shot"]) == (98.8, 0.1, 1000, 1)

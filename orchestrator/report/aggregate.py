@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from orchestrator.plan import Cell, Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.protocol import Difference, differences
-from orchestrator.report.published import ARTICLE_2018, PublishedCell, Registries
+from orchestrator.report.published import PublishedCell, Registries
+from orchestrator.report.published_number import PublishedNumber, numbers_beside
 from orchestrator.report.score import CellScore, score_cell
 from orchestrator.report.verdict import Printed, Verdict, verdict
 
@@ -17,7 +18,9 @@ from orchestrator.report.verdict import Printed, Verdict, verdict
 class CellRow:
     """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
 
-    ``verdict`` says all in one text; ``verdict_label`` is its first words alone and ``verdict_reasons`` the rest, for programs.
+    ``published``: a number of each registry that the sweep names and that has one, in its order; ``difference``, ``verdict``, ``differs``
+    and ``doubt`` are against the first. ``verdict`` says all in one text; ``verdict_label`` is its first words alone and
+    ``verdict_reasons`` the rest, for programs.
     ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: what became of seeds that diverged, beside another
     verdict; ``trained_for_less``: than the published run, on purpose or not. ``differs`` lists the settings unlike the published ones;
     ``choices`` says what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on
@@ -35,11 +38,7 @@ class CellRow:
     shot: int
     maml_order: int | None
     inductive: bool | None
-    published: float | None
-    published_ci95: float | None
-    published_decimals: int | None
-    published_source: str | None
-    article_2018: float | None
+    published: tuple[PublishedNumber, ...]
     reproduced: float | None
     ci95_episodes: float | None
     std_seeds: float | None
@@ -63,6 +62,11 @@ class CellRow:
         """The algorithm in the form that it has here: ``MAML order 2, 3 adaptation steps``."""
         return f"{_ALGORITHMS.get(self.algorithm, self.algorithm)} {self.variant}"
 
+    @property
+    def compared(self) -> PublishedNumber | None:
+        """The published number that the verdict is against; None where there is none."""
+        return self.published[0] if self.published else None
+
 
 _ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}
 
@@ -73,8 +77,8 @@ def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Regist
 
 
 def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> CellRow:
-    published = registries.find(plan.spec.compared_with(cell.settings), cell.settings)
-    article = registries.find([ARTICLE_2018], cell.settings) if ARTICLE_2018 in registries.cells else None
+    sources = plan.spec.compared_with(cell.settings)
+    published = registries.find(sources, cell.settings)
     unlike = differences(cell.settings, published) if published else ()
     decided = _decided(plan, cell, score, published, unlike, registries.margin(cell.settings))
     return CellRow(
@@ -88,11 +92,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         shot=cell.shot,
         maml_order=cell.order,
         inductive=cell.settings.inductive,
-        published=published.accuracy if published else None,
-        published_ci95=published.ci95 if published else None,
-        published_decimals=published.decimals if published else None,
-        published_source=published.source if published else None,
-        article_2018=article.accuracy if article else None,
+        published=numbers_beside(cell.settings, registries, sources),
         reproduced=score.reproduced,
         ci95_episodes=score.ci95_episodes,
         std_seeds=score.std_seeds,

@@ -2,55 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.canvas import Axes, Figure, default_style, wrapped, write_figure, write_title
-from orchestrator.report.line_styles import OURS, THEIRS
+from orchestrator.report.line_styles import COLOURS, OURS
 
 _LABEL_CHARACTERS = 56
-_LINE = 0.16
-"""Inches of a line of a label."""
+_LINE, _DOT = 0.16, 0.15
+"""Inches of a line of a label, and between two dots of a cell."""
+_THEIRS, _MARKERS = COLOURS[1:], "sD^vPX*"
+"""Colours and shapes of registries; together they repeat after 42, six and seven being without a common divisor."""
 
 
 @default_style()
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
-    """Published and reproduced accuracy of every cell, each with its 95% interval over episodes where it has one.
+    """Every published number and the reproduced one of every cell, each with its 95% interval over episodes where it has one.
 
-    What a shorter training than the published one gave is hollow.
+    A cell's published numbers stand from top to bottom as the sweep names their registries, the reproduced one beneath them. A deviation
+    over trainings is no such interval and not drawn. What a shorter training than the published one gave is hollow.
     """
-    labels = [_label(row) for row in rows]
-    height = sum(max(0.42, 0.1 + _LINE * (label.count("\n") + 1)) for label in labels)
-    figure = Figure(figsize=(8.5, 1.6 + height), layout="constrained")
+    labels = {number.registry: number.label for row in rows for number in row.published}
+    most = max((len(row.published) for row in rows), default=0)
+    names = [_label(row) for row in rows]
+    heights = [max(0.42, 0.1 + _LINE * (name.count("\n") + 1), _DOT * (most + 2)) for name in names]
+    figure = Figure(figsize=(8.5, 1.6 + sum(heights)), layout="constrained")
     axes = figure.subplots()
+    step = 1 / (most + 2)
     for index, row in enumerate(rows):
-        place = len(rows) - 1 - index
-        _dot(axes, row.published, row.published_ci95, place + 0.15, THEIRS, "s", filled=True)
-        _dot(axes, row.reproduced, row.ci95_episodes, place - 0.15, OURS, "o", filled=not row.trained_for_less)
-    axes.set_yticks(range(len(rows)), labels[::-1], fontsize=8)
+        top = len(rows) - 1 - index + step * most / 2
+        for rank, number in enumerate(row.published):
+            _dot(axes, number.accuracy, number.ci95, top - step * rank, *_style(number.registry, labels))
+        _dot(axes, row.reproduced, row.ci95_episodes, top - step * most, OURS, "o", filled=not row.trained_for_less)
+    axes.set_yticks(range(len(rows)), names[::-1], fontsize=8)
     axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-0.6, len(rows) - 0.4))
     axes.grid(axis="x", alpha=0.3)
     for edge in range(1, len(rows)):
         axes.axhline(edge - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
-    _draw_legend(figure, axes, {row.trained_for_less for row in rows if row.reproduced is not None} or {False})
+    _draw_legend(figure, axes, labels, {row.trained_for_less for row in rows if row.reproduced is not None} or {False})
     write_title(figure, title)
     return write_figure(figure, path)
+
+
+def _style(registry: str, labels: Collection[str]) -> tuple[str, str]:
+    """A registry's colour and marker."""
+    number = list(labels).index(registry)
+    return _THEIRS[number % len(_THEIRS)], _MARKERS[number % len(_MARKERS)]
 
 
 def _label(row: CellRow) -> str:
     return f"{wrapped(row.form, _LABEL_CHARACTERS)}\n{row.dataset} {row.way}-way {row.shot}-shot"
 
 
-def _dot(axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str, *, filled: bool) -> None:
+def _dot(
+    axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str, *, filled: bool = True
+) -> None:
     if value is not None:
         face = colour if filled else "white"
         axes.errorbar(value, place, xerr=half, fmt=marker, color=colour, markerfacecolor=face, markersize=5, capsize=3)
 
 
-def _draw_legend(figure: Figure, axes: Axes, short: Collection[bool]) -> None:
+def _draw_legend(figure: Figure, axes: Axes, labels: Mapping[str, str], short: Collection[bool]) -> None:
     """Beneath the panel, where it hides no cell. ``short``: whether trainings were short, of those that are drawn."""
-    axes.plot([], [], "s", color=THEIRS, label="published")
+    for registry, label in labels.items():
+        colour, marker = _style(registry, labels)
+        axes.plot([], [], marker, color=colour, label=label)
     if False in short:
         axes.plot([], [], "o", color=OURS, label="reproduced")
     if True in short:

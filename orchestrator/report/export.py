@@ -33,7 +33,7 @@ def frames(
     run_ids: Mapping[str, str] | None = None,
     held: Collection[str] = (),
 ) -> dict[str, pd.DataFrame]:
-    """The tables ``trials``, ``cells``, ``episodes`` and ``curves``, with their columns and types even where they are empty.
+    """The tables ``trials``, ``cells``, ``published``, ``episodes`` and ``curves``, with their columns and types even where they are empty.
 
     ``held`` are the fingerprints of the trials that a process works on now. Where something adapts there is also ``adaptation``: each
     score after every number of adaptation steps up to its own.
@@ -42,6 +42,7 @@ def frames(
     content: dict[str, Iterable[Row]] = {
         "trials": (_trial(trial, record, (run_ids or {}).get(trial.fingerprint), held) for trial, record in known),
         "cells": map(_cell, rows),
+        "published": (number for row in rows for number in _published(row)),
         "episodes": (row for trial, record in known for row in _episodes(trial, record)),
         "curves": (row for trial, record in known for row in _curves(trial, record)),
     }
@@ -142,8 +143,8 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
 
 
 _SAME = (
-    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "inductive", "published_source", "seeds_done", "seeds_wanted",
-    "verdict", "verdict_label", "doubt", "short",
+    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "inductive", "seeds_done", "seeds_wanted", "verdict",
+    "verdict_label", "doubt", "short",
 )  # fmt: skip
 
 
@@ -153,10 +154,29 @@ def _cell(row: CellRow) -> Row:
         "evaluation_id": row.evaluation,
         "trial_ids": [identifier("trial_id", fingerprint) for fingerprint in row.trials],
         **{name: getattr(row, name) for name in _SAME},
-        **{f"{name}_points": getattr(row, name) for name in ("published_ci95", "ci95_episodes", "std_seeds", "difference")},
-        **{f"{name}_percent": getattr(row, name) for name in ("published", "article_2018", "reproduced")},
+        "published_percent": row.compared.accuracy if row.compared else None,
+        "compared_with": row.compared.registry if row.compared else None,
+        "reproduced_percent": row.reproduced,
+        **{f"{name}_points": getattr(row, name) for name in ("ci95_episodes", "std_seeds", "difference")},
         **{name: list(getattr(row, name)) for name in ("differs", "choices", "overrides")},
     }
+
+
+def _published(row: CellRow) -> Iterable[Row]:
+    for number in row.published:
+        yield {
+            "cell_id": row.cell,
+            **{
+                name: getattr(number, name)
+                for name in ("registry", "label", "kind", "source", "seeds", "decimals", "choice", "doubt")
+            },
+            "published_percent": number.accuracy,
+            "ci95_points": number.ci95,
+            "std_seeds_points": number.std_seeds,
+            "test_episodes": number.episodes,
+            "is_compared": number is row.compared,
+            "differs": list(number.differs),
+        }
 
 
 def _episodes(trial: PlannedTrial, record: TrialRecord) -> Iterable[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the JSON documents that reports consist of. It is raised when a key goes or changes its meaning, not when one is added."""
 
 DOCUMENT_KEYS: Mapping[str, str] = {
@@ -26,27 +26,44 @@ CELL_KEYS: Mapping[str, str] = {
     "shot": "support images per class",
     "maml_order": "of MAML's gradient",
     "inductive": "of MAML: whether BatchNorm normalises a query by the support's statistics",
-    "published": "accuracy, percent",
-    "published_ci95": "half its 95% interval, percentage points",
-    "published_decimals": "digits after the point that were printed",
-    "published_source": "where it was printed",
-    "article_2018": "accuracy of the 2018 PyTorch reproduction, percent",
+    "published": "a list with an object for each registry that has a number for the cell, in the sweep's order, with the keys below",
+    "compared_with": "the registry that the difference and the verdict are against: the first of them",
     "reproduced": "accuracy, percent, mean over the seeds done",
     "ci95_episodes": "half the 95% interval over test episodes, percentage points",
     "std_seeds": "standard deviation over training seeds, percentage points",
     "seeds_done": "seeds that the numbers come from",
     "seeds_wanted": "seeds of the sweep",
-    "difference": "reproduced minus published, percentage points",
+    "difference": "reproduced minus the first published number, percentage points",
     "verdict": "with its reasons",
     "verdict_label": "its first words alone",
     "verdict_reasons": "a list of the rest",
-    "differs": "a list of settings unlike the published ones",
+    "differs": "a list of settings unlike those of the first published number",
     "choices": "a list of what the preset chose where its source is silent",
-    "doubt": "about the published number",
+    "doubt": "about the first published number",
     "short": "whether the sweep trains for less than the published run on purpose",
     "overrides": "a list of what the command line changed of the sweep file",
 }
 """The keys of a cell in ``table.json``, in their order; what is missing is null."""
+
+PUBLISHED_KEYS: Mapping[str, str] = {
+    "registry": "the file of sweeps/published that has the number",
+    "label": "what heads its column",
+    "kind": "paper, authors_code (the authors' code run again) or independent",
+    "source": "where it was printed",
+    "accuracy": "percent",
+    "ci95": "half its 95% interval over test episodes, percentage points",
+    "std_seeds": "standard deviation over its trainings, percentage points",
+    "seeds": "how many trainings that is of",
+    "episodes": "of its test",
+    "decimals": "digits after the point that were printed",
+    "choice": "which of the registry's numbers it is, where it is not the first of them for such a cell",
+    "differs": "a list of settings of ours that are unlike its own",
+    "doubt": "about it",
+}
+"""The keys of a published number in ``table.json``."""
+
+NUMBERS_OF_REGISTRY: Mapping[str, str] = {"": "accuracy", "_ci95": "ci95", "_std_seeds": "std_seeds", "_seeds": "seeds"}
+"""The endings of a registry's columns in ``table.csv``, after ``published_<registry>``, and the keys of what they hold."""
 
 TABULAR: Mapping[str, str] = {"cell": "cell_id", "evaluation": "evaluation_id", "trials": "trial_ids"}
 """The columns of ``table.csv`` that are named otherwise than the keys, because they hold identifiers."""

@@ -6,12 +6,9 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.report.aggregate import CellRow
-from orchestrator.report.row_text import HEADINGS, Line, body, head, legend
+from orchestrator.report.row_text import TEXTS_FIRST, Line, head, table_text
 from orchestrator.spec import SweepSpec
 
-_SHORTER = {"seeds' std": "std", "difference": "diff."}
-_COLUMNS = "@{}rrrrrrrrp{26mm}@{}"
-"""Of :data:`HEADINGS` but for the first two; the last, the verdict, breaks its lines."""
 _PAGE_LINES, _NOTE_CHARACTERS = 100, 95
 """What a page has room for: half lines of a table, and characters of a footnote's line."""
 _LAYOUT = (r"\footnotesize", r"\setlength{\tabcolsep}{3pt}")
@@ -44,26 +41,31 @@ def latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
 
     What fits on a page is a floating ``table``; anything longer is a ``longtable``, which goes on over pages.
     """
-    lines, notes = body(rows, brief=True)
-    text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), _shorter(legend(rows))))
+    table = table_text(rows, spec, brief=True, further=True)
+    text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), table.legend))
     caption = rf"\caption{{{escaped(text)}}}\label{{tab:{spec.name}}}"
-    heading = [r"\toprule", _row([escaped(_SHORTER.get(name, name)) for name in HEADINGS[2:]]), r"\midrule"]
-    content = [*_grouped(lines), r"\bottomrule"]
-    height = 2 * len(content) + sum(1 + len(note) // _NOTE_CHARACTERS for note in notes)
+    heading = [r"\toprule", _row([escaped(name) for name in table.headings[TEXTS_FIRST:]]), r"\midrule"]
+    content = [*_grouped(table.lines), r"\bottomrule"]
+    height = 2 * len(content) + sum(1 + len(note) // _NOTE_CHARACTERS for note in table.notes)
     made = _long if height > _PAGE_LINES else _floating
-    return "\n".join(made(caption, heading, content, _noted(notes))) + "\n"
+    return "\n".join(made(caption, _columns(len(table.headings)), heading, content, _noted(table.notes))) + "\n"
 
 
-def _floating(caption: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
-    table = [rf"\begin{{tabular}}{{{_COLUMNS}}}", *heading, *content, r"\end{tabular}"]
+def _columns(count: int) -> str:
+    """Of all columns but the first two, which stand on lines of their own; the last, the verdict, breaks its lines."""
+    return rf"@{{}}{'r' * (count - TEXTS_FIRST - 1)}p{{26mm}}@{{}}"
+
+
+def _floating(caption: str, columns: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+    table = [rf"\begin{{tabular}}{{{columns}}}", *heading, *content, r"\end{tabular}"]
     beneath = [r"\par\smallskip", r"\begin{minipage}{\linewidth}", *notes, r"\end{minipage}"] if notes else []
     above = ["% \\usepackage{booktabs}", r"\begin{table}", r"\centering", caption, r"\smallskip"]
     return [*above, *_LAYOUT, *table, *beneath, r"\end{table}"]
 
 
-def _long(caption: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+def _long(caption: str, columns: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
     first = [rf"{caption} \\ \addlinespace", *heading, r"\endfirsthead", *heading, r"\endhead"]
-    table = [rf"\begin{{longtable}}{{{_COLUMNS}}}", *first, *content, r"\end{longtable}"]
+    table = [rf"\begin{{longtable}}{{{columns}}}", *first, *content, r"\end{longtable}"]
     return ["% \\usepackage{booktabs,longtable}", r"\begingroup", *_LAYOUT, *table, *notes, r"\endgroup"]
 
 
@@ -71,12 +73,6 @@ def escaped(text: str) -> str:
     """The text as LaTeX shows it letter by letter."""
     parts = _LIGATURES.split(text)
     return "{}".join("".join(_ESCAPED.get(character, character) for character in part) for part in parts)
-
-
-def _shorter(text: str) -> str:
-    for name, short in _SHORTER.items():
-        text = text.replace(name, short)
-    return text
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -89,17 +85,17 @@ def _grouped(lines: Sequence[Line]) -> list[str]:
     parts: list[str] = []
     above: list[str] = []
     for line in lines:
-        if line.cells[:2] != above:
-            above = line.cells[:2]
-            parts += [*([r"\addlinespace"] if parts else []), _across(", ".join(above))]
-        parts.append(_row([_signed(escaped(cell)) for cell in line.cells[2:-1]] + [_with_marks(line)]))
+        if line.cells[:TEXTS_FIRST] != above:
+            above = line.cells[:TEXTS_FIRST]
+            parts += [*([r"\addlinespace"] if parts else []), _across(", ".join(above), len(line.cells) - TEXTS_FIRST)]
+        parts.append(_row([_signed(escaped(cell)) for cell in line.cells[TEXTS_FIRST:-1]] + [_with_marks(line)]))
     return parts
 
 
-def _across(text: str) -> str:
+def _across(text: str, columns: int) -> str:
     """A line over all columns, which breaks where it is too long, and never from the row beneath it."""
     layout = r"@{}p{0.95\linewidth}@{}"
-    return rf"\multicolumn{{9}}{{{layout}}}{{\raggedright\itshape {escaped(text)}}} \tabularnewline*"
+    return rf"\multicolumn{{{columns}}}{{{layout}}}{{\raggedright\itshape {escaped(text)}}} \tabularnewline*"
 
 
 def _signed(text: str) -> str:

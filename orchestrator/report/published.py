@@ -12,11 +12,9 @@ from pydantic import ValidationError
 
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
-from orchestrator.report.registry_schema import MarginsFile, Protocol, RegistryCell, RegistryFile
+from orchestrator.report.registry_schema import Kind, MarginsFile, Protocol, RegistryCell, RegistryFile
 from orchestrator.sweep_file import Document, explain, nearest, read_document
 
-ARTICLE_2018 = "knagg_2018"
-"""The registry of the reproduction that has a column of its own in every table."""
 FULL_STEPS = "full_steps"
 """The key of what counts as a full training where the source does not say how long its own was."""
 _MARGINS = "margins"
@@ -29,12 +27,16 @@ Setting = bool | int | float | str | None
 class PublishedCell:
     """One printed accuracy, in percent.
 
-    ``ci95`` is half the printed 95% interval, None where none is printed; ``decimals`` the digits printed after the point;
-    ``settings`` what the source says of how it was made, by the keys of sweep files, and ``full_steps``: a training that is allowed
-    fewer steps is short, whatever the source leaves unsaid of its own. ``unrepeatable``: what was done that no setting here can do.
+    ``ci95`` is half the printed 95% interval over test episodes, ``std_seeds`` the printed standard deviation over ``seeds`` trainings;
+    each is None where it is not printed, and so is ``episodes``, how many the test had. ``decimals``: the digits printed after the
+    point; ``kind`` and ``label``: its registry's. ``settings``: what the source says of how it was made, by the keys of sweep files, and
+    ``full_steps``: a training that is allowed fewer steps is short, whatever the source leaves unsaid of its own. ``unrepeatable``: what
+    was done that no setting here can do.
     """
 
     registry: str
+    label: str
+    kind: Kind
     source: str
     table: str
     algorithm: str
@@ -44,6 +46,8 @@ class PublishedCell:
     shot: int
     accuracy: float
     ci95: float | None
+    std_seeds: float | None
+    seeds: int | None
     decimals: int
     episodes: int | None
     settings: Mapping[str, Setting]
@@ -64,20 +68,30 @@ class Registries:
     margins: Mapping[tuple[str, int], float] = field(default_factory=dict)
 
     def find(self, sources: Sequence[str], settings: CellSettings) -> PublishedCell | None:
-        """The number to compare a cell with: of the first source that has one, the one whose protocol is nearest, headline first.
+        """The number that the verdict on a cell is against: that of the first registry that has one. See :meth:`find_all`."""
+        return next(iter(self.find_all(sources, settings)), None)
 
-        A source is a registry, ``snell_2017``, or one of its tables, ``snell_2017/Table 4``.
+    def find_all(self, sources: Sequence[str], settings: CellSettings) -> tuple[PublishedCell, ...]:
+        """The numbers that stand beside a cell: one of each registry that has any, in the order in which ``sources`` name them.
+
+        A source is a registry, ``snell_2017``, or one of its tables, ``snell_2017/Table 4``; of several tables of one registry the
+        first that has a number serves. Of several numbers there the one whose protocol is nearest does, the first of them where two are.
 
         Raises:
             RegistryError: if a source is not there.
         """
+        found: dict[str, PublishedCell] = {}
         for source in sources:
             if problem := self.problem_with(source):
                 raise RegistryError(f"published: {problem}")
-            matching = [cell for cell in self._of(source) if _is_of(cell, settings)]
-            if matching:
-                return min(matching, key=lambda cell: cell.mismatches(settings))
-        return None
+            candidates = self.candidates(source, settings)
+            if candidates:
+                found.setdefault(registry_of(source), _nearest(candidates, settings))
+        return tuple(found.values())
+
+    def candidates(self, source: str, settings: CellSettings) -> tuple[PublishedCell, ...]:
+        """The numbers of a source that are of the cell's algorithm in its form, data set, ways and shots, as the file orders them."""
+        return tuple(cell for cell in self._of(source) if _is_of(cell, settings))
 
     def problem_with(self, source: str) -> str | None:
         """What is wrong with the name of a source; None where it is there."""
@@ -94,6 +108,24 @@ class Registries:
     def margin(self, settings: CellSettings) -> float | None:
         """How far apart two accuracies of a cell may lie and still count as the same, in points."""
         return self.margins.get((settings.dataset, settings.way))
+
+
+def registry_of(source: str) -> str:
+    """The registry that a source is, or is a table of."""
+    return source.partition("/")[0]
+
+
+def _nearest(cells: Sequence[PublishedCell], settings: CellSettings) -> PublishedCell:
+    """The number with the fewest settings stated otherwise, the first where two have as few.
+
+    A setting that some of the numbers state and one leaves unsaid counts against that one: a protocol that is not known is not near.
+    """
+    stated = {key for cell in cells for key in cell.settings if key != FULL_STEPS and settings.has(key)}
+
+    def distance(cell: PublishedCell) -> int:
+        return cell.mismatches(settings) + len(stated - cell.settings.keys())
+
+    return min(cells, key=distance)
 
 
 def _is_of(cell: PublishedCell, settings: CellSettings) -> bool:
@@ -131,6 +163,7 @@ def load_registries(folder: Path) -> Registries:
     """
     cells: dict[str, tuple[PublishedCell, ...]] = {}
     margins: dict[tuple[str, int], float] = {}
+    labels: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
         document = _document(path)
         if path.stem == _MARGINS:
@@ -139,10 +172,18 @@ def load_registries(folder: Path) -> Registries:
         registry = _parse(RegistryFile, document)
         if registry.id != path.stem:
             raise RegistryError(str(document.fault(("id",), f"{registry.id!r} must be the file's name, {path.stem!r}")))
+        _check_label(document, registry, labels)
         cells[registry.id] = tuple(_published(registry, cell) for cell in registry.cells)
     if not cells:
         raise RegistryError(f"{folder}: no published numbers here; a folder of YAML registries is expected")
     return Registries(cells, margins)
+
+
+def _check_label(document: Document, registry: RegistryFile, labels: dict[str, str]) -> None:
+    """Two columns under one heading could not be told apart."""
+    other = labels.setdefault(registry.label, registry.id)
+    if other != registry.id:
+        raise RegistryError(str(document.fault(("label",), f"{registry.label!r} is the label of {other} already")))
 
 
 def _margins(document: Document) -> dict[tuple[str, int], float]:
@@ -155,14 +196,16 @@ def _margins(document: Document) -> dict[tuple[str, int], float]:
 
 def _published(registry: RegistryFile, cell: RegistryCell) -> PublishedCell:
     """A cell with its data set's protocol, which its own settings override."""
-    general = registry.protocols.get(cell.dataset, Protocol())
+    general = registry.protocols.get(cell.dataset, Protocol()) if cell.inherits else Protocol()
     return PublishedCell(
         registry=registry.id,
+        label=registry.label,
+        kind=registry.kind,
         source=f"{registry.source}, {cell.table}",
         variant=cell.variant.model_dump(exclude_unset=True),
         settings={**general.stated(), **cell.settings.stated()},
         unrepeatable=(*general.unrepeatable, *cell.settings.unrepeatable),
-        **cell.model_dump(exclude={"variant", "settings"}),
+        **cell.model_dump(exclude={"variant", "settings", "inherits"}),
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from fsl_core.checks import MOST_WHOLE
-<<<<<<< HEAD
 from fsl_core.model_selection import Selection
-from fsl_core.recipe import DatasetName
-=======
 from fsl_core.recipe import DatasetName, Resize
->>>>>>> refs/h/images
+
+Kind = Literal["paper", "authors_code", "independent"]
+"""Whose numbers a registry has: those of the paper that describes the method, of its authors' code run again, or of anybody's own code."""
+LABEL_CHARACTERS = 18
+"""The most that a registry's label may have: it heads a column of numbers."""
 
 
 class _Strict(BaseModel):
@@ -39,12 +41,9 @@ class Protocol(_Strict):
 
     split: str = ""
     rotations: bool = True
-<<<<<<< HEAD
     distinct_characters: bool = False
-=======
     resize: Resize = "antialiased"
     normalise: bool = True
->>>>>>> refs/h/images
     scale: _Rate = 1.0
     query: _Count = 1
     evaluation_episodes: _Count = 1
@@ -80,7 +79,11 @@ class Protocol(_Strict):
 
 
 class RegistryCell(_Strict):
-    """One printed accuracy, as a file has it."""
+    """One printed accuracy, as a file has it.
+
+    ``ci95``: half the 95% interval over test episodes; ``std_seeds``: the standard deviation over ``seeds`` trainings, whose mean the
+    accuracy then is. ``episodes``: of the test. ``inherits: false``: of the registry's protocol only what the cell says itself holds.
+    """
 
     table: str
     algorithm: str
@@ -90,17 +93,29 @@ class RegistryCell(_Strict):
     shot: _Count
     accuracy: Annotated[float, Field(gt=0, le=100)]
     ci95: Annotated[float, Field(gt=0, lt=100)] | None = None
+    seeds: _Count | None = None
+    std_seeds: Annotated[float, Field(ge=0, lt=100)] | None = None
     decimals: Annotated[int, Field(ge=0, le=4)] = 1
     episodes: _Count | None = None
+    inherits: bool = True
     settings: Protocol = Protocol()
     doubt: str | None = None
 
+    @field_validator("std_seeds")
+    @classmethod
+    def _is_of_several_trainings(cls, deviation: float | None, info: ValidationInfo) -> float | None:
+        if deviation is not None and (info.data.get("seeds") or 1) < 2:
+            raise PydanticCustomError("spread", "a deviation over trainings: seeds must say over how many, 2 at least")
+        return deviation
+
 
 class RegistryFile(_Strict):
-    """The top level of a registry."""
+    """The top level of a registry. ``label`` heads its column in tables."""
 
     id: str
     title: str
+    label: Annotated[str, Field(min_length=1, max_length=LABEL_CHARACTERS)]
+    kind: Kind
     source: str
     protocols: dict[DatasetName, Protocol]
     cells: Annotated[list[RegistryCell], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""A row of the table as words and numbers for people, and the footnotes that belong to it."""
+"""The table as words and numbers for people: its columns, its lines, and the footnotes that belong to them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.report.aggregate import CellRow
+from orchestrator.report.published_columns import MISSING, PublishedColumns, published_columns
+from orchestrator.report.published_number import PublishedNumber
 from orchestrator.spec import SweepSpec
 
-MISSING = "–"
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
-HEADINGS = (
-    "algorithm",
-    "data set",
-    "way",
-    "shot",
-    "published",
-    "2018",
-    "reproduced",
-    "seeds' std",
-    "seeds",
-    "difference",
-    "verdict",
-)
-NUMERIC = frozenset(range(2, 10))
-"""The columns of numbers."""
+_BEFORE, _AFTER = ("algorithm", "data set", "way", "shot"), ("reproduced", "std (seeds)")
+TEXTS_FIRST = 2
+"""How many columns of words come first, the algorithm and the data set; the last, the verdict, has words too, the others numbers."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: a text for each of :data:`HEADINGS`, and the numbers of its footnotes, which belong to the verdict."""
+    """A row of the table: a text for each heading, and the numbers of its footnotes, which belong to the verdict."""
 
     cells: list[str]
     marks: list[str]
@@ -40,60 +29,39 @@ class Line:
         return [*self.cells[:-1], "".join([self.cells[-1], *(f" [{mark}]" for mark in self.marks)])]
 
 
-def _number(value: float | None, decimals: int) -> str:
-    return MISSING if value is None else f"{value:.{decimals}f}"
+@dataclass(frozen=True)
+class TableText:
+    """A table in words: its headings, its lines, its footnotes' numbers by their texts, and what the columns hold."""
+
+    headings: list[str]
+    lines: list[Line]
+    notes: dict[str, str]
+    legend: str
+
+    def is_number(self, column: int) -> bool:
+        """Whether a column is of numbers."""
+        return TEXTS_FIRST <= column < len(self.headings) - 1
 
 
-def _with_interval(value: float | None, half: float | None, decimals: int) -> str:
-    return _number(value, decimals) + ("" if value is None or half is None else f" ± {half:.{decimals}f}")
+def table_text(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool = False, further: bool = False) -> TableText:
+    """The table in words.
 
-
-def _cells(row: CellRow, verdict: str) -> list[str]:
-    difference = MISSING if row.difference is None else f"{row.difference:+.2f}"
-    decimals = 1 if row.published_decimals is None else row.published_decimals
-    return [
-        row.form,
-        _DATASETS.get(row.dataset, row.dataset),
-        str(row.way),
-        str(row.shot),
-        _with_interval(row.published, row.published_ci95, decimals),
-        _number(row.article_2018, 1),
-        _with_interval(row.reproduced, row.ci95_episodes, 2),
-        _number(row.std_seeds, 2),
-        f"{row.seeds_done}/{row.seeds_wanted}",
-        difference,
-        verdict,
-    ]
-
-
-def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
-    """What the verdict's column says, and what of it is left to footnotes. What differs stands in a footnote of its own."""
-    if row.unlike:
-        return row.verdict_label, () if row.lost is None else (row.lost,)
-    return (row.verdict_label, row.verdict_reasons) if brief else (row.verdict, ())
-
-
-def _footnotes(rows: Sequence[CellRow], brief: bool) -> tuple[dict[str, str], list[list[str]]]:
-    """Numbered texts of what differs and what is doubted, and the numbers that each row refers to."""
-    numbers: dict[str, str] = {}
-    marks: list[list[str]] = []
-    for row in rows:
-        texts = [f"{row.verdict_label}: {reason}" for reason in _verdict(row, brief)[1]]
-        texts += [f"unlike the published run: {'; '.join(row.differs)}"] if row.differs else []
-        texts += [f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []
-        texts += [f"the published number: {row.doubt}"] if row.doubt else []
-        marks.append(sorted((numbers.setdefault(text, str(len(numbers) + 1)) for text in texts), key=int))
-    return numbers, marks
-
-
-def legend(rows: Sequence[CellRow]) -> str:
-    """What the columns hold, and where the published numbers are from."""
-    sources = sorted({row.published_source for row in rows if row.published_source})
-    compared = f"Published: {'; '.join(sources)}. " if sources else ""
-    return (
-        f"{compared}Accuracy in percent. Reproduced: mean over the seeds done ± half the 95% interval over test episodes; "
-        "seeds' std: standard deviation over training seeds; 2018: the PyTorch reproduction by O. Knagg."
-    )
+    Args:
+        rows: its rows.
+        spec: the sweep.
+        brief: leaves the verdicts' reasons to the footnotes.
+        further: gives the published numbers for which there is no column a footnote.
+    """
+    published = published_columns(rows, spec.sources)
+    notes: dict[str, str] = {}
+    lines = []
+    for index, row in enumerate(rows):
+        verdict, reasons = _verdict(row, brief)
+        texts = _footnotes(row, [number for number in published.shown[index] if number], reasons)
+        texts += [f"also published: {left}"] if further and (left := published.further(row, index)) else []
+        marks = sorted((notes.setdefault(text, str(len(notes) + 1)) for text in texts), key=int)
+        lines.append(Line(_cells(row, published.texts(index), verdict), marks))
+    return TableText(_headings(published), lines, notes, _legend(rows, published, further=further))
 
 
 def head(spec: SweepSpec) -> list[str]:
@@ -106,8 +74,56 @@ def head(spec: SweepSpec) -> list[str]:
     return lines
 
 
-def body(rows: Sequence[CellRow], *, brief: bool = False) -> tuple[list[Line], dict[str, str]]:
-    """The table's lines, and its footnotes' numbers by their texts. ``brief`` leaves the verdicts' reasons to the footnotes."""
-    notes, marks = _footnotes(rows, brief)
-    lines = [Line(_cells(row, _verdict(row, brief)[0]), mark) for row, mark in zip(rows, marks, strict=True)]
-    return lines, notes
+def _headings(published: PublishedColumns) -> list[str]:
+    """A sweep beside which nothing is published has no column for it, and none for a difference from it."""
+    difference = ["diff."] if published.headings else []
+    return [*_BEFORE, *published.headings, *_AFTER, *difference, "verdict"]
+
+
+def _cells(row: CellRow, published: list[str], verdict: str) -> list[str]:
+    return [
+        row.form,
+        _DATASETS.get(row.dataset, row.dataset),
+        str(row.way),
+        str(row.shot),
+        *published,
+        _reproduced(row),
+        f"{MISSING if row.std_seeds is None else f'{row.std_seeds:.2f}'} ({row.seeds_done}/{row.seeds_wanted})",
+        *([MISSING if row.difference is None else f"{row.difference:+.2f}"] if published else []),
+        verdict,
+    ]
+
+
+def _reproduced(row: CellRow) -> str:
+    if row.reproduced is None:
+        return MISSING
+    return f"{row.reproduced:.2f}" + ("" if row.ci95_episodes is None else f" ± {row.ci95_episodes:.2f}")
+
+
+def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
+    """What the verdict's column says, and what of it is left to footnotes. What differs stands in a footnote of its own."""
+    if row.unlike:
+        return row.verdict_label, () if row.lost is None else (row.lost,)
+    return (row.verdict_label, row.verdict_reasons) if brief else (row.verdict, ())
+
+
+def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence[str]) -> list[str]:
+    """What is left of the verdict, what differs from the run that it is against, and what must be known of the published numbers."""
+    beside = f"unlike {row.compared.label}" if row.compared else "of ours"
+    return [
+        *(f"{row.verdict_label}: {reason}" for reason in reasons),
+        *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
+        *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []),
+        *(f"{number.label}: {number.choice}" for number in shown if number.choice),
+        *(f"{number.label}: {number.doubt}" for number in shown if number.doubt),
+    ]
+
+
+def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bool) -> str:
+    spread = any(number and number.std_seeds is not None for numbers in published.shown for number in numbers)
+    return (
+        f"{published.legend(rows, hidden=not further)}Accuracy in percent. "
+        "Reproduced: mean over the seeds done ± half the 95% interval over test episodes; "
+        "std (seeds): standard deviation over training seeds, and how many of them are done."
+        f"{' sd: standard deviation over their trainings.' if spread else ''}"
+    )

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.identifiers import identifier
-from orchestrator.report.json_keys import CELL_KEYS, SCHEMA_VERSION, TABULAR
+from orchestrator.report.json_keys import CELL_KEYS, NUMBERS_OF_REGISTRY, PUBLISHED_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import latex
-from orchestrator.report.row_text import HEADINGS, NUMERIC, body, head, legend
+from orchestrator.report.published_columns import registries_of
+from orchestrator.report.published_number import PublishedNumber
+from orchestrator.report.row_text import TEXTS_FIRST, TableText, head, table_text
 from orchestrator.spec import SweepSpec
 
-WIDTH = 120
+WIDTH = 100
 """The most columns that the text table takes."""
 
 
@@ -29,26 +31,53 @@ def _plain(value: object) -> object:
 
 
 def _csv(rows: Sequence[CellRow], spec: SweepSpec) -> str:
-    """A row a cell; trials by their ids, separated by spaces, other lists by semicolons; what is missing is empty."""
+    """A row a cell; trials by their ids, separated by spaces, other lists by semicolons; what is missing is empty.
+
+    In place of ``published`` each registry that has a number in some row has its columns.
+    """
+    registries = registries_of(rows, spec.sources)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([TABULAR.get(key, key) for key in CELL_KEYS])
-    for row in rows:
-        ids = {
-            "cell": identifier("cell_id", row.cell),
-            "evaluation": identifier("evaluation_id", row.evaluation),
-            "trials": " ".join(identifier("trial_id", fingerprint) for fingerprint in row.trials),
-        }
-        values = (ids[key] if key in ids else getattr(row, key) for key in CELL_KEYS)
-        writer.writerow(["; ".join(value) if isinstance(value, tuple) else _plain(value) for value in values])
+    writer.writerow([column for key in CELL_KEYS for column in _columns(key, registries)])
+    writer.writerows([value for key in CELL_KEYS for value in _values(row, key, registries)] for row in rows)
     return out.getvalue()
+
+
+def _columns(key: str, registries: Sequence[str]) -> list[str]:
+    if key == "published":
+        return [f"published_{registry}{ending}" for registry in registries for ending in NUMBERS_OF_REGISTRY]
+    return [TABULAR.get(key, key)]
+
+
+def _values(row: CellRow, key: str, registries: Sequence[str]) -> list[object]:
+    if key == "published":
+        numbers = {number.registry: number for number in row.published}
+        return [_plain(getattr(numbers.get(each), name, None)) for each in registries for name in NUMBERS_OF_REGISTRY.values()]
+    if key == "trials":
+        return [" ".join(identifier("trial_id", fingerprint) for fingerprint in row.trials)]
+    if key in TABULAR:
+        return [identifier(TABULAR[key], getattr(row, key))]
+    value = _json_value(row, key)
+    return ["; ".join(value) if isinstance(value, tuple) else value]
 
 
 def _json(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     """An object with the sweep's name and a list of cells; what is missing is null."""
-    cells = [{key: _plain(getattr(row, key)) for key in CELL_KEYS} for row in rows]
+    cells = [{key: _json_value(row, key) for key in CELL_KEYS} for row in rows]
     document = {"schema_version": SCHEMA_VERSION, "sweep": spec.name, "title": spec.title, "cells": cells}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _json_value(row: CellRow, key: str) -> object:
+    if key == "published":
+        return [_number(number) for number in row.published]
+    if key == "compared_with":
+        return row.compared.registry if row.compared else None
+    return _plain(getattr(row, key))
+
+
+def _number(number: PublishedNumber) -> dict[str, object]:
+    return {key: _plain(getattr(number, key)) for key in PUBLISHED_KEYS}
 
 
 def _text(rows: Sequence[CellRow], spec: SweepSpec) -> str:
@@ -58,26 +87,28 @@ def _text(rows: Sequence[CellRow], spec: SweepSpec) -> str:
 
 
 def _text_of(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool) -> str:
-    table, notes = body(rows, brief=brief)
-    heading, *lines = _aligned([list(HEADINGS[2:]), *(line.marked[2:] for line in table)])
-    groups = [", ".join(line.cells[:2]) for line in table]
+    table = table_text(rows, spec, brief=brief)
+    heading, *lines = _aligned(table)
+    groups = [", ".join(line.cells[:TEXTS_FIRST]) for line in table.lines]
     rule = "─" * min(max(map(len, [heading, *lines])), WIDTH)
     if len(set(groups)) > 1:
         lines = [text for index, line in enumerate(lines) for text in (*_new_group(groups, index), line)]
     above = [part for text in (*head(spec), *(groups[:1] if len(set(groups)) == 1 else [])) for part in _wrapped(text)]
-    foot = [part for text in (legend(rows), *(f"[{number}] {text}" for text, number in notes.items())) for part in _wrapped(text)]
+    notes = (table.legend, *(f"[{number}] {text}" for text, number in table.notes.items()))
+    foot = [part for text in notes for part in _wrapped(text)]
     return "\n".join([*above, rule, heading, rule, *lines, rule, *foot]) + "\n"
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
-    """The lines of a table without its first two columns, its numbers flush right."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    right = [index + 2 in NUMERIC for index in range(len(widths))]
+def _aligned(table: TableText) -> list[str]:
+    """The heading and the lines of a table without its first two columns, its numbers flush right."""
+    lines = [texts[TEXTS_FIRST:] for texts in (table.headings, *(line.marked for line in table.lines))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [table.is_number(index + TEXTS_FIRST) for index in range(len(widths))]
     return [
         "  ".join(
             text.rjust(width) if flush else text.ljust(width) for text, width, flush in zip(line, widths, right, strict=True)
         ).rstrip()
-        for line in table
+        for line in lines
     ]
 
 
@@ -91,13 +122,13 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _markdown(rows: Sequence[CellRow], spec: SweepSpec) -> str:
-    table, notes = body(rows)
-    rule = ["---:" if index in NUMERIC else "---" for index in range(len(HEADINGS))]
-    cells = (list(HEADINGS), rule, *(line.marked for line in table))
+    table = table_text(rows, spec)
+    rule = ["---:" if table.is_number(index) else "---" for index in range(len(table.headings))]
+    cells = (table.headings, rule, *(line.marked for line in table.lines))
     lines = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in cells]
     title, *marks = head(spec)
-    parts = [f"**{title}**", *(f"*{mark}*" for mark in marks), "\n".join(lines), legend(rows)]
-    parts += [f"[{number}] {text}" for text, number in notes.items()]
+    parts = [f"**{title}**", *(f"*{mark}*" for mark in marks), "\n".join(lines), table.legend]
+    parts += [f"[{number}] {text}" for text, number in table.notes.items()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -108,19 +108,18 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride"}),
     ("backbone", MlpSettings(batch_norm="running"), {}, {}),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
-<<<<<<< HEAD
-        "dataset": {"dataset": "glyphs", "split": "glyphs"}, "split": "background-evaluation", "rotations": False,
-        "distinct_characters": True,
-=======
         "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
+        "distinct_characters": True,
         "resize": "nearest", "normalise": {"dataset": "mini_imagenet", "split": "ravi", "rotations": False, "resize": None},
     }),
     ("data", PHOTOGRAPHS, {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs", "normalise": None},
         "split": {"dataset": "omniglot", "split": "background-evaluation", "normalise": None},
         "rotations": {"dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True},
+        "distinct_characters": {
+            "dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True, "distinct_characters": True,
+        },
         "resize": {"dataset": "omniglot", "split": "vinyals", "normalise": None, "resize": "nearest"}, "normalise": False,
->>>>>>> refs/h/images
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {

@@ -21,8 +21,7 @@ def test_a_sweep_without_results_has_rows_without_numbers(tmp_path: Path) -> Non
     for row in rows(tmp_path, {}):
         assert (row.reproduced, row.ci95_episodes, row.std_seeds, row.difference) == (None, None, None, None)
         assert (row.seeds_done, row.seeds_wanted, row.verdict) == (0, 3, "pending")
-    assert [row.published for row in rows(tmp_path, {})] == [98.8, 96.0]
-    assert [row.article_2018 for row in rows(tmp_path, {})] == [98.2, 95.8]
+    assert [[number.accuracy for number in row.published] for row in rows(tmp_path, {})] == [[98.8], [96.0]]
 
 
 def test_numbers_by_hand(tmp_path: Path) -> None:
@@ -65,7 +64,7 @@ def test_seeds_that_answered_other_episodes_are_left_out_and_named(tmp_path: Pat
 def test_glyphs_never_stand_beside_a_published_number(tmp_path: Path) -> None:
     plan = build_plan(with_dataset(plan_of(tmp_path).spec, "glyphs"))
     for row in aggregate(plan, records_of(plan, {0: [74]}), registries()):
-        assert (row.published, row.article_2018, row.difference) == (None, None, None)
+        assert (row.published, row.compared, row.difference) == ((), None, None)
         assert row.verdict == "no published number"
 
 

@@ -37,7 +37,13 @@ def tables(plan: Plan, correct: dict[int, list[int]]) -> dict[str, pd.DataFrame]
 
 def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> None:
     found = tables(plan_of(tmp_path), {0: [74, 75], 1: [74]})
-    assert {name: len(table) for name, table in found.items()} == {"trials": 3, "cells": 2, "episodes": 4000, "curves": 8}
+    assert {name: len(table) for name, table in found.items()} == {
+        "trials": 3,
+        "cells": 2,
+        "published": 2,
+        "episodes": 4000,
+        "curves": 8,
+    }
     trials = found["trials"].set_index("seed")
     assert list(trials["status"]) == ["done", "done", "waiting"]
     assert trials.loc[0, "train_seconds"] == 12.5 and pd.isna(trials.loc[2, "train_seconds"])

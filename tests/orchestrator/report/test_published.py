@@ -14,6 +14,8 @@ FOUR = [(5, 1), (5, 5), (20, 1), (20, 5)]
 VALID = """
 id: mine
 title: Mine
+label: Mine
+kind: paper
 source: arXiv 0000.00000
 protocols: {omniglot: {split: vinyals}}
 cells:
@@ -164,12 +166,13 @@ def test_only_what_the_file_states_counts_as_stated(tmp_path: Path) -> None:
     (cell,) = load_registries(tmp_path).cells["mine"]
     assert (dict(cell.settings), dict(cell.variant)) == ({"split": "vinyals"}, {})
     assert cell.ci95 is None and cell.decimals == 1 and cell.source == "arXiv 0000.00000, Table 1"
+    assert (cell.std_seeds, cell.seeds, cell.episodes, cell.kind, cell.label) == (None, None, None, "paper", "Mine")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("accuracy: 98.8", "accuracy: 0.988e3", r"mine\.yaml:7: cells\[0\]\.accuracy: 988\.0 is not accepted"),
+        ("accuracy: 98.8", "accuracy: 0.988e3", r"mine\.yaml:9: cells\[0\]\.accuracy: 988\.0 is not accepted"),
         ("accuracy: 98.8", "accuracy: .nan", r"cells\[0\]\.accuracy: nan is not accepted"),
         ("accuracy: 98.8", "accuracy: '98.8'", r"cells\[0\]\.accuracy: '98\.8' is not accepted"),
         ("accuracy: 98.8", "accurcy: 98.8", r"cells\[0\]\.accuracy: this key is required"),
@@ -182,7 +185,28 @@ def test_only_what_the_file_states_counts_as_stated(tmp_path: Path) -> None:
             r"variant\.distnace: 'cosine' is not accepted: extra",
         ),
         ("accuracy: 98.8}", "accuracy: 98.8, variant: {distance: euclid}}", r"variant\.distance: 'euclid' is not accepted"),
-        ("split: vinyals", "split: 1", r"mine\.yaml:5: protocols\.omniglot\.split: 1 is not accepted"),
+        ("split: vinyals", "split: 1", r"mine\.yaml:7: protocols\.omniglot\.split: 1 is not accepted"),
+        ("label: Mine", "lable: Mine", r"label: this key is required"),
+        (
+            "label: Mine",
+            f"label: {'M' * 19}",
+            r"mine\.yaml:4: label: 'M+' is not accepted: string should have at most 18 characters",
+        ),
+        ("kind: paper", "kind: rerun", r"mine\.yaml:5: kind: 'rerun' is not accepted"),
+        ("accuracy: 98.8}", "accuracy: 98.8, std_seeds: 0.3}", r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* over how many"),
+        (
+            "accuracy: 98.8}",
+            "accuracy: 98.8, std_seeds: 0.3, seeds: 1}",
+            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* 2 at least",
+        ),
+        (
+            "accuracy: 98.8}",
+            "accuracy: 98.8, ci95: 0.1, std_seeds: 0.3}",
+            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* over how",
+        ),
+        ("accuracy: 98.8}", "accuracy: 98.8, std_seeds: -0.3, seeds: 3}", r"cells\[0\]\.std_seeds: -0\.3 is not accepted"),
+        ("accuracy: 98.8}", "accuracy: 98.8, seeds: 0}", r"cells\[0\]\.seeds: 0 is not accepted"),
+        ("accuracy: 98.8}", "accuracy: 98.8, inherits: nothing}", r"cells\[0\]\.inherits: 'nothing' is not accepted"),
         ("id: mine", "id: yours", r"mine\.yaml:2: id: 'yours' must be the file's name"),
         ("title: Mine", "title: Mine\ntitle: Ours", r"mine\.yaml:4: .*duplicate key"),
         (VALID, "- a list", r"mine\.yaml:1: "),

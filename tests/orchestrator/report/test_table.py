@@ -13,13 +13,13 @@ import pytest
 
 from orchestrator.plan import Plan
 from orchestrator.report.aggregate import aggregate
-from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, SCHEMA_VERSION, TABULAR
+from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, NUMBERS_OF_REGISTRY, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import escaped
 from orchestrator.report.table import FORMATS, render
 from tests.orchestrator.report.reported_sweep import SWEEP, diverged, plan_of, records_of, registries
 
 ASKED_FOR = """
-cell evaluation algorithm variant dataset way shot maml_order published published_ci95 article_2018 reproduced ci95_episodes std_seeds
+cell evaluation algorithm variant dataset way shot maml_order published compared_with reproduced ci95_episodes std_seeds
 seeds_done seeds_wanted difference verdict differs trials
 """
 
@@ -33,16 +33,16 @@ def test_the_text_table_is_readable(tmp_path: Path) -> None:
     lines = text.splitlines()
     assert lines[0] == "Reported & checked_100%"
     row = next(line for line in lines if line.lstrip().startswith("5 "))
-    assert row.split()[:9] == ["5", "1", "98.8", "98.2", "99.00", "±", "0.02", "0.47", "2/3"]
-    assert max(map(len, lines)) <= 120
+    assert row.split()[:8] == ["5", "1", "98.8", "99.00", "±", "0.02", "0.47", "(2/3)"]
+    assert max(map(len, lines)) <= 100
 
 
 def test_missing_numbers_are_dashes_empty_or_null(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     row = next(line for line in table(plan, "text", {}).splitlines() if line.lstrip().startswith("5 "))
-    assert row.split()[4:8] == ["–", "–", "0/3", "–"]
+    assert row.split()[3:7] == ["–", "–", "(0/3)", "–"]
     line = next(csv.DictReader(io.StringIO(table(plan, "csv", {}))))
-    assert (line["reproduced"], line["ci95_episodes"], line["maml_order"], line["published_ci95"]) == ("", "", "", "")
+    assert (line["reproduced"], line["ci95_episodes"], line["maml_order"], line["published_snell_2017_ci95"]) == ("", "", "", "")
     cell = json.loads(table(plan, "json", {}))["cells"][0]
     assert (cell["reproduced"], cell["maml_order"], cell["seeds_done"]) == (None, None, 0)
 
@@ -54,7 +54,9 @@ def test_csv_and_json_have_a_row_a_cell_and_every_column(tmp_path: Path) -> None
     cells = document["cells"]
     assert len(lines) == len(cells) == 2
     assert set(ASKED_FOR.split()) <= set(cells[0]) == set(CELL_KEYS) and set(document) == set(DOCUMENT_KEYS)
-    assert list(lines[0]) == [TABULAR.get(key, key) for key in cells[0]]
+    theirs = [f"published_snell_2017{ending}" for ending in NUMBERS_OF_REGISTRY]
+    columns = [[TABULAR.get(key, key)] if key != "published" else theirs for key in cells[0]]
+    assert list(lines[0]) == [column for each in columns for column in each]
     assert document["schema_version"] == SCHEMA_VERSION
     assert lines[0]["trial_ids"].split(" ") == [f"t-{fingerprint}" for fingerprint in cells[0]["trials"]]
     assert (lines[0]["cell_id"], lines[0]["evaluation_id"]) == (f"c-{cells[0]['cell']}", f"e-{cells[0]['evaluation']}")
@@ -135,7 +137,7 @@ TEXT_WIDTH_PT, CHARACTER_PT, GAP_PT, VERDICT_PT = 345, 4.25, 6, 74
 def test_latex_fits_the_text_of_a_page(tmp_path: Path, text: str) -> None:
     """The sum of the columns' longest entries: it was twice as wide as the page."""
     lines = table(plan_of(tmp_path, text), "latex", SEEDS).splitlines()
-    rows = [line.removesuffix(r" \tabularnewline").split(" & ") for line in lines if line.count(" & ") == 8]
+    rows = [line.removesuffix(r" \tabularnewline").split(" & ") for line in lines if line.count(" & ") == 6]
     assert len(rows) > 2
     columns = zip(*(row[:-1] for row in rows), strict=True)
     widest = [max(len(re.sub(r"\$\\pm\$|\$[+-]\$", "±", cell)) for cell in column) for column in columns]

@@ -1,0 +1,80 @@
+"""The published numbers that stand beside a cell: one of each registry that the sweep names and that has any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fsl_core.written import written
+from orchestrator.cell_settings import CellSettings
+from orchestrator.report.protocol import differences
+from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries, Setting
+from orchestrator.report.registry_schema import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedNumber:
+    """A published number beside a cell; see :class:`PublishedCell` for what they share. Percent and percentage points.
+
+    ``choice`` says which of the registry's numbers for such a cell it is, None where it is the first of them; ``differs`` lists the
+    settings in which the cell is unlike its run.
+    """
+
+    registry: str
+    label: str
+    kind: Kind
+    source: str
+    table: str
+    accuracy: float
+    ci95: float | None
+    std_seeds: float | None
+    seeds: int | None
+    episodes: int | None
+    decimals: int
+    choice: str | None
+    differs: tuple[str, ...]
+    doubt: str | None
+
+    @property
+    def printed(self) -> str:
+        """The number as its source prints it: ``48.70 ± 1.84``; a deviation over trainings stands apart from an interval, ``(sd 0.4)``."""
+        interval = "" if self.ci95 is None else f" ± {self.ci95:.{self.decimals}f}"
+        spread = "" if self.std_seeds is None else f" (sd {self.std_seeds:.{max(self.decimals, 1)}f})"
+        return f"{self.accuracy:.{self.decimals}f}{interval}{spread}"
+
+
+def numbers_beside(settings: CellSettings, registries: Registries, sources: Sequence[str]) -> tuple[PublishedNumber, ...]:
+    """The numbers of the sources for a cell, in the order in which these are named; the verdict is against the first."""
+    return tuple(_number(cell, settings, registries) for cell in registries.find_all(sources, settings))
+
+
+def _number(cell: PublishedCell, settings: CellSettings, registries: Registries) -> PublishedNumber:
+    return PublishedNumber(
+        registry=cell.registry,
+        label=cell.label,
+        kind=cell.kind,
+        source=cell.source,
+        table=cell.table,
+        accuracy=cell.accuracy,
+        ci95=cell.ci95,
+        std_seeds=cell.std_seeds,
+        seeds=cell.seeds,
+        episodes=cell.episodes,
+        decimals=cell.decimals,
+        choice=_choice(cell, registries.candidates(cell.registry, settings)),
+        differs=tuple(difference.text for difference in differences(settings, cell)),
+        doubt=cell.doubt,
+    )
+
+
+def _choice(cell: PublishedCell, candidates: Sequence[PublishedCell]) -> str | None:
+    """Which of several numbers it is, by what its source says of it otherwise than of the first."""
+    first = candidates[0]
+    if cell is first:
+        return None
+    parts = ", ".join(f"{key} {written(value)}" for key, value in _stated(cell).items() if _stated(first).get(key) != value)
+    return f"{cell.table}{' with ' if parts else ''}{parts}, the nearest of its {len(candidates)} numbers for such a cell"
+
+
+def _stated(cell: PublishedCell) -> dict[str, Setting]:
+    return {**cell.variant, **{key: value for key, value in cell.settings.items() if key != FULL_STEPS}}
