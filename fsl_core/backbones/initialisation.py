@@ -36,7 +36,7 @@ def initialise(module: nn.Module, *, stream: Stream) -> None:
             bound = 1 / math.sqrt(part.hidden_size)
         else:
             continue
-        values = (uniform(stream.within(name).key, tuple(weights.shape)) * 2 - 1) * bound
+        values = uniform(stream.within(name).key, tuple(weights.shape)).mul_(2).sub_(1).mul_(bound)  # in place: LSTMs are large
         setattr(part, own, nn.Parameter(values.to(weights.dtype)))
 
 
