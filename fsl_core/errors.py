@@ -11,6 +11,7 @@ FslError
 │   └── DataChangedError     a half-trained trial saw other images than those found now
 ├── CheckpointError
 │   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
+│   ├── CheckpointEditionError   a checkpoint is of an earlier edition of the recipes
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
@@ -99,6 +100,10 @@ class CheckpointError(FslError):
 
 class CheckpointCorruptError(CheckpointError):
     """A checkpoint's bytes are not those that were written."""
+
+
+class CheckpointEditionError(CheckpointError):
+    """A checkpoint is whole, and of an earlier edition of the recipes: no training of today can resume from it."""
 
 
 class ExecutionPathError(CheckpointError):

@@ -39,13 +39,21 @@ def as_plain(value: Any) -> Any:
 
 def canonical_json(value: Any) -> str:
     """The one text of a settings value that its fingerprint hashes: sorted keys, no spaces, defaults filled in."""
-    document = {"kind": type(value).__name__, "schema": SCHEMA_VERSION, "value": as_plain(value)}
-    return compact_json(document)
+    return _document(type(value).__name__, as_plain(value), SCHEMA_VERSION)
 
 
 def fingerprint(value: Any) -> str:
     """The first sixteen hex digits of the SHA-256 of :func:`canonical_json`."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+    return fingerprint_of_plain(type(value).__name__, as_plain(value), schema=SCHEMA_VERSION)
+
+
+def fingerprint_of_plain(kind: str, plain: Any, *, schema: int) -> str:
+    """The fingerprint that settings of ``kind``, which :func:`as_plain` wrote, have under the schema of one edition."""
+    return hashlib.sha256(_document(kind, plain, schema).encode()).hexdigest()[:16]
+
+
+def _document(kind: str, plain: Any, schema: int) -> str:
+    return compact_json({"kind": kind, "schema": schema, "value": plain})
 
 
 def from_plain(kind: type[Any], plain: Any) -> Any:

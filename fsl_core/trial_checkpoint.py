@@ -13,8 +13,10 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.checkpoint import save_checkpoint
 from fsl_core.checks import one_of, whole
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.errors import CheckpointCorruptError, DataChangedError
+from fsl_core.edition import FIRST_EDITION, edition_name
+from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError
 from fsl_core.execution_path import ExecutionPath
+from fsl_core.fingerprint import SCHEMA_VERSION
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.plain_values import count, fraction, not_negative
 from fsl_core.recipe import TrainingRecipe
@@ -33,6 +35,7 @@ class StageCheckpoints:
     def save(self, state: TrainingState) -> None:
         """Write the state at its step."""
         envelope = {
+            "edition": SCHEMA_VERSION,
             "recipe": self.recipe.fingerprint,
             "data": self.data_digest,
             "path": asdict(self.path),
@@ -55,8 +58,10 @@ class ExpectedCheckpoint:
 
         Raises:
             CheckpointCorruptError: it is of another recipe, or not the state of such a training.
+            CheckpointEditionError: it is of an earlier edition of the recipes.
             DataChangedError: it was trained on other images.
         """
+        check_edition(checkpoint)
         if checkpoint.get("recipe") != self.recipe.fingerprint:
             raise CheckpointCorruptError(
                 f"the checkpoint is of recipe {checkpoint.get('recipe')}, not of {self.recipe.fingerprint}"
@@ -96,6 +101,16 @@ class ExpectedCheckpoint:
             raise CheckpointCorruptError("the best step, its scores and its weights are not all there")
         if state.best_weights is not None:
             algorithm.load_state_dict(state.best_weights)
+
+
+def check_edition(checkpoint: Mapping[str, Any]) -> None:
+    """Raises CheckpointEditionError for what the first edition wrote, which put no edition beside the recipe, and for a later one."""
+    edition = checkpoint.get("edition", FIRST_EDITION if isinstance(checkpoint.get("recipe"), str) else None)
+    if isinstance(edition, int) and edition != SCHEMA_VERSION:
+        raise CheckpointEditionError(
+            f"the checkpoint is of the {edition_name(edition)} of the recipes, of trial {checkpoint.get('recipe')}, and a training of "
+            f"the {edition_name(SCHEMA_VERSION)} cannot resume from it; move it out of the trial's folder"
+        )
 
 
 def path_of(checkpoint: Mapping[str, Any]) -> ExecutionPath:

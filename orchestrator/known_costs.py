@@ -45,7 +45,7 @@ class KnownCosts:
         return make_forecast(plan, records, book, slots=slots, start=start, on_cluster=on_cluster)
 
     def _learn(self, book: CostBook) -> None:
-        book.learn(self.store.read(folder.name) for folder in sorted(self.store.trials.glob("*")) if folder.is_dir())
+        book.learn(self.store.read(folder.name) for folder in self.store.folders())
 
     def _probe(self, kinds: Sequence[UnknownKind], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
         if not kinds:

@@ -19,6 +19,8 @@ import filelock
 from pydantic import TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.edition import FIRST_EDITION, edition_name
+from fsl_core.fingerprint import SCHEMA_VERSION
 from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
 from orchestrator.provenance import now
@@ -33,7 +35,7 @@ class LaunchRecord:
     """The last launch of one plan: the file it was read from, what the command line changed of it, and when it began (ISO, UTC).
 
     ``source_digest`` is the SHA-256 of the file as it was. ``trials`` maps the fingerprints of the trials wanted to those of the
-    evaluations wanted of each.
+    evaluations wanted of each. ``edition`` is that of the recipes; the first edition wrote none down.
     """
 
     sweep: str
@@ -43,6 +45,7 @@ class LaunchRecord:
     overrides: tuple[str, ...]
     trials: Mapping[str, tuple[str, ...]]
     at: Time
+    edition: int = FIRST_EDITION
 
     @property
     def name(self) -> str:
@@ -80,6 +83,7 @@ def _launch_of(plan: Plan) -> LaunchRecord:
         overrides=plan.spec.overrides,
         trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
         at=now(),
+        edition=SCHEMA_VERSION,
     )
 
 
@@ -99,9 +103,10 @@ def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
     last = max(launches, key=lambda launch: datetime.fromisoformat(launch.at), default=own)
     copied = own.source_digest == last.source_digest != ""
     if own.plan != last.plan and own.source != last.source and not copied:
+        under = "" if last.edition == own.edition else f" under the {edition_name(last.edition)} of the recipes"
         raise SweepNameError(
             f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
-            f"here on {last.at[:10]}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
+            f"here on {last.at[:10]}{under}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,16 +12,17 @@ from pathlib import Path
 import filelock
 
 from fsl_core.atomic_file import unfinished_writes
+from fsl_core.edition import edition_name
+from fsl_core.fingerprint import SCHEMA_VERSION
 from orchestrator.driver_lock import driver_lock
 from orchestrator.execution.trial_lock import is_held
-from orchestrator.launches import no_launch_begins
+from orchestrator.launches import LaunchRecord, no_launch_begins
 from orchestrator.records import TrialRecord
 from orchestrator.store import Store, TrialPaths
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.wanted_trials import Wanted
 
 _LONG_FOR_A_WRITE_SECONDS = 60.0
-_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,13 @@ class Kept:
 
 def kept_trials(store: Store, wanted: Wanted) -> Iterator[Kept]:
     """What stays for the launches on record alone, each launch apart; then what nobody knows the launch of."""
-    folders = {folder.name: folder for folder in trial_folders(store) if folder.name not in wanted.by_files}
+    folders = {folder.name: folder for folder in store.folders() if folder.name not in wanted.by_files}
     for launch in wanted.kept_launches:
         own = [folders[name] for name in launch.trials if name in folders]
         changed = " ".join(launch.overrides) or f"as in {launch.source}"
         if own:
-            yield _kept(f"wanted by the launch of {launch.at[:16]}, {changed}", own, f"fsl gc --forget {launch.name}")
+            earlier = _no_use(launch.edition)
+            yield _kept(f"{earlier}wanted by the launch of {launch.at[:16]}, {changed}", own, f"fsl gc --forget {launch.name}")
     links = [folder for name, folder in folders.items() if folder.is_symlink() and wanted.may_go(store.read(name))]
     if links:
         yield _kept(f"links to other places: {', '.join(map(str, links))}", links, "remove the link, and what it leads to")
@@ -60,8 +61,26 @@ def kept_trials(store: Store, wanted: Wanted) -> Iterator[Kept]:
     if rest and wanted.launches.damaged:
         damaged = ", ".join(map(str, wanted.launches.damaged))
         yield _kept(f"may be wanted by a launch whose record is damaged: {damaged}", rest, "rename or remove that file")
-    elif rest:
-        yield _kept("from before launches were put on record, so that nobody knows who wants them", rest, "fsl gc --unrecorded")
+    else:
+        yield from _of_unknown_launches(store, rest)
+
+
+def _of_unknown_launches(store: Store, rest: Sequence[Path]) -> Iterator[Kept]:
+    """Trials that nobody knows the launch of, each edition of the recipes apart, today's first."""
+    editions = {folder: store.edition(folder.name) for folder in rest}
+    for edition in sorted(set(editions.values()), reverse=True):
+        own = [folder for folder in rest if editions[folder] == edition]
+        why = f"{_no_use(edition)}from before launches were put on record, so that nobody knows who wants them"
+        yield _kept(why, own, "fsl gc --unrecorded")
+
+
+def _edition(edition: int) -> str:
+    """Beside a trial that is not of today's edition, which one it is of."""
+    return "" if edition == SCHEMA_VERSION else f" of the {edition_name(edition)} of the recipes, which no sweep can use,"
+
+
+def _no_use(edition: int) -> str:
+    return "" if edition == SCHEMA_VERSION else f"of the {edition_name(edition)} of the recipes, which no sweep can use, "
 
 
 def _kept(why: str, folders: Sequence[Path], lets_go: str) -> Kept:
@@ -74,7 +93,7 @@ def find_leftovers(store: Store, wanted: Wanted) -> Iterator[Leftover]:
 
 
 def _unneeded(store: Store, wanted: Wanted) -> Iterator[Leftover]:
-    for folder in trial_folders(store):
+    for folder in store.folders():
         paths = store.paths(folder.name)
         if not is_held(paths.lock):
             yield from _of_trial(paths, store.read(folder.name), wanted)
@@ -92,14 +111,9 @@ def _unneeded(store: Store, wanted: Wanted) -> Iterator[Leftover]:
             yield _leftover("the record of a launch, to be forgotten", file)  # last: what it names is gone by then
 
 
-def trial_folders(store: Store) -> list[Path]:
-    """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
-    return sorted(path for path in store.trials.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
-
-
 def _of_trial(paths: TrialPaths, record: TrialRecord, wanted: Wanted) -> Iterator[Leftover]:
     if wanted.may_go(record):
-        yield _leftover("a trial that no launch and no sweep file names", paths.folder, paths.lock)
+        yield _leftover(f"a trial{_edition(record.edition)} that no launch and no sweep file names", paths.folder, paths.lock)
         return
     # Checkpoints are what lost weights, or a lost result, are cheaply made from: they go only where both are there.
     if (
@@ -117,13 +131,22 @@ def _of_trial(paths: TrialPaths, record: TrialRecord, wanted: Wanted) -> Iterato
 
 def _shown_in_vain(outbox: Outbox, wanted: Wanted) -> Iterator[Leftover]:
     """What would bring a forgotten launch back to MLflow."""
-    kept = [(launch.sweep, launch.trials) for launch in wanted.kept_launches]
-    gone = [(launch.sweep, launch.trials) for launch in wanted.forgotten]
     for name in sorted({launch.sweep for launch in wanted.forgotten}):
+        gone, kept = (
+            [launch for launch in launches if launch.sweep == name] for launches in (wanted.forgotten, wanted.kept_launches)
+        )
         for path in outbox.of_sweep(name):
-            shown = outbox.read(path)
-            if shown is not None and (name, shown.wanted) in gone and (name, shown.wanted) not in kept:
+            if _shows(outbox, path, gone) and not _shows(outbox, path, kept):
                 yield _leftover("what MLflow shall show of a launch, to be forgotten", path, outbox.lock(path))
+
+
+def _shows(outbox: Outbox, path: Path, launches: Sequence[LaunchRecord]) -> bool:
+    """Whether a file shows one of these launches; one of an earlier edition may be any launch of that edition."""
+    shown = outbox.read(path)
+    if shown is not None:
+        return any(shown.wanted == launch.trials for launch in launches)
+    edition = outbox.edition(path)
+    return edition != SCHEMA_VERSION and any(edition == launch.edition for launch in launches)
 
 
 def _leftover(why: str, path: Path, lock: Path | None = None) -> Leftover:

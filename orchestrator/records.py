@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
+from fsl_core.fingerprint import SCHEMA_VERSION
 from fsl_core.result import MOST_STEPS, EvaluationResult, TrialResult
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -105,6 +106,8 @@ class ProgressRecord:
 class TrialRecord:
     """All that a trial's folder says; ``evaluations`` by their fingerprints. What is missing is None.
 
+    ``edition`` is that of the recipes which the trial is of. One of an earlier edition has neither a result nor scores here: what its
+    folder holds of them is kept, and is no number of today.
     ``unsealed`` names the files without a digest of their own content, from before records had one: an edit of them shows nowhere.
     """
 
@@ -115,6 +118,7 @@ class TrialRecord:
     failure: FailureRecord | None = None
     progress: ProgressRecord | None = None
     unsealed: tuple[str, ...] = ()
+    edition: int = SCHEMA_VERSION
 
 
 Record = TypeVar("Record", ExecutionRecord, FailureRecord, ProgressRecord)

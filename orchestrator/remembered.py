@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.fingerprint import as_plain
+from fsl_core.edition import FIRST_EDITION
+from fsl_core.fingerprint import SCHEMA_VERSION, as_plain
 from fsl_core.unit_work import UnitWork
 
 MOST_AGE = datetime.timedelta(days=30)
@@ -41,6 +42,7 @@ class _Entry:
     machine: str
     at: datetime.datetime
     seconds: tuple[float, ...]
+    edition: int = SCHEMA_VERSION
 
 
 class RememberedProbes:
@@ -50,14 +52,18 @@ class RememberedProbes:
         self._path, self._machine, self._now = path, _text(as_plain(machine)), now
 
     def read(self) -> Mapping[str, tuple[float, ...]]:
-        """The seconds of each unit of work that was probed on this machine lately, by :func:`key`."""
-        return {entry.work: entry.seconds for entry in self._entries() if entry.machine == self._machine}
+        """The seconds of each unit of work that was probed on this machine lately, by :func:`key`.
+
+        What was timed under an earlier edition of the recipes is kept and not used: the same settings may mean other work since.
+        """
+        today = (entry for entry in self._entries() if entry.edition == SCHEMA_VERSION)
+        return {entry.work: entry.seconds for entry in today if entry.machine == self._machine}
 
     def write(self, probes: Mapping[UnitWork, Sequence[float]]) -> None:
         """Add probes of this machine. Raises OSError where the file cannot be written."""
         mine = [_Entry(key(work), self._machine, self._now, tuple(seconds)) for work, seconds in probes.items()]
-        new = {(entry.work, entry.machine) for entry in mine}
-        entries = [entry for entry in self._entries() if (entry.work, entry.machine) not in new] + mine
+        new = {(entry.work, entry.machine, entry.edition) for entry in mine}
+        entries = [entry for entry in self._entries() if (entry.work, entry.machine, entry.edition) not in new] + mine
         write_atomically(self._path, json.dumps({"probes": [_plain(entry) for entry in entries]}, indent=1).encode())
 
     def _entries(self) -> list[_Entry]:
@@ -81,9 +87,11 @@ def _entry(plain: Any) -> _Entry | None:
         seconds = tuple(plain["seconds"])
         if at.tzinfo is None or not 0 < len(seconds) <= _MOST_SAMPLES or not all(map(_possible, seconds)):
             return None
+        if type(plain.get("edition", FIRST_EDITION)) is not int:
+            return None
         if not isinstance(plain["work"], dict) or not isinstance(plain["machine"], dict):
             return None
-        return _Entry(_text(plain["work"]), _text(plain["machine"]), at, seconds)
+        return _Entry(_text(plain["work"]), _text(plain["machine"]), at, seconds, plain.get("edition", FIRST_EDITION))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -99,6 +107,7 @@ def _plain(entry: _Entry) -> Mapping[str, Any]:
         "machine": json.loads(entry.machine),
         "at": entry.at.isoformat(timespec="seconds"),
         "seconds": list(entry.seconds),
+        "edition": entry.edition,
     }
 
 

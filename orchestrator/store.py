@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,15 @@ from typing import Any
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
-from fsl_core.fingerprint import as_plain
+from fsl_core.fingerprint import SCHEMA_VERSION, as_plain
 from fsl_core.recipe import TrainingRecipe
 from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from orchestrator.errors import RecordDamagedError, StoreError
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, record_from_plain
 from orchestrator.sealed import Value, document_text, read_sealed
+from orchestrator.trial_edition import edition_in
+
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,10 @@ class Store:
     def read(self, fingerprint: str) -> TrialRecord:
         """All that is known of a trial; a trial that nobody started has a record of nothing."""
         paths, old = self.paths(fingerprint), list[str]()
-        result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint), old)
+        edition = self.edition(fingerprint)
+        result = None
+        if edition == SCHEMA_VERSION:
+            result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint), old)
         return TrialRecord(
             fingerprint=fingerprint,
             result=result,
@@ -128,7 +135,22 @@ class Store:
             failure=self._read(paths.failure, partial(record_from_plain, FailureRecord), old),
             progress=self._read(paths.progress, partial(record_from_plain, ProgressRecord), old),
             unsealed=tuple(old),
+            edition=edition,
         )
+
+    def edition(self, fingerprint: str) -> int:
+        """The edition of the recipes that a trial is of, by the recipe that its folder holds; today's where it holds none."""
+        paths = self.paths(fingerprint)
+        return edition_in(paths.recipe, paths.result, fingerprint) or SCHEMA_VERSION
+
+    def folders(self) -> list[Path]:
+        """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
+        return sorted(path for path in self.trials.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
+
+    def of_earlier_editions(self) -> dict[str, int]:
+        """The trials of earlier editions by their fingerprints, and the edition of each. They are kept, and no sweep uses them."""
+        editions = {folder.name: self.edition(folder.name) for folder in self.folders()}
+        return {name: edition for name, edition in editions.items() if edition != SCHEMA_VERSION}
 
     def _scores(self, folder: Path, result: TrialResult, old: list[str]) -> dict[str, EvaluationResult]:
         """The scores in a folder by fingerprint. While a result is lost its scores wait: it is trained again to the same bits."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from fsl_core.episode_classes import EpisodeClasses
 from fsl_core.recipe import Evaluation
 from fsl_core.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.report.identifiers import PREFIXES
 from tests.counts_by_step import counts_like
-from tests.made_up_answers import made_up
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/table.json"))
@@ -60,8 +60,8 @@ def read_export(folder: Path, name: str) -> pd.DataFrame:
 class CommittedResults:
     """A folder under ``results/``, read back.
 
-    What its exports leave out is made up, alike for all, and shows in nothing: the digest of the episodes, the seconds of each
-    evaluation, the counts after each adaptation step, of which their mean and their interval are known.
+    What its exports leave out is made up, alike for all, and shows in nothing: the seconds of each evaluation, the counts after
+    each adaptation step, of which their mean and their interval are known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,14 +110,17 @@ class CommittedResults:
         key = (trial.fingerprint, evaluation.fingerprint)
         if key not in self._episodes.groups:
             return None
-        correct = tuple(map(int, self._episodes.get_group(key).sort_values("episode")["correct"]))
+        episodes = self._episodes.get_group(key).sort_values("episode")
+        correct = tuple(map(int, episodes["correct"]))
         return EvaluationResult(
             recipe_fingerprint=trial.fingerprint,
             evaluation=evaluation,
             weights_digest=row["weights_digest"],
             data_digest=row["data_digest"],
-            episodes_digest="",
-            **made_up(correct, evaluation.shape),
+            episodes_digest=episodes["episodes_digest"].iloc[0],
+            correct=correct,
+            answers=tuple(episodes["answers"]),
+            classes=_classes(episodes["class_ids"]),
             correct_by_step=None if evaluation.adaptation_steps is None else (*self._on_the_way(key, evaluation), correct),
         )
 
@@ -156,6 +159,13 @@ class CommittedResults:
             },
             **computed,
         )
+
+
+def _classes(ids: Iterable[Sequence[str]]) -> EpisodeClasses:
+    """The classes of episodes, which are given by name."""
+    rows = [list(row) for row in ids]
+    numbers = {name: str(number) for number, name in enumerate(sorted({name for row in rows for name in row}))}
+    return EpisodeClasses(tuple(numbers), tuple(" ".join(numbers[name] for name in row) for row in rows))
 
 
 def _known(value: Any, kind: Callable[[Any], Any] = str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.errors import RecipeError
 from fsl_core.statistics import confidence_interval_95, mean
 from orchestrator.plan import build_plan
 from orchestrator.report.bundle import write_bundle
@@ -55,15 +56,24 @@ def test_a_folder_that_a_launch_leaves_is_made_again_from_itself(folder: Path, t
 
 
 def test_a_number_or_a_file_that_does_not_follow_from_the_records_is_found(folder: Path, tmp_path: Path) -> None:
-    table = (folder / "table.md").read_text()
-    (folder / "table.md").write_text(table.replace("±", "+"))
+    for name, now, then in (("table.md", "±", "+"), ("table.json", '"reproduced": 9', '"reproduced": 8')):
+        before = (folder / name).read_text()
+        (folder / name).write_text(before.replace(now, then))
     (folder / "unknown.md").write_text("")
-    assert stale_files(folder, tmp_path / "again", sweeps=tmp_path) == ["table.md", "unknown.md"]
     episodes = pd.read_parquet(folder / "episodes.parquet")
-    episodes.loc[3, "correct"] += 1
+    episodes.loc[3, "accuracy_percent"] += 1
     episodes.to_parquet(folder / "episodes.parquet")
-    stale = stale_files(folder, tmp_path / "once more", sweeps=tmp_path)
-    assert {"table.json", "table.csv", "cells.parquet", "episodes.parquet"} <= set(stale)
+    numbers = {"table.json"} if folder.name == "reported" else set()
+    found = stale_files(folder, tmp_path / "again", sweeps=tmp_path)
+    assert set(found) == {"table.md", "unknown.md", "episodes.parquet"} | numbers
+
+
+def test_a_count_that_is_not_that_of_the_answers_is_refused(folder: Path, tmp_path: Path) -> None:
+    episodes = pd.read_parquet(folder / "episodes.parquet")
+    episodes.loc[3, "correct"] -= 1
+    episodes.to_parquet(folder / "episodes.parquet")
+    with pytest.raises(RecipeError, match="the answers are not those of the counts"):
+        stale_files(folder, tmp_path / "again", sweeps=tmp_path)
 
 
 def test_a_sweep_file_that_means_other_trials_than_a_folder_is_refused(folder: Path, tmp_path: Path) -> None:

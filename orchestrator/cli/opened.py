@@ -21,6 +21,7 @@ from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec, with_dataset
 from orchestrator.store import Store
 from orchestrator.tracking.location import default_address
+from orchestrator.trial_edition import earlier_editions_text
 from orchestrator.trial_state import TrialState, trial_state
 
 MANY_TRIALS = 5_000
@@ -37,7 +38,10 @@ class OpenedSweep:
 
     @cached_property
     def records(self) -> Mapping[str, TrialRecord]:
-        """What is known of the plan's trials, by fingerprint. Damaged records are named on stderr, unsealed ones counted."""
+        """What is known of the plan's trials, by fingerprint.
+
+        Damaged records are named on stderr; unsealed ones and the trials of earlier editions are counted there.
+        """
         records = self.store.records([trial.fingerprint for trial in self.plan.trials])
         for path in self.store.damaged:
             click.echo(f"{path} is damaged and taken as missing", err=True)
@@ -46,7 +50,14 @@ class OpenedSweep:
                 f"{counted(unsealed, 'trial')} with records from before records carried their own digest: an edit would not show",
                 err=True,
             )
+        if notice := earlier_editions_text(self.earlier_trials, self.places.runs_root):
+            click.echo(notice, err=True)
         return records
+
+    @cached_property
+    def earlier_trials(self) -> Mapping[str, int]:
+        """The trials of earlier editions of the recipes in the runs folder, of whatever sweep, and the edition of each."""
+        return self.store.of_earlier_editions()
 
     def state(self, trial: PlannedTrial) -> TrialState:
         """What a trial of the plan is doing."""

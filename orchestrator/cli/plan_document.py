@@ -39,6 +39,7 @@ def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequen
         "unknown_trials": expected.unknown,
         "slots": expected.slots,
         "unprepared_datasets": list(map(images_text, unprepared)),
+        "trials_of_earlier_editions": len(opened.earlier_trials),
     }
 
 

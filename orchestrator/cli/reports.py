@@ -15,7 +15,7 @@ from orchestrator.cli.opened import OpenedSweep
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
-from orchestrator.report.place import cleared_folder, free_folder
+from orchestrator.report.place import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
 from orchestrator.sweep import Reporter, sweep_folder
@@ -48,12 +48,13 @@ def report_folder(opened: OpenedSweep, *, complete: bool, replace: bool) -> Path
     if replace:
         folder, aside = cleared_folder(finished, opened.plan)
         if aside is not None:
-            click.echo(f"the table of another plan that was in {folder} is now in {aside}", err=True)
+            click.echo(f"the table of {owner_in(aside)} that was in {folder} is now in {aside}", err=True)
         return folder
     folder = free_folder(finished, opened.plan)
     if folder != finished:
         click.echo(
-            f"{finished} holds the finished table of another plan and stays as it is (--replace puts this one there)", err=True
+            f"{finished} holds the finished table of {owner_in(finished)} and stays as it is (--replace puts this one there)",
+            err=True,
         )
     return folder
 

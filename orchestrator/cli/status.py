@@ -123,6 +123,7 @@ def _plain(rows: Sequence[TrialStatus], opened: OpenedSweep) -> dict[str, Any]:
         "sweep": opened.plan.spec.name,
         "counts": {state: sum(row.state == state for row in rows) for state in STATES},
         "trials": [_plain_row(row) for row in rows],
+        "trials_of_earlier_editions": len(opened.earlier_trials),
         "failures": [
             {
                 "cause": cause,

@@ -9,10 +9,13 @@ import click
 from orchestrator.cli.options import Given, Places, takes_places
 from orchestrator.cli.trackers import backlog_of
 from orchestrator.errors import TrackingError
+from orchestrator.store import Store
 from orchestrator.tracking.backlog import BacklogSender
 from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_experiments import experiment_ids, refuse_broken_file
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
+from orchestrator.tracking.run_tags import EDITION
+from orchestrator.trial_edition import earlier_editions_text
 
 PATIENCE = 10.0
 """Seconds that the pages wait for what earlier commands left unsent; the rest is sent while they are looked at."""
@@ -28,6 +31,8 @@ def ui(given: Given, port: int, experiment: str | None) -> None:
     What earlier commands could not send to this store is sent meanwhile; a store that is gone is filled again from the records.
     """
     places = Places.resolve(given)
+    if earlier := earlier_editions_text(Store(places.runs_root).of_earlier_editions(), places.runs_root):
+        click.echo(f"{earlier}; runs of the first edition lack the tag {EDITION}", err=True)
     refuse_broken_file(places.tracking)
     sender = BacklogSender(backlog_of(places))
     if places.tracking.is_server:

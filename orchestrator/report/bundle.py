@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.fingerprint import SCHEMA_VERSION as EDITION
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
@@ -102,6 +103,7 @@ def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, obje
     return {
         "schema_version": SCHEMA_VERSION,
         "sweep": spec.name,
+        "edition": EDITION,
         "plan": plan.fingerprint,
         "seeds": list(spec.seeds),
         "overrides": list(spec.overrides),

@@ -71,6 +71,7 @@ TABULAR: Mapping[str, str] = {"cell": "cell_id", "evaluation": "evaluation_id", 
 PROVENANCE_KEYS: Mapping[str, str] = {
     "schema_version": f"the form of this document, {SCHEMA_VERSION}",
     "sweep": "the sweep's name",
+    "edition": "of the recipes, which all its fingerprints are of; the first edition wrote none",
     "plan": "the fingerprint of its trials and evaluations together",
     "seeds": "a list of the training seeds",
     "overrides": "a list of what the command line changed of the sweep file",

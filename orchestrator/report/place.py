@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+from fsl_core.edition import FIRST_EDITION, edition_name
+from fsl_core.fingerprint import SCHEMA_VERSION
 from orchestrator.plan import Plan
 
 UNKNOWN = "unknown"
@@ -21,6 +23,16 @@ def plan_in(folder: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return UNKNOWN
     return plan if isinstance(plan, str) and plan.isalnum() else UNKNOWN
+
+
+def owner_in(folder: Path) -> str:
+    """Whose table a folder holds, in words: ``another plan``, or of which edition where it is of an earlier one."""
+    try:
+        edition = json.loads((folder / "provenance.json").read_bytes()).get("edition", FIRST_EDITION)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return "another plan"
+    earlier = isinstance(edition, int) and edition != SCHEMA_VERSION
+    return f"the {edition_name(edition)} of the recipes" if earlier else "another plan"
 
 
 def free_folder(folder: Path, plan: Plan) -> Path:

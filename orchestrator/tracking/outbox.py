@@ -12,13 +12,14 @@ import filelock
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
-from orchestrator.tracking.shown_sweep import OWN_STORE, ShownSweep, shown_sweep_from_plain
+from orchestrator.tracking.shown_sweep import OWN_STORE, ShownSweep, edition_shown, shown_sweep_from_plain
 
 
 class Outbox:
     """The files ``sweeps/<sweep>/mlflow/<overrides>[-<store>].json`` of a runs folder: one a sweep, overrides and store.
 
-    A file says what to show, not whether a store has it: the store knows that itself.
+    A file says what to show, not whether a store has it: the store knows that itself. What an earlier edition of the recipes showed
+    stays as the stores have it: it is not sent again.
     """
 
     def __init__(self, runs_root: Path) -> None:
@@ -41,10 +42,17 @@ class Outbox:
         return sorted(self._sweeps.glob("*/mlflow/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
 
     def read(self, path: Path) -> ShownSweep | None:
-        """What a file says; None where it is damaged, for then the next launch of its sweep writes it again."""
+        """What a file says; None where it is damaged, or of an earlier edition: the next launch of its sweep writes it again."""
         try:
             return shown_sweep_from_plain(json.loads(path.read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecipeError):
+            return None
+
+    def edition(self, path: Path) -> int | None:
+        """The edition of the recipes that a file's sweep is of; None where it is damaged."""
+        try:
+            return edition_shown(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
 
     def of_sweep(self, name: str) -> list[Path]:

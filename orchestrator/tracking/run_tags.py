@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fsl_core.edition import FIRST_EDITION
+from fsl_core.fingerprint import SCHEMA_VERSION
 from orchestrator.plan import PlannedTrial
 from orchestrator.tracking.shown_sweep import ShownSweep, SweepContext
 
 KIND, SWEEP, OVERRIDES = "fsl.kind", "fsl.sweep", "fsl.overrides"
 FINGERPRINT, CELLS = "fsl.fingerprint", "fsl.cells"
+EDITION = "fsl.edition"
 SYNCED = "fsl.synced"
 CONFIRMED = "fsl.confirmed"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
@@ -18,20 +21,24 @@ MOST_CHARACTERS = 8000
 
 
 def identity(tags: Mapping[str, str]) -> str | None:
-    """What a run is the run of: one trial, or one sweep under one set of overrides. None for a run that is not ours."""
+    """What a run is the run of: one trial, or one sweep under one set of overrides and one edition of the recipes.
+
+    None for a run that is not ours. The first edition gave its runs no tag of it.
+    """
     if tags.get(KIND) == "sweep":
-        return f"sweep {tags.get(OVERRIDES)}"
+        return f"sweep {tags.get(OVERRIDES)} {tags.get(EDITION, str(FIRST_EDITION))}"
     return tags.get(FINGERPRINT)
 
 
 def sweep_tags(shown: ShownSweep) -> dict[str, str]:
     """The identity of a sweep's parent run. A sweep with overrides has its own: its table is another one."""
-    return {KIND: "sweep", SWEEP: shown.name, OVERRIDES: fitting("; ".join(shown.overrides)) or "none"}
+    overrides = fitting("; ".join(shown.overrides)) or "none"
+    return {KIND: "sweep", SWEEP: shown.name, OVERRIDES: overrides, EDITION: str(SCHEMA_VERSION)}
 
 
 def trial_tags(shown: ShownSweep, trial: PlannedTrial) -> dict[str, str]:
     """The identity of a trial's run."""
-    return {KIND: "trial", SWEEP: shown.name, FINGERPRINT: trial.fingerprint}
+    return {KIND: "trial", SWEEP: shown.name, FINGERPRINT: trial.fingerprint, EDITION: str(SCHEMA_VERSION)}
 
 
 def membership_tags(shown: ShownSweep, trial: PlannedTrial, parent_id: str, tags: Mapping[str, str]) -> dict[str, str]:

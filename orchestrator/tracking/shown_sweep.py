@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsl_core.fingerprint import as_plain, from_plain
+from fsl_core.edition import FIRST_EDITION, edition_name
+from fsl_core.errors import RecipeError
+from fsl_core.fingerprint import SCHEMA_VERSION, as_plain, from_plain
 from fsl_core.recipe import Evaluation, TrainingRecipe
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.provenance import now
@@ -71,6 +73,7 @@ class ShownSweep:
     def as_plain(self) -> dict[str, Any]:
         """The value as JSON types."""
         return {
+            "edition": SCHEMA_VERSION,
             "name": self.name,
             "title": self.title,
             "description": self.description,
@@ -107,17 +110,30 @@ def _document(source: Path) -> str:
 
 
 def shown_sweep_from_plain(plain: Mapping[str, Any]) -> ShownSweep:
-    """The value that :meth:`ShownSweep.as_plain` made plain. Raises KeyError, TypeError or RecipeError when it is none."""
+    """The value that :meth:`ShownSweep.as_plain` made plain.
+
+    Raises KeyError, TypeError or RecipeError when it is none, or is of another edition of the recipes.
+    """
+    if edition_shown(plain) != SCHEMA_VERSION:
+        raise RecipeError(f"what was shown is of the {edition_name(edition_shown(plain))} of the recipes")
     table = plain["table"]
     return ShownSweep(
         **{
-            **plain,
+            **{key: value for key, value in plain.items() if key != "edition"},
             "overrides": tuple(plain["overrides"]),
             "trials": tuple(map(_trial_from_plain, plain["trials"])),
             "context": SweepContext(**plain["context"]),
             "table": None if table is None else ShownTable(**{**table, "files": tuple(map(Path, table["files"]))}),
         }
     )
+
+
+def edition_shown(plain: Mapping[str, Any]) -> int:
+    """The edition of the recipes that a sweep was shown under; the first wrote none down. Raises TypeError when it is no number."""
+    edition = plain.get("edition", FIRST_EDITION)
+    if type(edition) is not int:
+        raise TypeError(f"no edition: {edition!r}")
+    return edition
 
 
 def _plain_trial(trial: PlannedTrial) -> dict[str, Any]:

@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsl_core.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episode import EpisodeShape
-from fsl_core.errors import CheckpointCorruptError, DataChangedError, ExecutionPathError, StopRequested
+from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError, ExecutionPathError, StopRequested
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from fsl_core.trial import Progress, evaluate_trial, run_trial
@@ -195,6 +196,20 @@ def test_other_images_under_a_half_trained_trial_are_refused(glyphs: SplitDatase
         run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
     with pytest.raises(DataChangedError, match="Give back the old data"):
         run_trial(glyphs_recipe(), folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64))
+
+
+def test_a_checkpoint_of_the_first_edition_is_refused_and_stays(glyphs: SplitDataset, folder: Path) -> None:
+    """It says no edition, and is of a recipe that today's code names otherwise."""
+    with pytest.raises(StopRequested):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
+    checkpoints = folder / "checkpoints" / "select"
+    *older, newest = sorted(checkpoints.iterdir())
+    before = {**read_checkpoint(newest), "recipe": "a4a74d8a1d58d96c"}
+    newest.unlink()
+    old = save_checkpoint(checkpoints, 7, {key: value for key, value in before.items() if key != "edition"})
+    with pytest.raises(CheckpointEditionError, match="of the first edition of the recipes, of trial a4a74d8a1d58d96c"):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+    assert sorted(checkpoints.iterdir()) == [*older, old]
 
 
 def test_patience_ends_a_training_that_no_longer_improves(glyphs: SplitDataset, folder: Path) -> None:
