@@ -31,6 +31,11 @@ def class_counts(data: DataSettings) -> ClassCounts:
     return ClassCounts(classes, {part: turns * count for part, count in classes.items()}, images)
 
 
+def base_classes(data: DataSettings) -> Mapping[str, int]:
+    """How many classes each split has, turned copies not counted."""
+    return _known(data.dataset, data.split)[0]
+
+
 @cache
 def _known(dataset: str, split: str) -> tuple[Mapping[str, int], int]:
     if dataset == "omniglot":

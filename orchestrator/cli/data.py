@@ -67,8 +67,7 @@ def check(name: str, given: Given, resize: Resize | None, as_json: bool) -> None
     from fsl_core.datasets.catalogue import DATASETS
 
     places = Places.resolve(given)
-    every = _here(name, resize, places)
-    for data in every:
+    for data in (every := _here(name, resize, places)):
         _refuse_absent(data, places)
     with shown_progress("source pictures looked at") as progress:
         inspection = DATASETS[name].inspect(places.data_root, progress)
@@ -197,7 +196,7 @@ def _checked_text(row: dict[str, Any]) -> str:
 
 def _warn_of_identical_images(row: dict[str, Any]) -> None:
     for key, where in (("identical_in_two_splits", "in two splits"), ("identical_within_a_split", "within a split")):
-        click.echo(f"{row['dataset']}, split {row['split']}: {len(row[key])} identical images {where}", err=True)
+        click.echo(f"{_which(row)}: {len(row[key])} identical images {where}", err=True)
         for first, second in row[key]:
             click.echo(f"  {first} = {second}", err=True)
 
@@ -233,11 +232,15 @@ def _show(opened: Iterable[tuple[DataSettings, SplitDataset]], as_json: bool) ->
 
 
 def _described_text(row: dict[str, Any]) -> str:
-    choices = "".join(f", {key} {written(row[key])}" for key in CHOICES_OF_DATASET.get(row["dataset"], {}))
-    lines = [f"{row['dataset']}, split {row['split']}{choices}, sha256 {row['digest']}"]
+    lines = [f"{_which(row)}, sha256 {row['digest']}"]
     for part in PARTS:
         lines.append(f"  {part:<16}{row[part]['base_classes']:>5} classes, {row[part]['images']:>6} images")
     return "\n".join(lines)
+
+
+def _which(row: dict[str, Any]) -> str:
+    choices = [f"{key} {written(row[key])}" for key in CHOICES_OF_DATASET.get(row["dataset"], {})]
+    return ", ".join([row["dataset"], f"split {row['split']}", *choices])
 
 
 def _described(data: DataSettings, dataset: SplitDataset) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fsl_core.datasets.class_counts import base_classes
 from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.report.published import FULL_STEPS, PublishedCell
@@ -61,7 +62,11 @@ class Difference:
 def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
     """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys, and what no cell has."""
     settable = (difference for key in SETTING_NAMES if key in _WEIGHTS for difference in _compare(key, settings, published))
-    return (*settable, *(Difference(f"published: {text}", "noted") for text in published.unrepeatable))
+    return (
+        *settable,
+        *_train_classes(settings, published),
+        *(Difference(f"published: {text}", "noted") for text in published.unrepeatable),
+    )
 
 
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
@@ -81,6 +86,15 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
         said = {True: "inductively", False: "transductively"}
         return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", _WEIGHTS[key])]
     return [Difference(f"{key} {written(ours)}, published {written(theirs)}", _WEIGHTS[key])]
+
+
+def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:
+    """How many classes the weights that are scored were trained on: with ``retrain`` those of meta-validation too."""
+    classes = base_classes(settings.data())
+    ours = classes["meta_train"] + (classes["meta_validation"] if settings.retrain else 0)
+    if published.train_classes in (None, ours):
+        return []
+    return [Difference(f"train_classes {ours}, published {published.train_classes}", "noted")]
 
 
 def _shortfall(settings: CellSettings, published: PublishedCell) -> list[Difference]:

@@ -31,7 +31,7 @@ class PublishedCell:
     each is None where it is not printed, and so is ``episodes``, how many the test had. ``decimals``: the digits printed after the
     point; ``kind`` and ``label``: its registry's. ``settings``: what the source says of how it was made, by the keys of sweep files, and
     ``full_steps``: a training that is allowed fewer steps is short, whatever the source leaves unsaid of its own. ``unrepeatable``: what
-    was done that no setting here can do.
+    was done that no setting here can do; ``train_classes``: the classes it trained on, turned copies not counted, where that is said.
     """
 
     registry: str
@@ -53,6 +53,7 @@ class PublishedCell:
     settings: Mapping[str, Setting]
     unrepeatable: tuple[str, ...]
     doubt: str | None
+    train_classes: int | None = None
 
     def mismatches(self, settings: CellSettings) -> int:
         """How many settings the source states otherwise."""
@@ -204,6 +205,7 @@ def _published(registry: RegistryFile, cell: RegistryCell) -> PublishedCell:
         source=f"{registry.source}, {cell.table}",
         variant=cell.variant.model_dump(exclude_unset=True),
         settings={**general.stated(), **cell.settings.stated()},
+        train_classes=cell.settings.train_classes or general.train_classes,
         unrepeatable=(*general.unrepeatable, *cell.settings.unrepeatable),
         **cell.model_dump(exclude={"variant", "settings", "inherits"}),
     )

@@ -71,11 +71,12 @@ class Protocol(_Strict):
     clip_norm: _Rate | None = None
     clip_value: _Rate | None = None
     downsampling: Literal["max_pool", "stride"] = "max_pool"
+    train_classes: _Count | None = None
     unrepeatable: list[str] = []
 
     def stated(self) -> dict[str, bool | int | float | str | None]:
-        """The settings that the file states, never a default."""
-        return self.model_dump(exclude_unset=True, exclude={"unrepeatable"})
+        """The settings that the file states, never a default, and nothing that is no setting."""
+        return self.model_dump(exclude_unset=True, exclude={"unrepeatable", "train_classes"})
 
 
 class RegistryCell(_Strict):
