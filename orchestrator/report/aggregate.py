@@ -11,6 +11,7 @@ from orchestrator.report.protocol import Difference, differences
 from orchestrator.report.published import PublishedCell, Registries
 from orchestrator.report.published_number import PublishedNumber, numbers_beside
 from orchestrator.report.score import CellScore, score_cell
+from orchestrator.report.training_ended import cut_short, training_ended
 from orchestrator.report.verdict import Printed, Verdict, verdict
 
 
@@ -22,10 +23,11 @@ class CellRow:
     and ``doubt`` are against the first. ``verdict`` says all in one text; ``verdict_label`` is its first words alone and
     ``verdict_reasons`` the rest, for programs.
     ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: what became of seeds that diverged, beside another
-    verdict; ``trained_for_less``: than the published run, on purpose or not. ``differs`` lists the settings unlike the published ones;
-    ``choices`` says what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on
-    purpose, and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is
-    scored, and those of its seeds' trials. What the exports hold of these is described for readers in ``json_keys.py``.
+    verdict; ``trained_for_less``: than the published run, on purpose or not; ``cut_short``: patience ended a
+    training before its budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` says
+    what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and
+    changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
+    those of its seeds' trials. What the exports hold of these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -51,6 +53,8 @@ class CellRow:
     unlike: bool
     lost: str | None
     trained_for_less: bool
+    training_ended: str | None
+    cut_short: bool
     differs: tuple[str, ...]
     choices: tuple[str, ...]
     doubt: str | None
@@ -105,6 +109,8 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         unlike=decided.unlike,
         lost=decided.lost,
         trained_for_less=plan.spec.short or bool(_texts(unlike, "budget")),
+        training_ended=training_ended(score.trained, published),
+        cut_short=cut_short(score.trained),
         differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
         choices=plan.spec.choices_of(cell.settings),
         doubt=published.doubt if published else None,

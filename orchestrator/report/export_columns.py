@@ -108,6 +108,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "difference_points": (REAL, "reproduced minus published, percentage points"),
         "verdict": (TEXT, "with its reasons"),
         "verdict_label": (TEXT, "the verdict's first words alone"),
+        "training_ended": (TEXT, "how the trainings of its seeds ended, and with the weights of which step"),
         "differs": (LIST, "settings unlike those of the number compared with"),
         "choices": (LIST, "what the preset chose where its source is silent"),
         "doubt": (TEXT, "about that number"),

@@ -37,6 +37,7 @@ CELL_KEYS: Mapping[str, str] = {
     "verdict": "with its reasons",
     "verdict_label": "its first words alone",
     "verdict_reasons": "a list of the rest",
+    "training_ended": "how the trainings of its seeds ended, and with the weights of which step",
     "differs": "a list of settings unlike those of the first published number",
     "choices": "a list of what the preset chose where its source is silent",
     "doubt": "about the first published number",

@@ -112,6 +112,7 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
     beside = f"unlike {row.compared.label}" if row.compared else "of ours"
     return [
         *(f"{row.verdict_label}: {reason}" for reason in reasons),
+        *([f"training ended: {row.training_ended}"] if row.cut_short else []),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
         *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fsl_core.result import EvaluationResult
+from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.statistics import Z_95, mean, sample_std, standard_error
 from orchestrator.plan import Cell
 from orchestrator.records import TrialRecord
@@ -17,13 +17,15 @@ class CellScore:
     """What the finished seeds of a cell say together; accuracies in percent.
 
     ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the
-    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes.
+    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes. ``trained``: the results of
+    all seeds whose training ended, whatever became of it.
     """
 
     measured: Measured | None
     seeds_done: int
     diverged: int
     mixed: str | None
+    trained: tuple[TrialResult, ...]
 
     @property
     def reproduced(self) -> float | None:
@@ -44,19 +46,20 @@ class CellScore:
 def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
     """Put the finished seeds of a cell together; one that saw other images or episodes than the first does not count."""
     finished: list[EvaluationResult] = []
-    diverged = 0
+    trained: list[TrialResult] = []
     for recipe in cell.recipes:
         record = records.get(recipe.fingerprint)
         if record is None or record.result is None:
             continue
-        diverged += record.result.status == "diverged"
+        trained.append(record.result)
         score = record.evaluations.get(cell.evaluation.fingerprint)
         if score is not None:
             finished.append(score)
     alike = [score for score in finished if _questions(score) == _questions(finished[0])]
     left_out = len(finished) - len(alike)
     mixed = f"{left_out} of {len(finished)} seeds left out: they saw other images or episodes" if left_out else None
-    return CellScore(measured=_measure(alike), seeds_done=len(alike), diverged=diverged, mixed=mixed)
+    diverged = sum(result.status == "diverged" for result in trained)
+    return CellScore(measured=_measure(alike), seeds_done=len(alike), diverged=diverged, mixed=mixed, trained=tuple(trained))
 
 
 def _questions(score: EvaluationResult) -> tuple[str, str]:
