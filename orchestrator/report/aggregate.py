@@ -25,7 +25,8 @@ class CellRow:
     verdict; ``trained_for_less``: than the published run, on purpose or not. ``differs`` lists the settings unlike the published ones;
     ``choices`` says what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on
     purpose, and changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is
-    scored, and those of its seeds' trials. What the exports hold of these is described for readers in ``json_keys.py``.
+    scored, and those of its seeds' trials. ``ci95_classes`` is half the interval had other test classes been chosen as well. What the
+    exports hold of these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -56,6 +57,7 @@ class CellRow:
     doubt: str | None
     short: bool
     overrides: tuple[str, ...]
+    ci95_classes: float | None = None
 
     @property
     def form(self) -> str:
@@ -110,6 +112,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         doubt=published.doubt if published else None,
         short=plan.spec.short,
         overrides=plan.spec.overrides,
+        ci95_classes=score.ci95_classes,
     )
 
 
