@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fsl_core.datasets.class_names import class_name
+from fsl_core.datasets.class_names import character_of, class_name
 from fsl_core.errors import RecipeError
 from fsl_core.plain_values import member
 
@@ -51,6 +51,11 @@ class EpisodeClasses:
     def numbers(self) -> np.ndarray:
         """The number of each class among the names: int64 ``[E, way]``."""
         return np.array([text.split(" ") for text in self.episodes], dtype=np.int64)
+
+    def characters(self) -> np.ndarray:
+        """A number for each class that its turns share: int64 ``[E, way]``."""
+        _, own = np.unique([character_of(name) for name in self.names], return_inverse=True)
+        return np.asarray(own[self.numbers()])
 
     def names_of(self, episode: int) -> list[str]:
         """The names of an episode's classes in the order of their labels."""

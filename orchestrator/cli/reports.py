@@ -31,9 +31,9 @@ def rows_of(opened: OpenedSweep) -> tuple[CellRow, ...]:
     return aggregate(opened.plan, opened.records, registries_for(opened))
 
 
-def rendered_table(opened: OpenedSweep, form: str) -> str:
+def rendered_table(opened: OpenedSweep, form: str, *, classes: bool = False) -> str:
     """The table as the records stand, in one of its forms."""
-    return render(rows_of(opened), form, spec=opened.plan.spec)
+    return render(rows_of(opened), form, spec=opened.plan.spec, classes=classes)
 
 
 def report_folder(opened: OpenedSweep, *, complete: bool, replace: bool) -> Path:

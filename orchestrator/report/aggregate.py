@@ -27,7 +27,8 @@ class CellRow:
     training before its budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` says
     what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and
     changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
-    those of its seeds' trials. What the exports hold of these is described for readers in ``json_keys.py``.
+    those of its seeds' trials. ``ci95_classes`` is half the interval had other test classes been chosen as well. What the exports hold
+    of these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -60,6 +61,7 @@ class CellRow:
     doubt: str | None
     short: bool
     overrides: tuple[str, ...]
+    ci95_classes: float | None = None
 
     @property
     def form(self) -> str:
@@ -116,6 +118,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
         doubt=published.doubt if published else None,
         short=plan.spec.short,
         overrides=plan.spec.overrides,
+        ci95_classes=score.ci95_classes,
     )
 
 

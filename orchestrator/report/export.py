@@ -118,12 +118,12 @@ def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: C
     return row
 
 
-_RENAMED = {"order": "maml_order", "steps": "steps_budget"}
+RENAMED_SETTINGS = {"order": "maml_order", "steps": "steps_budget"}
 """Settings whose column is named otherwise than the key of sweep files: a word of SQL; what may not have been reached."""
 
 
 def _recipe(recipe: TrainingRecipe) -> Row:
-    return {_RENAMED.get(key, key): value for key, value in recipe_settings(recipe).items()}
+    return {RENAMED_SETTINGS.get(key, key): value for key, value in recipe_settings(recipe).items()}
 
 
 _AS_RECORDED = (
@@ -157,7 +157,7 @@ def _cell(row: CellRow) -> Row:
         "published_percent": row.compared.accuracy if row.compared else None,
         "compared_with": row.compared.registry if row.compared else None,
         "reproduced_percent": row.reproduced,
-        **{f"{name}_points": getattr(row, name) for name in ("ci95_episodes", "std_seeds", "difference")},
+        **{f"{name}_points": getattr(row, name) for name in ("ci95_episodes", "ci95_classes", "std_seeds", "difference")},
         **{name: list(getattr(row, name)) for name in ("differs", "choices", "overrides")},
     }
 

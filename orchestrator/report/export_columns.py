@@ -101,7 +101,11 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "published_percent": (REAL, "percent, of the registry compared with"),
         "compared_with": (TEXT, "the registry that the difference and the verdict are against: the first that has a number"),
         "reproduced_percent": (REAL, "percent, mean over seeds"),
-        "ci95_episodes_points": (REAL, "half the 95% interval over episodes, percentage points"),
+        "ci95_episodes_points": (
+            REAL,
+            "half the 95% interval for episodes sampled again from the same classes, percentage points",
+        ),
+        "ci95_classes_points": (REAL, "half the 95% interval had other test classes been chosen as well, percentage points"),
         "std_seeds_points": (REAL, "standard deviation over seeds, percentage points"),
         "seeds_done": (WHOLE, ""),
         "seeds_wanted": (WHOLE, ""),

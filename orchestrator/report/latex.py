@@ -36,12 +36,12 @@ _LIGATURES = re.compile(r"(?<=[-–])(?=[-–])|(?<=')(?=')|(?<=,)(?=,)|(?<=[`?!
 """Between characters that fonts join into another one, such as two hyphens into a dash."""
 
 
-def latex(rows: Sequence[CellRow], spec: SweepSpec) -> str:
+def latex(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
     """A line above each algorithm and data set, footnotes beneath, a caption and the label ``tab:<sweep>``.
 
     What fits on a page is a floating ``table``; anything longer is a ``longtable``, which goes on over pages.
     """
-    table = table_text(rows, spec, brief=True, further=True)
+    table = table_text(rows, spec, brief=True, further=True, classes=classes)
     text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), table.legend))
     caption = rf"\caption{{{escaped(text)}}}\label{{tab:{spec.name}}}"
     heading = [r"\toprule", _row([escaped(name) for name in table.headings[TEXTS_FIRST:]]), r"\midrule"]

@@ -11,7 +11,7 @@ from orchestrator.report.published_number import PublishedNumber
 from orchestrator.spec import SweepSpec
 
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
-_BEFORE, _AFTER = ("algorithm", "data set", "way", "shot"), ("reproduced", "std (seeds)")
+_BEFORE = ("algorithm", "data set", "way", "shot")
 TEXTS_FIRST = 2
 """How many columns of words come first, the algorithm and the data set; the last, the verdict, has words too, the others numbers."""
 
@@ -43,7 +43,9 @@ class TableText:
         return TEXTS_FIRST <= column < len(self.headings) - 1
 
 
-def table_text(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool = False, further: bool = False) -> TableText:
+def table_text(
+    rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool = False, further: bool = False, classes: bool = False
+) -> TableText:
     """The table in words.
 
     Args:
@@ -51,6 +53,7 @@ def table_text(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool = False,
         spec: the sweep.
         brief: leaves the verdicts' reasons to the footnotes.
         further: gives the published numbers for which there is no column a footnote.
+        classes: gives the interval for other test classes a column.
     """
     published = published_columns(rows, spec.sources)
     notes: dict[str, str] = {}
@@ -60,8 +63,9 @@ def table_text(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool = False,
         texts = _footnotes(row, [number for number in published.shown[index] if number], reasons)
         texts += [f"also published: {left}"] if further and (left := published.further(row, index)) else []
         marks = sorted((notes.setdefault(text, str(len(notes) + 1)) for text in texts), key=int)
-        lines.append(Line(_cells(row, published.texts(index), verdict), marks))
-    return TableText(_headings(published), lines, notes, _legend(rows, published, further=further))
+        lines.append(Line(_cells(row, published.texts(index), verdict, classes), marks))
+    legend = _legend(rows, published, further=further, classes=classes)
+    return TableText(_headings(published, classes), lines, notes, legend)
 
 
 def head(spec: SweepSpec) -> list[str]:
@@ -74,13 +78,14 @@ def head(spec: SweepSpec) -> list[str]:
     return lines
 
 
-def _headings(published: PublishedColumns) -> list[str]:
+def _headings(published: PublishedColumns, classes: bool) -> list[str]:
     """A sweep beside which nothing is published has no column for it, and none for a difference from it."""
     difference = ["diff."] if published.headings else []
-    return [*_BEFORE, *published.headings, *_AFTER, *difference, "verdict"]
+    open_interval = ["classes"] if classes else []
+    return [*_BEFORE, *published.headings, "reproduced", *open_interval, "std (seeds)", *difference, "verdict"]
 
 
-def _cells(row: CellRow, published: list[str], verdict: str) -> list[str]:
+def _cells(row: CellRow, published: list[str], verdict: str, classes: bool) -> list[str]:
     return [
         row.form,
         _DATASETS.get(row.dataset, row.dataset),
@@ -88,6 +93,7 @@ def _cells(row: CellRow, published: list[str], verdict: str) -> list[str]:
         str(row.shot),
         *published,
         _reproduced(row),
+        *([MISSING if row.ci95_classes is None else f"± {row.ci95_classes:.2f}"] if classes else []),
         f"{MISSING if row.std_seeds is None else f'{row.std_seeds:.2f}'} ({row.seeds_done}/{row.seeds_wanted})",
         *([MISSING if row.difference is None else f"{row.difference:+.2f}"] if published else []),
         verdict,
@@ -120,11 +126,12 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
     ]
 
 
-def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bool) -> str:
+def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bool, classes: bool) -> str:
     spread = any(number and number.std_seeds is not None for numbers in published.shown for number in numbers)
     return (
         f"{published.legend(rows, hidden=not further)}Accuracy in percent. "
-        "Reproduced: mean over the seeds done ± half the 95% interval over test episodes; "
+        "Reproduced: mean over the seeds done. ±: half the 95% interval for test episodes sampled again from the same classes; "
+        f"{'classes: the same had other test classes been chosen as well; ' if classes else ''}"
         "std (seeds): standard deviation over training seeds, and how many of them are done."
         f"{' sd: standard deviation over their trainings.' if spread else ''}"
     )

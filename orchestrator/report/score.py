@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from fsl_core.result import EvaluationResult, TrialResult
 from fsl_core.statistics import Z_95, mean, sample_std, standard_error
 from orchestrator.plan import Cell
 from orchestrator.records import TrialRecord
+from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.verdict import Measured
 
 
@@ -18,7 +21,8 @@ class CellScore:
 
     ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the
     standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes. ``trained``: the results of
-    all seeds whose training ended, whatever became of it.
+    all seeds whose training ended, whatever became of it. ``ci95_classes``: half the 95% interval for other test classes as well, see
+    :mod:`orchestrator.report.class_bootstrap`.
     """
 
     measured: Measured | None
@@ -26,6 +30,7 @@ class CellScore:
     diverged: int
     mixed: str | None
     trained: tuple[TrialResult, ...]
+    ci95_classes: float | None = None
 
     @property
     def reproduced(self) -> float | None:
@@ -59,17 +64,24 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
     left_out = len(finished) - len(alike)
     mixed = f"{left_out} of {len(finished)} seeds left out: they saw other images or episodes" if left_out else None
     diverged = sum(result.status == "diverged" for result in trained)
-    return CellScore(measured=_measure(alike), seeds_done=len(alike), diverged=diverged, mixed=mixed, trained=tuple(trained))
+    by_episode = [100 * mean(accuracies) for accuracies in zip(*(score.accuracies for score in alike), strict=True)]
+    return CellScore(
+        measured=_measure(alike, by_episode),
+        seeds_done=len(alike),
+        diverged=diverged,
+        mixed=mixed,
+        trained=tuple(trained),
+        ci95_classes=ci95_classes(np.array(by_episode), alike[0].classes.characters()) if alike else None,
+    )
 
 
 def _questions(score: EvaluationResult) -> tuple[str, str]:
     return score.data_digest, score.episodes_digest
 
 
-def _measure(scores: list[EvaluationResult]) -> Measured | None:
+def _measure(scores: list[EvaluationResult], by_episode: list[float]) -> Measured | None:
     if not scores:
         return None
-    by_episode = [100 * mean(accuracies) for accuracies in zip(*(score.accuracies for score in scores), strict=True)]
     by_seed = [100 * score.accuracy for score in scores]
     return Measured(
         accuracy=mean(by_seed),

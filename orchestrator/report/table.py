@@ -21,16 +21,19 @@ WIDTH = 100
 """The most columns that the text table takes."""
 
 
-def render(rows: Sequence[CellRow], form: str, *, spec: SweepSpec) -> str:
-    """The table in ``text``, ``md``, ``csv``, ``latex`` or ``json``; a pure function of its rows."""
-    return FORMATS[form](rows, spec)
+def render(rows: Sequence[CellRow], form: str, *, spec: SweepSpec, classes: bool = False) -> str:
+    """The table in ``text``, ``md``, ``csv``, ``latex`` or ``json``; a pure function of its rows.
+
+    ``classes`` gives the interval for other test classes a column; ``csv`` and ``json`` have it in any case.
+    """
+    return FORMATS[form](rows, spec, classes)
 
 
 def _plain(value: object) -> object:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def _csv(rows: Sequence[CellRow], spec: SweepSpec) -> str:
+def _csv(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
     """A row a cell; trials by their ids, separated by spaces, other lists by semicolons; what is missing is empty.
 
     In place of ``published`` each registry that has a number in some row has its columns.
@@ -61,7 +64,7 @@ def _values(row: CellRow, key: str, registries: Sequence[str]) -> list[object]:
     return ["; ".join(value) if isinstance(value, tuple) else value]
 
 
-def _json(rows: Sequence[CellRow], spec: SweepSpec) -> str:
+def _json(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
     """An object with the sweep's name and a list of cells; what is missing is null."""
     cells = [{key: _json_value(row, key) for key in CELL_KEYS} for row in rows]
     document = {"schema_version": SCHEMA_VERSION, "sweep": spec.name, "title": spec.title, "cells": cells}
@@ -80,14 +83,14 @@ def _number(number: PublishedNumber) -> dict[str, object]:
     return {key: _plain(getattr(number, key)) for key in PUBLISHED_KEYS}
 
 
-def _text(rows: Sequence[CellRow], spec: SweepSpec) -> str:
+def _text(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
     """Aligned columns; the verdicts' reasons move to the footnotes where the lines would be too long for a terminal."""
-    full = _text_of(rows, spec, brief=False)
-    return full if max(map(len, full.splitlines())) <= WIDTH else _text_of(rows, spec, brief=True)
+    full = _text_of(rows, spec, classes, brief=False)
+    return full if max(map(len, full.splitlines())) <= WIDTH else _text_of(rows, spec, classes, brief=True)
 
 
-def _text_of(rows: Sequence[CellRow], spec: SweepSpec, *, brief: bool) -> str:
-    table = table_text(rows, spec, brief=brief)
+def _text_of(rows: Sequence[CellRow], spec: SweepSpec, classes: bool, *, brief: bool) -> str:
+    table = table_text(rows, spec, brief=brief, classes=classes)
     heading, *lines = _aligned(table)
     groups = [", ".join(line.cells[:TEXTS_FIRST]) for line in table.lines]
     rule = "─" * min(max(map(len, [heading, *lines])), WIDTH)
@@ -121,8 +124,8 @@ def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH - 2)
 
 
-def _markdown(rows: Sequence[CellRow], spec: SweepSpec) -> str:
-    table = table_text(rows, spec)
+def _markdown(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
+    table = table_text(rows, spec, classes=classes)
     rule = ["---:" if table.is_number(index) else "---" for index in range(len(table.headings))]
     cells = (table.headings, rule, *(line.marked for line in table.lines))
     lines = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in cells]
@@ -132,7 +135,7 @@ def _markdown(rows: Sequence[CellRow], spec: SweepSpec) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-FORMATS: Mapping[str, Callable[[Sequence[CellRow], SweepSpec], str]] = {
+FORMATS: Mapping[str, Callable[[Sequence[CellRow], SweepSpec, bool], str]] = {
     "text": _text,
     "md": _markdown,
     "csv": _csv,
