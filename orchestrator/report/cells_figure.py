@@ -24,25 +24,32 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     over trainings is no such interval and not drawn. What a shorter training than the published one gave is hollow.
     """
     labels = {number.registry: number.label for row in rows for number in row.published}
-    most = max((len(row.published) for row in rows), default=0)
     names = [_label(row) for row in rows]
-    heights = [max(0.42, 0.1 + _LINE * (name.count("\n") + 1), _DOT * (most + 2)) for name in names]
+    heights = [
+        max(0.42, 0.1 + _LINE * (name.count("\n") + 1), _DOT * (len(row.published) + 2))
+        for row, name in zip(rows, names, strict=True)
+    ]
+    bottoms = [-sum(heights[: index + 1]) for index in range(len(rows))]
     figure = Figure(figsize=(8.5, 1.6 + sum(heights)), layout="constrained")
     axes = figure.subplots()
-    step = 1 / (most + 2)
-    for index, row in enumerate(rows):
-        top = len(rows) - 1 - index + step * most / 2
-        for rank, number in enumerate(row.published):
-            _dot(axes, number.accuracy, number.ci95, top - step * rank, *_style(number.registry, labels))
-        _dot(axes, row.reproduced, row.ci95_episodes, top - step * most, OURS, "o", filled=not row.trained_for_less)
-    axes.set_yticks(range(len(rows)), names[::-1], fontsize=8)
-    axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-0.6, len(rows) - 0.4))
+    for row, bottom, height in zip(rows, bottoms, heights, strict=True):
+        _draw_row(axes, row, bottom + height / 2, labels)
+    axes.set_yticks([bottom + height / 2 for bottom, height in zip(bottoms, heights, strict=True)], names, fontsize=8)
+    axes.set(xlabel="accuracy (%), 95% interval over episodes", ylim=(-sum(heights), 0))
     axes.grid(axis="x", alpha=0.3)
-    for edge in range(1, len(rows)):
-        axes.axhline(edge - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
+    for edge in bottoms[:-1]:
+        axes.axhline(edge, color="#dddddd", linewidth=0.6, zorder=0)
     _draw_legend(figure, axes, labels, {row.trained_for_less for row in rows if row.reproduced is not None} or {False})
     write_title(figure, title)
     return write_figure(figure, path)
+
+
+def _draw_row(axes: Axes, row: CellRow, centre: float, labels: Collection[str]) -> None:
+    """The dots of a cell around its centre; the vertical axis is in inches."""
+    top = centre + _DOT * len(row.published) / 2
+    for rank, number in enumerate(row.published):
+        _dot(axes, number.accuracy, number.ci95, top - _DOT * rank, *_style(number.registry, labels))
+    _dot(axes, row.reproduced, row.ci95_episodes, top - _DOT * len(row.published), OURS, "o", filled=not row.trained_for_less)
 
 
 def _style(registry: str, labels: Collection[str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fsl_core.written import written
 from orchestrator.cell_settings import CellSettings
 from orchestrator.report.protocol import differences
-from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries, Setting
+from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries
 from orchestrator.report.registry_schema import Kind
 
 
@@ -39,7 +39,7 @@ class PublishedNumber:
     def printed(self) -> str:
         """The number as its source prints it: ``48.70 ± 1.84``; a deviation over trainings stands apart from an interval, ``(sd 0.4)``."""
         interval = "" if self.ci95 is None else f" ± {self.ci95:.{self.decimals}f}"
-        spread = "" if self.std_seeds is None else f" (sd {self.std_seeds:.{max(self.decimals, 1)}f})"
+        spread = "" if self.std_seeds is None else f" (sd {self.std_seeds:g})"
         return f"{self.accuracy:.{self.decimals}f}{interval}{spread}"
 
 
@@ -68,13 +68,11 @@ def _number(cell: PublishedCell, settings: CellSettings, registries: Registries)
 
 
 def _choice(cell: PublishedCell, candidates: Sequence[PublishedCell]) -> str | None:
-    """Which of several numbers it is, by what its source says of it otherwise than of the first."""
-    first = candidates[0]
-    if cell is first:
+    """Which of several numbers it is, by what the source says of it and otherwise of another."""
+    if cell is candidates[0]:
         return None
-    parts = ", ".join(f"{key} {written(value)}" for key, value in _stated(cell).items() if _stated(first).get(key) != value)
+    stated = [{**each.variant, **each.settings} for each in candidates]
+    own = {**cell.variant, **cell.settings}
+    apart = [key for key in own if key != FULL_STEPS and len({each[key] for each in stated if key in each}) > 1]
+    parts = ", ".join(f"{key} {written(own[key])}" for key in apart)
     return f"{cell.table}{' with ' if parts else ''}{parts}, the nearest of its {len(candidates)} numbers for such a cell"
-
-
-def _stated(cell: PublishedCell) -> dict[str, Setting]:
-    return {**cell.variant, **{key: value for key, value in cell.settings.items() if key != FULL_STEPS}}

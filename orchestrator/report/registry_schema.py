@@ -30,6 +30,7 @@ class Variant(_Strict):
     fine_tuned: bool = False
     order: Literal[1, 2] = 1
     backbone: Literal["conv4", "mlp"] = "conv4"
+    transductive: bool = False  # of Reptile, which no sweep here trains
 
 
 _Count = Annotated[int, Field(ge=1, le=MOST_WHOLE)]

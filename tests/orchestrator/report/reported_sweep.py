@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from fsl_core.recipe import Evaluation, TrainingRecipe
@@ -22,6 +23,7 @@ grid: {way: [5, 20], shot: [1]}
 """
 
 
+@cache
 def registries() -> Registries:
     return load_registries(Path(__file__).parents[3] / "sweeps" / "published")
 
