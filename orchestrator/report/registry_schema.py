@@ -119,17 +119,3 @@ class RegistryFile(_Strict):
     source: str
     protocols: dict[DatasetName, Protocol]
     cells: Annotated[list[RegistryCell], Field(min_length=1)]
-
-
-class Margin(_Strict):
-    """How far two accuracies of a data set and way may lie apart."""
-
-    dataset: DatasetName
-    way: int
-    points: Annotated[float, Field(gt=0, lt=100)]
-
-
-class MarginsFile(_Strict):
-    """The top level of the file of margins."""
-
-    margins: list[Margin]
