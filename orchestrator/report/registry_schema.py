@@ -37,7 +37,7 @@ _Rate = Annotated[float, Field(gt=0, le=1e38)]
 
 
 class Protocol(_Strict):
-    """The settings that a source can state: those that :mod:`orchestrator.report.protocol` compares, and no others."""
+    """The settings that a source can state: the keys of sweep files that can be unlike it."""
 
     split: str = ""
     rotations: bool = True
@@ -70,6 +70,7 @@ class Protocol(_Strict):
     adapt_batch_norm: bool = True
     clip_norm: _Rate | None = None
     clip_value: _Rate | None = None
+    backbone: Literal["conv4", "mlp"] = "conv4"
     downsampling: Literal["max_pool", "stride"] = "max_pool"
     unrepeatable: list[str] = []
 
