@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from orchestrator.plan import Cell, Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.protocol import Difference, differences
-from orchestrator.report.published import PublishedCell, Registries
+from orchestrator.report.published import Registries
 from orchestrator.report.published_number import PublishedNumber, numbers_beside
 from orchestrator.report.score import CellScore, score_cell
+from orchestrator.report.seed_spread import SeedSpread
+from orchestrator.report.sides import Kind, Sides, sides, table_spreads
 from orchestrator.report.training_ended import cut_short, training_ended
-from orchestrator.report.verdict import Printed, Verdict, verdict
+from orchestrator.report.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +81,17 @@ _ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "
 
 def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
     """The rows of a plan's table, in its cells' order: a pure function of the records and the published numbers."""
-    return tuple(_row(plan, cell, score_cell(cell, records), registries) for cell in plan.cells)
+    scored = [(cell, score_cell(cell, records)) for cell in plan.cells]
+    table = table_spreads(scored)
+    return tuple(_row(plan, cell, score, registries, table) for cell, score in scored)
 
 
-def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> CellRow:
+def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table: Mapping[Kind, SeedSpread]) -> CellRow:
     sources = plan.spec.compared_with(cell.settings)
     published = registries.find(sources, cell.settings)
     unlike = differences(cell.settings, published) if published else ()
-    decided = _decided(plan, cell, score, published, unlike, registries.margin(cell.settings))
+    both = sides(cell, score, published, table, registries.assumptions) if published else None
+    decided = _decided(plan, cell, score, both, unlike, registries.margin(cell.settings))
     return CellRow(
         cell=cell.fingerprint,
         evaluation=cell.evaluation.fingerprint,
@@ -123,24 +128,17 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries) -> Ce
 
 
 def _decided(
-    plan: Plan,
-    cell: Cell,
-    score: CellScore,
-    published: PublishedCell | None,
-    unlike: tuple[Difference, ...],
-    margin: float | None,
+    plan: Plan, cell: Cell, score: CellScore, both: Sides | None, unlike: tuple[Difference, ...], margin: float | None
 ) -> Verdict:
-    printed = None
-    if published is not None:
-        printed = Printed(accuracy=published.accuracy, ci95=published.ci95, decimals=published.decimals)
     return verdict(
         score.measured,
-        printed,
+        both.printed if both else None,
         margin=margin,
+        spread=both.spread if both else None,
         wanted=len(cell.recipes),
         diverged=score.diverged,
         material=_texts(unlike, "material") if not plan.spec.short else (),
-        short=_short(plan, cell, published, unlike),
+        short=_short(plan, cell, both is not None, unlike),
     )
 
 
@@ -148,8 +146,8 @@ def _texts(unlike: tuple[Difference, ...], weight: str) -> tuple[str, ...]:
     return tuple(difference.text for difference in unlike if difference.weight == weight)
 
 
-def _short(plan: Plan, cell: Cell, published: PublishedCell | None, unlike: tuple[Difference, ...]) -> tuple[str, ...]:
-    if published is None:
+def _short(plan: Plan, cell: Cell, compared: bool, unlike: tuple[Difference, ...]) -> tuple[str, ...]:
+    if not compared:
         return ()
     if plan.spec.short:
         return (f"{cell.settings.steps} training steps", *_texts(unlike, "material"))

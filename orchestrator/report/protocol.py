@@ -3,52 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from fsl_core.datasets.class_counts import base_classes
 from fsl_core.written import written
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.report.published import FULL_STEPS, PublishedCell
-
-Weight = Literal["material", "budget", "noted"]
-
-_WEIGHTS: dict[str, Weight] = {
-    "split": "material",
-    "rotations": "material",
-    "distinct_characters": "noted",
-    "resize": "noted",
-    "normalise": "noted",
-    "scale": "noted",
-    "learn_scale": "noted",
-    "reading_steps": "noted",
-    "adaptation_steps": "material",
-    "evaluation_adaptation_steps": "material",
-    "inductive": "material",
-    "inner_lr": "material",
-    "inner_reduction": "noted",
-    "outer_reduction": "noted",
-    "adapt_batch_norm": "noted",
-    "clip_norm": "noted",
-    "clip_value": "noted",
-    "downsampling": "noted",
-    "train_way": "material",
-    "train_shot": "material",
-    "train_query": "material",
-    "filters": "material",
-    "query": "noted",
-    "evaluation_episodes": "noted",
-    "outer_lr": "noted",
-    "halve_every": "noted",
-    "first_halving": "noted",
-    "selection": "noted",
-    "meta_batch_size": "noted",
-    "retrain": "noted",
-    "steps": "budget",
-}
-"""What a difference does to a verdict. ``material``: the two numbers answer different questions. ``budget``: the training was
-shorter. ``noted``: the same question, asked or answered a little differently; the reader should know. A cosine's scale is noted: the
-paper's text has none and says nothing against one, so that a number made with one answers its question with a footnote. The same
-drawings resized otherwise, or the same photographs scaled otherwise before a BatchNorm, are noted too."""
+from orchestrator.report.weights import Weight, weight_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +21,7 @@ class Difference:
 
 def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
     """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys, and what no cell has."""
-    settable = (difference for key in SETTING_NAMES if key in _WEIGHTS for difference in _compare(key, settings, published))
+    settable = (difference for key in SETTING_NAMES for difference in _compare(key, settings, published))
     return (
         *settable,
         *_train_classes(settings, published),
@@ -84,8 +44,8 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
         return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
     if key == "inductive":
         said = {True: "inductively", False: "transductively"}
-        return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", _WEIGHTS[key])]
-    return [Difference(f"{key} {written(ours)}, published {written(theirs)}", _WEIGHTS[key])]
+        return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", weight_of(key, settings))]
+    return [Difference(f"{key} {written(ours)}, published {written(theirs)}", weight_of(key, settings))]
 
 
 def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
-from orchestrator.report.registry_schema import Kind, MarginsFile, Protocol, RegistryCell, RegistryFile
+from orchestrator.report.margins import Assumptions, MarginsFile
+from orchestrator.report.registry_schema import Kind, Protocol, RegistryCell, RegistryFile
 from orchestrator.sweep_file import Document, explain, nearest, read_document
 
 FULL_STEPS = "full_steps"
@@ -63,10 +64,10 @@ class PublishedCell:
 
 @dataclass(frozen=True)
 class Registries:
-    """All published numbers, by the id of their source, and the equivalence margins in points, by data set and way."""
+    """All published numbers, by the id of their source, and what verdicts against them take for granted."""
 
     cells: Mapping[str, tuple[PublishedCell, ...]]
-    margins: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    assumptions: Assumptions = field(default_factory=Assumptions)
 
     def find(self, sources: Sequence[str], settings: CellSettings) -> PublishedCell | None:
         """The number that the verdict on a cell is against: that of the first registry that has one. See :meth:`find_all`."""
@@ -108,7 +109,7 @@ class Registries:
 
     def margin(self, settings: CellSettings) -> float | None:
         """How far apart two accuracies of a cell may lie and still count as the same, in points."""
-        return self.margins.get((settings.dataset, settings.way))
+        return self.assumptions.points.get((settings.dataset, settings.way))
 
 
 def registry_of(source: str) -> str:
@@ -163,12 +164,12 @@ def load_registries(folder: Path) -> Registries:
         RegistryError: with the file, the line and the key of what is wrong.
     """
     cells: dict[str, tuple[PublishedCell, ...]] = {}
-    margins: dict[tuple[str, int], float] = {}
+    assumptions = Assumptions()
     labels: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
         document = _document(path)
         if path.stem == _MARGINS:
-            margins = _margins(document)
+            assumptions = _assumptions(document)
             continue
         registry = _parse(RegistryFile, document)
         if registry.id != path.stem:
@@ -177,7 +178,7 @@ def load_registries(folder: Path) -> Registries:
         cells[registry.id] = tuple(_published(registry, cell) for cell in registry.cells)
     if not cells:
         raise RegistryError(f"{folder}: no published numbers here; a folder of YAML registries is expected")
-    return Registries(cells, margins)
+    return Registries(cells, assumptions)
 
 
 def _check_label(document: Document, registry: RegistryFile, labels: dict[str, str]) -> None:
@@ -187,12 +188,11 @@ def _check_label(document: Document, registry: RegistryFile, labels: dict[str, s
         raise RegistryError(str(document.fault(("label",), f"{registry.label!r} is the label of {other} already")))
 
 
-def _margins(document: Document) -> dict[tuple[str, int], float]:
+def _assumptions(document: Document) -> Assumptions:
     table: MarginsFile = _parse(MarginsFile, document)
-    margins: dict[tuple[str, int], float] = {(margin.dataset, margin.way): margin.points for margin in table.margins}
-    if len(margins) < len(table.margins):
-        raise RegistryError(str(document.fault(("margins",), "a data set and way stands here twice")))
-    return margins
+    if (twice := table.stands_twice()) is not None:
+        raise RegistryError(str(document.fault((twice,), "what an entry is of stands here twice")))
+    return table.assumptions()
 
 
 def _published(registry: RegistryFile, cell: RegistryCell) -> PublishedCell:

@@ -38,7 +38,7 @@ _Rate = Annotated[float, Field(gt=0, le=1e38)]
 
 
 class Protocol(_Strict):
-    """The settings that a source can state: those that :mod:`orchestrator.report.protocol` compares, and no others."""
+    """The settings that a source can state: the keys of sweep files that can be unlike it."""
 
     split: str = ""
     rotations: bool = True
@@ -71,6 +71,7 @@ class Protocol(_Strict):
     adapt_batch_norm: bool = True
     clip_norm: _Rate | None = None
     clip_value: _Rate | None = None
+    backbone: Literal["conv4", "mlp"] = "conv4"
     downsampling: Literal["max_pool", "stride"] = "max_pool"
     train_classes: _Count | None = None
     unrepeatable: list[str] = []
@@ -121,17 +122,3 @@ class RegistryFile(_Strict):
     source: str
     protocols: dict[DatasetName, Protocol]
     cells: Annotated[list[RegistryCell], Field(min_length=1)]
-
-
-class Margin(_Strict):
-    """How far two accuracies of a data set and way may lie apart."""
-
-    dataset: DatasetName
-    way: int
-    points: Annotated[float, Field(gt=0, lt=100)]
-
-
-class MarginsFile(_Strict):
-    """The top level of the file of margins."""
-
-    margins: list[Margin]

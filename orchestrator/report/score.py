@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from fsl_core.statistics import Z_95, mean, sample_std, standard_error
 from orchestrator.plan import Cell
 from orchestrator.records import TrialRecord
 from orchestrator.report.class_bootstrap import ci95_classes
+from orchestrator.report.episode_spread import EpisodeSpread, measured_spread
+from orchestrator.report.seed_spread import Trainings
 from orchestrator.report.verdict import Measured
 
 
@@ -20,12 +23,13 @@ class CellScore:
     """What the finished seeds of a cell say together; accuracies in percent.
 
     ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the
-    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes. ``trained``: the results of
-    all seeds whose training ended, whatever became of it. ``ci95_classes``: half the 95% interval for other test classes as well, see
-    :mod:`orchestrator.report.class_bootstrap`.
+    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes. ``answers``: how alike
+    one training's answers in one episode are. ``trained``: the results of all seeds whose training ended, whatever became of it.
+    ``ci95_classes``: half the 95% interval for other test classes as well, see :mod:`orchestrator.report.class_bootstrap`.
     """
 
     measured: Measured | None
+    answers: EpisodeSpread | None
     seeds_done: int
     diverged: int
     mixed: str | None
@@ -36,6 +40,14 @@ class CellScore:
     def reproduced(self) -> float | None:
         """The mean accuracy over the finished seeds."""
         return None if self.measured is None else self.measured.accuracy
+
+    @property
+    def trainings(self) -> Trainings | None:
+        """How far the finished seeds lie apart; None below two."""
+        found = self.measured
+        if found is None or found.std_seeds is None:
+            return None
+        return Trainings(accuracy=found.accuracy, std=found.std_seeds, seeds=found.seeds)
 
     @property
     def ci95_episodes(self) -> float | None:
@@ -67,6 +79,7 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
     by_episode = [100 * mean(accuracies) for accuracies in zip(*(score.accuracies for score in alike), strict=True)]
     return CellScore(
         measured=_measure(alike, by_episode),
+        answers=_answers(alike),
         seeds_done=len(alike),
         diverged=diverged,
         mixed=mixed,
@@ -88,4 +101,13 @@ def _measure(scores: list[EvaluationResult], by_episode: list[float]) -> Measure
         seeds=len(scores),
         se_episodes=standard_error(by_episode),
         std_seeds=sample_std(by_seed) if len(scores) > 1 else None,
+    )
+
+
+def _answers(scores: list[EvaluationResult]) -> EpisodeSpread | None:
+    if not scores:
+        return None
+    variance = mean([sample_std(score.accuracies) ** 2 for score in scores])
+    return measured_spread(
+        100 * mean([score.accuracy for score in scores]), 100 * math.sqrt(variance), scores[0].evaluation.shape.queries
     )

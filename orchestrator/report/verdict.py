@@ -1,20 +1,20 @@
 """Whether a number is reproduced: an equivalence test with honest errors on both sides.
 
-The difference of two accuracies has a standard error from our side (training seeds and test episodes) and one from theirs (their
-interval, or their rounding). Its 95% interval is compared with a margin: lying within it shows that the two are the same for
-practical purposes, which a mere lack of significance would not.
+Two numbers are equal in truth where the accuracies expected over trainings are. Their difference has errors from both sides: the test
+episodes of each, and how far the trainings that each rests on lie from their mean. Its 95% interval is compared with a margin: lying
+within it shows that the two are the same for practical purposes, which a mere lack of significance would not.
 """
 
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import t as student_t
-
 from fsl_core.statistics import Z_95
+from orchestrator.report.episode_spread import answer_variance, widest_variance
+from orchestrator.report.seed_spread import SeedSpread
+from orchestrator.report.student import Error, half_interval
 
 FEW_SEEDS = 3
 """Below this many seeds a verdict is provisional: the spread over seeds is not known well enough."""
@@ -37,34 +37,42 @@ class Measured:
     se_episodes: float
     std_seeds: float | None
 
-    def standard_error(self, seeds: int | None = None) -> float:
-        """The standard error of the mean, now or with another number of seeds at today's spread.
-
-        The seeds answer the same episodes: their number lowers the part that comes from training, never the part that comes from
-        the episodes. With one seed the spread over seeds is unknown and counts as nothing, which makes the verdict provisional.
-        """
-        spread = 0.0 if self.std_seeds is None else self.std_seeds
-        return math.hypot(spread / math.sqrt(seeds or self.seeds), self.se_episodes)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """Their side, in percent: the number, half its 95% interval (None where none is printed), the digits after the point."""
+    """Their side, in percent.
+
+    ``ci95``: half the printed 95% interval over episodes, else None; ``decimals``: the digits printed after the point; ``std_seeds``: the
+    printed deviation over ``seeds`` trainings, else None and the number is of one training. ``se_episodes``: the standard error over
+    their episodes where no interval is printed.
+    """
 
     accuracy: float
     ci95: float | None
     decimals: int
+    se_episodes: float = 0.0
+    std_seeds: float | None = None
+    seeds: int | None = None
+
+    def errors(self) -> tuple[Error, ...]:
+        """Those that the source shows: of rounding, uniform over a unit of the last digit, of episodes and of its own trainings.
+
+        A deviation over trainings holds the errors of their episodes already, where no interval is printed beside it.
+        """
+        rounding = Error((0.5 * 10.0**-self.decimals) ** 2 / 3)
+        if self.ci95 is not None:
+            episodes = Error((self.ci95 / Z_95) ** 2)
+        else:
+            episodes = Error(0.0 if self.of_several_trainings else self.se_episodes**2)
+        if self.std_seeds is None or not self.of_several_trainings:
+            return rounding, episodes
+        seeds = self.seeds or 2
+        return rounding, episodes, Error(self.std_seeds**2 / seeds, seeds - 1)
 
     @property
-    def standard_error(self) -> float:
-        """From the printed interval; without one, only the rounding is known: half a unit of the last digit, uniform.
-
-        No error of their episodes is made up where they print none, not even a binomial one from the number of episodes: answers of
-        one episode are not independent, so it would be a guess. Their side then looks surer than it was.
-        """
-        if self.ci95 is not None:
-            return self.ci95 / Z_95
-        return 0.5 * 10.0**-self.decimals / math.sqrt(3)
+    def of_several_trainings(self) -> bool:
+        """Whether the source shows how far its own trainings lie apart."""
+        return self.std_seeds is not None and (self.seeds or 1) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +103,7 @@ def verdict(
     printed: Printed | None,
     *,
     margin: float | None,
+    spread: SeedSpread | None,
     wanted: int,
     diverged: int = 0,
     material: Sequence[str] = (),
@@ -106,6 +115,7 @@ def verdict(
         measured: our side; None when no seed has a score yet.
         printed: their side; None when nothing is published.
         margin: how far apart the two may be, in points; None: there is none for such cells, so nothing is concluded.
+        spread: how far trainings that differ in their seed alone lie apart; None: nothing is known of it, so nothing is concluded.
         wanted: how many seeds the sweep asks for.
         diverged: how many of them diverged.
         material: differences of the protocol that make the two incomparable.
@@ -122,29 +132,31 @@ def verdict(
         return Verdict(label="short run", reasons=tuple(short), lost=lost, unlike=True)
     if margin is None:
         return Verdict(label="no margin for such cells", lost=lost)
-    settled = decide(measured, printed, margin)
-    reasons = () if settled else (_what_would_settle(measured, printed, margin),)
+    settled = decide(measured, printed, margin, spread)
+    reasons = () if settled else (_what_would_settle(measured, printed, margin, spread),)
     return Verdict(label=settled or "inconclusive", reasons=reasons, provisional=measured.seeds < FEW_SEEDS, lost=lost)
 
 
-def interval(measured: Measured, printed: Printed, seeds: int | None = None) -> tuple[float, float]:
-    """The 95% interval of ours minus theirs, in points.
+def interval(measured: Measured, printed: Printed, spread: SeedSpread, further: int = 0) -> tuple[float, float]:
+    """The 95% interval of ours minus theirs, in points, now or with ``further`` seeds at today's mean and spread.
 
-    The spread over a few seeds is itself known badly, so the interval is Student's, with the degrees of freedom of a sum of variances
-    of which that of the seeds alone is estimated from few values (Welch 1947): with little spread it is the normal one.
+    The seeds answer the same episodes: their number lowers the part that comes from training, never the part that comes from the
+    episodes. Their number rests on one training, which lies as far from its mean as one of ours, unless its source shows several.
     """
-    count = seeds or measured.seeds
-    spread = 0.0 if measured.std_seeds is None else measured.std_seeds**2 / count
-    variance = spread + measured.se_episodes**2 + printed.standard_error**2
-    freedom = math.inf if spread == 0 else (count - 1) * (variance / spread) ** 2
-    half = float(student_t.ppf(0.975, freedom)) * math.sqrt(variance)
+    known = spread.with_further(further)
+    ours = known.points(answer_variance(measured.accuracy)) ** 2 / (measured.seeds + further)
+    one = known.points(widest_variance(measured.accuracy, printed.accuracy)) ** 2
+    trainings = Error(ours if printed.of_several_trainings else ours + one, known.freedom)
+    half = half_interval([trainings, Error(measured.se_episodes**2), *printed.errors()])
     difference = measured.accuracy - printed.accuracy
     return difference - half, difference + half
 
 
-def decide(measured: Measured, printed: Printed, margin: float, seeds: int | None = None) -> str | None:
-    """``reproduced``, ``above`` or ``below`` where the interval settles it, else None."""
-    low, high = interval(measured, printed, seeds)
+def decide(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None, further: int = 0) -> str | None:
+    """``reproduced``, ``above`` or ``below`` where the interval settles it, else None; nothing does without a spread."""
+    if spread is None:
+        return None
+    low, high = interval(measured, printed, spread, further)
     if low > margin:
         return "above"
     if high < -margin:
@@ -152,10 +164,11 @@ def decide(measured: Measured, printed: Printed, margin: float, seeds: int | Non
     return "reproduced" if low >= -margin and high <= margin else None
 
 
-def _what_would_settle(measured: Measured, printed: Printed, margin: float) -> str:
-    if measured.std_seeds is None:
-        return f"{FEW_SEEDS - measured.seeds} more seeds to see their spread"
-    more = seeds_to_settle(measured, printed, margin)
+def _what_would_settle(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None) -> str:
+    if spread is None or spread.origin == "prior":
+        least = f"{FEW_SEEDS - measured.seeds} " if measured.seeds < FEW_SEEDS else ""
+        return f"{least}more seed{'' if least == '1 ' else 's'} to see their spread"
+    more = seeds_to_settle(measured, printed, margin, spread)
     if more is None:
         return "seeds alone will not settle it"
     if more > _MOST_SEEDS:
@@ -163,15 +176,15 @@ def _what_would_settle(measured: Measured, printed: Printed, margin: float) -> s
     return f"~{more} more seed{'s' if more > 1 else ''}"
 
 
-def seeds_to_settle(measured: Measured, printed: Printed, margin: float) -> int | None:
+def seeds_to_settle(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None) -> int | None:
     """How many further seeds would settle an inconclusive verdict, were the mean and the spread to stay as they are today.
 
-    None when no number would: the errors that more seeds leave as they are (our episodes, their number) already reach across the
-    margin's edge, or the spread over seeds is unknown.
+    None when no number would: the errors that more seeds leave as they are (the episodes of both sides, the one training of theirs)
+    already reach across the margin's edge, or the spread over seeds is unknown.
     """
-    if measured.std_seeds is None or decide(measured, printed, margin, _ENDLESS) is None:
+    if decide(measured, printed, margin, spread, _ENDLESS) is None:
         return None
     # More seeds narrow the interval around the same mean, so that what is settled once stays settled.
     return 1 + bisect.bisect_left(
-        range(1, _ENDLESS), True, key=lambda more: decide(measured, printed, margin, measured.seeds + more) is not None
+        range(1, _ENDLESS), True, key=lambda more: decide(measured, printed, margin, spread, more) is not None
     )

@@ -223,7 +223,7 @@ def _by_run(table: str) -> dict[tuple[object, ...], PublishedCell]:
 
 
 def test_margins_are_the_agreed_ones() -> None:
-    assert dict(registries().margins) == {("omniglot", 5): 0.5, ("omniglot", 20): 1.0, ("mini_imagenet", 5): 2.0}
+    assert dict(registries().assumptions.points) == {("omniglot", 5): 0.5, ("omniglot", 20): 1.0, ("mini_imagenet", 5): 2.0}
     assert registries().margin(settings(way=7)) is None
 
 
@@ -327,6 +327,12 @@ def test_a_wrong_registry_is_refused_by_file_line_and_key(tmp_path: Path, old: s
             "margins: [{dataset: omniglot, way: 5, points: 1}, {dataset: omniglot, way: 5, points: 2}]",
             r"margins: .* stands here twice",
         ),
+        ("margins: []\nspreads: [{dataset: omniglot, freedom: 4, trainings: []}]", r"margins\.yaml:2: spreads\[0\]\.trainings"),
+        (
+            "margins: []\nanswers: [{dataset: omniglot, correlation: 0.1}, {dataset: omniglot, correlation: 0.2}]",
+            r"margins\.yaml:2: answers: .* stands here twice",
+        ),
+        ("margins: []\nanswers: [{dataset: omniglot, correlation: 1.0}]", r"answers\[0\]\.correlation: 1.0 is not accepted"),
     ],
 )
 def test_wrong_margins_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -344,3 +350,23 @@ def test_a_mismatch_counts_what_the_source_states_and_nothing_else() -> None:
     assert cell is not None and cell.mismatches(settings(retrain=True)) == 0
     assert cell.mismatches(settings(retrain=True, patience=None, steps=500, validation_way=20)) == 0
     assert cell.mismatches(dataclasses.replace(settings(), train_way=20)) == 2  # and retrain
+
+
+def test_what_verdicts_take_for_granted_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(VALID)
+    (tmp_path / "margins.yaml").write_text(
+        "margins: [{dataset: omniglot, way: 5, points: 0.5}]\n"
+        "spreads:\n"
+        "  - {dataset: omniglot, freedom: 4, trainings: [{accuracy: 90.0, std: 0.9, seeds: 3}]}\n"
+        "  - {dataset: omniglot, algorithm: maml, freedom: 2, trainings: [{accuracy: 90.0, std: 1.8, seeds: 3}]}\n"
+        "answers: [{dataset: omniglot, correlation: 0.1}]\n"
+        "unstated: {episodes: 100, query: 1}\n"
+    )
+    known = load_registries(tmp_path).assumptions
+    spreads = {name: known.spread("omniglot", name) for name in ("matching", "maml")}
+    assert {name: (spread.logits, spread.freedom) for name, spread in spreads.items() if spread} == {
+        "matching": (pytest.approx(0.1), 4),
+        "maml": (pytest.approx(0.2), 2),
+    }
+    assert known.spread("mini_imagenet", "maml") is None
+    assert (known.answers["omniglot"].correlation, known.episodes, known.query) == (0.1, 100, 1)

@@ -2,19 +2,43 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fsl_core.statistics import Z_95
+from orchestrator.report.episode_spread import answer_variance
+from orchestrator.report.seed_spread import Origin, SeedSpread
 from orchestrator.report.verdict import Measured, Printed, decide, interval, seeds_to_settle, verdict
 
 ORDER = {"below": 0, None: 1, "reproduced": 1, "above": 2}
 
 accuracies = st.floats(80, 100)
 errors = st.floats(0.001, 2)
-printeds = st.builds(Printed, accuracy=accuracies, ci95=st.none() | st.floats(0.01, 2), decimals=st.integers(0, 2))
+alone = st.builds(
+    Printed,
+    accuracy=accuracies,
+    ci95=st.none() | st.floats(0.01, 2),
+    decimals=st.integers(0, 2),
+    se_episodes=st.floats(0, 2),
+)
+several = st.builds(
+    Printed,
+    accuracy=accuracies,
+    ci95=st.none(),
+    decimals=st.integers(0, 2),
+    std_seeds=st.floats(0, 1),
+    seeds=st.integers(2, 9),
+)
+printeds = alone | several
+spreads = st.builds(
+    SeedSpread,
+    logits=st.floats(0.001, 0.2),
+    freedom=st.floats(4, 50),
+    origin=st.sampled_from(["cell", "table", "prior"]),
+)
 measureds = st.builds(Measured, accuracy=accuracies, seeds=st.integers(2, 9), se_episodes=errors, std_seeds=errors)
 margins = st.floats(0.1, 3)
 
@@ -23,37 +47,81 @@ def ours(accuracy: float, *, seeds: int = 3, se_episodes: float = 0.0, std_seeds
     return Measured(accuracy=accuracy, seeds=seeds, se_episodes=se_episodes, std_seeds=std_seeds if seeds > 1 else None)
 
 
-def say(measured: Measured | None, printed: Printed | None, margin: float | None = 0.5, **more: object) -> str:
-    return str(verdict(measured, printed, margin=margin, wanted=3, **more))  # type: ignore[arg-type]
+def spread_of(points: float, freedom: float = math.inf, *, at: float = 98.0, origin: Origin = "cell") -> SeedSpread:
+    """A spread of so many points at an accuracy."""
+    return SeedSpread(logits=points / 100 / answer_variance(at), freedom=freedom, origin=origin)
 
 
+KNOWN = spread_of(0.0)
+LENT = spread_of(0.1, origin="prior")
 EXACT = Printed(accuracy=98.0, ci95=None, decimals=4)
 
 
+def say(
+    measured: Measured | None,
+    printed: Printed | None,
+    margin: float | None = 0.5,
+    spread: SeedSpread | None = KNOWN,
+    **more: Any,
+) -> str:
+    return str(verdict(measured, printed, margin=margin, spread=spread, wanted=3, **more))
+
+
+def half_width(measured: Measured, printed: Printed, spread: SeedSpread, further: int = 0) -> float:
+    low, high = interval(measured, printed, spread, further)
+    return (high - low) / 2
+
+
 def test_errors_of_both_sides_by_hand() -> None:
-    """Three seeds of std 0.3 and episodes of 0.1, against 98.8 ± 0.4: variances 0.03, 0.01 and (0.4 / 1.96)² = 0.04165.
+    """Three seeds and episodes of 0.1, against 98.0 ± 0.4 of one training; trainings lie 0.3 apart, known with 6 degrees of freedom.
 
-    Their sum is 2.7217 times the seeds', which have 2 degrees of freedom: 2 · 2.7217² = 14.815 (t of 14 is 2.1448, of 15 2.1314).
+    Variances: trainings 0.09 / 3 + 0.09 = 0.12, of Student's 2.446912; episodes 0.01 and (0.4 / 1.96)² = 0.041652, rounding
+    0.05² / 3 = 0.000833, of the normal 1.959964: √(0.718485 + 0.201617).
     """
-    low, high = interval(ours(98.5, se_episodes=0.1, std_seeds=0.3), Printed(accuracy=98.8, ci95=0.4, decimals=1))
-    half = 2.1338 * math.sqrt(0.3**2 / 3 + 0.1**2 + (0.4 / 1.959964) ** 2)
-    assert (low, high) == (pytest.approx(-0.3 - half, abs=1e-4), pytest.approx(-0.3 + half, abs=1e-4))
+    printed = Printed(accuracy=98.0, ci95=0.4, decimals=1)
+    assert half_width(ours(98.0, se_episodes=0.1), printed, spread_of(0.3, 6)) == pytest.approx(0.959219, abs=1e-5)
 
 
-@pytest.mark.parametrize(("seeds", "quantile"), [(2, 12.7062), (3, 4.30265), (5, 2.77645), (31, 2.04227)])
-def test_a_spread_over_seeds_alone_has_the_interval_of_students_table(seeds: int, quantile: float) -> None:
-    low, high = interval(ours(98.0, seeds=seeds, std_seeds=1.0), Printed(accuracy=98.0, ci95=None, decimals=9))
-    assert (-low, high) == (pytest.approx(quantile / math.sqrt(seeds), rel=1e-5),) * 2
+@pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.7062), (2, 4.30265), (4, 2.77645), (30, 2.04227)])
+@pytest.mark.parametrize("seeds", [1, 3, 10])
+def test_a_spread_alone_has_the_interval_of_students_table(seeds: int, freedom: int, quantile: float) -> None:
+    """Of the mean of so many trainings of ours and the one of theirs."""
+    exact = Printed(accuracy=98.0, ci95=None, decimals=9)
+    expected = quantile * math.sqrt(1 + 1 / seeds)
+    assert half_width(ours(98.0, seeds=seeds), exact, spread_of(1.0, freedom)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_without_a_spread_over_seeds_the_interval_is_the_normal_one() -> None:
-    for measured in (ours(98.0, seeds=1, se_episodes=0.5), ours(98.0, se_episodes=0.5, std_seeds=0.0)):
-        assert interval(measured, Printed(accuracy=98.0, ci95=None, decimals=9))[1] == pytest.approx(1.959964 * 0.5, rel=1e-6)
+def test_without_a_spread_the_interval_is_the_normal_one() -> None:
+    exact = Printed(accuracy=98.0, ci95=None, decimals=9)
+    assert half_width(ours(98.0, se_episodes=0.5), exact, KNOWN) == pytest.approx(1.959964 * 0.5, rel=1e-6)
+
+
+def test_their_deviation_over_trainings_stands_for_the_spread_of_their_training() -> None:
+    """Three runs 0.6 apart: 0.36 / 3 with 2 degrees of freedom, in place of one training's spread and of their episodes' error."""
+    printed = Printed(accuracy=98.0, ci95=None, decimals=9, se_episodes=5.0, std_seeds=0.6, seeds=3)
+    assert half_width(ours(98.0), printed, KNOWN) == pytest.approx(4.30265 * math.sqrt(0.12), rel=1e-5)
+    beside = dataclasses.replace(printed, ci95=1.959964)
+    assert half_width(ours(98.0), beside, KNOWN) > 1.959964 * math.sqrt(1.12)
+
+
+def test_their_episodes_count_as_printed_else_as_put_together() -> None:
+    printed = Printed(accuracy=98.0, ci95=None, decimals=9, se_episodes=0.5)
+    assert half_width(ours(98.0), printed, KNOWN) == pytest.approx(1.959964 * 0.5, rel=1e-6)
+    assert half_width(ours(98.0), dataclasses.replace(printed, ci95=0.3), KNOWN) == pytest.approx(0.3, rel=1e-6)
+
+
+def test_a_spread_is_carried_to_another_accuracy_by_the_slope_of_the_logit() -> None:
+    """0.5 points at 50% are 0.18 at 90%, of p (1 - p) 0.25 and 0.09; theirs is of the wider of the two accuracies."""
+    spread = spread_of(0.5, at=50.0)
+    exact = Printed(accuracy=90.0, ci95=None, decimals=9)
+    assert half_width(ours(90.0, seeds=1), exact, spread) == pytest.approx(1.959964 * 0.18 * math.sqrt(2), rel=1e-5)
+    assert half_width(ours(50.0, seeds=1), exact, spread) == pytest.approx(1.959964 * 0.5 * math.sqrt(2), rel=1e-5)
 
 
 @pytest.mark.parametrize(("decimals", "error"), [(0, 0.288675), (1, 0.0288675), (2, 0.00288675)])
-def test_a_number_without_an_interval_has_the_error_of_its_rounding(decimals: int, error: float) -> None:
-    assert Printed(accuracy=98.0, ci95=None, decimals=decimals).standard_error == pytest.approx(error, rel=1e-5)
+def test_a_number_has_the_error_of_its_rounding(decimals: int, error: float) -> None:
+    printed = Printed(accuracy=98.0, ci95=None, decimals=decimals)
+    assert half_width(ours(98.0), printed, KNOWN) == pytest.approx(1.959964 * error, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -77,22 +145,27 @@ def test_the_interval_against_a_margin_of_half_a_point(accuracy: float, se: floa
 
 
 @pytest.mark.parametrize(
-    ("measured", "said"),
+    ("measured", "spread", "said"),
     [
-        (ours(98.0, se_episodes=0.26), "inconclusive (seeds alone will not settle it)"),
-        # t² · (0.9² / n + 0.1²) ≤ 0.3²: at n = 61, t of 184 is 1.973: 0.0906; at n = 62, t of 190 is 1.9725: 0.0897
-        (ours(98.2, se_episodes=0.1, std_seeds=0.9), "inconclusive (~59 more seeds)"),
-        # t · 0.3 / √n ≤ 0.3: at n = 6, t of 5 is 2.571: 1.05; at n = 7, t of 6 is 2.447: 0.925
-        (ours(98.2, std_seeds=0.3), "inconclusive (~4 more seeds)"),
-        (ours(98.2, seeds=6, std_seeds=0.3), "inconclusive (~1 more seed)"),
-        (ours(98.45, std_seeds=1.0), "inconclusive (more than 100 more seeds)"),
-        (ours(98.5, std_seeds=0.3), "inconclusive (seeds alone will not settle it)"),  # on the margin's edge
-        (ours(98.2, seeds=2, std_seeds=0.3), "inconclusive (~5 more seeds), provisional"),
-        (ours(98.2, seeds=1, se_episodes=0.3), "inconclusive (2 more seeds to see their spread), provisional"),
+        (ours(98.0, se_episodes=0.26), KNOWN, "inconclusive (seeds alone will not settle it)"),
+        # ours lie 0.2 · 0.018735 / 0.0196 = 0.1912 apart: 1.96² · (0.1912² / n + 0.2²) ≤ 0.41² from n = 10 on
+        (ours(98.09), spread_of(0.2), "inconclusive (~7 more seeds)"),
+        (ours(98.09, seeds=9), spread_of(0.2), "inconclusive (~1 more seed)"),
+        (ours(98.1075), spread_of(0.2), "inconclusive (more than 100 more seeds)"),
+        (ours(98.15), spread_of(0.2), "inconclusive (seeds alone will not settle it)"),  # their one training's 0.392
+        (ours(98.5), spread_of(0.2), "inconclusive (seeds alone will not settle it)"),  # on the margin's edge
+        (ours(98.1, seeds=2), spread_of(0.2, origin="table"), "inconclusive (~20 more seeds), provisional"),
+        (ours(98.2, seeds=1, se_episodes=0.3), LENT, "inconclusive (2 more seeds to see their spread), provisional"),
+        (ours(98.2, seeds=2, se_episodes=0.3), None, "inconclusive (1 more seed to see their spread), provisional"),
+        (ours(98.2, se_episodes=0.3), LENT, "inconclusive (more seeds to see their spread)"),
     ],
-)
-def test_an_open_verdict_says_what_would_settle_it(measured: Measured, said: str) -> None:
-    assert say(measured, EXACT) == said
+)  # fmt: skip
+def test_an_open_verdict_says_what_would_settle_it(measured: Measured, spread: SeedSpread | None, said: str) -> None:
+    assert say(measured, EXACT, spread=spread) == said
+
+
+def test_nothing_is_concluded_where_nothing_is_known_of_the_spread() -> None:
+    assert decide(ours(90.0, seeds=1), EXACT, 0.5, None) is None
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, "reproduced, provisional"), (2, "reproduced, provisional"), (3, "reproduced")])
@@ -119,51 +192,80 @@ def test_what_comes_before_any_statistics(arguments: dict[str, object], said: st
     assert say(plain.pop("measured"), plain.pop("printed"), **plain) == said  # type: ignore[arg-type]
 
 
-@given(measureds, printeds, margins, st.floats(0, 20))
-def test_a_higher_accuracy_never_has_a_lower_verdict(measured: Measured, printed: Printed, margin: float, more: float) -> None:
-    higher = dataclasses.replace(measured, accuracy=measured.accuracy + more)
-    assert ORDER[decide(measured, printed, margin)] <= ORDER[decide(higher, printed, margin)]
-
-
-@given(measureds, printeds, margins)
-def test_a_settled_verdict_keeps_its_interval_on_its_side_of_the_margin(
-    measured: Measured, printed: Printed, margin: float
+@given(measureds, printeds, margins, spreads, st.floats(0, 20))
+def test_a_higher_accuracy_never_has_a_lower_verdict(
+    measured: Measured, printed: Printed, margin: float, spread: SeedSpread, more: float
 ) -> None:
-    low, high = interval(measured, printed)
+    """A spread of 0.2 logits moves with the accuracy more slowly than the accuracy itself."""
+    higher = dataclasses.replace(measured, accuracy=min(measured.accuracy + more, 100.0))
+    assert ORDER[decide(measured, printed, margin, spread)] <= ORDER[decide(higher, printed, margin, spread)]
+
+
+@given(measureds, printeds, margins, spreads)
+def test_a_settled_verdict_keeps_its_interval_on_its_side_of_the_margin(
+    measured: Measured, printed: Printed, margin: float, spread: SeedSpread
+) -> None:
+    low, high = interval(measured, printed, spread)
     sides = {"reproduced": -margin <= low and high <= margin, "above": low > margin, "below": high < -margin}
-    settled = decide(measured, printed, margin)
+    settled = decide(measured, printed, margin, spread)
     assert [name for name, holds in sides.items() if holds] == ([settled] if settled else [])
 
 
-@given(measureds, printeds, st.integers(1, 50))
-def test_more_seeds_narrow_the_interval_down_to_the_episodes_part(measured: Measured, printed: Printed, more: int) -> None:
-    now, later = interval(measured, printed), interval(measured, printed, measured.seeds + more)
-    floor = 2 * Z_95 * math.hypot(measured.se_episodes, printed.standard_error)
-    assert now[0] <= later[0] <= later[1] <= now[1]
-    assert later[1] - later[0] >= floor * (1 - 1e-9)
+@given(measureds, alone, margins, spreads)
+def test_what_is_above_one_number_is_below_the_other(
+    measured: Measured, printed: Printed, margin: float, spread: SeedSpread
+) -> None:
+    """Mirrored at 50%, right and wrong answers change places, and with them `above` and `below`."""
+    turned = {"above": "below", "below": "above"}
+    here = decide(measured, printed, margin, spread)
+    mirrored = dataclasses.replace(measured, accuracy=100 - measured.accuracy)
+    there = decide(mirrored, dataclasses.replace(printed, accuracy=100 - printed.accuracy), margin, spread)
+    difference = abs(measured.accuracy - printed.accuracy)
+    assume(abs(abs(difference - half_width(measured, printed, spread)) - margin) > 1e-9)
+    assume(abs(difference + half_width(measured, printed, spread) - margin) > 1e-9)
+    assert there == turned.get(here or "", here)
 
 
-@given(measureds, printeds, margins, st.floats(0.001, 2))
-def test_a_wider_spread_never_settles_what_was_open(measured: Measured, printed: Printed, margin: float, wider: float) -> None:
-    assume(decide(measured, printed, margin) is None)
-    assert measured.std_seeds is not None
-    spread = dataclasses.replace(measured, std_seeds=measured.std_seeds + wider)
-    assert decide(spread, printed, margin) is None
+@given(measureds, printeds, spreads, st.integers(1, 50))
+def test_more_seeds_narrow_the_interval_down_to_what_seeds_cannot_change(
+    measured: Measured, printed: Printed, spread: SeedSpread, more: int
+) -> None:
+    now, later = half_width(measured, printed, spread), half_width(measured, printed, spread, more)
+    floor = Z_95 * math.sqrt(measured.se_episodes**2 + sum(error.variance for error in printed.errors()))
+    assert floor * (1 - 1e-9) <= later <= now * (1 + 1e-9)
 
 
-@given(measureds, printeds, margins)
-def test_the_number_of_further_seeds_is_the_least_that_settles(measured: Measured, printed: Printed, margin: float) -> None:
-    assume(decide(measured, printed, margin) is None)
-    more = seeds_to_settle(measured, printed, margin)
+@given(measureds, printeds, margins, spreads, st.floats(1, 20), st.floats(0, 2))
+def test_wider_errors_never_settle_what_was_open(
+    measured: Measured, printed: Printed, margin: float, spread: SeedSpread, wider: float, more: float
+) -> None:
+    assume(decide(measured, printed, margin, spread) is None)
+    assert decide(measured, printed, margin, dataclasses.replace(spread, logits=spread.logits * wider)) is None
+    assert decide(measured, printed, margin, dataclasses.replace(spread, freedom=spread.freedom / wider)) is None
+    assert decide(dataclasses.replace(measured, se_episodes=measured.se_episodes + more), printed, margin, spread) is None
+    theirs = {
+        name: value + more
+        for name, value in (("ci95", printed.ci95), ("se_episodes", printed.se_episodes), ("std_seeds", printed.std_seeds))
+        if value is not None
+    }
+    assert decide(measured, dataclasses.replace(printed, **theirs), margin, spread) is None
+
+
+@given(measureds, printeds, margins, spreads)
+def test_the_number_of_further_seeds_is_the_least_that_settles(
+    measured: Measured, printed: Printed, margin: float, spread: SeedSpread
+) -> None:
+    assume(decide(measured, printed, margin, spread) is None)
+    more = seeds_to_settle(measured, printed, margin, spread)
     if more is None:
-        assert decide(measured, printed, margin, 10**9) is None
+        assert decide(measured, printed, margin, spread, 10**9) is None
         return
     assume(more < 10**6)  # beyond, rounding decides
-    assert decide(measured, printed, margin, measured.seeds + more + 1) is not None
-    assert more == 1 or decide(measured, printed, margin, measured.seeds + more - 1) is None
+    assert decide(measured, printed, margin, spread, more + 1) is not None
+    assert more == 1 or decide(measured, printed, margin, spread, more - 1) is None
 
 
-@given(measureds, printeds)
-def test_seeds_never_count_as_further_episodes(measured: Measured, printed: Printed) -> None:
+@given(measureds, printeds, spreads)
+def test_seeds_never_count_as_further_episodes(measured: Measured, printed: Printed, spread: SeedSpread) -> None:
     """Frozen episodes are shared: a thousand seeds leave the episodes' own error as it is."""
-    assert measured.standard_error(10**6) >= measured.se_episodes
+    assert half_width(measured, printed, spread, 10**6) >= Z_95 * measured.se_episodes

@@ -1,0 +1,85 @@
+"""A cell's two sides as a verdict sees them: errors that a source does not print are put together from what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.plan import Cell
+from orchestrator.report.episode_spread import EpisodeSpread, widest_variance
+from orchestrator.report.margins import Assumptions
+from orchestrator.report.published import PublishedCell
+from orchestrator.report.score import CellScore
+from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread, pooled
+from orchestrator.report.verdict import Printed
+
+Kind = tuple[str, str]
+"""A data set and an algorithm: cells whose trainings lie about as far apart, on the scale of logits."""
+
+
+def table_spreads(scored: Iterable[tuple[Cell, CellScore]]) -> Mapping[Kind, SeedSpread]:
+    """The spread over trainings of each algorithm and data set of a table, where some cell has two seeds.
+
+    Cells that score the same trainings count once, as the one of them that lies widest apart; untrained networks do not count.
+    """
+    widest: dict[Kind, dict[tuple[str, ...], Trainings]] = {}
+    for cell, score in scored:
+        found = score.trainings
+        if found is None or not cell.settings.steps:
+            continue
+        of_kind = widest.setdefault((cell.dataset, cell.algorithm), {})
+        same = tuple(recipe.fingerprint for recipe in cell.recipes)
+        of_kind[same] = max(found, of_kind.get(same, found), key=lambda each: each.spread.logits)
+    spreads = {kind: pooled([*trainings.values()], "table") for kind, trainings in widest.items()}
+    return {kind: spread for kind, spread in spreads.items() if spread is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Their side, the spread over trainings that both rest on, and what was ``assumed`` for want of a number, in words."""
+
+    printed: Printed
+    spread: SeedSpread | None
+    assumed: tuple[str, ...]
+
+
+def sides(
+    cell: Cell, score: CellScore, published: PublishedCell, table: Mapping[Kind, SeedSpread], assumptions: Assumptions
+) -> Sides:
+    """What the verdict on a cell with a score compares it with."""
+    prior = assumptions.spread(cell.dataset, cell.algorithm)
+    spread = chosen_spread(score.trainings, table.get((cell.dataset, cell.algorithm)), prior)
+    ours = published.accuracy if score.reproduced is None else score.reproduced
+    answers = score.answers or assumptions.answers.get(cell.dataset, EpisodeSpread(0.0))
+    printed = printed_side(published, ours, answers, assumptions)
+    return Sides(printed=printed, spread=spread, assumed=tuple(_assumed(published, printed, spread, assumptions)))
+
+
+def printed_side(published: PublishedCell, ours: float, answers: EpisodeSpread, assumptions: Assumptions) -> Printed:
+    """A published number with the error of its own episodes: as printed, else what our answers' spread makes of their episodes.
+
+    The variance of an answer is that of ``ours`` or theirs, whichever is wider: equal truths have the same.
+    """
+    query = published.settings.get("query")
+    error = answers.standard_error(
+        widest_variance(ours, published.accuracy),
+        episodes=published.episodes or assumptions.episodes,
+        answers=published.way * (query if isinstance(query, int) else assumptions.query),
+    )
+    return Printed(
+        accuracy=published.accuracy,
+        ci95=published.ci95,
+        decimals=published.decimals,
+        se_episodes=error,
+        std_seeds=published.std_seeds,
+        seeds=published.seeds,
+    )
+
+
+def _assumed(published: PublishedCell, printed: Printed, spread: SeedSpread | None, assumptions: Assumptions) -> Iterable[str]:
+    if spread is not None and spread.origin == "prior":
+        yield "how far trainings lie apart is taken from other sources, for want of seeds"
+    shown = published.ci95 is not None or printed.of_several_trainings
+    if not shown and (published.episodes is None or "query" not in published.settings):
+        test = f"{published.episodes or assumptions.episodes} test episodes of {published.settings.get('query', assumptions.query)} queries"
+        yield f"the source does not state its whole test: {test} a class are taken for granted"
