@@ -33,6 +33,7 @@ class MatchingSettings:
     ``scale`` multiplies the similarity before the attention's softmax; with ``learn_scale`` it is only where learning begins.
     ``fce``: full context embeddings, with ``reading_steps`` steps of the attention LSTM (None without). ``support_order`` is the
     order in which the bidirectional LSTM reads the support: class by class, or the first image of each class, then the second.
+    ``clamp``: the probabilities in the training loss are held within ``clamp`` and ``1 - clamp``, and have no gradient outside.
     """
 
     name: ClassVar[str] = "matching"
@@ -42,10 +43,15 @@ class MatchingSettings:
     fce: bool = False
     reading_steps: int | None = None
     support_order: SupportOrder | None = None
+    clamp: float | None = None
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))
         positive_float32("scale", self.scale)
+        if self.clamp is not None:
+            positive_float32("clamp", self.clamp)
+            if self.clamp >= 0.5:
+                raise SettingError("clamp", self.clamp, "it must be below 0.5, or it leaves no probability as it is")
         truth("learn_scale", self.learn_scale)
         truth("fce", self.fce)
         if not self.fce:

@@ -127,7 +127,7 @@ class StepSettings:
     """What one training step is made of.
 
     ``meta_batch_size`` episodes are drawn and ``episodes_at_once`` of them are differentiated at a time, which bounds the memory and
-    leaves the gradient as it is. The loss is the mean cross-entropy of the queries times ``loss_factor``.
+    leaves the gradient as it is. The loss is the algorithm's, the mean of the queries, times ``loss_factor``.
     """
 
     optimiser: OptimiserSettings
@@ -197,7 +197,7 @@ def _add_gradient(state: TrainingState, episodes: EpisodeBatch, *, share: float,
     algorithm = cast(Algorithm, state.algorithm)
     logits = algorithm.training_logits(episodes).flatten(0, 1)
     labels = query_labels(episodes.shape, device=logits.device).repeat(len(episodes))
-    loss = nn.functional.cross_entropy(logits, labels) * share
+    loss = algorithm.training_loss(logits, labels) * share
     (loss * loss_factor).backward()  # type: ignore[no-untyped-call]
     state.interval_loss += loss.detach()
     state.interval_accuracy += (logits.detach().argmax(dim=1) == labels).double().mean() * share

@@ -23,6 +23,7 @@ COSTS_NOTHING: Mapping[str, object] = {
     "scale": 1.0,
     "learn_scale": False,
     "support_order": "by_class",
+    "clamp": 1e-8,
     "inner_lr": 1.0,
     "inner_reduction": "mean",
     "outer_reduction": "mean",

@@ -76,6 +76,7 @@ class CellSettings:
     fce: bool | None = None
     reading_steps: int | None = None
     support_order: SupportOrder | None = None
+    clamp: float | None = None
     order: Literal[1, 2] | None = None
     adaptation_steps: int | None = None
     evaluation_adaptation_steps: int | None = None
@@ -233,7 +234,7 @@ def _shape(part: str, way: int | None, shot: int | None, query: int) -> EpisodeS
         return EpisodeShape(way=way, shot=shot, query=query)
 
 
-_FLOATS = ("scale", "inner_lr", "outer_lr", "clip_norm", "clip_value")
+_FLOATS = ("scale", "clamp", "inner_lr", "outer_lr", "clip_norm", "clip_value")
 
 
 def _as_float(name: str, value: Any) -> Any:

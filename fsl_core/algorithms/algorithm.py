@@ -20,6 +20,10 @@ class Algorithm(Protocol):
         """Scores of the query images of episodes of images, differentiable: ``[E, way * query, way]``."""
         ...
 
+    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The mean loss of queries with scores ``[B, way]`` and labels int64 ``[B]``, whose gradient trains."""
+        ...
+
 
 @runtime_checkable
 class MetricAlgorithm(Algorithm, Protocol):

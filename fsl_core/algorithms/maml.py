@@ -44,6 +44,10 @@ class Maml(nn.Module):
         """
         return torch.stack([self._trained_logits(support, query) for support, query in _each(episodes)])
 
+    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of queries with scores ``[B, way]`` and labels int64 ``[B]``."""
+        return nn.functional.cross_entropy(logits, labels)
+
     def _trained_logits(self, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
         weights: Weights = self.adaptable_weights()
         for _ in range(self.settings.adaptation_steps):

@@ -45,6 +45,20 @@ class MatchingNetworks(MetricNetworks):
         attention = torch.log_softmax(compared, dim=2)
         return attention.reshape(*attention.shape[:2], *support.shape[1:3]).logsumexp(dim=3)
 
+    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The mean negative log-likelihood of queries with log-probabilities ``[B, way]`` and labels int64 ``[B]``.
+
+        With a ``clamp`` a probability is held within it before the logarithm: beyond, a query has no gradient. Answers and accuracies
+        are of the probabilities as they are.
+        """
+        # Paper: no clamp. The 2018 reproduction clamps at 1e-8 against infinite logarithms, which log-softmax never has; with it a sure
+        # wrong answer teaches nothing.
+        clamp = self.settings.clamp
+        if clamp is None:
+            return super().training_loss(logits, labels)
+        right = logits.gather(1, labels.unsqueeze(1))
+        return -right.clamp(math.log(clamp), math.log1p(-clamp)).mean()
+
     def _in_context(self, context: FullContextEmbeddings, support: torch.Tensor) -> torch.Tensor:
         """Support embeddings ``[E, way, shot, D]`` that know of each other, read in the recipe's order."""
         interleaved = self.settings.support_order == "interleaved"

@@ -33,6 +33,10 @@ class MetricNetworks(nn.Module, ABC):
         # Paper: no text says which images BatchNorm takes its statistics over. This is what Prototypical Networks' authors' code does.
         return torch.cat([self.logits(self._embed_episode(episodes, index)) for index in range(len(episodes))])
 
+    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy of queries with scores ``[B, way]`` and labels int64 ``[B]``."""
+        return nn.functional.cross_entropy(logits, labels)
+
     def _embed_episode(self, episodes: EpisodeBatch, index: int) -> EpisodeBatch:
         shape = episodes.shape
         support, query = episodes.support[index].flatten(0, 1), episodes.query[index].flatten(0, 1)

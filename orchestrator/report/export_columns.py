@@ -25,6 +25,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "fce": (TRUTH, "full context embeddings"),
         "reading_steps": (WHOLE, "of the attention LSTM"),
         "support_order": (TEXT, "in which the support is read"),
+        "clamp": (REAL, "least probability in Matching Networks' training loss"),
         "maml_order": (WHOLE, "of MAML's gradient"),
         "adaptation_steps": (WHOLE, "of MAML in training"),
         "inner_lr": (REAL, "learning rate of adaptation"),

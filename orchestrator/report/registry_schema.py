@@ -62,6 +62,7 @@ class Protocol(_Strict):
     retrain: bool = False
     learn_scale: bool = False
     reading_steps: _Count = 1
+    clamp: _Rate | None = None
     adaptation_steps: _Count = 1
     evaluation_adaptation_steps: _Count = 1
     inductive: bool = False

@@ -99,6 +99,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
     ("algorithm", CONTEXT, {}, {
         "distance": "squared_euclidean", "scale": 10.0, "learn_scale": True, "reading_steps": 3, "support_order": "interleaved",
+        "clamp": 1e-8,
         "fce": {"fce": False, "reading_steps": None, "support_order": None},
     }),
     ("algorithm", MamlSettings(), MAML, {
@@ -187,6 +188,8 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
         ({"data": {"dataset": "mini_imagenet", "split": "ravi"}}, "rotations is true"),
         ({"algorithm": {"fce": True}}, "reading_steps is not given"),
         ({"algorithm": {"reading_steps": 2}}, "without fce"),
+        ({"algorithm": {"clamp": 0.5}}, "clamp is 0.5; it must be below 0.5"),
+        ({"algorithm": {"clamp": 0.0}}, "clamp is 0.0"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) -> None:

@@ -132,7 +132,8 @@ AXES: dict[str, tuple[Any, ...]] = {
 }
 OF_ALGORITHM: dict[str, dict[str, tuple[Any, ...]]] = {
     "prototypical": {"distance": (None, "cosine"), "scale": (None, 0.5, 10.0)},
-    "matching": {"distance": (None, "squared_euclidean"), "scale": (None, 10.0), "learn_scale": (False, True), "fce": (False, True)},
+    "matching": {"distance": (None, "squared_euclidean"), "scale": (None, 10.0), "learn_scale": (False, True), "fce": (False, True),
+                 "clamp": (None, 1e-8)},
     "maml": {"order": (1, 2), "inner_lr": (0.1, 0.4), "adaptation_steps": (1, 5), "evaluation_adaptation_steps": (None, 3, 10),
              "inductive": (False, True),
              "adapt_batch_norm": (False, True), "outer_reduction": ("mean", "sum_over_shot")},
@@ -228,7 +229,8 @@ def test_every_trial_of_every_sweep_has_a_full_name_of_its_own(path: Path) -> No
 
 def test_every_setting_has_its_word() -> None:
     """A setting without one could set two trials apart that read the same."""
-    cells = [_cell({"algorithm": algorithm, "fce": algorithm == "matching" or None}) for algorithm in OF_ALGORITHM]
+    given = {"matching": {"fce": True, "clamp": 1e-8}}
+    cells = [_cell({"algorithm": algorithm, **given.get(algorithm, {})}) for algorithm in OF_ALGORITHM]
     cells.append(a_cell(dataset="mini_imagenet", split="ravi"))
     said_with_another = {"way", "shot", "train_shot", "validation_shot", "learn_scale"}
     assert {key for cell in cells for key in cell_words(cell)} == {*SETTING_NAMES, "shape"} - said_with_another

@@ -28,6 +28,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "evaluation_adaptation_steps": (-1, MAML),
     "inner_lr": (-0.1, MAML),
     "inductive": ("half", MAML),
+    "clamp": (0.7, {"algorithm": "matching"}),
     "inner_reduction": ("max", MAML),
     "outer_reduction": ("max", MAML),
     "adapt_batch_norm": ("half", MAML),

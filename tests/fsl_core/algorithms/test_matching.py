@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsl_core.algorithm_settings import MatchingSettings
-from fsl_core.algorithms.algorithm import MetricAlgorithm
+from fsl_core.algorithms.algorithm import MetricAlgorithm, class_labels
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
@@ -192,6 +192,43 @@ def test_a_wrong_sure_answer_still_has_a_gradient() -> None:
     episodes = EpisodeBatch(support=support, query=query)
     loss_of(network(distance="squared_euclidean").float().logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
     assert query.grad is not None and query.grad.abs().max() > 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES, DISTANCES, st.sampled_from([1e-8, 1e-3, 0.2]), st.floats(0.1, 20), SEEDS)
+def test_a_clamped_loss_is_that_of_clamped_probabilities(
+    shape: tuple[int, int, int], distance: str, clamp: float, scale: float, seed: int
+) -> None:
+    """The 2018 reproduction's: of the probability of each query's own class, clamped, the mean negative logarithm."""
+    episodes = embedded_episodes(*shape, seed)
+    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
+    algorithm = network(distance=distance, scale=scale, clamp=clamp)
+    labels = class_labels(shape[0], shape[2]).repeat(len(episodes))
+    ours = algorithm.training_loss(algorithm.logits(episodes).flatten(0, 1), labels)
+    parts = zip(episodes.support, episodes.query.flatten(1, 2), strict=True)
+    rows = torch.cat([reference_probabilities(support, query, distance, scale) for support, query in parts])
+    own = torch.stack([row[label] for row, label in zip(rows, labels, strict=True)])
+    inside = (own >= clamp) & (own <= 1 - clamp)
+    held = torch.where(inside, own, own.detach().clamp(clamp, 1 - clamp))
+    theirs = -held.log().sum() / len(held)
+    torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-7)
+    if inside.any():
+        assert_gradients_agree(ours, theirs, leaves)
+
+
+def test_a_clamped_sure_answer_has_no_gradient_and_is_answered_as_it_was() -> None:
+    """Wrong or right: the loss is flat there, and the scores, by which a query is answered, are not clamped."""
+    support = torch.eye(3, FEATURES, dtype=torch.float64).reshape(1, 3, 1, -1) * 100
+    for turn, loss in ((0, -math.log1p(-1e-8)), (1, -math.log(1e-8))):
+        query = support.roll(turn, dims=1).clone().requires_grad_()
+        episodes = EpisodeBatch(support=support, query=query)
+        algorithm, plain = network(distance="squared_euclidean", clamp=1e-8), network(distance="squared_euclidean")
+        scores = algorithm.logits(episodes)
+        assert scores.equal(plain.logits(episodes))
+        clamped = algorithm.training_loss(scores[0], class_labels(3, 1))
+        assert clamped.item() == pytest.approx(loss, rel=1e-12)
+        clamped.backward()  # type: ignore[no-untyped-call]
+        assert query.grad is not None and not query.grad.any()
 
 
 @pytest.mark.parametrize(("way", "cap"), [(5, 0.405), (20, 0.125)])
