@@ -25,7 +25,9 @@ from fsl_core.backbone_settings import (
     BatchNormStatistics,
     Conv4Settings,
     Downsampling,
+    Initialisation,
     MlpSettings,
+    Padding,
 )
 from fsl_core.checks import one_of
 from fsl_core.class_supply import check_supply
@@ -117,7 +119,11 @@ class CellSettings:
     backbone: str = Conv4Settings.name
     filters: int | None = None
     downsampling: Downsampling | None = None
+    padding: Padding | None = None
     batch_norm: BatchNormStatistics | None = None
+    batch_norm_scale: bool | None = None
+    batch_norm_epsilon: float | None = None
+    initialisation: Initialisation | None = None
     retrain: bool = False
 
     def __post_init__(self) -> None:
@@ -234,7 +240,7 @@ def _shape(part: str, way: int | None, shot: int | None, query: int) -> EpisodeS
         return EpisodeShape(way=way, shot=shot, query=query)
 
 
-_FLOATS = ("scale", "clamp", "inner_lr", "outer_lr", "clip_norm", "clip_value")
+_FLOATS = ("scale", "clamp", "batch_norm_epsilon", "inner_lr", "outer_lr", "clip_norm", "clip_value")
 
 
 def _as_float(name: str, value: Any) -> Any:

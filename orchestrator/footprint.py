@@ -40,13 +40,14 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
 def weight_count(recipe: TrainingRecipe) -> int:
     """How many numbers the networks of a recipe are made of."""
     channels, side, _ = IMAGE_SHAPES[recipe.data.dataset]
+    norm = 2 if recipe.backbone.batch_norm_scale else 1  # weights of BatchNorm for each channel
     if isinstance(recipe.backbone, Conv4Settings):
         filters = recipe.backbone.filters
-        count, features = 9 * filters * (channels + 3 * filters) + 8 * filters, filters * max(1, side // 16) ** 2
+        count, features = 9 * filters * (channels + 3 * filters) + 4 * filters * norm, filters * max(1, side // 16) ** 2
         features = filters if recipe.backbone.downsampling == "stride" else features
     else:
         widths = (channels * side**2, 256, 128, 64, 64)
-        count, features = sum(before * after + 2 * after for before, after in pairwise(widths)), 64
+        count, features = sum(before * after + norm * after for before, after in pairwise(widths)), 64
     if isinstance(recipe.algorithm, MamlSettings):
         count += (features + 1) * recipe.episode.way
     elif isinstance(recipe.algorithm, MatchingSettings):

@@ -11,7 +11,7 @@ from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
-from fsl_core.backbones.initialisation import check_initialised
+from fsl_core.backbones.initialisation import check_initialised, head_draw
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.randomness import Stream
 from fsl_core.recipe import TrainingRecipe
@@ -37,7 +37,8 @@ def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream
     backbone = _backbone(recipe, image_shape, stream.within("backbone"))
     settings = recipe.algorithm
     if isinstance(settings, MamlSettings):
-        return Maml(backbone, settings, features=backbone.features, way=recipe.episode.way, stream=stream)
+        way, draw = recipe.episode.way, head_draw(recipe.backbone)
+        return Maml(backbone, settings, features=backbone.features, way=way, stream=stream, draw=draw)
     if isinstance(settings, MatchingSettings):
         return MatchingNetworks(backbone, settings, features=backbone.features, stream=stream)
     return PrototypicalNetworks(backbone, settings)

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
 from fsl_core.backbones.batch_norm import BATCH_NORM, noted_statistics
-from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.backbones.initialisation import Draw, initialise, uniform_by_fan_in, uninitialised
 from fsl_core.episode import EpisodeBatch
 from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
@@ -26,14 +26,23 @@ class Maml(nn.Module):
 
     The network is the backbone and a linear layer with an output for each of ``way`` classes. BatchNorm sees one batch at a time,
     the support's or the query's, and normalises by its statistics (transductive, as in the authors' code), unless a score is wanted
-    inductively.
+    inductively. ``draw`` draws the linear layer's first weights; its bias begins at zero.
     """
 
-    def __init__(self, backbone: nn.Module, settings: MamlSettings, *, features: int, way: int, stream: Stream) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        settings: MamlSettings,
+        *,
+        features: int,
+        way: int,
+        stream: Stream,
+        draw: Draw = uniform_by_fan_in,
+    ) -> None:
         super().__init__()
         self.settings = settings
         head = uninitialised(nn.Linear, features, way)
-        initialise(head, stream=stream.within("head"))
+        initialise(head, stream=stream.within("head"), draw=draw)
         self.network = nn.Sequential(backbone, head)
 
     def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The statistics that BatchNorm normalises by, read off one batch so that another can be normalised by them."""
+"""BatchNorm as the backbones have it, and the statistics that it normalises by, read off one batch to normalise another by them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from fsl_core.backbone_settings import BackboneSettings
+
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 """The layers of BatchNorm that backbones have."""
+
+
+def batch_norm(kind: type[nn.BatchNorm1d | nn.BatchNorm2d], channels: int, settings: BackboneSettings) -> nn.Module:
+    """A layer of BatchNorm with a scale and a shift, or a shift alone, as the settings say; they begin at 1 and 0."""
+    running = settings.batch_norm == "running"
+    layer = kind(channels, eps=settings.batch_norm_epsilon, track_running_stats=running)
+    if not settings.batch_norm_scale:
+        layer.register_parameter("weight", None)
+    return layer
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.backbones.batch_norm import batch_norm
+from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
 from fsl_core.randomness import Stream
 
 BLOCKS = 4
@@ -22,16 +23,26 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.pools = settings.downsampling == "max_pool"
         stride = 1 if self.pools else 2
+        self.pads_at_the_end = settings.padding == "same"
         # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
-        self.conv = uninitialised(nn.Conv2d, channels, settings.filters, kernel_size=3, padding=1, stride=stride, bias=False)
-        # Paper: no text says which weights BatchNorm has. These are a scale and a shift; MAML's authors' code has the shift alone.
-        self.norm = nn.BatchNorm2d(settings.filters, track_running_stats=settings.batch_norm == "running")
+        padding = 0 if self.pads_at_the_end else 1
+        self.conv = uninitialised(
+            nn.Conv2d, channels, settings.filters, kernel_size=3, padding=padding, stride=stride, bias=False
+        )
+        # Paper: no text says which weights BatchNorm has, nor its epsilon. MAML's authors' code has a shift alone, and 1e-3.
+        self.norm = batch_norm(nn.BatchNorm2d, settings.filters, settings)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``[B, C, H, W]`` to ``[B, filters, H / 2, W / 2]``."""
-        normalised = self.norm(self.conv(images))
+        normalised = self.norm(self.conv(_padded_at_the_end(images) if self.pads_at_the_end else images))
         # Pooling first is the same function (ReLU is monotone) and leaves ReLU a quarter of the elements.
         return torch.relu(nn.functional.max_pool2d(normalised, 2) if self.pools else normalised)
+
+
+def _padded_at_the_end(images: torch.Tensor) -> torch.Tensor:
+    """Images padded as TensorFlow's "SAME" pads them for a 3x3 convolution of stride 2: an even side by a pixel at its end alone."""
+    height, width = images.shape[-2:]
+    return nn.functional.pad(images, (width % 2, 1, height % 2, 1))
 
 
 class Conv4(nn.Module):
@@ -49,7 +60,7 @@ class Conv4(nn.Module):
         self.blocks = nn.Sequential(*(ConvBlock(count, settings) for count in inputs))
         self.averages = settings.downsampling == "stride"
         self.features = settings.filters * (1 if self.averages else (height // 2**BLOCKS) * (width // 2**BLOCKS))
-        initialise(self, stream=stream)
+        initialise(self, stream=stream, draw=backbone_draw(settings))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``[B, C, H, W]`` to ``[B, D]``."""

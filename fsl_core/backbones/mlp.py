@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from fsl_core.backbone_settings import MlpSettings
-from fsl_core.backbones.initialisation import initialise, uninitialised
+from fsl_core.backbones.batch_norm import batch_norm
+from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
 from fsl_core.randomness import Stream
 
 WIDTHS = (256, 128, 64, 64)
@@ -22,18 +23,18 @@ class Mlp(nn.Module):
     def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, stream: Stream) -> None:
         super().__init__()
         inputs = (math.prod(image_shape), *WIDTHS)
-        # Paper: no biases, and BatchNorm with a scale beside its shift, both as in Conv4.
+        # Paper: no biases, as in Conv4.
         self.layers = nn.Sequential(
             *(
                 nn.Sequential(
                     uninitialised(nn.Linear, before, after, bias=False),
-                    nn.BatchNorm1d(after, track_running_stats=settings.batch_norm == "running"),
+                    batch_norm(nn.BatchNorm1d, after, settings),
                     nn.ReLU(),
                 )
                 for before, after in zip(inputs, WIDTHS, strict=False)
             )
         )
-        initialise(self, stream=stream)
+        initialise(self, stream=stream, draw=backbone_draw(settings))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """``[B, C, H, W]`` to ``[B, 64]``."""

@@ -75,6 +75,10 @@ class Protocol(_Strict):
     backbone: Literal["conv4", "mlp"] = "conv4"
     downsampling: Literal["max_pool", "stride"] = "max_pool"
     train_classes: _Count | None = None
+    padding: Literal["symmetric", "same"] = "symmetric"
+    batch_norm_scale: bool = True
+    batch_norm_epsilon: _Rate = 1e-5
+    initialisation: Literal["fan_in", "finn_2017"] = "fan_in"
     unrepeatable: list[str] = []
 
     def stated(self) -> dict[str, bool | int | float | str | None]:

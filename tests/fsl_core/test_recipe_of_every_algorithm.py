@@ -95,6 +95,7 @@ def test_an_evaluation_survives_json(steps: int | None, inductive: bool) -> None
 
 
 PHOTOGRAPHS = DataSettings(dataset="mini_imagenet", split="ravi", rotations=False)
+NORM = {"batch_norm_scale": False, "batch_norm_epsilon": 1e-3, "initialisation": "finn_2017"}
 FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
     ("algorithm", CONTEXT, {}, {
@@ -106,8 +107,8 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
         "adapt_batch_norm": False,
     }),
-    ("backbone", Conv4Settings(), {}, {"filters": 32, "downsampling": "stride"}),
-    ("backbone", MlpSettings(batch_norm="running"), {}, {}),
+    ("backbone", Conv4Settings(downsampling="stride"), {}, {"filters": 32, "downsampling": "max_pool", "padding": "same", **NORM}),
+    ("backbone", MlpSettings(batch_norm="running"), {}, NORM),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
         "distinct_characters": True,
@@ -187,6 +188,11 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
         ({"validation": FIVE_WAYS}, "prototypical does not adapt"),
         ({"data": {"dataset": "mini_imagenet", "split": "ravi"}}, "rotations is true"),
         ({"algorithm": {"fce": True}}, "reading_steps is not given"),
+        ({"backbone": {"padding": "same"}}, "padding is 'same'; the two are alike without strides"),
+        ({"backbone": {"padding": "valid"}}, "padding is 'valid'"),
+        ({"backbone": {"batch_norm_epsilon": 0.0}}, "batch_norm_epsilon is 0.0"),
+        ({"backbone": {"batch_norm_scale": 1}}, "batch_norm_scale is 1"),
+        ({"backbone": {"initialisation": "he"}}, "initialisation is 'he'"),
         ({"algorithm": {"reading_steps": 2}}, "without fce"),
         ({"algorithm": {"clamp": 0.5}}, "clamp is 0.5; it must be below 0.5"),
         ({"algorithm": {"clamp": 0.0}}, "clamp is 0.0"),

@@ -46,12 +46,14 @@ def test_maml_is_scored_transductively_unless_inductively_is_asked_for() -> None
 
 def test_every_setting_reaches_the_recipe() -> None:
     cell = a_cell(algorithm="matching", distance="cosine", scale=10, learn_scale=True, fce=True, reading_steps=3,
-                  support_order="interleaved", clip_norm=1, clip_value=2, downsampling="stride", filters=32)  # fmt: skip
+                  support_order="interleaved", clip_norm=1, clip_value=2, downsampling="stride", filters=32,
+                  clamp=1e-8, padding="same", batch_norm_scale=False, batch_norm_epsilon=1e-3, initialisation="finn_2017")  # fmt: skip
     recipe = cell.recipe(0)
     assert recipe.algorithm == MatchingSettings(
-        distance="cosine", scale=10.0, learn_scale=True, fce=True, reading_steps=3, support_order="interleaved"
+        distance="cosine", scale=10.0, learn_scale=True, fce=True, reading_steps=3, support_order="interleaved", clamp=1e-8
     )
-    assert recipe.backbone == Conv4Settings(filters=32, downsampling="stride")
+    norm: dict[str, Any] = {"batch_norm_scale": False, "batch_norm_epsilon": 1e-3, "initialisation": "finn_2017"}
+    assert recipe.backbone == Conv4Settings(filters=32, downsampling="stride", padding="same", **norm)
     assert (recipe.optimiser.clip_norm, recipe.optimiser.clip_value) == (1.0, 2.0)
     assert a_cell(algorithm="maml", backbone="mlp").recipe(0).backbone == MlpSettings()
 

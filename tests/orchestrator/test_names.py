@@ -127,6 +127,10 @@ AXES: dict[str, tuple[Any, ...]] = {
     "distinct_characters": (False, True),
     "resize": ("antialiased", "nearest"),
     "downsampling": ("max_pool", "stride"),
+    "padding": ("symmetric", "same"),
+    "batch_norm_scale": (False, True),
+    "batch_norm_epsilon": (1e-5, 1e-3),
+    "initialisation": ("fan_in", "finn_2017"),
     "evaluation_seed": (0, 1),
     "evaluation_episodes": (600, 1000),
 }

@@ -64,7 +64,11 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "backbone": ("resnet", {}),
     "filters": (0, {}),
     "downsampling": ("average", {}),
+    "padding": ("valid", {}),
     "batch_norm": ("none", {}),
+    "batch_norm_scale": ("half", {}),
+    "batch_norm_epsilon": (0.0, {}),
+    "initialisation": ("he", {}),
     "retrain": ("twice", {}),
 }
 """A wrong value for each key, and what else a cell must have for it to be the only fault."""

@@ -1,0 +1,186 @@
+"""The network of MAML's authors, against numpy and the formulas of TensorFlow's documentation."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsl_core.algorithm_settings import MamlSettings
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.mlp import Mlp
+from fsl_core.episode import EpisodeShape
+from fsl_core.randomness import Stream
+from fsl_core.recipe import ValidationSettings
+from tests.fsl_core.conftest import glyphs_recipe
+
+THEIRS: dict[str, Any] = {
+    "batch_norm": "batch",
+    "batch_norm_scale": False,
+    "batch_norm_epsilon": 1e-3,
+    "initialisation": "finn_2017",
+}
+STRIDED = Conv4Settings(downsampling="stride", padding="same", **THEIRS)
+POOLED = Conv4Settings(filters=32, **THEIRS)
+PERCEPTRON = MlpSettings(**THEIRS)
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def padded_as_tensorflow(images: Array, stride: int) -> Array:
+    """ "SAME": the output has ceil(n / stride) pixels a side, and of the padding it needs the smaller half is put first."""
+    widths = [(0, 0), (0, 0)]
+    for side in images.shape[2:]:
+        total = max((math.ceil(side / stride) - 1) * stride + 3 - side, 0)
+        widths.append((total // 2, total - total // 2))
+    return np.pad(images, widths)
+
+
+def convolved(images: Array, kernel: Array, stride: int) -> Array:
+    """A 3x3 convolution as TensorFlow's, one output pixel after another: ``[B, C, H, W]`` by ``[F, C, 3, 3]``."""
+    padded = padded_as_tensorflow(images, stride)
+    sides = [math.ceil(side / stride) for side in images.shape[2:]]
+    out = np.empty((len(images), len(kernel), *sides))
+    for row in range(sides[0]):
+        for column in range(sides[1]):
+            window = padded[:, :, row * stride : row * stride + 3, column * stride : column * stride + 3]
+            out[:, :, row, column] = np.einsum("bcij,fcij->bf", window, kernel)
+    return out
+
+
+def shifted(values: Array, shift: Array) -> Array:
+    """BatchNorm by the batch's mean and biased variance, a shift alone, epsilon 1e-3; then ReLU."""
+    axes = tuple(axis for axis in range(values.ndim) if axis != 1)
+    shape = tuple(-1 if axis == 1 else 1 for axis in range(values.ndim))
+    mean, variance = values.mean(axes, keepdims=True), values.var(axes, keepdims=True)
+    return np.maximum((values - mean) / np.sqrt(variance + 1e-3) + shift.reshape(shape), 0)
+
+
+def drawn_shifts(network: torch.nn.Module) -> list[Array]:
+    """Shifts other than the zeros that a network begins with, put into it."""
+    generator = torch.Generator().manual_seed(1)
+    shifts = []
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            assert layer.weight is None and not layer.bias.any()
+            layer.bias.data = torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64)
+            shifts.append(layer.bias.detach().numpy())
+    return shifts
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(16, 33), st.integers(16, 33), st.integers(0, 2**31))
+def test_strided_convolutions_are_padded_as_tensorflow_pads(height: int, width: int, seed: int) -> None:
+    """Sides even and odd, on the way down through four blocks; 28 pixels go 14, 7, 4 and 2."""
+    chosen = Conv4Settings(filters=3, downsampling="stride", padding="same", **THEIRS)
+    network = Conv4((2, height, width), chosen, stream=Stream(seed, "weights")).double()
+    shifts = drawn_shifts(network)
+    images = np.random.default_rng(seed).random((3, 2, height, width))
+    values: Array = images
+    for block, shift in zip(network.blocks, shifts, strict=True):
+        values = shifted(convolved(values, block.conv.weight.detach().numpy(), 2), shift)
+    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values.mean((2, 3)), rtol=1e-9, atol=1e-9)
+
+
+def test_the_other_padding_is_another_network_and_the_same_where_sides_are_odd() -> None:
+    """So that the test above would notice one for the other."""
+    for side, alike in ((28, False), (17, True)):  # 17 goes 9, 5, 3 and 2: odd in all four blocks
+        images = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(0))
+        networks = [
+            Conv4((1, side, side), Conv4Settings(filters=4, downsampling="stride", padding=padding), stream=Stream(0, "weights"))  # type: ignore[arg-type]
+            for padding in ("symmetric", "same")
+        ]
+        assert torch.allclose(networks[0](images), networks[1](images), atol=1e-5) is alike
+
+
+def test_the_pooled_network_has_a_shift_alone() -> None:
+    network = Conv4((3, 32, 32), Conv4Settings(filters=3, **THEIRS), stream=Stream(0, "weights")).double()
+    shifts = drawn_shifts(network)
+    images = np.random.default_rng(0).random((3, 3, 32, 32))
+    values: Array = images
+    for block, shift in zip(network.blocks, shifts, strict=True):
+        values = shifted(convolved(values, block.conv.weight.detach().numpy(), 1), shift)
+        values = values.reshape(*values.shape[:2], values.shape[2] // 2, 2, values.shape[3] // 2, 2).max((3, 5))
+    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values.reshape(3, -1), rtol=1e-9, atol=1e-9)
+
+
+def test_the_network_without_convolutions_has_a_shift_alone() -> None:
+    network = Mlp((1, 28, 28), PERCEPTRON, stream=Stream(0, "weights")).double()
+    shifts = drawn_shifts(network)
+    images = np.random.default_rng(0).random((7, 1, 28, 28))
+    values: Array = images.reshape(7, -1)
+    for layer, shift in zip(network.layers, shifts, strict=True):
+        values = shifted(values @ layer[0].weight.detach().numpy().T, shift)
+    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values, rtol=1e-9, atol=1e-9)
+
+
+def weights_of(backbone: BackboneSettings, *, way: int = 5, seed: int = 0) -> dict[str, Array]:
+    """The first weights of MAML, by the number of the layer, the head's last."""
+    shape = EpisodeShape(way=way, shot=1, query=1)
+    validation = ValidationSettings(shape=shape, every=5, adaptation_steps=1)
+    recipe = glyphs_recipe(algorithm=MamlSettings(), backbone=backbone, episode=shape, validation=validation, seed=seed)
+    algorithm = build_algorithm(recipe, image_shape=(1, 28, 28), stage="select")
+    return {name: value.detach().double().numpy() for name, value in algorithm.named_parameters()}
+
+
+def matrices(weights: dict[str, Array]) -> list[Array]:
+    return [value for value in weights.values() if value.ndim > 1]
+
+
+def is_uniform(values: Array, variance: float) -> bool:
+    """By the Kolmogorov distance to the uniform distribution of mean 0 with that variance; 2.2 / root n has a chance of 1e-4."""
+    bound = math.sqrt(3 * variance)
+    ordered = np.sort(values.ravel())
+    distance = np.abs((ordered + bound) / (2 * bound) - (np.arange(ordered.size) + 0.5) / ordered.size).max()
+    return bool(np.abs(values).max() <= bound and distance < 2.25 / math.sqrt(ordered.size))
+
+
+def is_normal(values: Array, deviation: float, *, cut: float = math.inf) -> bool:
+    """By the Kolmogorov distance to a normal distribution, given that a value lies within ``cut`` deviations."""
+    below = math.erfc(cut / math.sqrt(2)) / 2
+    ordered = np.sort(values.ravel()) / deviation
+    expected = (np.array([math.erfc(-value / math.sqrt(2)) / 2 for value in ordered]) - below) / (1 - 2 * below)
+    distance = np.abs(expected - (np.arange(ordered.size) + 0.5) / ordered.size).max()
+    return bool(np.abs(ordered).max() <= cut + 1e-5 and distance < 2.25 / math.sqrt(ordered.size))
+
+
+@pytest.mark.parametrize("backbone", [STRIDED, POOLED], ids=["stride", "max_pool"])
+def test_convolutions_are_xavier_uniform_over_the_kernels_pixels(backbone: Conv4Settings) -> None:
+    *convolutions, head = matrices(weights_of(backbone, way=20))
+    inputs = (1, *[backbone.filters] * 3)
+    for weights, channels in zip(convolutions, inputs, strict=True):
+        assert is_uniform(weights, 2 / (9 * channels + 9 * backbone.filters))
+        assert not is_uniform(weights, 1 / (27 * channels))  # ours, one over the root of the fan-in
+    if backbone is STRIDED:
+        assert is_normal(head, 1.0) and not is_normal(head, 0.8)
+    else:
+        assert is_uniform(head, 2 / (backbone.filters + 20))
+
+
+def test_the_networks_without_convolutions_are_cut_normal_the_head_too() -> None:
+    layers = matrices(weights_of(PERCEPTRON, way=20))
+    assert [layer.shape for layer in layers] == [(256, 784), (128, 256), (64, 128), (64, 64), (20, 64)]
+    for weights in layers:
+        assert is_normal(weights, 0.01, cut=2)
+    assert not is_normal(layers[0], 0.01) and not is_normal(layers[0], 0.0088)
+
+
+@pytest.mark.parametrize("backbone", [STRIDED, POOLED, PERCEPTRON], ids=["stride", "max_pool", "mlp"])
+def test_biases_begin_at_zero_and_every_weight_is_drawn_from_the_seed(backbone: BackboneSettings) -> None:
+    first, again, other = (weights_of(backbone, seed=seed) for seed in (0, 0, 1))
+    for name, value in first.items():
+        assert np.array_equal(value, again[name])
+        assert (not value.any()) if value.ndim == 1 else not np.array_equal(value, other[name])
+
+
+@pytest.mark.parametrize("backbone", [Conv4Settings(batch_norm="batch"), MlpSettings()], ids=lambda chosen: chosen.name)
+def test_without_it_weights_are_uniform_by_the_fan_in(backbone: BackboneSettings) -> None:
+    weights = weights_of(backbone)
+    for value in matrices(weights):
+        assert is_uniform(value, 1 / (3 * math.prod(value.shape[1:])))
+    scales = [value for name, value in weights.items() if value.ndim == 1 and name.endswith("weight")]
+    assert len(scales) == 4 and all((scale == 1).all() for scale in scales)
