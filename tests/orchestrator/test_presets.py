@@ -207,10 +207,10 @@ def test_the_2018_reproduction_has_all_its_runs_and_numbers() -> None:
     assert len(rows) == 34
     assert [[number.registry for number in row.published] for row in rows if row.published] == [["knagg_2018"]] * 30
     scored = {"query", "evaluation_episodes", WATCHED}
-    assert unlike("article_2018", "prototypical", "omniglot") == scored
+    assert unlike("article_2018", "prototypical", "omniglot") == {*scored, "train_classes"}
     assert unlike("article_2018", "prototypical", "mini_imagenet") == {*scored, "split"}
-    assert unlike("article_2018", "matching", "omniglot") == {*scored, PLATEAUS}
-    assert unlike("article_2018", "maml", "omniglot") == {*scored, PLATEAUS} - {"query"}
+    assert unlike("article_2018", "matching", "omniglot") == {*scored, "train_classes", PLATEAUS}
+    assert unlike("article_2018", "maml", "omniglot") == {*scored, "train_classes", PLATEAUS} - {"query"}
     assert unlike("article_2018", "maml", "mini_imagenet") == {*scored, PLATEAUS, "split"} - {"query"}
     in_context = [row for row in rows if row.variant.endswith(", FCE") and row.published]
     assert len(in_context) == 2

@@ -121,6 +121,7 @@ def test_nearest_sampling_commutes_with_quarter_turns(seed: int, turn: int) -> N
     drawing = Image.fromarray(np.random.default_rng(seed).integers(0, 2, (105, 105), dtype=np.uint8).astype(bool))
     before = np.asarray(drawing.rotate(90 * turn).resize((28, 28)))
     assert np.array_equal(np.rot90(np.asarray(drawing.resize((28, 28))), turn), before)
+    assert drawing.resize((28, 28), Image.Resampling.LANCZOS) == drawing.resize((28, 28))  # in 1 bit PIL knows no other filter
 
 
 def picture(size: tuple[int, int] = (105, 105)) -> bytes:
