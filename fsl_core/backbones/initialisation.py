@@ -36,7 +36,8 @@ def xavier_uniform(key: int, shape: tuple[int, ...]) -> torch.Tensor:
 def truncated_normal(key: int, shape: tuple[int, ...]) -> torch.Tensor:
     """Normal with deviation 0.01, given that it lies within two deviations: by the inverse of the distribution function."""
     below = torch.special.ndtr(torch.tensor(-_TRUNCATED_AT, dtype=torch.float64))
-    return _TRUNCATED_STD * torch.special.ndtri(below + uniform(key, shape) * (1 - 2 * below))
+    within: torch.Tensor = torch.special.ndtri(below + uniform(key, shape) * (1 - 2 * below))
+    return _TRUNCATED_STD * within
 
 
 def _within(bound: float, key: int, shape: tuple[int, ...]) -> torch.Tensor:
