@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fsl_core.written import written
+from orchestrator.report.weights import LIGHTER, Lighter
 from tests.orchestrator.report.equal_truth import SEEDS, Pair, Rule, Truth, rule_without_their_errors, shipped_pairs, simulated
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
@@ -33,6 +35,12 @@ The spread over trainings is the cell's own from ten seeds on, else that of all 
 of freedom that `margins.yaml` states. A cell that is clearly wider than what it would be lent keeps its own. Spreads are carried from one
 accuracy to another on the scale of logits, that is by p (1 - p).
 
+## What a difference does
+
+A setting that the source states, and that the cell has otherwise, makes the two "not comparable": they answer different questions. A
+training with fewer `steps` is a "short run". Unless it is one of these, which are noted beside the verdict:
+
+{weights}
 ## How often verdicts are wrong
 
 Two sides that are equal in truth, simulated: beta-binomial episodes on both sides, trainings spread normally around one mean, one
@@ -68,7 +76,19 @@ def document(draws: int = DRAWS) -> str:
     for pair in shipped_pairs():
         groups.setdefault(group_of(pair), []).append(pair)
     rows = [_row(group, pairs, draws) for group, pairs in sorted(groups.items())]
-    return _INTRODUCTION.format(draws=draws) + "".join(rows)
+    return _INTRODUCTION.format(draws=draws, weights=weights()) + "".join(rows)
+
+
+def weights() -> str:
+    """What is noted, and why it does not make two numbers incomparable."""
+    rows = [(key, each) for key, listed in LIGHTER.items() for each in listed if each.weight == "noted"]
+    lines = (f"| `{key}` | {_where(each)} | {each.reason} |\n" for key, each in rows)
+    return "".join(["| setting | of | because |\n| --- | --- | --- |\n", *lines])
+
+
+def _where(each: Lighter) -> str:
+    conditions = [f"{key}: {written(value)}" for key, value in each.where.items()]
+    return ", ".join([*([each.algorithm] if each.algorithm else []), *conditions]) or "all"
 
 
 def _row(group: Group, pairs: Sequence[Pair], draws: int) -> str:

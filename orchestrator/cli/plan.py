@@ -12,7 +12,9 @@ from orchestrator.cli.opened import OpenedSweep, open_sweep, unprepared_images
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.plan_document import plan_document
 from orchestrator.cli.plan_text import plan_text
+from orchestrator.cli.reports import registries_for
 from orchestrator.cli.settings import settings_text
+from orchestrator.report.reach import reaches
 
 
 @click.command()
@@ -38,7 +40,8 @@ def show_plan(opened: OpenedSweep, how: HowToRun, probing: Probing, *, trials: b
     cluster = reach_cluster(how)
     expected = forecast(opened, device=choose_device(how, cluster), how=how, cluster=cluster, probing=probing)
     unprepared = unprepared_images(opened.plan.spec, opened.places) if expected.left else ()
+    reach = reaches(opened.plan, registries_for(opened))
     if as_json:
-        click.echo(json.dumps(plan_document(opened, expected, unprepared=unprepared), indent=2))
+        click.echo(json.dumps(plan_document(opened, expected, unprepared=unprepared, reach=reach), indent=2))
     else:
-        click.echo(plan_text(opened, expected, unprepared=unprepared, trials=trials))
+        click.echo(plan_text(opened, expected, unprepared=unprepared, reach=reach, trials=trials))

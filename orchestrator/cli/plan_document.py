@@ -11,11 +11,14 @@ from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
 from orchestrator.forecast import Forecast
 from orchestrator.plan import PlannedTrial
+from orchestrator.report.reach import Reach
 from orchestrator.span import Span
 from orchestrator.trial_state import TrialState
 
 
-def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings]) -> dict[str, Any]:
+def plan_document(
+    opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings], reach: Sequence[Reach]
+) -> dict[str, Any]:
     """The plan as plain JSON types; what is unknown is null."""
     spec, plan = opened.plan.spec, opened.plan
     return {
@@ -40,6 +43,7 @@ def plan_document(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequen
         "slots": expected.slots,
         "unprepared_datasets": list(map(images_text, unprepared)),
         "trials_of_earlier_editions": len(opened.earlier_trials),
+        "verdicts": [_reach(each) for each in reach],
     }
 
 
@@ -56,6 +60,17 @@ def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[s
         "predicted_from": prediction.source,
         "memory_bytes": prediction.memory_bytes,
         "disk_bytes": prediction.disk_bytes,
+    }
+
+
+def _reach(reach: Reach) -> dict[str, Any]:
+    return {
+        "cell": reach.cell,
+        "published": reach.published,
+        "margin_points": reach.margin,
+        "episodes_ci95_points": reach.episodes,
+        "ci95_points": reach.whole,
+        "reproducible": "never" if reach.never else "hardly" if reach.unlikely else "yes",
     }
 
 

@@ -12,18 +12,34 @@ from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
 from orchestrator.counted import counted
 from orchestrator.forecast import Forecast, StartUp
 from orchestrator.probing import ENOUGH_SECONDS
+from orchestrator.report.reach import Reach
 from orchestrator.span import Span
 
 MOST_LINES = 100
 """Cells beyond so many are counted, not listed, unless the trials are asked for as well."""
 
 
-def plan_text(opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings] = (), trials: bool = False) -> str:
-    """The plan; ``unprepared`` are the images that are not ready, ``trials`` adds a line for each trial."""
+MOST_REACHES = 20
+"""Cells that cannot be reproduced, of which there may be many, are counted beyond so many."""
+
+
+def plan_text(
+    opened: OpenedSweep,
+    expected: Forecast,
+    *,
+    unprepared: Sequence[DataSettings] = (),
+    reach: Sequence[Reach] = (),
+    trials: bool = False,
+) -> str:
+    """The plan; ``unprepared`` are the images that are not ready, ``reach`` says which verdicts there can be.
+
+    ``trials`` adds a line for each trial.
+    """
     parts = [
         opened.plan.spec.title,
         _answer_paragraph(opened, expected, unprepared),
         _cells_text(opened, expected, all_of_them=trials),
+        *_reach_texts(reach),
     ]
     return "\n\n".join([*parts, *([_trials_text(opened, expected)] if trials else []), _totals_text(opened, expected)])
 
@@ -91,6 +107,28 @@ def _cells_text(opened: OpenedSweep, expected: Forecast, *, all_of_them: bool) -
         rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[0]].whole)))
     more = len(opened.plan.cells) - len(cells)
     return aligned(rows) + (f"\n… and {counted(more, 'more cell')}; --trials lists all" if more else "")
+
+
+def _reach_texts(reach: Sequence[Reach]) -> Iterator[str]:
+    """The cells that cannot be reproduced, and those that can hardly be."""
+    never, unlikely = [each for each in reach if each.never], [each for each in reach if each.unlikely]
+    if never:
+        said = f"{counted(len(never), 'cell')} can never be `reproduced`"
+        yield f"{said}: the test episodes, theirs and ours, leave more open than the margin"
+        yield _reach_table(never)
+    if unlikely:
+        said = f"{counted(len(unlikely), 'cell')} will hardly be `reproduced` with these seeds"
+        yield f"{said}: trainings as far apart as other sources measured leave more open than the margin"
+        yield _reach_table(unlikely)
+
+
+def _reach_table(reach: Sequence[Reach]) -> str:
+    rows = [("cell", "published", "margin", "episodes at least", "and trainings")]
+    for each in reach[:MOST_REACHES]:
+        whole = "unknown" if each.whole is None else f"±{each.whole:.2f}"
+        rows.append((each.cell, each.published, f"{each.margin:g}", f"±{each.episodes:.2f}", whole))
+    more = len(reach) - MOST_REACHES
+    return aligned(rows, right=(2, 3, 4)) + (f"\n… and {counted(more, 'more cell')}; --json has all" if more > 0 else "")
 
 
 def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:

@@ -29,8 +29,9 @@ class CellRow:
     training before its budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` says
     what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and
     changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
-    those of its seeds' trials. ``ci95_classes`` is half the interval had other test classes been chosen as well. What the exports hold
-    of these is described for readers in ``json_keys.py``.
+    those of its seeds' trials. ``ci95_classes`` is half the interval had other test classes been chosen as well.
+    ``ci95_difference`` is half the interval by which the verdict was reached, and ``assumed`` what that takes for granted. What the
+    exports hold of these is described for readers in ``json_keys.py``.
     """
 
     cell: str
@@ -64,6 +65,8 @@ class CellRow:
     short: bool
     overrides: tuple[str, ...]
     ci95_classes: float | None = None
+    ci95_difference: float | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def form(self) -> str:
@@ -124,6 +127,8 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
         short=plan.spec.short,
         overrides=plan.spec.overrides,
         ci95_classes=score.ci95_classes,
+        ci95_difference=decided.half,
+        assumed=both.assumed if both and decided.half is not None else (),
     )
 
 

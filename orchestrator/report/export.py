@@ -148,6 +148,9 @@ _SAME = (
 )  # fmt: skip
 
 
+_POINTS = ("ci95_episodes", "ci95_classes", "std_seeds", "difference", "ci95_difference")
+
+
 def _cell(row: CellRow) -> Row:
     return {
         "cell_id": row.cell,
@@ -157,8 +160,8 @@ def _cell(row: CellRow) -> Row:
         "published_percent": row.compared.accuracy if row.compared else None,
         "compared_with": row.compared.registry if row.compared else None,
         "reproduced_percent": row.reproduced,
-        **{f"{name}_points": getattr(row, name) for name in ("ci95_episodes", "ci95_classes", "std_seeds", "difference")},
-        **{name: list(getattr(row, name)) for name in ("differs", "choices", "overrides")},
+        **{f"{name}_points": getattr(row, name) for name in _POINTS},
+        **{name: list(getattr(row, name)) for name in ("assumed", "differs", "choices", "overrides")},
     }
 
 

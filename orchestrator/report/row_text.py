@@ -118,12 +118,19 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
     beside = f"unlike {row.compared.label}" if row.compared else "of ours"
     return [
         *(f"{row.verdict_label}: {reason}" for reason in reasons),
+        *(f"for the verdict {text}" for text in row.assumed),
         *([f"training ended: {row.training_ended}"] if row.cut_short else []),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
         *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),
         *(f"{number.label}: {number.doubt}" for number in shown if number.doubt),
     ]
+
+
+_VERDICT = (
+    "Verdict: whether the 95% interval of the difference between the accuracies expected over trainings, which counts the test episodes "
+    "and the trainings of both sides, lies within the margin (reproduced), beyond it (above, below) or across its edge (inconclusive)."
+)
 
 
 def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bool, classes: bool) -> str:
@@ -134,4 +141,5 @@ def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bo
         f"{'classes: the same had other test classes been chosen as well; ' if classes else ''}"
         "std (seeds): standard deviation over training seeds, and how many of them are done."
         f"{' sd: standard deviation over their trainings.' if spread else ''}"
+        f"{f' {_VERDICT}' if any(row.ci95_difference is not None for row in rows) else ''}"
     )

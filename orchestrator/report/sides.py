@@ -82,4 +82,4 @@ def _assumed(published: PublishedCell, printed: Printed, spread: SeedSpread | No
     shown = published.ci95 is not None or printed.of_several_trainings
     if not shown and (published.episodes is None or "query" not in published.settings):
         test = f"{published.episodes or assumptions.episodes} test episodes of {published.settings.get('query', assumptions.query)} queries"
-        yield f"the source does not state its whole test: {test} a class are taken for granted"
+        yield f"{test} a class are taken for granted, of which the source does not state all"

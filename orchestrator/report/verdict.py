@@ -79,7 +79,8 @@ class Printed:
 class Verdict:
     """What to make of a cell: a ``label`` in a word or two, ``reasons`` for it, and ``lost``: what became of seeds that diverged.
 
-    ``unlike``: the reasons are differences from the published run, so that nothing was compared.
+    ``unlike``: the reasons are differences from the published run, so that nothing was compared. ``half``: half the 95% interval of the
+    difference in points, where the numbers were weighed.
     """
 
     label: str
@@ -87,6 +88,7 @@ class Verdict:
     provisional: bool = False
     lost: str | None = None
     unlike: bool = False
+    half: float | None = None
 
     @property
     def short(self) -> str:
@@ -134,7 +136,13 @@ def verdict(
         return Verdict(label="no margin for such cells", lost=lost)
     settled = decide(measured, printed, margin, spread)
     reasons = () if settled else (_what_would_settle(measured, printed, margin, spread),)
-    return Verdict(label=settled or "inconclusive", reasons=reasons, provisional=measured.seeds < FEW_SEEDS, lost=lost)
+    return Verdict(
+        label=settled or "inconclusive",
+        reasons=reasons,
+        provisional=measured.seeds < FEW_SEEDS,
+        lost=lost,
+        half=None if spread is None else half_of(measured, printed, spread),
+    )
 
 
 def interval(measured: Measured, printed: Printed, spread: SeedSpread, further: int = 0) -> tuple[float, float]:
@@ -143,13 +151,18 @@ def interval(measured: Measured, printed: Printed, spread: SeedSpread, further: 
     The seeds answer the same episodes: their number lowers the part that comes from training, never the part that comes from the
     episodes. Their number rests on one training, which lies as far from its mean as one of ours, unless its source shows several.
     """
+    half = half_of(measured, printed, spread, further)
+    difference = measured.accuracy - printed.accuracy
+    return difference - half, difference + half
+
+
+def half_of(measured: Measured, printed: Printed, spread: SeedSpread, further: int = 0) -> float:
+    """Half the width of :func:`interval`."""
     known = spread.with_further(further)
     ours = known.points(answer_variance(measured.accuracy)) ** 2 / (measured.seeds + further)
     one = known.points(widest_variance(measured.accuracy, printed.accuracy)) ** 2
     trainings = Error(ours if printed.of_several_trainings else ours + one, known.freedom)
-    half = half_interval([trainings, Error(measured.se_episodes**2), *printed.errors()])
-    difference = measured.accuracy - printed.accuracy
-    return difference - half, difference + half
+    return half_interval([trainings, Error(measured.se_episodes**2), *printed.errors()])
 
 
 def decide(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None, further: int = 0) -> str | None:

@@ -24,9 +24,9 @@ from orchestrator.plan import Cell, build_plan
 from orchestrator.report.episode_spread import answer_variance, measured_spread
 from orchestrator.report.margins import Assumptions
 from orchestrator.report.published import PublishedCell, Registries, load_registries
-from orchestrator.report.seed_spread import Trainings, chosen_spread, pooled
+from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread, pooled
 from orchestrator.report.sides import printed_side
-from orchestrator.report.verdict import Measured, decide
+from orchestrator.report.verdict import Measured, Printed, decide
 from orchestrator.sweep_loader import load_sweep
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
@@ -198,17 +198,37 @@ def _tables(pair: Pair, seeds: int, stds: Reals, random: np.random.Generator) ->
 
 def todays_rule(pair: Pair, ours: Measured, theirs: PublishedCell, deviation: float, table: list[Trainings]) -> str | None:
     """The verdict as tables have it."""
+    return decide(ours, _printed(pair, ours, theirs, deviation), pair.margin, _spread(pair, ours, table))
+
+
+def rule_without_trainings(
+    pair: Pair, ours: Measured, theirs: PublishedCell, deviation: float, table: list[Trainings]
+) -> str | None:
+    """As if all trainings came to one accuracy."""
+    spread = _spread(pair, ours, table)
+    none = None if spread is None else dataclasses.replace(spread, logits=0.0)
+    return decide(ours, _printed(pair, ours, theirs, deviation), pair.margin, none)
+
+
+def rule_without_their_episodes(
+    pair: Pair, ours: Measured, theirs: PublishedCell, deviation: float, table: list[Trainings]
+) -> str | None:
+    """As if a number without an interval were of endless episodes."""
+    printed = dataclasses.replace(_printed(pair, ours, theirs, deviation), se_episodes=0.0)
+    return decide(ours, printed, pair.margin, _spread(pair, ours, table))
+
+
+def _printed(pair: Pair, ours: Measured, theirs: PublishedCell, deviation: float) -> Printed:
+    answers = measured_spread(ours.accuracy, deviation, pair.queries)
+    return printed_side(theirs, ours.accuracy, answers, pair.assumptions)
+
+
+def _spread(pair: Pair, ours: Measured, table: list[Trainings]) -> SeedSpread | None:
     own = None
     if ours.std_seeds is not None:
         own = Trainings(accuracy=ours.accuracy, std=ours.std_seeds, seeds=ours.seeds)
-    spread = chosen_spread(
-        own,
-        pooled([*table, *([own] if own else [])], "table"),
-        pair.assumptions.spread(theirs.dataset, theirs.algorithm),
-    )
-    answers = measured_spread(ours.accuracy, deviation, pair.queries)
-    printed = printed_side(theirs, ours.accuracy, answers, pair.assumptions)
-    return decide(ours, printed, pair.margin, spread)
+    of_table = pooled([*table, *([own] if own else [])], "table")
+    return chosen_spread(own, of_table, pair.assumptions.spread(pair.published.dataset, pair.published.algorithm))
 
 
 def rule_without_their_errors(

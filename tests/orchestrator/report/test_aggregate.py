@@ -9,7 +9,7 @@ import pytest
 from orchestrator.plan import build_plan
 from orchestrator.report.aggregate import CellRow, aggregate
 from orchestrator.spec import with_dataset
-from tests.orchestrator.report.reported_sweep import diverged, finished, plan_of, records_of, registries, score
+from tests.orchestrator.report.reported_sweep import SWEEP, diverged, finished, plan_of, records_of, registries, score
 
 
 def rows(folder: Path, correct: dict[int, list[int]], **overrides: object) -> tuple[CellRow, ...]:
@@ -81,3 +81,22 @@ def test_no_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
     row = rows(tmp_path, dict.fromkeys(range(3), as_published), set_values=["retrain=false"])[0]
     assert row.verdict == "reproduced"
     assert "meta-validation" in row.differs[0]
+
+
+def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_granted(tmp_path: Path) -> None:
+    """One seed knows nothing of its spread; a prior of 0.105 logits and 4 degrees of freedom is 0.13 points at 98.7%."""
+    row = rows(tmp_path, {0: [74]})[0]
+    share, spread = 98.6667 / 100, 0.105105
+    trainings = 2.776445 * spread * 100 * share * (1 - share) * 2**0.5
+    assert row.ci95_difference == pytest.approx(trainings, rel=0.05) and row.ci95_difference > trainings
+    assert row.assumed == ("how far trainings lie apart is taken from other sources, for want of seeds",)
+    other = rows(tmp_path, {0: [74]}, set_values=["train_query=7"])[0]
+    assert (other.ci95_difference, other.assumed) == (None, ())
+
+
+def test_seeds_of_the_table_stand_in_for_what_others_measured(tmp_path: Path) -> None:
+    """Five seeds of one training: four degrees of freedom."""
+    text = SWEEP.replace("[0, 1, 2]", "[0, 1, 2, 3, 4]")
+    plan = plan_of(tmp_path, text)
+    row = aggregate(plan, records_of(plan, {seed: [74, 74 + seed % 2] for seed in range(5)}), registries())[0]
+    assert row.assumed == () and row.seeds_done == 5

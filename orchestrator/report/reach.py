@@ -1,0 +1,104 @@
+"""Which verdicts a plan can come to: a cell whose errors are wider than its margin is never `reproduced`, whatever it scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.plan import Cell, Plan
+from orchestrator.report.episode_spread import EpisodeSpread, answer_variance
+from orchestrator.report.margins import Assumptions
+from orchestrator.report.protocol import differences
+from orchestrator.report.published import PublishedCell, Registries
+from orchestrator.report.seed_spread import ENOUGH_FREEDOM, OWN_SEEDS, SeedSpread
+from orchestrator.report.sides import Kind, printed_side
+from orchestrator.report.verdict import Measured, interval
+
+_NO_SPREAD = SeedSpread(logits=0.0, freedom=ENOUGH_FREEDOM, origin="prior")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Half the 95% interval that a planned cell's verdict will have where ours equals the published number, in points.
+
+    ``episodes``: of both sides' test episodes and their rounding alone, at least so much: as if the answers of an episode were independent,
+    where no interval is printed. ``whole``: with the trainings of both sides too, as far apart as other sources measured, known as well
+    as the planned seeds will make it; None where nothing is known of them.
+    """
+
+    cell: str
+    published: str
+    margin: float
+    episodes: float
+    whole: float | None
+
+    @property
+    def never(self) -> bool:
+        """Whether no score and no number of seeds can make the cell `reproduced`."""
+        return self.episodes > self.margin
+
+    @property
+    def unlikely(self) -> bool:
+        """Whether it can be, but not with trainings as far apart as others measured and the planned seeds."""
+        return not self.never and self.whole is not None and self.whole > self.margin
+
+
+def reaches(plan: Plan, registries: Registries) -> tuple[Reach, ...]:
+    """The reach of each cell that will have a verdict by its numbers, in the plan's order."""
+    if plan.spec.short:
+        return ()
+    freedom = _planned_freedom(plan)
+    found = (_reach(plan, cell, registries, freedom) for cell in plan.cells)
+    return tuple(reach for reach in found if reach is not None)
+
+
+def _reach(plan: Plan, cell: Cell, registries: Registries, freedom: Mapping[Kind, int]) -> Reach | None:
+    published = registries.find(plan.spec.compared_with(cell.settings), cell.settings)
+    margin = registries.margin(cell.settings)
+    answers = registries.assumptions.answers.get(cell.dataset)
+    if published is None or margin is None or answers is None:
+        return None
+    if any(difference.weight != "noted" for difference in differences(cell.settings, published)):
+        return None
+    spread = _planned_spread(cell, registries.assumptions, freedom.get((cell.dataset, cell.algorithm), 0))
+    episodes = _half(cell, published, EpisodeSpread(0.0), registries.assumptions, _NO_SPREAD)
+    whole = None if spread is None else _half(cell, published, answers, registries.assumptions, spread)
+    return Reach(cell=cell.name, published=published.label, margin=margin, episodes=episodes, whole=whole)
+
+
+def _half(cell: Cell, published: PublishedCell, answers: EpisodeSpread, assumptions: Assumptions, spread: SeedSpread) -> float:
+    ours = Measured(
+        accuracy=published.accuracy,
+        seeds=len(cell.recipes),
+        std_seeds=None,
+        se_episodes=answers.standard_error(
+            answer_variance(published.accuracy),
+            episodes=cell.evaluation.episodes,
+            answers=cell.evaluation.shape.queries,
+        ),
+    )
+    return interval(ours, printed_side(published, published.accuracy, answers, assumptions), spread)[1]
+
+
+def _planned_freedom(plan: Plan) -> Mapping[Kind, int]:
+    """The degrees of freedom that the table will have of each algorithm's and data set's spread; a training counts once."""
+    trainings = {
+        (cell.dataset, cell.algorithm, tuple(recipe.fingerprint for recipe in cell.recipes))
+        for cell in plan.cells
+        if cell.settings.steps
+    }
+    freedom: dict[Kind, int] = {}
+    for dataset, algorithm, seeds in trainings:
+        freedom[dataset, algorithm] = freedom.get((dataset, algorithm), 0) + len(seeds) - 1
+    return freedom
+
+
+def _planned_spread(cell: Cell, assumptions: Assumptions, of_table: int) -> SeedSpread | None:
+    """The size that others measured, and how well it will be known: by the rule of :func:`seed_spread.chosen_spread`."""
+    prior, seeds = assumptions.spread(cell.dataset, cell.algorithm), len(cell.recipes)
+    if prior is None:
+        return None
+    if seeds >= OWN_SEEDS:
+        return dataclasses.replace(prior, freedom=seeds - 1)
+    return prior if of_table < ENOUGH_FREEDOM else dataclasses.replace(prior, freedom=of_table)
