@@ -80,7 +80,7 @@ GIVEN = {
         ({**MAML, "way": 10, "shot": 1, "inner_lr": 0.1, "meta_batch_size": 4}, "", {},
          "is silent on adaptation_steps, evaluation_adaptation_steps, validation_adaptation_steps (it"),
         ({**MAML, "way": 5, "shot": 2}, "", {},
-         "fixed.shot: the preset 'paper' is silent on train_query, query, validation_query (it has rules for shot 1, 5)"),
+         "fixed.shot: the preset 'paper' is silent on query, validation_query, train_query (it has rules for shot 1, 5)"),
         ({**MATCHING_FCE, "shot": 3}, "", {}, "the preset 'article_2018' is silent on train_shot (it has rules for "),
         ({**MAML, "preset": "article_2018", "way": 5, "shot": 3}, "", {},
          "the preset 'article_2018' is silent on meta_batch_size, steps (it has rules for "),
