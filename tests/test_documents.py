@@ -100,7 +100,7 @@ def test_the_example_of_the_library_runs(tmp_path: Path) -> None:
 
 def test_the_example_of_a_sweep_is_one(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
-    example, _ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "my_table.yaml").write_text(example, encoding="utf-8")
     cells = load_sweep(tmp_path / "my_table.yaml").cells
     assert [(cell.algorithm, cell.way, cell.shot, cell.order) for cell in cells] == [
@@ -112,7 +112,7 @@ def test_the_example_of_a_sweep_is_one(tmp_path: Path) -> None:
 
 def test_the_example_of_a_registry_is_one(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
-    _, example = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    _, example, *_ = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
     [cell] = load_registries(tmp_path).cells["mine"]
     assert (cell.accuracy, cell.ci95, cell.episodes, cell.settings["train_shot"]) == (98.8, 0.1, 1000, 1)
