@@ -6,12 +6,16 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.report.aggregate import CellRow
-from orchestrator.report.row_text import TEXTS_FIRST, Line, head, table_text
+from orchestrator.report.published_columns import RANKS
+from orchestrator.report.row_text import SPREAD, TEXTS_FIRST, Line, head, table_text
 from orchestrator.spec import SweepSpec
 
+_SHORTER = {SPREAD: "std", RANKS[1]: "also"}
+"""In place of headings that are wider than what stands beneath them."""
+_MANY_COLUMNS = 8
+"""From here on the columns, of which the verdict's has 20 mm, stand close together, so that two published ones with intervals fit in."""
 _PAGE_LINES, _NOTE_CHARACTERS = 100, 95
 """What a page has room for: half lines of a table, and characters of a footnote's line."""
-_LAYOUT = (r"\footnotesize", r"\setlength{\tabcolsep}{3pt}")
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -42,31 +46,40 @@ def latex(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
     What fits on a page is a floating ``table``; anything longer is a ``longtable``, which goes on over pages.
     """
     table = table_text(rows, spec, brief=True, further=True, classes=classes)
-    text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), table.legend))
+    legend = table.legend.replace(SPREAD, _SHORTER[SPREAD])
+    text = " ".join(each if each.endswith(".") else f"{each}." for each in (*head(spec), legend))
     caption = rf"\caption{{{escaped(text)}}}\label{{tab:{spec.name}}}"
-    heading = [r"\toprule", _row([escaped(name) for name in table.headings[TEXTS_FIRST:]]), r"\midrule"]
+    heading = [
+        r"\toprule",
+        _row([escaped(_SHORTER.get(name, name)) for name in table.headings[TEXTS_FIRST:]]),
+        r"\midrule",
+    ]
     content = [*_grouped(table.lines), r"\bottomrule"]
     height = 2 * len(content) + sum(1 + len(note) // _NOTE_CHARACTERS for note in table.notes)
     made = _long if height > _PAGE_LINES else _floating
-    return "\n".join(made(caption, _columns(len(table.headings)), heading, content, _noted(table.notes))) + "\n"
+    return "\n".join(made(caption, len(table.headings) - TEXTS_FIRST, heading, content, _noted(table.notes))) + "\n"
 
 
 def _columns(count: int) -> str:
     """Of all columns but the first two, which stand on lines of their own; the last, the verdict, breaks its lines."""
-    return rf"@{{}}{'r' * (count - TEXTS_FIRST - 1)}p{{26mm}}@{{}}"
+    return rf"@{{}}{'r' * (count - 1)}p{{{20 if count >= _MANY_COLUMNS else 26}mm}}@{{}}"
 
 
-def _floating(caption: str, columns: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
-    table = [rf"\begin{{tabular}}{{{columns}}}", *heading, *content, r"\end{tabular}"]
+def _layout(count: int) -> tuple[str, str]:
+    return r"\footnotesize", rf"\setlength{{\tabcolsep}}{{{2 if count >= _MANY_COLUMNS else 3}pt}}"
+
+
+def _floating(caption: str, columns: int, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+    table = [rf"\begin{{tabular}}{{{_columns(columns)}}}", *heading, *content, r"\end{tabular}"]
     beneath = [r"\par\smallskip", r"\begin{minipage}{\linewidth}", *notes, r"\end{minipage}"] if notes else []
     above = ["% \\usepackage{booktabs}", r"\begin{table}", r"\centering", caption, r"\smallskip"]
-    return [*above, *_LAYOUT, *table, *beneath, r"\end{table}"]
+    return [*above, *_layout(columns), *table, *beneath, r"\end{table}"]
 
 
-def _long(caption: str, columns: str, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
+def _long(caption: str, columns: int, heading: list[str], content: list[str], notes: list[str]) -> list[str]:
     first = [rf"{caption} \\ \addlinespace", *heading, r"\endfirsthead", *heading, r"\endhead"]
-    table = [rf"\begin{{longtable}}{{{columns}}}", *first, *content, r"\end{longtable}"]
-    return ["% \\usepackage{booktabs,longtable}", r"\begingroup", *_LAYOUT, *table, *notes, r"\endgroup"]
+    table = [rf"\begin{{longtable}}{{{_columns(columns)}}}", *first, *content, r"\end{longtable}"]
+    return ["% \\usepackage{booktabs,longtable}", r"\begingroup", *_layout(columns), *table, *notes, r"\endgroup"]
 
 
 def escaped(text: str) -> str:
@@ -88,7 +101,7 @@ def _grouped(lines: Sequence[Line]) -> list[str]:
         if line.cells[:TEXTS_FIRST] != above:
             above = line.cells[:TEXTS_FIRST]
             parts += [*([r"\addlinespace"] if parts else []), _across(", ".join(above), len(line.cells) - TEXTS_FIRST)]
-        parts.append(_row([_signed(escaped(cell)) for cell in line.cells[TEXTS_FIRST:-1]] + [_with_marks(line)]))
+        parts.append(_row([_number(escaped(cell)) for cell in line.cells[TEXTS_FIRST:-1]] + [_with_marks(line)]))
     return parts
 
 
@@ -98,9 +111,9 @@ def _across(text: str, columns: int) -> str:
     return rf"\multicolumn{{{columns}}}{{{layout}}}{{\raggedright\itshape {escaped(text)}}} \tabularnewline*"
 
 
-def _signed(text: str) -> str:
-    """A number with a minus sign in place of a hyphen."""
-    return re.sub(r"^([+-])(?=\d)", r"$\1$", text)
+def _number(text: str) -> str:
+    """A number with a minus sign in place of a hyphen, and the letter that says whose it is above the line."""
+    return re.sub(r" ([a-z]+)$", r"\\textsuperscript{\1}", re.sub(r"^([+-])(?=\d)", r"$\1$", text))
 
 
 def _with_marks(line: Line) -> str:

@@ -15,7 +15,8 @@ MISSING = "–"
 MOST_COLUMNS = 2
 """More would not fit beside the rest in a line that people can read."""
 KINDS: Mapping[Kind, str] = {"paper": "paper", "authors_code": "authors' code run again", "independent": "independent"}
-_RANKS = ("published", "also published")
+RANKS = ("published", "also published")
+"""The headings where a column has numbers of several registries."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _by_rank(rows: Sequence[CellRow], registries: Sequence[str]) -> PublishedCol
     shown = tuple((*row.published[:count], *[None] * (count - len(row.published))) for row in rows)
     here = {number.registry for numbers in shown for number in numbers if number}
     present = tuple(registry for registry in registries if registry in here)
-    return PublishedColumns(_RANKS[:count], present, shown, {registry: _letter(index) for index, registry in enumerate(present)})
+    return PublishedColumns(RANKS[:count], present, shown, {registry: _letter(index) for index, registry in enumerate(present)})
 
 
 def _letter(index: int) -> str:

@@ -12,6 +12,12 @@ from orchestrator.spec import SweepSpec
 
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
 _BEFORE = ("algorithm", "data set", "way", "shot")
+SPREAD, SEEDS = "std (seeds)", "seeds"
+"""The heading over the seeds that are done, where some row has a deviation over them and where none has."""
+_SEEDS_SAID = {
+    SPREAD: "std (seeds): standard deviation over training seeds, and how many of them are done.",
+    SEEDS: "seeds: how many trainings of those wanted are done.",
+}
 TEXTS_FIRST = 2
 """How many columns of words come first, the algorithm and the data set; the last, the verdict, has words too, the others numbers."""
 
@@ -56,6 +62,7 @@ def table_text(
         classes: gives the interval for other test classes a column.
     """
     published = published_columns(rows, spec.sources)
+    seeds = SEEDS if all(row.std_seeds is None for row in rows) else SPREAD
     notes: dict[str, str] = {}
     lines = []
     for index, row in enumerate(rows):
@@ -63,9 +70,9 @@ def table_text(
         texts = _footnotes(row, [number for number in published.shown[index] if number], reasons)
         texts += [f"also published: {left}"] if further and (left := published.further(row, index)) else []
         marks = sorted((notes.setdefault(text, str(len(notes) + 1)) for text in texts), key=int)
-        lines.append(Line(_cells(row, published.texts(index), verdict, classes), marks))
-    legend = _legend(rows, published, further=further, classes=classes)
-    return TableText(_headings(published, classes), lines, notes, legend)
+        lines.append(Line(_cells(row, published.texts(index), verdict, spread=seeds == SPREAD, classes=classes), marks))
+    legend = _legend(rows, published, seeds, further=further, classes=classes)
+    return TableText(_headings(published, seeds, classes), lines, notes, legend)
 
 
 def head(spec: SweepSpec) -> list[str]:
@@ -78,14 +85,14 @@ def head(spec: SweepSpec) -> list[str]:
     return lines
 
 
-def _headings(published: PublishedColumns, classes: bool) -> list[str]:
+def _headings(published: PublishedColumns, seeds: str, classes: bool) -> list[str]:
     """A sweep beside which nothing is published has no column for it, and none for a difference from it."""
     difference = ["diff."] if published.headings else []
     open_interval = ["classes"] if classes else []
-    return [*_BEFORE, *published.headings, "reproduced", *open_interval, "std (seeds)", *difference, "verdict"]
+    return [*_BEFORE, *published.headings, "reproduced", *open_interval, seeds, *difference, "verdict"]
 
 
-def _cells(row: CellRow, published: list[str], verdict: str, classes: bool) -> list[str]:
+def _cells(row: CellRow, published: list[str], verdict: str, *, spread: bool, classes: bool) -> list[str]:
     return [
         row.form,
         _DATASETS.get(row.dataset, row.dataset),
@@ -94,10 +101,15 @@ def _cells(row: CellRow, published: list[str], verdict: str, classes: bool) -> l
         *published,
         _reproduced(row),
         *([MISSING if row.ci95_classes is None else f"± {row.ci95_classes:.2f}"] if classes else []),
-        f"{MISSING if row.std_seeds is None else f'{row.std_seeds:.2f}'} ({row.seeds_done}/{row.seeds_wanted})",
+        _seeds(row, spread),
         *([MISSING if row.difference is None else f"{row.difference:+.2f}"] if published else []),
         verdict,
     ]
+
+
+def _seeds(row: CellRow, spread: bool) -> str:
+    done = f"{row.seeds_done}/{row.seeds_wanted}"
+    return f"{MISSING if row.std_seeds is None else f'{row.std_seeds:.2f}'} ({done})" if spread else done
 
 
 def _reproduced(row: CellRow) -> str:
@@ -133,13 +145,12 @@ _VERDICT = (
 )
 
 
-def _legend(rows: Sequence[CellRow], published: PublishedColumns, *, further: bool, classes: bool) -> str:
-    spread = any(number and number.std_seeds is not None for numbers in published.shown for number in numbers)
+def _legend(rows: Sequence[CellRow], published: PublishedColumns, seeds: str, *, further: bool, classes: bool) -> str:
+    theirs = any(number and number.std_seeds is not None for numbers in published.shown for number in numbers)
     return (
         f"{published.legend(rows, hidden=not further)}Accuracy in percent. "
         "Reproduced: mean over the seeds done. ±: half the 95% interval for test episodes sampled again from the same classes; "
         f"{'classes: the same had other test classes been chosen as well; ' if classes else ''}"
-        "std (seeds): standard deviation over training seeds, and how many of them are done."
-        f"{' sd: standard deviation over their trainings.' if spread else ''}"
+        f"{_SEEDS_SAID[seeds]}{' sd: standard deviation over their trainings.' if theirs else ''}"
         f"{f' {_VERDICT}' if any(row.ci95_difference is not None for row in rows) else ''}"
     )

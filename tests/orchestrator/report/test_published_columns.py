@@ -141,7 +141,7 @@ def test_the_bundle_and_the_picture_of_the_cells_are_made_of_any_number(tmp_path
 
 def test_the_difference_and_the_verdict_are_against_the_first_that_has_a_number(tmp_path: Path) -> None:
     known = folder_of(tmp_path, 2)
-    few = Registries({**known.cells, "anna_2020": known.cells["anna_2020"][:1]}, known.margins)  # 5-way alone
+    few = dataclasses.replace(known, cells={**known.cells, "anna_2020": known.cells["anna_2020"][:1]})  # 5-way alone
     plan = plan_of(tmp_path, TWO_CELLS.format(published="anna_2020, bert_2021"))
     rows = aggregate(plan, records_of(plan, {0: [74]}), few)
     assert [row.compared and row.compared.registry for row in rows] == ["anna_2020", "bert_2021"]
@@ -215,3 +215,35 @@ def test_whatever_registries_have_numbers_two_columns_show_what_verdicts_are_aga
             assert number is None or heading == number.label or text == f"{number.printed} {whose}"
     assert len(set(columns.letters.values())) == len(columns.letters)
     assert list(registries_of(rows, order)) == [name for name in order if any(name in here for here in patterns)]
+
+
+WIDEST = """
+name: reported
+title: Two intervals, and letters
+published: [vinyals_2016, snell_2017, finn_2017, finn_code, chen_2019]
+seeds: [0, 1, 2]
+fixed: {preset: paper, dataset: mini_imagenet, way: 5}
+grid: {algorithm: [prototypical, maml], order: {values: [2], when: {algorithm: maml}}, shot: [1, 5]}
+include: [{algorithm: matching, distance: cosine, shot: 1, fce: true}]
+"""
+TEXT_WIDTH_PT, CHARACTER_PT, LETTER_PT, GAP_PT, VERDICT_PT = 345, 4.25, 4, 4, 57
+"""The width of an article's text; of a figure in footnote size, and of a raised letter; between columns; of the column of verdicts."""
+
+
+@pytest.mark.parametrize(("done", "spread", "verdict"), [(1, None, "reproduced, provisional"), (3, 0.61, "not comparable")])
+def test_two_columns_with_intervals_and_letters_fit_the_page_and_the_terminal(
+    tmp_path: Path, done: int, spread: float | None, verdict: str
+) -> None:
+    plan = plan_of(tmp_path, WIDEST)
+    ours = {"reproduced": 48.87, "ci95_episodes": 0.84, "std_seeds": spread, "seeds_done": done, "difference": -1.25}
+    said = {"verdict": verdict, "verdict_label": verdict, "verdict_reasons": (), "unlike": False, "differs": (), "doubt": None}
+    rows = [dataclasses.replace(row, **ours, **said) for row in aggregate(plan, {}, registries())]  # type: ignore[arg-type]
+    text, latex = (render(rows, form, spec=plan.spec) for form in ("text", "latex"))
+    assert "48.70 ± 1.84 c  46.40 ± 1.83 d  48.87 ± 0.84" in text
+    assert max(map(len, text.splitlines())) <= 100
+    lines = [line.removesuffix(r" \tabularnewline").split(" & ") for line in latex.splitlines() if line.count(" & ") == 7]
+    columns = list(zip(*(line[:-1] for line in lines), strict=True))
+    plain = [[re.sub(r"\$.*?\$", "±", re.sub(r"\\textsuperscript\{.\}", "", cell)) for cell in column] for column in columns]
+    widths = sum(max(map(len, column)) for column in plain) * CHARACTER_PT + 2 * LETTER_PT
+    assert len(lines) == 1 + 5 and r"\setlength{\tabcolsep}{2pt}" in latex and "p{20mm}" in latex
+    assert widths + len(columns) * GAP_PT + VERDICT_PT <= TEXT_WIDTH_PT

@@ -40,7 +40,7 @@ def test_the_text_table_is_readable(tmp_path: Path) -> None:
 def test_missing_numbers_are_dashes_empty_or_null(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     row = next(line for line in table(plan, "text", {}).splitlines() if line.lstrip().startswith("5 "))
-    assert row.split()[3:7] == ["–", "–", "(0/3)", "–"]
+    assert row.split()[3:6] == ["–", "0/3", "–"]
     line = next(csv.DictReader(io.StringIO(table(plan, "csv", {}))))
     assert (line["reproduced"], line["ci95_episodes"], line["maml_order"], line["published_snell_2017_ci95"]) == ("", "", "", "")
     cell = json.loads(table(plan, "json", {}))["cells"][0]
