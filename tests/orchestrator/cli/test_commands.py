@@ -94,7 +94,7 @@ def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> N
     lines = list(csv.DictReader(io.StringIO(workplace.read("table", "--format", "csv").stdout)))
     cells = json.loads(workplace.read("table", "--json").stdout)["cells"]
     assert [int(line["way"]) for line in lines] == [cell["way"] for cell in cells] == [5, 10]
-    assert all(0 < cell["reproduced"] < 100 and cell["published"] is None for cell in cells)
+    assert all(0 < cell["reproduced"] < 100 and cell["published"] == [] for cell in cells)
     assert "\\begin{tabular}" in workplace.read("table", "--format", "latex").stdout
     assert "| ---" in workplace.read("table", "--format", "md").stdout
 
@@ -103,7 +103,7 @@ def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> N
 def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], tmp_path: Path, form: str) -> None:
     result = done[0].read("export", "--format", form, "-o", tmp_path)
     assert [Path(line).name for line in result.stdout.splitlines()] == [
-        f"{name}.{form}" for name in ("trials", "cells", "episodes", "curves")
+        f"{name}.{form}" for name in ("trials", "cells", "published", "episodes", "curves")
     ]
     assert all(Path(line).is_file() for line in result.stdout.splitlines())
 

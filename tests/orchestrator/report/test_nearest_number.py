@@ -86,3 +86,20 @@ def test_a_deviation_over_trainings_says_over_how_many(
     assert {key: getattr(cell, key) for key in ("ci95", "std_seeds", "seeds", "episodes")} == {
         key: spread.get(key) for key in ("ci95", "std_seeds", "seeds", "episodes")
     }
+
+
+@pytest.mark.parametrize(("way", "accuracy"), [(5, 97.4), (20, 95.4)])
+def test_with_one_shot_matching_networks_by_snells_distance_are_his_prototypical_ones(way: int, accuracy: float) -> None:
+    """One support image a class is its own prototype, and a softmax over distances is one in both papers."""
+    matching, prototypical = (
+        registries().find(
+            ["snell_2017"],
+            CellSettings(
+                algorithm=name, distance="squared_euclidean", dataset="omniglot", split="vinyals", way=way, shot=1, train_query=15
+            ),  # type: ignore[arg-type]
+        )
+        for name in ("matching", "prototypical")
+    )
+    assert matching is not None and prototypical is not None
+    assert matching.accuracy == accuracy and matching.settings["train_way"] == way
+    assert (prototypical.accuracy, prototypical.settings["train_way"]) == (accuracy, way)

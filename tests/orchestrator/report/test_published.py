@@ -76,7 +76,7 @@ def test_tables_are_whole() -> None:
         ("vinyals_2016", "Table 2"): 16,
         ("snell_2017", "Table 1"): 8,
         ("snell_2017", "Table 2"): 10,
-        ("snell_2017", "Table 4"): 24,
+        ("snell_2017", "Table 4"): 30,  # 24 numbers; the 6 of one shot in training and test are both methods'
         ("snell_2017", "Table 5"): 32,  # 24 numbers; the 8 of one training shot are both methods'
         ("snell_2017", "Table 6"): 24,
         ("finn_2017", "Table 1"): 24,
@@ -108,7 +108,7 @@ def test_every_number_stands_once_with_a_precision_that_it_keeps() -> None:
         (cell.source, cell.algorithm, *sorted(cell.variant.items()), cell.dataset, cell.way, cell.shot, *sorted(_training(cell)))
         for cell in everything
     ]
-    assert len(set(keys)) == len(keys) == 295
+    assert len(set(keys)) == len(keys) == 301
     for cell in everything:
         assert cell.accuracy == round(cell.accuracy, cell.decimals)
         assert cell.ci95 is None or cell.ci95 == round(cell.ci95, cell.decimals)
