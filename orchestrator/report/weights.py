@@ -61,7 +61,7 @@ LIGHTER: Mapping[str, tuple[Lighter, ...]] = {
     "clip_norm": (Lighter(reason="Adam's step depends little on a gradient's size"),),
     "clip_value": (Lighter(reason=_CODE_ALONE),),
     "selection": (Lighter(reason="other weights of the same training"),),
-    "retrain": (Lighter(reason="a fifth to a quarter more classes to train on, of the same data set"),),
+    "retrain": (Lighter(reason="a sixth to a quarter more classes of the same data set"),),
     "steps": (Lighter(reason="a shorter training says nothing of a longer one", weight="budget"),),
 }
 """By the keys of sweep files."""

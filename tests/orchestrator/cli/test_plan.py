@@ -121,6 +121,21 @@ def test_of_very_many_cells_some_are_listed_and_the_rest_counted(fresh: Workplac
     assert len(text.splitlines()) < 120
 
 
+def test_cells_that_no_score_can_reproduce_are_named_before_anything_is_trained(fresh: Workplace) -> None:
+    """The 2018 article's plain cosine: 500 answers at 92.0% leave ±2.4 points open, against a margin of 0.5."""
+    article = Path(__file__).parents[3] / "sweeps" / "matching_2018.yaml"
+    arguments = ("plan", article, "--no-probe", "--runs-root", fresh.runs, "--only", "distance=cosine,way=5")
+    text = fresh.fsl(*arguments).stdout
+    assert "2 cells can never be `reproduced`" in text and "hardly" not in text
+    assert "±2.39" in text
+    verdicts = json.loads(fresh.fsl(*arguments, "--json").stdout)["verdicts"]
+    assert [(each["published"], each["margin_points"], each["reproducible"]) for each in verdicts] == [
+        ("Knagg 2018", 0.5, "never")
+    ] * 2
+    assert verdicts[0]["episodes_ci95_points"] == pytest.approx(2.39, abs=0.01)
+    assert plan(fresh, "--no-probe")["verdicts"] == []  # glyphs have no published number
+
+
 class LaunchedError(Exception):
     """What stands in for a launch: the tests below are about what comes before it."""
 
