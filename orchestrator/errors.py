@@ -3,6 +3,8 @@
 OrchestratorError
 ├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
 ├── RegistryError        a file of published numbers is wrong (exit 2)
+├── ExportError          a folder of exports is not one, or lacks what is asked of it (exit 2)
+├── ComparisonError      no two rows can be compared as asked (exit 2)
 ├── SweepNameError       two sweep files share one name (exit 2)
 ├── StoreError           the runs folder cannot be read or written
 ├── RecordDamagedError   a record is not what was written; whoever reads it takes it as missing
@@ -25,6 +27,14 @@ class SweepFileError(OrchestratorError):
 
 class RegistryError(OrchestratorError):
     """A file of published numbers is wrong."""
+
+
+class ExportError(OrchestratorError):
+    """A folder that is to hold exports does not, or lacks what is asked of it."""
+
+
+class ComparisonError(OrchestratorError):
+    """No two rows can be compared as asked; the message says which rows there are."""
 
 
 class SweepNameError(OrchestratorError):

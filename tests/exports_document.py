@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.report.export_columns import COLUMNS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
 from orchestrator.report.json_keys import (
     CELL_KEYS,
+    COMPARISON_KEYS,
     DOCUMENT_KEYS,
     NUMBERS_OF_REGISTRY,
     PROVENANCE_KEYS,
@@ -57,6 +58,14 @@ In place of `published` it has {", ".join(f"`published_<registry>{ending}`" for 
 for each registry that has a number in some row.
 """
 
+_COMPARISON = """\
+## Comparisons
+
+`fsl compare … --format json` and `comparison.json` have a `schema_version`, a list `left_out` of sentences, and a list `comparisons` with
+the keys below, which are the columns of `--format csv` and `comparison.csv` as well: there numbers of seeds are separated by spaces, other
+lists by semicolons.
+"""
+
 
 def document() -> str:
     """The whole page."""
@@ -67,7 +76,8 @@ def document() -> str:
     keys = [_table(("key", "what"), _items(each)) for each in (DOCUMENT_KEYS, CELL_KEYS, PUBLISHED_KEYS)]
     parts += [_TABLE, keys[0], "Each of its `cells`:\n", keys[1], "Each of a cell's `published` numbers:\n", keys[2]]
     keys = [_table(("key", "what"), _items(each)) for each in (PROVENANCE_KEYS, PROVENANCE_OF_TRIAL)]
-    return "\n".join([*parts, "## `provenance.json`\n", keys[0], "Each of its `trials`:\n", keys[1]])
+    parts += ["## `provenance.json`\n", keys[0], "Each of its `trials`:\n", keys[1]]
+    return "\n".join([*parts, _COMPARISON, _table(("key", "what"), _items(COMPARISON_KEYS))])
 
 
 def _items(keys: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -99,3 +99,32 @@ PROVENANCE_OF_TRIAL: Mapping[str, str] = {
     "finished_at": "when the training ended, ISO 8601, UTC",
 }
 """The keys of a trial in ``provenance.json``."""
+
+COMPARISON_KEYS: Mapping[str, str] = {
+    "first_table": "the table of the row that is subtracted",
+    "first_row": "its number there, from 1",
+    "first_cell": "c- and its cell's fingerprint",
+    "first_name": "the row in words",
+    "first_seeds": "a list of its finished seeds",
+    "second_table": "the table of the other row",
+    "second_row": "its number there, from 1",
+    "second_cell": "c- and its cell's fingerprint",
+    "second_name": "the row in words",
+    "second_seeds": "a list of its finished seeds",
+    "paired_by": "episodes: their digest; evaluation: evaluation, images and class split, of exports without a digest; missing: not paired",
+    "seeds": "a list of the seeds by which the two are paired; empty: each row's own count",
+    "first_accuracy": "percent, over those seeds",
+    "second_accuracy": "percent, over those seeds",
+    "difference": "second less first, percentage points",
+    "ci95": "half its 95% interval over episodes and, from two seeds on, over seeds, percentage points",
+    "ci95_episodes": "half the 95% interval over episodes alone, percentage points",
+    "ci95_unpaired": "the same had the two answered different episodes, percentage points",
+    "ci95_classes": "half the 95% interval over episodes had other test classes been chosen as well, percentage points",
+    "std_seeds": "standard deviation of the difference over the paired seeds, percentage points",
+    "correlation": "of the two rows' accuracies over the episodes",
+    "p": "two-sided, of no difference",
+    "p_holm": "the same by Holm for all comparisons of the document together",
+    "spread_known": "whether both rows have seeds enough to tell their spread; if not, interval and p are of these trainings alone",
+    "unlike": "a list of the settings in which the two differ, with both values",
+}
+"""The keys of a comparison in ``comparison.json``, and the columns of ``comparison.csv``, in their order; what is missing is null."""

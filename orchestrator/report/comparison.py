@@ -1,0 +1,164 @@
+"""The difference of two rows: paired by frozen episode and by training seed wherever both answered the same.
+
+Two rows that answer the same episodes share the episodes' luck, which their difference does not have: its interval is about half as
+wide as one of two rows that answered others. Trainings of one seed are paired likewise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from fsl_core.statistics import Z_95
+from orchestrator.report.class_bootstrap import ci95_classes
+from orchestrator.report.comparison_row import ComparedRow, Pairing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The second row less the first, in percentage points.
+
+    Attributes:
+        first: the row that is subtracted.
+        second: the other one.
+        paired_by: by what both are known to answer the same episodes; None: they do not, or nobody can tell, and are not paired.
+        seeds: the training seeds that both have, by which they are paired; none: each row's own seeds count.
+        first_accuracy: percent, over those seeds.
+        second_accuracy: likewise.
+        difference: second less first.
+        ci95: half its 95% interval over episodes and, where several seeds tell it, over seeds.
+        ci95_episodes: half the 95% interval over episodes alone.
+        ci95_unpaired: what that would be if the two had answered different episodes.
+        ci95_classes: half the 95% interval had other test classes been chosen as well; None where it is not known which they were, or
+            the two rows are not paired.
+        std_seeds: the standard deviation of the difference over the paired seeds; None where no two are.
+        correlation: of the two rows' accuracies over the episodes; None where these are not paired, or one row has no spread.
+        p: two-sided, of the difference being 0.
+        p_holm: the same by Holm, for all comparisons of the table together.
+        unlike: other settings in which the two rows differ, key by key.
+        seeds_differ: the two rows have finished other seeds.
+        spread_known: whether both rows have seeds enough to tell their spread.
+    """
+
+    first: ComparedRow
+    second: ComparedRow
+    paired_by: Pairing | None
+    seeds: tuple[int, ...]
+    first_accuracy: float
+    second_accuracy: float
+    difference: float
+    ci95: float
+    ci95_episodes: float
+    ci95_unpaired: float
+    ci95_classes: float | None
+    std_seeds: float | None
+    correlation: float | None
+    p: float
+    p_holm: float
+    unlike: tuple[str, ...] = ()
+    seeds_differ: bool = False
+    spread_known: bool = False
+
+    @property
+    def same_trials(self) -> bool:
+        """Whether the two rows are the same trainings, so that nothing is compared."""
+        return bool(self.first.trials) and self.first.trials == self.second.trials
+
+
+def compare(pairs: Sequence[tuple[ComparedRow, ComparedRow]]) -> tuple[Comparison, ...]:
+    """The differences of pairs of rows that each have a finished seed, and their p-values by Holm for all of them together."""
+    compared = [_compared(first, second) for first, second in pairs]
+    adjusted = holm([each.p for each in compared])
+    return tuple(replace(each, p_holm=p) for each, p in zip(compared, adjusted, strict=True))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of several tests, adjusted so that the chance of any wrong rejection is bounded (Holm 1979)."""
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _compared(first: ComparedRow, second: ComparedRow) -> Comparison:
+    common = tuple(seed for seed in first.seeds if seed in second.by_seed)
+    paired_by = first.questions.pairing(second.questions) if first.questions and second.questions else None
+    ours, theirs = (_by_seed(row, common) for row in (first, second))
+    before, after = ours.mean(axis=0), theirs.mean(axis=0)
+    apart = _variance(before) + _variance(after)
+    episodes = _variance(after - before) if paired_by else apart
+    spread, std = _seed_spread(ours.mean(axis=1), theirs.mean(axis=1), paired=bool(common))
+    total = episodes + sum(variance for variance, _ in spread)
+    freedom = _freedom(total, spread)
+    difference = float(after.mean() - before.mean())
+    return Comparison(
+        first=first,
+        second=second,
+        paired_by=paired_by,
+        seeds=common,
+        first_accuracy=float(before.mean()),
+        second_accuracy=float(after.mean()),
+        difference=difference,
+        ci95=float(student_t.ppf(0.975, freedom)) * math.sqrt(total),
+        ci95_episodes=Z_95 * math.sqrt(episodes),
+        ci95_unpaired=Z_95 * math.sqrt(apart),
+        ci95_classes=ci95_classes(after - before, first.classes) if paired_by and first.classes is not None else None,
+        std_seeds=std,
+        correlation=_correlation(before, after) if paired_by else None,
+        p=_p_value(difference, total, freedom),
+        p_holm=1.0,
+        unlike=unlike(first, second),
+        seeds_differ=set(first.seeds) != set(second.seeds),
+        spread_known=bool(spread),
+    )
+
+
+def unlike(first: ComparedRow, second: ComparedRow) -> tuple[str, ...]:
+    """The settings that both rows have and in which they differ, by their keys in sweep files."""
+    return tuple(key for key, value in first.settings.items() if key in second.settings and second.settings[key] != value)
+
+
+def _by_seed(row: ComparedRow, seeds: Sequence[int]) -> np.ndarray:
+    """The accuracies of the given seeds, or of all where there are none to pair: float64 ``[seeds, E]``."""
+    return np.stack([row.by_seed[seed] for seed in seeds or row.seeds])
+
+
+def _variance(values: np.ndarray) -> float:
+    """Of the mean of values taken as independent."""
+    return float(values.var(ddof=1)) / len(values)
+
+
+Spread = list[tuple[float, int]]
+"""Variances of a mean over seeds, each with its degrees of freedom; none where a row has too few seeds to tell."""
+
+
+def _seed_spread(first: np.ndarray, second: np.ndarray, *, paired: bool) -> tuple[Spread, float | None]:
+    """What the seeds add to the variance of the difference, and the standard deviation of paired seeds."""
+    parts = [second - first] if paired else [first, second]
+    if min(map(len, parts)) < 2:
+        return [], None
+    std = float(parts[0].std(ddof=1)) if paired else None
+    return [(_variance(part), len(part) - 1) for part in parts], std
+
+
+def _freedom(total: float, spread: Spread) -> float:
+    """The degrees of freedom of a sum of variances of which those of the seeds are estimated from few values (Welch 1947)."""
+    doubt = sum(variance**2 / freedom for variance, freedom in spread)
+    return math.inf if doubt == 0 else total**2 / doubt
+
+
+def _p_value(difference: float, variance: float, freedom: float) -> float:
+    if variance == 0:
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * student_t.sf(abs(difference) / math.sqrt(variance), freedom))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:
+    if first.std() == 0 or second.std() == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])

@@ -1,0 +1,189 @@
+"""Which rows are compared with which: two that are named, all along one setting, or the same cells of two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from orchestrator.cell_settings import SETTING_NAMES
+from orchestrator.errors import ComparisonError
+from orchestrator.overrides import parse_overrides
+from orchestrator.report.comparison import unlike
+from orchestrator.report.comparison_row import ComparedRow
+from orchestrator.sweep_file import nearest
+
+Pair = tuple[ComparedRow, ComparedRow]
+_KIND = (
+    "algorithm",
+    "distance",
+    "fce",
+    "order",
+    "evaluation_adaptation_steps",
+    "inductive",
+    "backbone",
+    "dataset",
+    "way",
+    "shot",
+)
+"""Settings in which two rows must agree to be the same cell, where both have them."""
+_SHORTEST_ID = 4
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs that are compared, the row that is subtracted first, and a sentence for what was left out."""
+
+    pairs: tuple[Pair, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, str] | None = None, by: str | None = None) -> Pairs:
+    """The pairs that are meant: of one table the ``rows`` that are named, those along the setting ``by``, or all; of two the same cells.
+
+    Raises:
+        ComparisonError: there are more than two tables, two of one name, options that contradict each other, or no such pair.
+    """
+    if len(tables) > 2 or len({each[0].table for each in tables}) < len(tables):
+        raise ComparisonError("give one table, or two of different names")
+    if rows and (by or len(tables) == 2):
+        raise ComparisonError("--rows names rows of one table: it goes with neither --by nor a second table")
+    if by is not None and by not in SETTING_NAMES:
+        raise ComparisonError(f"--by {by}: unknown setting {by!r}; {nearest(by, SETTING_NAMES)}")
+    if len(tables) == 2:
+        return same_cells(*tables, free=() if by is None else {by})
+    if rows:
+        return _named_pairs(tables[0], *rows)
+    return _every_pair(tables[0]) if by is None else _pairs_by(tables[0], by)
+
+
+def _every_pair(rows: Sequence[ComparedRow]) -> Pairs:
+    """Every two rows that are known to answer the same episodes."""
+    known, left_out = _finished(rows)
+    pairs = [pair for pair in combinations(known, 2) if _answer_the_same(*pair)]
+    return _some(pairs, left_out, f"no two rows of {_tables(rows)} answer the same episodes")
+
+
+def _pairs_by(rows: Sequence[ComparedRow], key: str) -> Pairs:
+    """Every two rows that differ in one setting and are otherwise of one kind."""
+    known, left_out = _finished(rows)
+    pairs = [pair for pair in combinations(known, 2) if key in unlike(*pair) and _same_kind(*pair, free={key})]
+    return _some(pairs, left_out, f"no two rows of {_tables(rows)} differ in {key} and are otherwise of one kind")
+
+
+def _named_pairs(rows: Sequence[ComparedRow], first: str, second: str) -> Pairs:
+    """The rows that one text names with those that another names.
+
+    Where each names one, these two; else each row with the one that is like it in kind, in all but the settings that the texts are about.
+    """
+    keys: set[str] = set()
+    sides = [_named_rows(rows, text, keys) for text in (first, second)]
+    if any(len(side) > 1 for side in sides):
+        return same_cells(*sides, free=keys)
+    (one,), (other,) = sides
+    _, left_out = _finished([one, other])
+    return _some([] if left_out else [(one, other)], left_out, "the two rows cannot be compared")
+
+
+def same_cells(first: Sequence[ComparedRow], second: Sequence[ComparedRow], *, free: Collection[str] = ()) -> Pairs:
+    """Each row of the first table with that of the second that is the same cell.
+
+    That is one of its kind, whatever the ``free`` settings are; of several the one that differs from it in the fewest other settings.
+
+    Raises:
+        ComparisonError: no row has such a counterpart, or one has several that differ from it as much.
+    """
+    (known, left_out), (others, lacking) = _finished(first), _finished(second)
+    found = [(row, _counterpart(row, others, free)) for row in known]
+    pairs = [(row, other) for row, other in found if other is not None]
+    met = {id(row) for pair in pairs for row in pair}
+    alone = [_said([row for row in rows if id(row) not in met], "no counterpart") for rows in (known, others)]
+    problem = f"{_tables([*first, *second])}: no cell is finished on both sides"
+    return _some(pairs, (*left_out, *lacking, *alone[0], *alone[1]), problem)
+
+
+def _counterpart(row: ComparedRow, others: Sequence[ComparedRow], free: Collection[str]) -> ComparedRow | None:
+    alike = [other for other in others if other is not row and _same_kind(row, other, free=free)]
+    if not alike:
+        return None
+    differences = [sum(key not in free for key in unlike(row, other)) for other in alike]
+    nearest_ones = [other for other, count in zip(alike, differences, strict=True) if count == min(differences)]
+    if len(nearest_ones) > 1:
+        names = " and ".join(_named(other) for other in nearest_ones[:2])
+        raise ComparisonError(f"{_named(row)} has several counterparts, such as {names}; narrow them down with --only or --rows")
+    return nearest_ones[0]
+
+
+def _same_kind(row: ComparedRow, other: ComparedRow, *, free: Collection[str]) -> bool:
+    return not any(key in _KIND and key not in free for key in unlike(row, other))
+
+
+def _answer_the_same(first: ComparedRow, second: ComparedRow) -> bool:
+    return bool(first.questions and second.questions and first.questions.pairing(second.questions))
+
+
+def selected(rows: Sequence[ComparedRow], only: Sequence[str]) -> tuple[ComparedRow, ...]:
+    """The rows that match one of several texts of settings, or all where there is no text.
+
+    Raises:
+        SweepFileError: a text is not settings.
+        ComparisonError: no row matches.
+    """
+    patterns = parse_overrides((), only, None).patterns
+    found = tuple(row for row in rows if not patterns or any(_matches(row, pattern) for pattern in patterns))
+    if not found:
+        raise ComparisonError(
+            f"no row matches --only {' --only '.join(only)}; {_listed(rows)}" if rows else "a table has no rows"
+        )
+    return found
+
+
+def _named_rows(rows: Sequence[ComparedRow], text: str, keys: set[str]) -> list[ComparedRow]:
+    """The rows that a text of ``--rows`` names; the settings that it is about are added to ``keys``."""
+    if "=" in text:
+        pattern = parse_overrides((), (text,), None).patterns[0]
+        keys.update(pattern)
+        found = [row for row in rows if _matches(row, pattern)]
+    else:
+        found = [row for row in rows if text == str(row.number) or _begins(row.cell, text)]
+    if not found:
+        raise ComparisonError(f"--rows: no row is {text!r}; give a row's number, its cell's id or settings; {_listed(rows)}")
+    return found
+
+
+def _begins(cell: str, text: str) -> bool:
+    bare = text.removeprefix("c-")
+    return len(bare) >= _SHORTEST_ID and cell.removeprefix("c-").startswith(bare)
+
+
+def _matches(row: ComparedRow, pattern: Mapping[str, object]) -> bool:
+    return all(row.settings.get(key) == value for key, value in pattern.items())
+
+
+def _finished(rows: Sequence[ComparedRow]) -> tuple[tuple[ComparedRow, ...], tuple[str, ...]]:
+    """The rows with a finished seed, and a sentence about the others."""
+    return tuple(row for row in rows if row.by_seed), _said([row for row in rows if not row.by_seed], "no finished seed")
+
+
+def _said(rows: Sequence[ComparedRow], lack: str) -> tuple[str, ...]:
+    """That these rows of one table have ``lack``, in a sentence; none where there are no rows."""
+    numbers = ", ".join(str(row.number) for row in rows)
+    return (f"row{'s' * (len(rows) > 1)} {numbers} of {_tables(rows)}: {lack}",) if rows else ()
+
+
+def _some(pairs: Sequence[Pair], left_out: tuple[str, ...], problem: str) -> Pairs:
+    if not pairs:
+        raise ComparisonError("; ".join((problem, *left_out)))
+    return Pairs(tuple(pairs), left_out)
+
+
+def _tables(rows: Sequence[ComparedRow]) -> str:
+    return " and ".join(dict.fromkeys(row.table for row in rows))
+
+
+def _named(row: ComparedRow) -> str:
+    return f"row {row.number} of {row.table} ({row.name})"
+
+
+def _listed(rows: Sequence[ComparedRow]) -> str:
+    return "the rows are " + "; ".join(f"{row.number} {row.name}" for row in rows)

@@ -1,0 +1,259 @@
+"""Differences of rows: paired wherever both answered the same, with honest intervals, and never paired otherwise."""
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+
+from orchestrator.errors import ComparisonError, ExportError
+from orchestrator.report.aggregate import aggregate
+from orchestrator.report.comparison import Comparison, compare, holm
+from orchestrator.report.comparison_bundle import write_comparison
+from orchestrator.report.comparison_pairs import choose_pairs, selected
+from orchestrator.report.comparison_row import ComparedRow, Questions, read_rows, rows_of_tables
+from orchestrator.report.comparison_text import render_comparison
+from orchestrator.report.export import frames, write_exports
+from orchestrator.report.json_keys import COMPARISON_KEYS
+from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+
+FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"
+SAME = Questions("sha256-e", ("e-1", "sha256-d"))
+SWEEP = """
+name: compared
+title: Two distances and two shots
+published: []
+seeds: [0, 1]
+fixed: {algorithm: matching, dataset: glyphs, split: glyphs, way: 5, query: 15, evaluation_episodes: 50, train_way: 5}
+grid: {distance: [squared_euclidean, cosine], shot: [1, 5]}
+"""
+
+
+def row(accuracies: dict[int, np.ndarray], questions: Questions = SAME, **settings: object) -> ComparedRow:
+    cell = f"c-{abs(hash(str(sorted(settings.items())))):016x}"
+    return ComparedRow(
+        table="t", number=1, cell=cell, name="", settings=settings, questions=questions, by_seed=accuracies, trials=(cell,)
+    )
+
+
+def one(first: ComparedRow, second: ComparedRow) -> Comparison:
+    (compared,) = compare([(first, second)])
+    return compared
+
+
+@pytest.mark.parametrize(
+    ("sweep", "rows", "unpaired", "paired", "correlation"),
+    [("matching_omniglot", ("5", "7"), 0.37, 0.18, 0.78), ("mini_imagenet_short", ("2", "4"), 1.72, 0.89, 0.74)],
+)
+def test_on_committed_exports_pairing_halves_the_interval(
+    sweep: str, rows: tuple[str, str], unpaired: float, paired: float, correlation: float
+) -> None:
+    (pair,) = choose_pairs([read_rows(FIRST_EDITION / sweep)], rows=rows).pairs
+    found = one(*pair)
+    assert found.paired_by == "evaluation", "the first edition's exports have no digest of the episodes"
+    assert [round(value, 2) for value in (found.ci95_unpaired, found.ci95_episodes)] == [unpaired, paired]
+    assert found.ci95 == pytest.approx(found.ci95_episodes) and not found.spread_known, "one seed tells no spread"
+    assert found.correlation == pytest.approx(correlation, abs=0.005)
+
+
+def test_one_seed_is_the_paired_test_of_the_episodes() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.normal(70, 5, (2, 1000)) + random.normal(0, 8, 1000)
+    found, expected = one(row({0: first}), row({0: second})), ttest_rel(second, first)
+    low, high = expected.confidence_interval(0.95)
+    assert found.difference == pytest.approx(second.mean() - first.mean())
+    assert found.ci95 == pytest.approx((high - low) / 2, rel=0.01)
+    assert found.p == pytest.approx(expected.pvalue, rel=0.01)
+
+
+def test_many_episodes_leave_the_paired_test_of_the_seeds() -> None:
+    """Where the episodes say all alike, only the seeds' differences count, by Student's t."""
+    before, after = (70.0, 71.0, 69.5, 70.5), (71.0, 73.5, 70.0, 72.5)
+    first, second = (row({seed: np.full(100, value) for seed, value in enumerate(values)}) for values in (before, after))
+    found, expected = one(first, second), ttest_rel(after, before)
+    low, high = expected.confidence_interval(0.95)
+    assert found.ci95 == pytest.approx((high - low) / 2)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.std_seeds == pytest.approx(np.std(np.subtract(after, before), ddof=1))
+    assert found.ci95_episodes == 0
+
+
+@pytest.mark.parametrize("seeds", [((0, 1, 2), (0, 1, 2)), ((0, 1, 2), (3, 4, 5))])
+def test_rows_of_one_truth_are_told_apart_in_one_of_twenty(seeds: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    """Episodes and seeds both scatter; the episodes' luck is shared, so that an unpaired test would hardly ever decide."""
+    random = np.random.default_rng(1)
+    wrong = 0
+    for _ in range(400):
+        luck = random.normal(0, 8, 200)
+        rows = [row({seed: 70 + random.normal(0, 0.8) + luck + random.normal(0, 3, 200) for seed in own}) for own in seeds]
+        found = one(*rows)
+        assert found.ci95_episodes < 0.5 * found.ci95_unpaired
+        wrong += found.p < 0.05
+        assert (found.p < 0.05) == (abs(found.difference) > found.ci95)
+    assert 0.015 <= wrong / 400 <= 0.085
+
+
+def test_only_seeds_that_both_have_are_paired() -> None:
+    first = row({seed: np.array([50.0, 60.0]) + seed for seed in (0, 1, 2)})
+    second = row({seed: np.array([51.0, 62.0]) + seed for seed in (1, 2, 9)})
+    found = one(first, second)
+    assert found.seeds == (1, 2) and found.seeds_differ
+    assert (found.first_accuracy, found.second_accuracy, found.std_seeds) == (56.5, 58.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "paired"),
+    [
+        (SAME, "episodes"),
+        (Questions("sha256-e", ("e-2", "sha256-other")), "episodes"),
+        (Questions("sha256-f", SAME.made_from), None),
+        (Questions(None, SAME.made_from), None),
+    ],
+)
+def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) -> None:
+    accuracies = {0: np.arange(10.0)}
+    found = one(row(accuracies), row(accuracies, other))
+    assert found.paired_by == paired
+    assert (found.correlation is None) == (paired is None)
+    assert found.ci95_episodes == (0 if paired else pytest.approx(found.ci95_unpaired))
+
+
+def test_exports_without_digests_are_paired_by_all_that_makes_the_episodes() -> None:
+    old = Questions(None, ("e-1", "sha256-d", "omniglot", "vinyals", "True"))
+    assert old.pairing(old) == "evaluation"
+    for place in range(len(old.made_from)):
+        changed = (*old.made_from[:place], "other", *old.made_from[place + 1 :])
+        assert old.pairing(dataclasses.replace(old, made_from=changed)) is None
+
+
+def test_holm_is_that_of_the_textbook() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_p_values_are_adjusted_over_all_comparisons() -> None:
+    random = np.random.default_rng(2)
+    rows = [row({0: random.normal(70 + place / 4, 5, 500)}) for place in range(4)]
+    compared = compare([(rows[0], other) for other in rows[1:]])
+    assert [each.p_holm for each in compared] == pytest.approx(holm([each.p for each in compared]))
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> tuple[ComparedRow, ...]:
+    plan = plan_of(tmp_path, SWEEP)
+    records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
+    return rows_of_tables(frames(plan, records, aggregate(plan, records, registries())), "compared")
+
+
+def names(pairs: object) -> list[tuple[int, int]]:
+    return [(first.number, second.number) for first, second in pairs.pairs]  # type: ignore[attr-defined]
+
+
+def test_rows_come_from_exports(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, SWEEP)
+    records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
+    write_exports(frames(plan, records, aggregate(plan, records, registries())), tmp_path / "out", "parquet")
+    read = read_rows(tmp_path / "out")
+    assert [(each.cell, each.settings, each.questions, each.accuracy) for each in read] == [
+        (each.cell, each.settings, each.questions, each.accuracy) for each in rows
+    ]
+    for each, cell in zip(read, plan.cells, strict=True):
+        assert each.settings == {
+            key: value for key, value in dataclasses.asdict(cell.settings).items() if key in each.settings and value is not None
+        }
+        assert {"way", "shot", "query", "distance", "steps", "evaluation_episodes"} <= each.settings.keys()
+        assert each.seeds == (0, 1) and each.classes is not None
+        assert each.accuracy == pytest.approx(100 / 75 * (65 + 68.6) / 2, abs=0.1)
+
+
+def test_one_table_pairs_rows_of_the_same_episodes_or_along_a_setting(rows: tuple[ComparedRow, ...]) -> None:
+    everything = names(choose_pairs([rows]))
+    assert everything == [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)], "made-up records all have one digest"
+    by_distance = names(choose_pairs([rows], by="distance"))
+    assert len(by_distance) == 2 and len(names(choose_pairs([rows], by="shot"))) == 2
+    number = {each.number: each.settings for each in rows}
+    assert all(number[first]["shot"] == number[second]["shot"] for first, second in by_distance)
+    assert names(choose_pairs([rows], rows=("distance=squared_euclidean", "distance=cosine"))) == by_distance
+    assert names(choose_pairs([rows], rows=("2", rows[2].cell))) == [(2, 3)]
+    assert names(choose_pairs([selected(rows, ["shot=1"])])) == [pair for pair in by_distance if number[pair[0]]["shot"] == 1]
+
+
+def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
+    later = [dataclasses.replace(each, table="later", settings={**each.settings, "steps": 7}) for each in rows[:3]]
+    found = choose_pairs([rows, later])
+    assert names(found) == [(1, 1), (2, 2), (3, 3)]
+    assert found.left_out == ("row 4 of compared: no counterpart",)
+    assert {each.unlike for each in compare(found.pairs)} == {("steps",)}
+    swapped = [dataclasses.replace(each, settings={**each.settings, "distance": "cosine"}) for each in later]
+    with pytest.raises(ComparisonError, match="has several counterparts"):
+        choose_pairs([rows[2:], swapped], by="distance")
+
+
+@pytest.mark.parametrize(
+    ("choice", "problem"),
+    [
+        ({"by": "distances"}, "did you mean 'distance'"),
+        ({"by": "fce"}, "no two rows of compared differ in fce"),
+        ({"rows": ("1", "9")}, "no row is '9'.*the rows are 1 matching"),
+        ({"rows": ("1", "2"), "by": "shot"}, "--rows names rows of one table"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(rows: tuple[ComparedRow, ...], choice: dict[str, object], problem: str) -> None:
+    with pytest.raises(ComparisonError, match=problem):
+        choose_pairs([rows], **choice)  # type: ignore[arg-type]
+
+
+def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[ComparedRow, ...]) -> None:
+    waiting = [*rows[:2], dataclasses.replace(rows[2], by_seed={}, questions=None), rows[3]]
+    found = choose_pairs([waiting])
+    assert found.left_out == ("row 3 of compared: no finished seed",)
+    assert all(3 not in pair for pair in names(found))
+    with pytest.raises(ComparisonError, match="row 3 of compared: no finished seed"):
+        choose_pairs([waiting], rows=("1", "3"))
+
+
+def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
+    pairs = choose_pairs([rows], by="distance")
+    compared = compare(pairs.pairs)
+    notices: list[str] = []
+    written = write_comparison(tmp_path, compared, pairs.left_out, notice=notices.append)
+    assert [path.name for path in written] == [f"comparison.{form}" for form in ("txt", "json", "csv", "png")] and not notices
+    listed = json.loads((tmp_path / "comparison.json").read_text())["comparisons"]
+    assert [list(each) for each in listed] == [list(COMPARISON_KEYS)] * 2
+    assert listed[0]["unlike"][0].startswith("distance squared_euclidean and cosine")
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "comparison.csv").read_text())))
+    assert [float(line["difference"]) for line in lines] == [each["difference"] for each in listed]
+    text = render_comparison(compared, ("row 9: no counterpart",), "text")
+    for each in compared:
+        assert f"{each.second.number} − {each.first.number}  {each.difference:+.2f} ± {each.ci95:.2f}" in text
+    assert "left out: row 9: no counterpart" in text and "paired by evaluation" not in text
+
+
+def test_what_is_not_paired_or_of_one_seed_is_said_in_the_text() -> None:
+    compared = compare([(row({0: np.arange(10.0)}), row({0: np.arange(10.0)}, Questions("sha256-f", ())))])
+    text = " ".join(render_comparison(compared, (), "text").split())
+    assert "NOT PAIRED" in text and "too few seeds" in text
+
+
+def test_a_difference_has_an_open_interval_where_the_classes_are_known() -> None:
+    random = np.random.default_rng(3)
+    classes = random.random((300, 20)).argsort(axis=1)[:, :5]
+    effect = random.normal(0, 10, 20)[classes].mean(axis=1)
+    first, second = row({0: np.full(300, 70.0)}), row({0: 71 + effect + random.normal(0, 2, 300)})
+    found = one(dataclasses.replace(first, classes=classes), dataclasses.replace(second, classes=classes))
+    assert found.ci95_classes is not None and found.ci95_classes > 2 * found.ci95_episodes
+    assert one(first, second).ci95_classes is None
+
+
+def test_a_folder_that_holds_no_exports_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"has no cells\.parquet"):
+        read_rows(tmp_path)
+    for name in ("cells", "trials", "episodes"):
+        (tmp_path / f"{name}.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ExportError, match=r"cells\.parquet cannot be read"):
+        read_rows(tmp_path)
