@@ -65,6 +65,7 @@ class CellRow:
     short: bool
     overrides: tuple[str, ...]
     ci95_classes: float | None = None
+    preset: str | None = None
     ci95_difference: float | None = None
     assumed: tuple[str, ...] = ()
 
@@ -127,6 +128,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
         short=plan.spec.short,
         overrides=plan.spec.overrides,
         ci95_classes=score.ci95_classes,
+        preset=cell.settings.preset,
         ci95_difference=decided.half,
         assumed=both.assumed if both and decided.half is not None else (),
     )

@@ -3,7 +3,8 @@
 The interval that papers print is a closed one: the classes stay, their episodes are sampled again (Lafargue et al., TMLR 2024, arXiv
 2409.02850). Here classes are resampled with replacement. An episode would weigh by the product of how often each of its classes was
 resampled; few episodes would be left of a small test set, so the product's linear part is taken: one more of a class is one more share of
-every episode that it is in, as the class asked for and as one that it is confused with.
+every episode that it is in, as the class asked for and as one that others are taken for. (Weighing a class by its own queries alone
+leaves out the latter: where classes are confused with each other, such an interval is half as wide as it should be.)
 """
 
 from __future__ import annotations

@@ -33,14 +33,17 @@ class Questions:
     """What the trials of a row were asked.
 
     ``digest`` names the frozen episodes; None in exports from before it was written. ``made_from`` is what they follow from where the
-    same code draws them: the evaluation, the images, the class split.
+    same code draws them: the evaluation, the images, the class split. ``count`` is how many there are.
     """
 
     digest: str | None
     made_from: tuple[str, ...]
+    count: int
 
     def pairing(self, other: Questions) -> Pairing | None:
         """By what these are the same questions as others; None: they are not, or nobody can tell."""
+        if self.count != other.count:
+            return None
         if self.digest is not None and other.digest is not None:
             return "episodes" if self.digest == other.digest else None
         if self.digest is None and other.digest is None and self.made_from == other.made_from:
@@ -98,7 +101,7 @@ def read_rows(folder: Path, name: str | None = None) -> tuple[ComparedRow, ...]:
             raise ExportError(f"{path} cannot be read ({type(error).__name__})") from error
     try:
         return rows_of_tables(tables, name or folder.name)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ExportError(f"{folder} does not hold exports of a table ({type(error).__name__}: {error})") from error
 
 
@@ -149,12 +152,12 @@ def _classes(episodes: pd.DataFrame) -> np.ndarray | None:
 def _questions(episodes: pd.DataFrame, trial: pd.Series[Any]) -> Questions:
     digest = episodes["episodes_digest"].iloc[0] if "episodes_digest" in episodes else None
     data = (str(trial[name]) for name in ("data_digest", *_TEST_CLASSES))
-    return Questions(None if digest is None else str(digest), (str(episodes["evaluation_id"].iloc[0]), *data))
+    return Questions(None if digest is None else str(digest), (str(episodes["evaluation_id"].iloc[0]), *data), len(episodes))
 
 
 def _settings(cell: pd.Series[Any], recipe: pd.Series[Any], episodes: pd.DataFrame | None) -> dict[str, object]:
     """The settings by their keys in sweep files, in the order of these; what is missing is left out."""
-    found: dict[str, Any] = {"way": cell["way"], "shot": cell["shot"]}
+    found: dict[str, Any] = {"way": cell["way"], "shot": cell["shot"], "preset": cell.get("preset")}
     if episodes is not None:
         found |= {key: episodes[column].iloc[0] for key, column in _SCORE_COLUMNS.items() if column in episodes} | {
             "evaluation_episodes": len(episodes)

@@ -143,7 +143,7 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
 
 
 _SAME = (
-    "algorithm", "variant", "dataset", "way", "shot", "maml_order", "inductive", "seeds_done", "seeds_wanted", "verdict",
+    "algorithm", "variant", "preset", "dataset", "way", "shot", "maml_order", "inductive", "seeds_done", "seeds_wanted", "verdict",
     "verdict_label", "training_ended", "doubt", "short",
 )  # fmt: skip
 

@@ -98,6 +98,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "trial_ids": (LIST, "the trials of its seeds, in the seeds' order"),
         "algorithm": (TEXT, ""),
         "variant": (TEXT, ""),
+        "preset": (TEXT, "that its settings come from"),
         "dataset": (TEXT, ""),
         "way": (WHOLE, "classes of an episode"),
         "shot": (WHOLE, "support images per class"),

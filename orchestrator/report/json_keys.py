@@ -21,6 +21,7 @@ CELL_KEYS: Mapping[str, str] = {
     "trials": "the fingerprints of its seeds' trials, in the seeds' order",
     "algorithm": "as in sweep files",
     "variant": "the form of the algorithm, and what sets the cell apart from those beside it",
+    "preset": "that its settings come from",
     "dataset": "as in sweep files",
     "way": "classes of a test episode",
     "shot": "support images per class",

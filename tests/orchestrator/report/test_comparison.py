@@ -22,7 +22,7 @@ from orchestrator.report.json_keys import COMPARISON_KEYS
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"
-SAME = Questions("sha256-e", ("e-1", "sha256-d"))
+SAME = Questions("sha256-e", ("e-1", "sha256-d"), 10)
 SWEEP = """
 name: compared
 title: Two distances and two shots
@@ -109,9 +109,10 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     ("other", "paired"),
     [
         (SAME, "episodes"),
-        (Questions("sha256-e", ("e-2", "sha256-other")), "episodes"),
-        (Questions("sha256-f", SAME.made_from), None),
-        (Questions(None, SAME.made_from), None),
+        (Questions("sha256-e", ("e-2", "sha256-other"), 10), "episodes"),
+        (Questions("sha256-f", SAME.made_from, 10), None),
+        (Questions(None, SAME.made_from, 10), None),
+        (Questions("sha256-e", SAME.made_from, 11), None),
     ],
 )
 def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) -> None:
@@ -123,7 +124,7 @@ def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) ->
 
 
 def test_exports_without_digests_are_paired_by_all_that_makes_the_episodes() -> None:
-    old = Questions(None, ("e-1", "sha256-d", "omniglot", "vinyals", "True"))
+    old = Questions(None, ("e-1", "sha256-d", "omniglot", "vinyals", "True"), 10)
     assert old.pairing(old) == "evaluation"
     for place in range(len(old.made_from)):
         changed = (*old.made_from[:place], "other", *old.made_from[place + 1 :])
@@ -183,6 +184,16 @@ def test_one_table_pairs_rows_of_the_same_episodes_or_along_a_setting(rows: tupl
     assert names(choose_pairs([selected(rows, ["shot=1"])])) == [pair for pair in by_distance if number[pair[0]]["shot"] == 1]
 
 
+def test_rows_of_two_presets_are_compared_whatever_else_the_presets_decide() -> None:
+    text, code = (
+        row({0: np.arange(10.0)}, preset=preset, algorithm="maml", inner_lr=rate, way=5)
+        for preset, rate in (("paper", 0.4), ("reference", 0.1))
+    )
+    other = row({0: np.arange(10.0)}, preset="reference", algorithm="maml", inner_lr=0.1, way=20)
+    (pair,) = choose_pairs([(text, code, other)], by="preset").pairs
+    assert pair == (text, code) and one(*pair).unlike == ("preset", "inner_lr")
+
+
 def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
     later = [dataclasses.replace(each, table="later", settings={**each.settings, "steps": 7}) for each in rows[:3]]
     found = choose_pairs([rows, later])
@@ -235,7 +246,7 @@ def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path
 
 
 def test_what_is_not_paired_or_of_one_seed_is_said_in_the_text() -> None:
-    compared = compare([(row({0: np.arange(10.0)}), row({0: np.arange(10.0)}, Questions("sha256-f", ())))])
+    compared = compare([(row({0: np.arange(10.0)}), row({0: np.arange(10.0)}, Questions("sha256-f", (), 10)))])
     text = " ".join(render_comparison(compared, (), "text").split())
     assert "NOT PAIRED" in text and "too few seeds" in text
 
