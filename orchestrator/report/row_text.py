@@ -32,7 +32,7 @@ class Line:
     @property
     def marked(self) -> list[str]:
         """The cells, the footnotes' numbers in brackets after the verdict."""
-        return [*self.cells[:-1], "".join([self.cells[-1], *(f" [{mark}]" for mark in self.marks)])]
+        return [*self.cells[:-1], self.cells[-1] + (f" [{','.join(self.marks)}]" if self.marks else "")]
 
 
 @dataclass(frozen=True)

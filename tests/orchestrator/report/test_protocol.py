@@ -10,7 +10,9 @@ from tests.orchestrator.report.reported_sweep import registries
 
 
 def unlike(source: str = "snell_2017", **changes: object) -> tuple[Difference, ...]:
-    plain = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, "train_way": 60, "retrain": True, **changes}
+    plain = {
+        "dataset": "omniglot", "split": "vinyals", "resize": "nearest", "way": 5, "shot": 1, "train_way": 60, "retrain": True, **changes,
+    }  # fmt: skip
     settings = CellSettings(**plain)  # type: ignore[arg-type]
     published = registries().find([source], settings)
     assert published is not None
@@ -53,7 +55,14 @@ WATCHED = Difference("published: the training watched the test classes", "noted"
 
 def test_a_published_budget_is_compared_in_both_directions() -> None:
     """The 2018 scripts say how long they trained: 4,000 episodes; and what they did that nothing here does is said last."""
-    common = {"source": "knagg_2018", "split": "background-evaluation", "retrain": False, "query": 1, "evaluation_episodes": 100}
+    common = {
+        "source": "knagg_2018",
+        "split": "background-evaluation",
+        "first_halving": 1900,
+        "retrain": False,
+        "query": 1,
+        "evaluation_episodes": 100,
+    }
     assert unlike(**common, steps=4000) == (CLASSES, WATCHED)
     assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"), CLASSES, WATCHED)
     assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"), CLASSES, WATCHED)
@@ -61,7 +70,14 @@ def test_a_published_budget_is_compared_in_both_directions() -> None:
 
 def test_the_classes_trained_on_are_counted_without_turns_and_with_those_that_a_retraining_adds() -> None:
     """The 2018 scripts train on all 30 background alphabets, 964 characters; five of them select the weights here."""
-    common = {"source": "knagg_2018", "split": "background-evaluation", "query": 1, "evaluation_episodes": 100, "steps": 4000}
+    common = {
+        "source": "knagg_2018",
+        "split": "background-evaluation",
+        "first_halving": 1900,
+        "query": 1,
+        "evaluation_episodes": 100,
+        "steps": 4000,
+    }
     assert CLASSES in unlike(**common, retrain=False)
     assert CLASSES in unlike(**common, retrain=False, rotations=False)
     assert not any("train_classes" in each.text for each in unlike(**common, retrain=True))
