@@ -80,7 +80,7 @@ def test_no_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
     as_published = [74] * 9 + [75]  # 98.8% of 75
     row = rows(tmp_path, dict.fromkeys(range(3), as_published), set_values=["retrain=false"])[0]
     assert row.verdict == "reproduced"
-    assert "meta-validation" in row.differs[0]
+    assert any("meta-validation" in text for text in row.differs)
 
 
 def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_granted(tmp_path: Path) -> None:
