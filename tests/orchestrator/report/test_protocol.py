@@ -1,5 +1,7 @@
 """What differs from the published run, and what it does to the verdict."""
 
+from typing import Any
+
 import pytest
 
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
@@ -11,8 +13,15 @@ from tests.orchestrator.report.reported_sweep import registries
 
 def unlike(source: str = "snell_2017", **changes: object) -> tuple[Difference, ...]:
     plain = {
-        "dataset": "omniglot", "split": "vinyals", "resize": "nearest", "way": 5, "shot": 1, "train_way": 60, "retrain": True, **changes,
-    }  # fmt: skip
+        "dataset": "omniglot",
+        "split": "vinyals",
+        "way": 5,
+        "shot": 1,
+        "train_way": 60,
+        "retrain": True,
+        "resize": "nearest",
+        **changes,
+    }
     settings = CellSettings(**plain)  # type: ignore[arg-type]
     published = registries().find([source], settings)
     assert published is not None
@@ -55,14 +64,8 @@ WATCHED = Difference("published: the training watched the test classes", "noted"
 
 def test_a_published_budget_is_compared_in_both_directions() -> None:
     """The 2018 scripts say how long they trained: 4,000 episodes; and what they did that nothing here does is said last."""
-    common = {
-        "source": "knagg_2018",
-        "split": "background-evaluation",
-        "first_halving": 1900,
-        "retrain": False,
-        "query": 1,
-        "evaluation_episodes": 100,
-    }
+    common: dict[str, Any] = {"source": "knagg_2018", "split": "background-evaluation", "retrain": False, "query": 1}
+    common |= {"evaluation_episodes": 100, "first_halving": 1900}
     assert unlike(**common, steps=4000) == (CLASSES, WATCHED)
     assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"), CLASSES, WATCHED)
     assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"), CLASSES, WATCHED)
