@@ -19,12 +19,12 @@ class Conv4Settings:
     """Conv-4: four blocks of 3x3 convolution, BatchNorm and ReLU.
 
     ``downsampling``: each block ends in a 2x2 max-pool, or its convolution has stride 2 and the last block's map is averaged over
-    space, as MAML's authors do on Omniglot. ``padding`` of convolutions
-    with stride: a pixel on every side, or TensorFlow's "SAME", which pads an even side at its end alone. ``batch_norm``: what
-    normalises when a trained network is scored, the running statistics of training, or always the batch's own: MAML (transductive) has
-    these, the algorithms that compare embeddings those. ``batch_norm_scale``: whether BatchNorm learns a scale beside its shift;
-    ``batch_norm_epsilon`` is what it adds to the variance. ``initialisation``: first weights uniform within one over the root of the
-    fan-in, or as MAML's authors' code draws them, also those of MAML's last layer.
+    space, as MAML's authors do on Omniglot. ``padding`` of convolutions with stride: a pixel on every side, or TensorFlow's "SAME",
+    which pads an even side at its end alone. ``batch_norm``: what normalises when a trained network is scored, the ``running``
+    statistics of training, which the algorithms that compare embeddings have, or always those of the ``batch`` itself, which MAML has.
+    ``batch_norm_scale``: whether BatchNorm learns a scale beside its shift; ``batch_norm_epsilon`` is what it adds to the variance.
+    ``initialisation``: first weights uniform within one over the root of the fan-in, or as MAML's authors' code draws them, also those
+    of MAML's last layer.
     """
 
     name: ClassVar[str] = "conv4"

@@ -24,7 +24,7 @@ class EpisodeClasses:
     ``episodes``: a text for each episode, the numbers of its classes among the names in the order of their labels: ``"17 3 250 96 4"``.
 
     Raises:
-        RecipeError: if a name is empty or stands twice, or an episode has a class twice or one without a name.
+        RecipeError: if a name is empty, stands twice or is of no episode, or an episode has a class twice or one without a name.
     """
 
     names: tuple[str, ...]
@@ -34,12 +34,16 @@ class EpisodeClasses:
         if not all(isinstance(name, str) and name for name in self.names) or len(set(self.names)) != len(self.names):
             raise RecipeError("the classes of an evaluation have names, no two of them alike")
         numbers = set(map(str, range(len(self.names))))
+        absent = set(numbers)
         for number, text in enumerate(self.episodes):
             own = text.split(" ") if isinstance(text, str) else [""]
             if not numbers.issuperset(own) or len(set(own)) != len(own):
                 raise RecipeError(
                     f"episode {number} has classes {text!r:.60}; they are different numbers below {len(self.names)}"
                 )
+            absent.difference_update(own)
+        if absent:
+            raise RecipeError(f"{len(absent)} of {len(self.names)} named classes are in no episode")
 
     @staticmethod
     def of(classes: np.ndarray, base_names: Sequence[str], turns: int) -> EpisodeClasses:

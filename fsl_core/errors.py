@@ -11,7 +11,7 @@ FslError
 │   └── DataChangedError     a half-trained trial saw other images than those found now
 ├── CheckpointError
 │   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
-│   ├── CheckpointEditionError   a checkpoint is of an earlier edition of the recipes
+│   ├── CheckpointEditionError   a checkpoint is of another edition of the recipes
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
@@ -103,7 +103,7 @@ class CheckpointCorruptError(CheckpointError):
 
 
 class CheckpointEditionError(CheckpointError):
-    """A checkpoint is whole, and of an earlier edition of the recipes: no training of today can resume from it."""
+    """A checkpoint is whole, and of another edition of the recipes: no training of today can resume from it."""
 
 
 class ExecutionPathError(CheckpointError):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Selection = Literal["loss", "accuracy", "last"]
-SELECTIONS: tuple[Selection, ...] = ("loss", "accuracy", "last")
 """What chooses the weights: the lowest loss, the highest accuracy, or the end of the training."""
 
 

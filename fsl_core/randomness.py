@@ -62,12 +62,16 @@ def word_at(key: int | torch.Tensor, step: int | torch.Tensor) -> torch.Tensor:
     return mix(torch.as_tensor(step, dtype=torch.int64).add(1).mul_(_GOLDEN).add_(key))
 
 
-def words(key: int | torch.Tensor, shape: tuple[int, ...], *, device: torch.device | str = "cpu") -> torch.Tensor:
-    """The words of a key's first positions, in row-major order: distinct int64 values ``shape`` on ``device``.
+def words(
+    key: int | torch.Tensor, shape: tuple[int, ...], *, first_row: int = 0, device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """The words of a key's positions, in row-major order: distinct int64 values ``shape`` on ``device``.
 
-    A tensor ``key`` is of one element. A larger shape with the same sizes after its first begins with the same words.
+    A tensor ``key`` is of one element. The rows are those from ``first_row`` on of any larger shape with the same sizes after its first.
     """
-    positions = torch.arange(1, math.prod(shape) + 1, device=device)
+    count = math.prod(shape)
+    before = first_row * (count // shape[0])
+    positions = torch.arange(before + 1, before + count + 1, device=device)
     return mix(positions.mul_(_GOLDEN).add_(key)).reshape(shape)
 
 

@@ -17,7 +17,7 @@ from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.fingerprint import fingerprint, from_plain
-from fsl_core.model_selection import SELECTIONS, Selection
+from fsl_core.model_selection import Selection
 
 DatasetName = Literal["omniglot", "mini_imagenet", "glyphs"]
 SplitName = Literal["vinyals", "background-evaluation", "ravi", "glyphs"]
@@ -129,7 +129,7 @@ class ValidationSettings:
     adaptation_steps: int | None = None
 
     def __post_init__(self) -> None:
-        one_of("selection", self.selection, SELECTIONS)
+        one_of("selection", self.selection, typing.get_args(Selection))
         whole("every", self.every, 1)
         size("episodes", self.episodes, 2)
         if self.patience is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.randomness import Stream, word_at, words
 
 _SMALLEST_KEY = -(2**63)  # beyond the images of a class
+_KEYS_AT_ONCE = 4_000_000  # of the frozen episodes that are drawn at once: 32 MB a tensor of them
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,11 @@ class EpisodeIndices:
         return digest.hexdigest()
 
 
-def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: torch.Tensor) -> EpisodeIndices:
+def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: torch.Tensor, first: int = 0) -> EpisodeIndices:
     """Draw ``count`` episodes uniformly: classes without replacement, then images of each class without replacement.
 
     Where the pool's classes are turns of characters, characters are drawn without replacement, and then a turn of each. Episodes are
-    a function of ``word`` alone, integers throughout: the same on every device, and ``count`` more of them begin with the same ones.
+    a function of ``word`` and their number alone, integers throughout: the same on every device, and however many are drawn at once.
     Nothing is read from the device.
 
     Args:
@@ -68,13 +69,15 @@ def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: tor
         shape: the shape of every episode.
         count: how many episodes, ``E``.
         word: the source of randomness, that of a step by :func:`fsl_core.randomness.word_at`; it may be on the CPU.
+        first: the number of the first of them among all the episodes of ``word``.
     """
     device = pool.sizes.device
     by_character, by_turn, by_image = words(word, (3,), device=word.device)
-    classes = _largest(words(by_character, (count, pool.characters), device=device), shape.way)
+    classes = _largest(words(by_character, (count, pool.characters), first_row=first, device=device), shape.way)
     if pool.turns > 1:
-        classes = classes * pool.turns + words(by_turn, (count, shape.way), device=device).remainder_(pool.turns)
-    keys = words(by_image, (count, shape.way, pool.largest), device=device)
+        turns = words(by_turn, (count, shape.way), first_row=first, device=device).remainder_(pool.turns)
+        classes = classes * pool.turns + turns
+    keys = words(by_image, (count, shape.way, pool.largest), first_row=first, device=device)
     beyond = torch.arange(pool.largest, device=device) >= pool.sizes[classes].unsqueeze(2)
     images = _largest(keys.masked_fill_(beyond, _SMALLEST_KEY), shape.images_per_class)
     return EpisodeIndices(classes=classes, support=images[..., : shape.shot], query=images[..., shape.shot :])
@@ -137,4 +140,16 @@ def frozen_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, seed: i
         EpisodeError: if the pool has fewer classes (or characters) than ``way``, or a class fewer images than ``shot + query``.
     """
     pool.check_enough(shape)
-    return draw_episodes(pool.to("cpu"), shape, count, word=word_at(Stream(seed, stream).key, 0))
+    pool, word = pool.to("cpu"), word_at(Stream(seed, stream).key, 0)
+    size = max(1, _KEYS_AT_ONCE // max(pool.characters, shape.way * pool.largest))
+    starts = range(0, count, size)
+    return _joined([draw_episodes(pool, shape, min(size, count - start), word=word, first=start) for start in starts])
+
+
+def _joined(parts: Sequence[EpisodeIndices]) -> EpisodeIndices:
+    """The episodes of all parts in order."""
+    return EpisodeIndices(
+        classes=torch.cat([part.classes for part in parts]),
+        support=torch.cat([part.support for part in parts]),
+        query=torch.cat([part.query for part in parts]),
+    )

@@ -96,7 +96,7 @@ def run_trial(
 
     Raises:
         StopRequested: ``should_stop`` said so.
-        CheckpointEditionError: the checkpoint is of an earlier edition of the recipes.
+        CheckpointEditionError: the checkpoint is of another edition of the recipes.
         ExecutionPathError: the checkpoint's execution path, or the wanted one, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """

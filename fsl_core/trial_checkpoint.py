@@ -58,7 +58,7 @@ class ExpectedCheckpoint:
 
         Raises:
             CheckpointCorruptError: it is of another recipe, or not the state of such a training.
-            CheckpointEditionError: it is of an earlier edition of the recipes.
+            CheckpointEditionError: it is of another edition of the recipes.
             DataChangedError: it was trained on other images.
         """
         check_edition(checkpoint)
@@ -104,7 +104,7 @@ class ExpectedCheckpoint:
 
 
 def check_edition(checkpoint: Mapping[str, Any]) -> None:
-    """Raises CheckpointEditionError for what the first edition wrote, which put no edition beside the recipe, and for a later one."""
+    """Raises CheckpointEditionError for a checkpoint of another edition; the first put no edition beside the recipe."""
     edition = checkpoint.get("edition", FIRST_EDITION if isinstance(checkpoint.get("recipe"), str) else None)
     if isinstance(edition, int) and edition != SCHEMA_VERSION:
         raise CheckpointEditionError(

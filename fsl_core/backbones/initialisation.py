@@ -68,8 +68,8 @@ def initialise(module: nn.Module, *, stream: Stream, draw: Draw = uniform_by_fan
     """Give every convolution, linear layer and LSTM in ``module`` its first weights, on the CPU.
 
     ``draw`` draws the weights of convolutions and linear layers, whose biases are zero; those of LSTMs, biases too, are uniform within
-    one over the root of the hidden size. Each is drawn from the part of ``stream`` that has its name in ``module``: it
-    does not depend on which other layers there are.
+    one over the root of the hidden size. Each is drawn from the part of ``stream`` that has its name in ``module``: it does not depend
+    on which other layers there are. Layers of other kinds stay as they are.
     """
     for name, part, own, weights in _weights(module):
         key, shape = stream.within(name).key, tuple(weights.shape)

@@ -28,6 +28,8 @@ def test_words_and_steps_agree_with_plain_integers(key: int, step: int, rows: in
     expected = [[signed(nth(key, row * columns + column)) for column in range(columns)] for row in range(rows)]
     assert words(key, (rows, columns)).tolist() == expected
     assert words(torch.tensor(key), (rows, columns)).tolist() == expected
+    for row in range(rows):
+        assert words(key, (rows - row, columns), first_row=row).tolist() == expected[row:]
 
 
 @given(seed=st.integers(0, 2**63 - 1), name=st.text(max_size=20), step=st.integers(0, 2**40))

@@ -37,7 +37,8 @@ CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class")
 
 positive = st.floats(1e-6, 100)
 distances = st.sampled_from(["squared_euclidean", "cosine"])
-matching = st.builds(MatchingSettings, distance=distances, scale=positive, learn_scale=st.booleans()) | st.builds(
+clamps = st.none() | st.floats(1e-12, 0.49)
+matching = st.builds(MatchingSettings, distance=distances, scale=positive, learn_scale=st.booleans(), clamp=clamps) | st.builds(
     MatchingSettings,
     distance=distances,
     fce=st.just(True),
@@ -57,12 +58,36 @@ maml = st.builds(
 
 
 def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
-    norm = {"batch_norm": st.just(statistics)}
-    downsampling = st.sampled_from(["max_pool", "stride"])
-    conv4 = st.builds(Conv4Settings, filters=st.integers(1, 128), downsampling=downsampling, **norm)
-    return conv4 | st.builds(MlpSettings, **norm)
+    norm = {
+        "batch_norm": st.just(statistics),
+        "batch_norm_scale": st.booleans(),
+        "batch_norm_epsilon": st.floats(1e-6, 1e-2),
+        "initialisation": st.sampled_from(["fan_in", "finn_2017"]),
+    }
+    filters, paddings = st.integers(1, 128), st.sampled_from(["symmetric", "same"])
+    pooled = st.builds(Conv4Settings, filters=filters, **norm)
+    strided = st.builds(Conv4Settings, filters=filters, downsampling=st.just("stride"), padding=paddings, **norm)
+    return pooled | strided | st.builds(MlpSettings, **norm)
 
 
+distinct = st.booleans()
+data = (
+    st.builds(
+        DataSettings,
+        dataset=st.just("omniglot"),
+        split=st.sampled_from(["vinyals", "background-evaluation"]),
+        distinct_characters=distinct,
+        resize=st.none() | st.sampled_from(["antialiased", "nearest"]),
+    )
+    | st.builds(
+        DataSettings,
+        dataset=st.just("mini_imagenet"),
+        split=st.just("ravi"),
+        rotations=st.just(False),
+        normalise=st.none() | st.booleans(),
+    )
+    | st.builds(DataSettings, dataset=st.just("glyphs"), split=st.just("glyphs"), distinct_characters=distinct)
+)
 optimisers = st.builds(
     OptimiserSettings,
     first_halving=st.none() | st.integers(1, 5000),
@@ -70,13 +95,20 @@ optimisers = st.builds(
     clip_value=st.none() | positive,
 )
 prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
-recipes = st.builds(a_recipe, algorithm=prototypical | matching, backbone=backbones("running"), optimiser=optimisers) | st.builds(
+watched = {"shape": st.just(FIVE_WAYS.shape), "adaptation_steps": st.integers(0, 20)}
+validations = st.builds(ValidationSettings, selection=st.sampled_from(["loss", "accuracy"]), **watched) | st.builds(
+    ValidationSettings, selection=st.just("last"), patience=st.none(), **watched
+)
+recipes = st.builds(
+    a_recipe, algorithm=prototypical | matching, data=data, backbone=backbones("running"), optimiser=optimisers
+) | st.builds(
     a_recipe,
     algorithm=maml,
+    data=data,
     backbone=backbones("batch"),
     optimiser=optimisers,
     episode=st.just(MAML["episode"]),
-    validation=st.builds(ValidationSettings, shape=st.just(FIVE_WAYS.shape), adaptation_steps=st.integers(0, 20)),
+    validation=validations,
     meta_batch_size=st.integers(1, 32),
 )
 

@@ -179,6 +179,31 @@ def test_more_episodes_begin_with_the_same_ones() -> None:
     assert len({part.digest() for part in many.parts(1)}) == 8
 
 
+class LargestTensor(TorchDispatchMode):
+    """Notes how many elements the largest tensor has that any operation gives."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.elements = max(self.elements, *(part.numel() for part in (out if isinstance(out, tuple | list) else [out])))
+        return out
+
+
+@pytest.mark.parametrize("turns", [1, TURNS])
+def test_many_frozen_episodes_stay_within_their_memory_and_are_those_of_one_draw(turns: int) -> None:
+    """A thousand episodes of 20 classes of 600 images draw by 12 million keys, of which a whole test has ten times as many."""
+    pool, shape = pool_of(*[600] * 20 * turns, turns=turns), EpisodeShape(way=20, shot=1, query=5)
+    with LargestTensor() as largest:
+        episodes = frozen_episodes(pool, shape, 1_000, seed=0, stream="meta-test")
+    assert largest.elements <= 4_000_000
+    with LargestTensor() as largest:
+        whole = draw_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
+    assert largest.elements == 12_000_000
+    assert len(episodes) == 1_000
+    assert episodes.digest() == whole.digest()
+
+
 def a_bank(classes: int = 8, images: int = 6, *, rotations: bool = False) -> ImageBank:
     """Images whose every pixel says which class and image they are."""
     values = torch.arange(classes * images, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
