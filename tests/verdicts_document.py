@@ -1,4 +1,4 @@
-"""Writes ``docs/verdicts.md``, how often verdicts are wrong: ``.venv/bin/python -m tests.verdicts_document``, about ten minutes."""
+"""Writes ``docs/verdicts.md``, how often verdicts are wrong: ``.venv/bin/python -m tests.verdicts_document``, about five minutes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.report.weights import LIGHTER, Lighter
 from tests.orchestrator.report.equal_truth import SEEDS, Pair, Rule, Truth, rule_without_their_errors, shipped_pairs, simulated
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
-DRAWS = 2000
+DRAWS = 1000
 Group = tuple[str, str, str]
 _INTRODUCTION = """\
 # Verdicts
