@@ -5,10 +5,11 @@ What only the images themselves can tell is looked at in :mod:`fsl_core.feasibil
 
 from __future__ import annotations
 
+from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.class_counts import ClassCounts, class_counts
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError
-from fsl_core.recipe import DataSettings, Evaluation, TrainingRecipe
+from fsl_core.recipe import Evaluation, TrainingRecipe
 
 
 def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:

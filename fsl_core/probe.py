@@ -16,13 +16,14 @@ from torch import nn
 from fsl_core.algorithm_settings import MamlSettings, PrototypicalSettings
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.extent import IMAGE_SHAPES
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episode import EpisodeBatch, EpisodeShape
 from fsl_core.evaluation import compared_at_once, embedded_at_once
 from fsl_core.execution_path import ExecutionPath
 from fsl_core.randomness import Stream, uniform
-from fsl_core.recipe import DataSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.sampler import EpisodeSampler
 from fsl_core.training import StepSettings, start_training, train_step
 from fsl_core.unit_work import UnitWork

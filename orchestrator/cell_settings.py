@@ -31,21 +31,11 @@ from fsl_core.backbone_settings import (
 )
 from fsl_core.checks import one_of
 from fsl_core.class_supply import check_supply
+from fsl_core.data_settings import CHOICES_OF_DATASET, WITHOUT_ROTATIONS, DatasetName, DataSettings, Resize, SplitName
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
 from fsl_core.model_selection import Selection
-from fsl_core.recipe import (
-    CHOICES_OF_DATASET,
-    WITHOUT_ROTATIONS,
-    DatasetName,
-    DataSettings,
-    Evaluation,
-    OptimiserSettings,
-    Resize,
-    SplitName,
-    TrainingRecipe,
-    ValidationSettings,
-)
+from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from orchestrator.cell_keys import FILLED_FROM, named_by_key
 
 _WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")

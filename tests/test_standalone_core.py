@@ -19,7 +19,8 @@ from pathlib import Path
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.episode import EpisodeShape
 from fsl_core.algorithm_settings import PrototypicalSettings
-from fsl_core.recipe import DataSettings, Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.data_settings import DataSettings
+from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
 from fsl_core.trial import evaluate_trial, run_trial
 
 folder = Path(sys.argv[1])

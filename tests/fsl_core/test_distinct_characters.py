@@ -7,12 +7,13 @@ import torch
 
 from fsl_core import sampler
 from fsl_core.backbone_settings import MlpSettings
+from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ROTATIONS
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import EpisodeError
 from fsl_core.feasibility import check_feasible
-from fsl_core.recipe import DataSettings, Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
 from fsl_core.sampler import EpisodeIndices
 from fsl_core.trial import evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe

@@ -9,9 +9,10 @@ import torch
 from fsl_core import probe
 from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.data_settings import DataSettings
 from fsl_core.episode import EpisodeShape
 from fsl_core.probe import measure
-from fsl_core.recipe import DataSettings, Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
 from fsl_core.training import TrainingState, train_step
 from fsl_core.unit_work import evaluation_bill, step_bill, validation_bill
 from tests.fsl_core.test_unit_work import CONTEXT, recipe

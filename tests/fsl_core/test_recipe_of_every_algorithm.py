@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.data_settings import DataSettings
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
 from fsl_core.fingerprint import as_plain, fingerprint
 from fsl_core.recipe import (
-    DataSettings,
     Evaluation,
     OptimiserSettings,
     TrainingRecipe,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.data_settings import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.datasets.class_counts import class_counts
-from fsl_core.recipe import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 
 EVERY = [
     DataSettings(dataset=dataset, split=split, rotations=rotations)  # type: ignore[arg-type]
