@@ -154,11 +154,15 @@ def test_every_shipped_sweep_loads_and_its_cells_read_apart(name: str) -> None:
 
 
 def test_every_preset_says_what_it_follows() -> None:
-    assert {preset.id: preset.published for preset in load_presets(SWEEPS)} == {
+    """The sources of its own settings first; what others measured of the same method after them."""
+    follows = {
         "paper": ("snell_2017", "vinyals_2016", "finn_2017"),
         "reference": ("snell_2017", "finn_2017"),
         "article_2018": ("knagg_2018",),
     }
+    published = {preset.id: preset.published for preset in load_presets(SWEEPS)}
+    assert {name: sources[: len(follows[name])] for name, sources in published.items()} == follows
+    assert set(REGISTRIES.cells) == {source for sources in published.values() for source in sources}
 
 
 def test_the_papers_table_has_every_algorithm_on_both_data_sets() -> None:
