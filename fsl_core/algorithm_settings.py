@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth
 from fsl_core.errors import SettingError
+from fsl_core.fingerprint import NONE_IS_OFF
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]
@@ -43,7 +44,7 @@ class MatchingSettings:
     fce: bool = False
     reading_steps: int | None = None
     support_order: SupportOrder | None = None
-    clamp: float | None = None
+    clamp: float | None = field(default=None, metadata=NONE_IS_OFF)
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))

@@ -18,6 +18,9 @@ SCHEMA_VERSION = 2
 ADDED_LATER: Mapping[str, bool] = types.MappingProxyType({"added_later": True})
 """Metadata of a field that came when fingerprints were out already: at its default it is left out, so that it changes none of them."""
 
+NONE_IS_OFF: Mapping[str, bool] = types.MappingProxyType({"none_is_off": True})
+"""Metadata of a setting that None switches off. Where any other is None there is no such setting."""
+
 
 def as_plain(value: Any) -> Any:
     """A settings value as plain JSON types.

@@ -15,7 +15,7 @@ from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.data_settings import DataSettings
 from fsl_core.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
-from fsl_core.fingerprint import fingerprint, from_plain
+from fsl_core.fingerprint import NONE_IS_OFF, fingerprint, from_plain
 from fsl_core.model_selection import Selection
 
 
@@ -29,10 +29,10 @@ class OptimiserSettings:
 
     name: ClassVar[str] = "adam"
     outer_lr: float = 1e-3
-    halve_every: int | None = 2000
-    first_halving: int | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    halve_every: int | None = field(default=2000, metadata=NONE_IS_OFF)
+    first_halving: int | None = field(default=None, metadata=NONE_IS_OFF)
+    clip_norm: float | None = field(default=None, metadata=NONE_IS_OFF)
+    clip_value: float | None = field(default=None, metadata=NONE_IS_OFF)
 
     def __post_init__(self) -> None:
         positive_float32("outer_lr", self.outer_lr)

@@ -145,7 +145,10 @@ class CellSettings:
 
     def has(self, key: str) -> bool:
         """Whether the cell's algorithm, backbone and data set have a setting at all, and can thus differ in it."""
-        return getattr(self, key) is not None or key not in OF_SOME_ONLY
+        if getattr(self, key) is not None or key not in OF_SOME_ONLY:
+            return True
+        own = (_ALGORITHMS[self.algorithm], _BACKBONES[self.backbone])
+        return any(item.name == key and item.metadata.get("none_is_off") for kind in own for item in dataclasses.fields(kind))
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:

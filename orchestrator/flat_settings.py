@@ -39,13 +39,10 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
 
 def cell_settings(cell: CellSettings) -> Settings:
     """Everything that a cell says, its ``preset`` included."""
-    return _fields(cell)
-
-
-_NONE_IS_A_VALUE = {"preset", "patience", "halve_every", "first_halving", "clip_norm", "clip_value"}
-"""Of these None says something; of any other that there is no such setting here."""
+    return {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if cell.has(field.name)}
 
 
 def _fields(part: Any) -> dict[str, Any]:
-    values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-    return {name: value for name, value in values.items() if value is not None or name in _NONE_IS_A_VALUE}
+    fields = {field.name: field for field in dataclasses.fields(part)}
+    values = {name: getattr(part, name) for name in fields}
+    return {name: value for name, value in values.items() if value is not None or fields[name].metadata.get("none_is_off")}

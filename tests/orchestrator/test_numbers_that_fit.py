@@ -41,11 +41,13 @@ def needed_for(key: str) -> dict[str, Any]:
         return {"algorithm": "maml"}
     if key == "reading_steps":
         return {"algorithm": "matching", "fce": True, "support_order": "by_class"}
-    return {}
+    return {"algorithm": "matching"} if key == "clamp" else {}
 
 
 def test_there_are_numbers_of_both_kinds() -> None:
-    assert len(WHOLE) == 23 and REAL == ["clip_norm", "clip_value", "inner_lr", "outer_lr", "scale"]
+    assert len(WHOLE) == 23 and REAL == [
+        "batch_norm_epsilon", "clamp", "clip_norm", "clip_value", "inner_lr", "outer_lr", "scale",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [2**53, 2**63, 10**400], ids=str)

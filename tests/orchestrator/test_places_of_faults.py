@@ -169,7 +169,7 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"preset": "paper", "steps": 80}, "steps", "a validation every 100 steps never happens in 80 steps; give validation_every: 80"),
         ({"steps": 80}, "steps", "give validation_every: 80"),
         ({"validation_every": 20_000, "patience": None}, "validation_every", "a validation every 20000 steps never happens"),
-        ({"preset": "paper", "validation_every": 3000, "steps": 9000}, "validation_every", "with a validation every 3000 steps"),
+        ({"preset": "paper", "validation_every": 5000, "steps": 9000}, "validation_every", "with a validation every 5000 steps"),
         ({"algorithm": "maml", "validation_way": 7}, "validation_way", "validation_way is 7; maml answers the 5 ways it trains on"),
         ({"algorithm": "maml", "train_way": 7}, "way", "way is 5; maml answers the 7 ways it trains on"),
         ({"algorithm": "maml", "batch_norm": "running"}, "batch_norm", "batch_norm is 'running'; maml normalises"),

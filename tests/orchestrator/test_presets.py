@@ -192,7 +192,7 @@ def test_under_the_papers_preset_nothing_that_a_paper_states_differs_but_what_is
     """No second training on meta-validation classes, a scale where the sweep gives one, and what is of the codes' networks and pixels."""
     assert unlike("paper", "prototypical", "omniglot") == {"trained", "resize"}
     assert unlike("paper", "prototypical", "mini_imagenet") == set()
-    assert unlike("paper", "matching", "omniglot") == {"scale"}
+    assert unlike("paper", "matching", "omniglot", only=["distance=cosine"]) == {"scale"}
     assert unlike("paper", "matching", "mini_imagenet") == {"scale", "clip_norm"}
     scored = {"evaluation_episodes"}
     assert unlike("paper", "maml", "omniglot") == {*NETWORK, *scored, "padding", "resize", ORDER_OF_A_DIRECTORY}
@@ -213,14 +213,15 @@ PLATEAUS = "published: learning rate lowered on plateaus of the test accuracy"
 def test_the_2018_reproduction_has_all_its_runs_and_numbers() -> None:
     rows = rows_of("article_2018")
     assert len(rows) == 34
-    assert [[number.registry for number in row.published] for row in rows if row.published] == [["knagg_2018"]] * 30
+    own = [row for row in rows if row.published and row.published[0].registry == "knagg_2018"]
+    assert len(own) == 30
     scored = {"query", "evaluation_episodes", WATCHED}
     assert unlike("article_2018", "prototypical", "omniglot") == {*scored, "train_classes"}
     assert unlike("article_2018", "prototypical", "mini_imagenet") == {*scored, "split"}
     assert unlike("article_2018", "matching", "omniglot") == {*scored, "train_classes", PLATEAUS}
     assert unlike("article_2018", "maml", "omniglot") == {*scored, "train_classes", PLATEAUS} - {"query"}
     assert unlike("article_2018", "maml", "mini_imagenet") == {*scored, PLATEAUS, "split"} - {"query"}
-    in_context = [row for row in rows if row.variant.endswith(", FCE") and row.published]
+    in_context = [row for row in own if row.variant.endswith(", FCE")]
     assert len(in_context) == 2
     assert all(any("read-out" in text for text in row.differs) for row in in_context)
 

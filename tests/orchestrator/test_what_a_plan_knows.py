@@ -64,7 +64,7 @@ def test_what_the_command_line_gives_is_looked_at_too(tmp_path: Path) -> None:
     [
         ("snel_2017", "'snel_2017' is not a registry; did you mean 'snell_2017'?"),
         ("snell_2017/Table 9", "'snell_2017' has no 'Table 9'; did you mean 'Table"),
-        ("", "'' is not a registry; accepted: finn_2017"),
+        ("", "'' is not a registry; accepted: chen_2019, devos_2019, finn_2017"),
     ],
 )
 def test_a_source_that_is_not_there_is_refused(tmp_path: Path, source: str, problem: str) -> None:
@@ -98,9 +98,9 @@ def test_the_registries_of_a_preset_are_not_asked_for_where_the_sweep_has_its_ow
 @pytest.mark.parametrize(
     ("broken", "place"),
     [
-        (("accuracy: 98.8,", "accuracy: 988,"), "snell_2017.yaml:34: cells[0].accuracy: 988"),
-        (("dataset: omniglot, way: 5, shot: 1,", "dataset: omniglt, way: 5, shot: 1,"), "snell_2017.yaml:34: cells[0].dataset: 'omniglt'"),
-        (("  omniglot:\n", "  omniglt:\n"), "snell_2017.yaml:6: protocols.omniglt"),
+        (("accuracy: 98.8,", "accuracy: 988,"), "snell_2017.yaml:41: cells[0].accuracy: 988"),
+        (("dataset: omniglot, way: 5, shot: 1,", "dataset: omniglt, way: 5, shot: 1,"), "snell_2017.yaml:41: cells[0].dataset: 'omniglt'"),
+        (("  omniglot:\n", "  omniglt:\n"), "snell_2017.yaml:8: protocols.omniglt"),
     ],
 )  # fmt: skip
 def test_a_broken_registry_is_refused(tmp_path: Path, broken: tuple[str, str], place: str) -> None:
