@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ImageBank
@@ -179,31 +178,6 @@ def test_more_episodes_begin_with_the_same_ones() -> None:
     assert len({part.digest() for part in many.parts(1)}) == 8
 
 
-class LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest tensor has that any operation gives."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.elements = max(self.elements, *(part.numel() for part in (out if isinstance(out, tuple | list) else [out])))
-        return out
-
-
-@pytest.mark.parametrize("turns", [1, TURNS])
-def test_many_frozen_episodes_stay_within_their_memory_and_are_those_of_one_draw(turns: int) -> None:
-    """A thousand episodes of 20 classes of 600 images draw by 12 million keys, of which a whole test has ten times as many."""
-    pool, shape = pool_of(*[600] * 20 * turns, turns=turns), EpisodeShape(way=20, shot=1, query=5)
-    with LargestTensor() as largest:
-        episodes = frozen_episodes(pool, shape, 1_000, seed=0, stream="meta-test")
-    assert largest.elements <= 4_000_000
-    with LargestTensor() as largest:
-        whole = draw_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
-    assert largest.elements == 12_000_000
-    assert len(episodes) == 1_000
-    assert episodes.digest() == whole.digest()
-
-
 def a_bank(classes: int = 8, images: int = 6, *, rotations: bool = False) -> ImageBank:
     """Images whose every pixel says which class and image they are."""
     values = torch.arange(classes * images, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
@@ -243,13 +217,6 @@ def test_every_bit_of_a_seed_changes_the_episodes(bit: int) -> None:
     assert one.indices(0, 20).digest() != other.indices(0, 20).digest()
 
 
-def test_a_step_that_is_a_tensor_gives_the_same_episodes() -> None:
-    sampler = EpisodeSampler(a_bank(), EpisodeShape(way=4, shot=2, query=3), seed=1, stream="train")
-    step = torch.tensor(400)
-    assert sampler.indices(step, 3).digest() == sampler.indices(400, 3).digest()
-    assert step == 400
-
-
 def test_a_sampler_keeps_turns_of_a_character_apart_if_it_is_asked_to() -> None:
     bank, shape = a_bank(3, rotations=True), EpisodeShape(way=3, shot=1, query=1)
     apart = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=True).indices(0, 200)
@@ -258,44 +225,3 @@ def test_a_sampler_keeps_turns_of_a_character_apart_if_it_is_asked_to() -> None:
     assert {len(set(classes)) for classes in (together.classes // TURNS).tolist()} == {1, 2, 3}
     with pytest.raises(EpisodeError, match="only 3 characters"):
         EpisodeSampler(bank, EpisodeShape(way=4, shot=1, query=1), seed=1, stream="train", distinct_characters=True)
-
-
-class ReadsOfTheDevice(TorchDispatchMode):
-    """Notes every operation that makes the host wait for a value."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(func)
-        if any(part in name for part in ("_local_scalar_dense", "nonzero", "masked_select", "unique", "_to_copy")):
-            self.seen.append(name)
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("distinct_characters", [False, True])
-def test_a_draw_never_waits_for_the_device(distinct_characters: bool) -> None:
-    bank, shape, step = a_bank(rotations=True), EpisodeShape(way=4, shot=2, query=3), torch.tensor(3)
-    sampler = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=distinct_characters)
-    with ReadsOfTheDevice() as reads:
-        sampler.indices(step, 2)
-    assert not reads.seen
-    with ReadsOfTheDevice() as reads:
-        ClassPool(bank.class_sizes)
-        int(step)
-    assert reads.seen
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("distinct_characters", [False, True])
-def test_cuda_draws_the_episodes_that_the_cpu_draws(distinct_characters: bool) -> None:
-    bank, shape = a_bank(40, rotations=True), EpisodeShape(way=20, shot=2, query=3)
-    here, there = (
-        EpisodeSampler(bank.to(device), shape, seed=1, stream="train", distinct_characters=distinct_characters)
-        for device in ("cpu", "cuda")
-    )
-    for step in range(20):
-        wanted = here.indices(step, 8).digest()
-        assert there.indices(step, 8).digest() == wanted
-        assert there.indices(torch.tensor(step, device="cuda"), 8).digest() == wanted

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fsl_core import execution_path
 from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
@@ -29,6 +28,7 @@ from fsl_core.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.sampler import frozen_episodes
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.splitmix import key_of, nth
+from tests.fsl_core.watched_tensors import LargestTensor
 
 CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class", scale=10.0, learn_scale=True)
 KINDS: list[tuple[AlgorithmSettings, BackboneSettings]] = [
@@ -139,18 +139,6 @@ def test_the_scales_that_are_accepted_can_be_learned_in_float32(scale: float) ->
         nn.Identity(), MatchingSettings(scale=scale, learn_scale=True), features=1, stream=Stream(0, "weights")
     )
     assert float(network.scale.detach()) == pytest.approx(scale, rel=1e-4)
-
-
-class LargestTensor(TorchDispatchMode):
-    """Notes how many elements the largest tensor has that any operation gives."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if isinstance(out, torch.Tensor):
-            self.elements = max(self.elements, out.numel())
-        return out
 
 
 def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: SplitDataset) -> None:
