@@ -56,7 +56,7 @@ def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str |
     """Read the options' texts. Raises SweepFileError with the option, what is wrong with it and what would be accepted."""
     return Overrides(
         values=_given_once(set_values),
-        patterns=tuple(_pattern(text) for text in only),
+        patterns=tuple(parse_pattern(text) for text in only),
         seeds=None if seeds is None else _parse_seeds(seeds),
         only_texts=tuple(only),
     )
@@ -87,15 +87,25 @@ def _values(text: str) -> tuple[str, list[Any]]:
     return key, values
 
 
-def _pattern(text: str) -> dict[str, Any]:
-    source = f"--only {text}"
+def parse_pattern(text: str, *, option: str = "--only", advice: str = _ONE_VALUE) -> dict[str, Any]:
+    """The settings that a text such as ``way=5,shot=1`` asks for.
+
+    Args:
+        text: as it was typed.
+        option: the option that it was given to.
+        advice: how to ask for several values of one key.
+
+    Raises:
+        SweepFileError: with the option, what is wrong with it and what would be accepted.
+    """
+    source = f"{option} {text}"
     pattern: dict[str, Any] = {}
     for part in _COMMA_OUTSIDE_BRACKETS.split(text):
         if pattern and "=" not in part:
-            raise SweepFileError(f"{source}: {part!r} is not key=value; {_ONE_VALUE}")
+            raise SweepFileError(f"{source}: {part!r} is not key=value; {advice}")
         key, value = _assignment(part, source)
         if key in pattern or isinstance(value, list):
-            raise SweepFileError(f"{source}: several values of {key}; {_ONE_VALUE}")
+            raise SweepFileError(f"{source}: several values of {key}; {advice}")
         pattern[key] = value
         if problem := problem_with(key, value):
             raise SweepFileError(f"{source}: {key}: {problem}")

@@ -65,8 +65,13 @@ class Comparison:
 
     @property
     def same_trials(self) -> bool:
-        """Whether the two rows are the same trainings, so that nothing is compared."""
+        """Whether the two rows are the same trainings."""
         return bool(self.first.trials) and self.first.trials == self.second.trials
+
+    @property
+    def same_scores(self) -> bool:
+        """Whether they are also scored alike, so that nothing is compared."""
+        return self.same_trials and self.first.evaluation == self.second.evaluation
 
 
 def compare(pairs: Sequence[tuple[ComparedRow, ComparedRow]]) -> tuple[Comparison, ...]:

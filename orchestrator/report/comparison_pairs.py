@@ -8,7 +8,7 @@ from itertools import combinations
 
 from orchestrator.cell_settings import SETTING_NAMES
 from orchestrator.errors import ComparisonError
-from orchestrator.overrides import parse_overrides
+from orchestrator.overrides import parse_overrides, parse_pattern
 from orchestrator.report.comparison import unlike
 from orchestrator.report.comparison_row import ComparedRow
 from orchestrator.sweep_file import nearest
@@ -141,7 +141,7 @@ def selected(rows: Sequence[ComparedRow], only: Sequence[str]) -> tuple[Compared
 def _named_rows(rows: Sequence[ComparedRow], text: str, keys: set[str]) -> list[ComparedRow]:
     """The rows that a text of ``--rows`` names; the settings that it is about are added to ``keys``."""
     if "=" in text:
-        pattern = parse_overrides((), (text,), None).patterns[0]
+        pattern = parse_pattern(text, option="--rows", advice="--rows takes one value a key")
         keys.update(pattern)
         found = [row for row in rows if _matches(row, pattern)]
     else:
@@ -161,8 +161,11 @@ def _matches(row: ComparedRow, pattern: Mapping[str, object]) -> bool:
 
 
 def _finished(rows: Sequence[ComparedRow]) -> tuple[tuple[ComparedRow, ...], tuple[str, ...]]:
-    """The rows with a finished seed, and a sentence about the others."""
-    return tuple(row for row in rows if row.by_seed), _said([row for row in rows if not row.by_seed], "no finished seed")
+    """The rows whose score has an interval, and a sentence about the others."""
+    lacking = [row for row in rows if not row.by_seed]
+    single = [row for row in rows if row.by_seed and len(next(iter(row.by_seed.values()))) < 2]
+    known = tuple(row for row in rows if row not in lacking and row not in single)
+    return known, (*_said(lacking, "no finished seed"), *_said(single, "one test episode, which tells no interval"))
 
 
 def _said(rows: Sequence[ComparedRow], lack: str) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class ComparedRow:
 
     ``number`` is its place in its table, from 1. ``settings`` are keys of sweep files with their values, as far as the exports say
     them. ``by_seed``: for each finished seed the accuracies of its episodes in percent, float64 ``[E]``; of seeds that were asked
-    other questions than the first, none. ``trials`` are their ids. ``classes``: int64 ``[E, way]``, a number for each class that its
+    other questions than the first, none. ``trials`` are their ids, ``evaluation`` that of how they are scored. ``classes``: int64 ``[E, way]``, a number for each class that its
     turns share; None in exports from before they were written.
     """
 
@@ -69,6 +69,7 @@ class ComparedRow:
     questions: Questions | None
     by_seed: Mapping[int, np.ndarray]
     trials: tuple[str, ...] = ()
+    evaluation: str | None = None
     classes: np.ndarray | None = None
 
     @property
@@ -137,6 +138,7 @@ def _row(
         questions=first,
         by_seed={int(part["seed"].iloc[0]): part["accuracy_percent"].to_numpy(np.float64) for part in alike.values()},
         trials=tuple(alike),
+        evaluation=str(cell["evaluation_id"]),
         classes=None if any_score is None else _classes(any_score),
     )
 

@@ -115,8 +115,10 @@ def _p_text(p: float) -> str:
 def _notes(each: Comparison) -> list[str]:
     """What must be known of a comparison beside its numbers."""
     notes = []
-    if each.same_trials:
-        notes.append("the two rows are the same trainings: nothing is compared")
+    if each.same_scores:
+        notes.append("the two rows are the same trainings, scored alike: nothing is compared")
+    elif each.same_trials:
+        notes.append("the two rows are the same trainings, scored in two ways")
     if each.paired_by is None:
         notes.append("NOT PAIRED: the two rows answered other episodes, or their exports do not say that they are the same")
     elif each.paired_by == "evaluation":

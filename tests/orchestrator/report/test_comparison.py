@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from orchestrator.errors import ComparisonError, ExportError
+from orchestrator.errors import ComparisonError, ExportError, SweepFileError
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.comparison import Comparison, compare, holm
 from orchestrator.report.comparison_bundle import write_comparison
@@ -211,11 +211,13 @@ def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
         ({"by": "distances"}, "did you mean 'distance'"),
         ({"by": "fce"}, "no two rows of compared differ in fce"),
         ({"rows": ("1", "9")}, "no row is '9'.*the rows are 1 matching"),
+        ({"rows": ("1", "shots=5")}, "--rows shots=5: unknown setting 'shots'; did you mean 'shot'"),
+        ({"rows": ("1", "shot=[1, 5]")}, "--rows takes one value a key"),
         ({"rows": ("1", "2"), "by": "shot"}, "--rows names rows of one table"),
     ],
 )
 def test_what_cannot_be_compared_is_said(rows: tuple[ComparedRow, ...], choice: dict[str, object], problem: str) -> None:
-    with pytest.raises(ComparisonError, match=problem):
+    with pytest.raises((ComparisonError, SweepFileError), match=problem):
         choose_pairs([rows], **choice)  # type: ignore[arg-type]
 
 
@@ -226,6 +228,21 @@ def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[Compare
     assert all(3 not in pair for pair in names(found))
     with pytest.raises(ComparisonError, match="row 3 of compared: no finished seed"):
         choose_pairs([waiting], rows=("1", "3"))
+
+
+def test_a_row_of_one_episode_is_left_out_and_named(rows: tuple[ComparedRow, ...]) -> None:
+    single = [*rows[:2], dataclasses.replace(rows[2], by_seed={0: np.array([70.0])})]
+    assert choose_pairs([single]).left_out == ("row 3 of compared: one test episode, which tells no interval",)
+    with pytest.raises(ComparisonError, match="row 3 of compared: one test episode"):
+        choose_pairs([single], rows=("1", "3"))
+
+
+def test_one_training_scored_in_two_ways_is_compared(rows: tuple[ComparedRow, ...]) -> None:
+    first, otherwise = rows[0], dataclasses.replace(rows[0], evaluation="e-otherwise")
+    assert one(first, first).same_scores and not one(first, otherwise).same_scores
+    said = [" ".join(render_comparison(compare([(first, other)]), (), "text").split()) for other in (first, otherwise)]
+    assert "scored alike: nothing is compared" in said[0] and "nothing is compared" not in said[1]
+    assert "the same trainings, scored in two ways" in said[1]
 
 
 def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
