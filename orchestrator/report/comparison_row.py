@@ -57,8 +57,8 @@ class ComparedRow:
 
     ``number`` is its place in its table, from 1. ``settings`` are keys of sweep files with their values, as far as the exports say
     them. ``by_seed``: for each finished seed the accuracies of its episodes in percent, float64 ``[E]``; of seeds that were asked
-    other questions than the first, none. ``trials`` are their ids, ``evaluation`` that of how they are scored. ``classes``: int64 ``[E, way]``, a number for each class that its
-    turns share; None in exports from before they were written.
+    other questions than the first, none. ``trials`` are their ids, ``evaluation`` is that of how they are scored. ``classes``: int64
+    ``[E, way]``, a number for each class that its turns share; None in exports from before they were written.
     """
 
     table: str

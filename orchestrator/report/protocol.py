@@ -41,7 +41,7 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
         return [Difference(f"steps {ours}, published {theirs}", "noted")]
     if key == "retrain":
         text = "trained on meta-train classes alone, published with meta-validation classes added"
-        return [Difference(text if theirs else "meta-validation classes added, published without", "noted")]
+        return [Difference(text if theirs else "meta-validation classes added, published without", weight_of(key, settings))]
     if key == "inductive":
         said = {True: "inductively", False: "transductively"}
         return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", weight_of(key, settings))]

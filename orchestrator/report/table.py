@@ -125,7 +125,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _markdown(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
-    table = table_text(rows, spec, classes=classes)
+    table = table_text(rows, spec, further=True, classes=classes)
     rule = ["---:" if table.is_number(index) else "---" for index in range(len(table.headings))]
     cells = (table.headings, rule, *(line.marked for line in table.lines))
     lines = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in cells]
