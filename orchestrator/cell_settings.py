@@ -14,7 +14,6 @@ from fsl_core.algorithm_settings import (
     AlgorithmSettings,
     Distance,
     MamlSettings,
-    MatchingSettings,
     PrototypicalSettings,
     Reduction,
     SupportOrder,
@@ -26,7 +25,6 @@ from fsl_core.backbone_settings import (
     Conv4Settings,
     Downsampling,
     Initialisation,
-    MlpSettings,
     Padding,
 )
 from fsl_core.checks import one_of
@@ -37,10 +35,7 @@ from fsl_core.errors import SettingError, within
 from fsl_core.model_selection import Selection
 from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from orchestrator.cell_keys import FILLED_FROM, named_by_key
-
-_WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")
-_ALGORITHMS: Mapping[str, type[Any]] = {kind.name: kind for kind in (PrototypicalSettings, MatchingSettings, MamlSettings)}
-_BACKBONES: Mapping[str, type[Any]] = {kind.name: kind for kind in (Conv4Settings, MlpSettings)}
+from orchestrator.cell_owners import ALGORITHMS, BACKBONES, OF_SOME_ONLY, WHERE_IT_ADAPTS, refuse_what_is_not_had, switches_off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +114,10 @@ class CellSettings:
     def __post_init__(self) -> None:
         one_of("algorithm", self.algorithm, ALGORITHM_NAMES)
         one_of("backbone", self.backbone, BACKBONE_NAMES)
-        self._refuse_what_is_not_had("algorithm", self.algorithm, _ALGORITHMS)
-        self._refuse_what_is_not_had("backbone", self.backbone, _BACKBONES)
+        refuse_what_is_not_had(self, "algorithm", ALGORITHMS)
+        refuse_what_is_not_had(self, "backbone", BACKBONES)
         adapts = self.algorithm == MamlSettings.name
-        for name in _WHERE_IT_ADAPTS:
+        for name in WHERE_IT_ADAPTS:
             if not adapts and getattr(self, name) is not None:
                 raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
@@ -147,8 +142,8 @@ class CellSettings:
         """Whether the cell's algorithm, backbone and data set have a setting at all, and can thus differ in it."""
         if getattr(self, key) is not None or key not in OF_SOME_ONLY:
             return True
-        own = (_ALGORITHMS[self.algorithm], _BACKBONES[self.backbone])
-        return any(item.name == key and item.metadata.get("none_is_off") for kind in own for item in dataclasses.fields(kind))
+        own = (ALGORITHMS[self.algorithm], BACKBONES[self.backbone])
+        return any(switches_off(key, kind) for kind in own)
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:
@@ -158,20 +153,12 @@ class CellSettings:
         for name in names:
             self._fill(name, getattr(self, FILLED_FROM[name]))
 
-    def _refuse_what_is_not_had(self, what: str, chosen: str, kinds: Mapping[str, type[Any]]) -> None:
-        having = {name: [item.name for item in dataclasses.fields(kind)] for name, kind in kinds.items()}
-        for setting in dict.fromkeys(name for names in having.values() for name in names):
-            if getattr(self, setting) is not None and setting not in having[chosen]:
-                owners = ", ".join(name for name, names in having.items() if setting in names)
-                problem = f"{what} {chosen!r} has none, only {owners}"
-                raise SettingError(setting, getattr(self, setting), problem, beside=(what,))
-
     def _algorithm(self) -> AlgorithmSettings:
-        made: AlgorithmSettings = self._made(_ALGORITHMS[self.algorithm])
+        made: AlgorithmSettings = self._made(ALGORITHMS[self.algorithm])
         return made
 
     def _backbone(self) -> BackboneSettings:
-        made: BackboneSettings = self._made(_BACKBONES[self.backbone])
+        made: BackboneSettings = self._made(BACKBONES[self.backbone])
         return made
 
     def _made(self, kind: type[Any]) -> Any:
@@ -242,12 +229,6 @@ def _as_float(name: str, value: Any) -> Any:
     return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
-OF_SOME_ONLY = frozenset(
-    [item.name for kind in (*_ALGORITHMS.values(), *_BACKBONES.values()) for item in dataclasses.fields(kind)]
-    + list(_WHERE_IT_ADAPTS)
-    + [name for choices in CHOICES_OF_DATASET.values() for name in choices]
-)
-"""The keys that only some algorithms, backbones or data sets have; they are None in a cell of another."""
 SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
 """Every key that a cell has."""
 
@@ -259,7 +240,7 @@ def defaults_beside(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @cache
 def _defaults(algorithm: str, backbone: str) -> Mapping[str, Any]:
-    parts = (CellSettings, _ALGORITHMS.get(algorithm), _BACKBONES.get(backbone))
+    parts = (CellSettings, ALGORITHMS.get(algorithm), BACKBONES.get(backbone))
     defaults = {item.name: item.default for part in parts if part is not None for item in dataclasses.fields(part)}
     known = {name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING)}
     return {name: value for name, value in known.items() if name not in FILLED_FROM}
