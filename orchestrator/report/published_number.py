@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fsl_core.written import written
 from orchestrator.cell_settings import CellSettings
 from orchestrator.report.protocol import differences
-from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries
+from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries, registry_of
 from orchestrator.report.registry_schema import Kind
 
 
@@ -45,10 +45,21 @@ class PublishedNumber:
 
 def numbers_beside(settings: CellSettings, registries: Registries, sources: Sequence[str]) -> tuple[PublishedNumber, ...]:
     """The numbers of the sources for a cell, in the order in which these are named; the verdict is against the first."""
-    return tuple(_number(cell, settings, registries) for cell in registries.find_all(sources, settings))
+    return tuple(
+        _number(cell, settings, _chosen_from(cell, settings, registries, sources))
+        for cell in registries.find_all(sources, settings)
+    )
 
 
-def _number(cell: PublishedCell, settings: CellSettings, registries: Registries) -> PublishedNumber:
+def _chosen_from(
+    cell: PublishedCell, settings: CellSettings, registries: Registries, sources: Sequence[str]
+) -> tuple[PublishedCell, ...]:
+    """The numbers that a number was the nearest of: those of its registry, or of the table of it that is named."""
+    own = (registries.candidates(source, settings) for source in sources if registry_of(source) == cell.registry)
+    return next(candidates for candidates in own if candidates)
+
+
+def _number(cell: PublishedCell, settings: CellSettings, candidates: Sequence[PublishedCell]) -> PublishedNumber:
     return PublishedNumber(
         registry=cell.registry,
         label=cell.label,
@@ -61,7 +72,7 @@ def _number(cell: PublishedCell, settings: CellSettings, registries: Registries)
         seeds=cell.seeds,
         episodes=cell.episodes,
         decimals=cell.decimals,
-        choice=_choice(cell, registries.candidates(cell.registry, settings)),
+        choice=_choice(cell, candidates),
         differs=tuple(difference.text for difference in differences(settings, cell)),
         doubt=cell.doubt,
     )

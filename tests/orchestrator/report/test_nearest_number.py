@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError
 from orchestrator.report.published import PublishedCell, Registries, load_registries
+from orchestrator.report.published_number import numbers_beside
 from tests.orchestrator.report.reported_sweep import registries
 from tests.orchestrator.report.test_published_columns import NAMES, registry
 
@@ -59,6 +60,15 @@ def test_of_several_tables_of_one_registry_the_first_that_has_a_number_serves() 
     tables = ["snell_2017/Table 4", "finn_2017", "snell_2017/Table 1", "knagg_2018"]
     found = registries().find_all(tables, cell_settings(train_way=60))
     assert [(number.registry, number.table) for number in found] == [("snell_2017", "Table 4"), ("knagg_2018", "README")]
+
+
+def test_a_named_table_is_no_choice_among_the_others_of_its_registry() -> None:
+    settings = cell_settings(train_way=20, train_query=15)
+    for source in ("snell_2017", "snell_2017/Table 4"):
+        (number,) = numbers_beside(settings, registries(), [source])
+        candidates = registries().candidates(source, settings)
+        counted = f"the nearest of its {len(candidates)} numbers for such a cell"
+        assert number.table == "Table 4" and ((number.choice or counted).endswith(counted)) and len(candidates) > 1
 
 
 spreads = st.fixed_dictionaries(
