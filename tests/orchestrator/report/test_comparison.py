@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,6 +227,13 @@ def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[Compare
     assert all(3 not in pair for pair in names(found))
     with pytest.raises(ComparisonError, match="row 3 of compared: no finished seed"):
         choose_pairs([waiting], rows=("1", "3"))
+
+
+@pytest.mark.parametrize("choice", [{}, {"by": "distance"}, {"rows": ("1", "3")}])
+def test_a_table_that_is_still_to_be_computed_is_said_in_one_sentence(rows: tuple[ComparedRow, ...], choice: Any) -> None:
+    waiting = [dataclasses.replace(each, by_seed={}, questions=None) for each in rows]
+    with pytest.raises(ComparisonError, match=r"^no row of compared has a finished seed yet$"):
+        choose_pairs([waiting], **choice)
 
 
 def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
