@@ -41,8 +41,8 @@ class Conv4Settings:
         one_of("downsampling", self.downsampling, get_args(Downsampling))
         one_of("padding", self.padding, get_args(Padding))
         if self.padding == "same" and self.downsampling != "stride":
-            problem = "the two are alike without strides: 'symmetric'"
-            raise SettingError("padding", self.padding, problem, beside=("downsampling",))
+            problem = "without strides the two paddings are the same"
+            raise SettingError("padding", self.padding, problem, beside=("downsampling",), give={"padding": "symmetric"})
         _check_batch_norm(self)
 
 

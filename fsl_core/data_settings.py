@@ -56,8 +56,10 @@ class DataSettings:
             problem = f"a turned photograph of {self.dataset} is no new class"
             raise SettingError("rotations", True, problem, beside=("dataset",), give={"rotations": False})
         if self.distinct_characters and not self.rotations:
-            problem = "without rotations there are no turns of a character to keep apart"
-            raise SettingError("distinct_characters", True, problem, ("rotations",), give={"distinct_characters": False})
+            photographs = self.dataset in WITHOUT_ROTATIONS
+            where, beside = (f"in {self.dataset}", "dataset") if photographs else ("without rotations", "rotations")
+            problem = f"{where} there are no turns of a character to keep apart"
+            raise SettingError("distinct_characters", True, problem, (beside,), give={"distinct_characters": False})
         self._fill_choices()
         if self.resize is not None:
             one_of("resize", self.resize, get_args(Resize))

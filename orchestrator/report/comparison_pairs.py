@@ -42,7 +42,8 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
     """The pairs that are meant: of one table the ``rows`` that are named, those along the setting ``by``, or all; of two the same cells.
 
     Raises:
-        ComparisonError: there are more than two tables, two of one name, options that contradict each other, or no such pair.
+        ComparisonError: there are more than two tables, two of one name, options that contradict each other, a table without a finished
+            seed, or no such pair.
     """
     if len(tables) > 2 or len({each[0].table for each in tables}) < len(tables):
         raise ComparisonError("give one table, or two of different names")
@@ -50,6 +51,9 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
         raise ComparisonError("--rows names rows of one table: it goes with neither --by nor a second table")
     if by is not None and by not in SETTING_NAMES:
         raise ComparisonError(f"--by {by}: unknown setting {by!r}; {nearest(by, SETTING_NAMES)}")
+    for table in tables:
+        if not any(row.by_seed for row in table):
+            raise ComparisonError(f"no row of {_tables(table)} has a finished seed yet")
     if len(tables) == 2:
         return same_cells(*tables, free=() if by is None else {by})
     if rows:
@@ -98,7 +102,7 @@ def same_cells(first: Sequence[ComparedRow], second: Sequence[ComparedRow], *, f
     pairs = [(row, other) for row, other in found if other is not None]
     met = {id(row) for pair in pairs for row in pair}
     alone = [_said([row for row in rows if id(row) not in met], "no counterpart") for rows in (known, others)]
-    problem = f"{_tables([*first, *second])}: no cell is finished on both sides"
+    problem = f"{_tables([*first, *second])}: no cell of the one is in the other, with a finished seed on both sides"
     return _some(pairs, (*left_out, *lacking, *alone[0], *alone[1]), problem)
 
 

@@ -87,8 +87,13 @@ def _listed(compared: Sequence[Comparison], letters: Mapping[str, str]) -> list[
     """Every row that takes part, in the order of its table."""
     rows = {_label(row, letters): row for each in compared for row in (each.first, each.second)}
     order = sorted(rows, key=lambda label: (letters[rows[label].table], rows[label].number))
-    cells = [[label, rows[label].name, f"{rows[label].accuracy:.2f}", " ".join(map(str, rows[label].seeds))] for label in order]
-    return _aligned([["", "row", "accuracy", "seeds"], *cells])
+    cells = [[label, rows[label].name, f"{rows[label].accuracy:.2f}", _trained_with(rows[label])] for label in order]
+    return _aligned([["", "row", "accuracy", "trained with"], *cells])
+
+
+def _trained_with(row: ComparedRow) -> str:
+    """The numbers of its seeds, not how many: a lone ``0`` would read as none."""
+    return f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
 
 
 def _line(each: Comparison, letters: Mapping[str, str], notes: dict[str, str], *, several: bool) -> list[str]:

@@ -100,7 +100,16 @@ def _draw_row(accuracy: Axes, loss: Axes, row: Row, trials: Sequence[PlannedTria
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
+    if not any(axes.lines for axes in (accuracy, loss)):
+        _say_that_nothing_is_done(accuracy, loss)
     _draw_legend(loss, kinds)
+
+
+def _say_that_nothing_is_done(*panels: Axes) -> None:
+    """In place of the numbers of an axis, which would be invented."""
+    for axes in panels:
+        axes.tick_params(labelbottom=False, labelleft=False)
+        axes.text(0.5, 0.5, "no trial is done yet", transform=axes.transAxes, ha="center", va="center")
 
 
 def _draw_legend(loss: Axes, kinds: Sequence[str]) -> None:

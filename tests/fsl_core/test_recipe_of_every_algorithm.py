@@ -219,7 +219,10 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
         ({"validation": FIVE_WAYS}, "prototypical does not adapt"),
         ({"data": {"dataset": "mini_imagenet", "split": "ravi"}}, "rotations is true"),
         ({"algorithm": {"fce": True}}, "reading_steps is not given"),
-        ({"backbone": {"padding": "same"}}, "padding is 'same'; the two are alike without strides"),
+        (
+            {"backbone": {"padding": "same"}},
+            "padding is 'same'; without strides the two paddings are the same; give padding: symmetric",
+        ),
         ({"backbone": {"padding": "valid"}}, "padding is 'valid'"),
         ({"backbone": {"batch_norm_epsilon": 0.0}}, "batch_norm_epsilon is 0.0"),
         ({"backbone": {"batch_norm_scale": 1}}, "batch_norm_scale is 1"),
@@ -266,12 +269,15 @@ def test_distinct_characters_are_true_or_false(value: Any) -> None:
         DataSettings(dataset="omniglot", split="vinyals", distinct_characters=value)
 
 
-@pytest.mark.parametrize("dataset", ["omniglot", "mini_imagenet"])
-def test_characters_without_turns_are_never_kept_apart(dataset: Any) -> None:
-    split: Any = {"omniglot": "vinyals", "mini_imagenet": "ravi"}[dataset]
-    with pytest.raises(SettingError, match="no turns of a character to keep apart; give distinct_characters: false") as caught:
+@pytest.mark.parametrize(
+    ("dataset", "split", "where", "beside"),
+    [("omniglot", "vinyals", "without rotations", "rotations"), ("mini_imagenet", "ravi", "in mini_imagenet", "dataset")],
+)
+def test_characters_without_turns_are_never_kept_apart(dataset: Any, split: Any, where: str, beside: str) -> None:
+    problem = f"{where} there are no turns of a character to keep apart; give distinct_characters: false"
+    with pytest.raises(SettingError, match=problem) as caught:
         DataSettings(dataset=dataset, split=split, rotations=False, distinct_characters=True)
-    assert caught.value.beside == ("rotations",)
+    assert caught.value.beside == (beside,)
 
 
 @pytest.mark.parametrize("kind", [PrototypicalSettings, MatchingSettings, functools.partial(MatchingSettings, learn_scale=True)])

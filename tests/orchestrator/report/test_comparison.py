@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,6 +246,13 @@ def test_one_training_scored_in_two_ways_is_compared(rows: tuple[ComparedRow, ..
     assert "the same trainings, scored in two ways" in said[1]
 
 
+@pytest.mark.parametrize("choice", [{}, {"by": "distance"}, {"rows": ("1", "3")}])
+def test_a_table_that_is_still_to_be_computed_is_said_in_one_sentence(rows: tuple[ComparedRow, ...], choice: Any) -> None:
+    waiting = [dataclasses.replace(each, by_seed={}, questions=None) for each in rows]
+    with pytest.raises(ComparisonError, match=r"^no row of compared has a finished seed yet$"):
+        choose_pairs([waiting], **choice)
+
+
 def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
     pairs = choose_pairs([rows], by="distance")
     compared = compare(pairs.pairs)
@@ -266,6 +274,12 @@ def test_what_is_not_paired_or_of_one_seed_is_said_in_the_text() -> None:
     compared = compare([(row({0: np.arange(10.0)}), row({0: np.arange(10.0)}, Questions("sha256-f", (), 10)))])
     text = " ".join(render_comparison(compared, (), "text").split())
     assert "NOT PAIRED" in text and "too few seeds" in text
+
+
+def test_a_row_names_its_seeds_so_that_seed_0_is_not_read_as_none() -> None:
+    two = dataclasses.replace(row({0: np.arange(10.0), 2: np.arange(10.0)}), number=2)
+    lines = [line.split() for line in render_comparison(compare([(row({0: np.arange(10.0)}), two)]), (), "text").splitlines()]
+    assert ["1", "4.50", "seed", "0"] in lines and ["2", "4.50", "seeds", "0,", "2"] in lines
 
 
 def test_a_difference_has_an_open_interval_where_the_classes_are_known() -> None:

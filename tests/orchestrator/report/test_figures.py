@@ -83,6 +83,15 @@ def test_curves_are_drawn_of_the_trials_that_are_done(tmp_path: Path) -> None:
     assert inked(drawn, BLUE) > inked(empty, BLUE)
 
 
+def test_a_panel_says_where_no_trial_is_done(tmp_path: Path, figures: list[Figure]) -> None:
+    plan = plan_of(tmp_path)
+    curves_figure(plan, {}, tmp_path / "none.png")
+    curves_figure(plan, records_of(plan, {0: [74]}), tmp_path / "some.png")
+    empty, drawn = ([text.get_text() for axes in figure.axes for text in axes.texts] for figure in figures)
+    assert set(empty) == {"no trial is done yet"} and len(drawn) < len(empty)
+    assert not any(label.get_visible() and label.get_text() for axes in figures[0].axes for label in axes.get_xticklabels())
+
+
 def test_an_episode_shows_every_image_in_its_place(tmp_path: Path) -> None:
     """Images that are ink all over make black tiles: as many as there are, support left of the line and query right of it."""
     support, query = np.zeros((3, 1, 1, 8, 8)), np.zeros((3, 2, 1, 8, 8))
