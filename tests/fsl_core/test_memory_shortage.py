@@ -13,6 +13,7 @@ from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_check
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError
 from fsl_core.execution_path import ExecutionPath
+from fsl_core.fingerprint import SCHEMA_VERSION
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.trial_checkpoint import ExpectedCheckpoint
 from tests.fsl_core.conftest import glyphs_recipe
@@ -67,7 +68,9 @@ def test_a_shortage_of_memory_leaves_checkpoints_and_weights_in_their_place(
     save_weights(tmp_path / "selected.pt", weights)
     recipe = glyphs_recipe()
     expected = ExpectedCheckpoint(recipe=recipe, dataset=glyphs, stage="select", steps=20)
-    state = {"recipe": recipe.fingerprint, "data": glyphs.digest, "path": vars(ExecutionPath()), "state": {}}
+    state = {
+        "edition": SCHEMA_VERSION, "recipe": recipe.fingerprint, "data": glyphs.digest, "path": vars(ExecutionPath()), "state": {},
+    }  # fmt: skip
     with monkeypatch.context() as short:
         short.setattr("fsl_core.trial_checkpoint.build_algorithm", raising(error))
         with pytest.raises(type(error)):
