@@ -74,13 +74,16 @@ def ui_server(
     """
     _refuse_no_store(address)
     port = _free_port(port)
-    with _ending_signals_interrupt():
-        server = _started(address, artifacts, log, port)
+    with _ending_signals_interrupt() as signals:
+        server = None
         try:
+            with signals.held():
+                server = _started(address, artifacts, log, port)
             _await_answer(server, patience)
             yield server
         finally:
-            _end(server.process)
+            if server is not None:
+                _end(server.process)
 
 
 def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) -> UiServer:
@@ -118,29 +121,48 @@ def _keep_log(process: subprocess.Popen[bytes], words: IO[str], address: Trackin
                 words.write(address.redact(line.decode(errors="replace")))
 
 
-@contextmanager
-def _ending_signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP as a KeyboardInterrupt: their default ends Python on the spot, and the server would be left behind.
+class _EndingSignals:
+    """What turns an ending signal into a KeyboardInterrupt, which waits while a process is started that would be left behind."""
 
-    A further SIGHUP changes nothing: a terminal that closes may send it twice. Where SIGHUP is ignored it stays ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ending = False
+    def __init__(self) -> None:
+        self._ending = self._holding = self._waiting = False
 
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        nonlocal ending
+    def interrupt(self, signal_number: int, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt. A further SIGHUP changes nothing: a terminal that closes may send it twice."""
         leave_lost_terminal()
-        if ending and signal_number == signal.SIGHUP:
-            return
-        ending = True
-        raise KeyboardInterrupt
+        if self._holding:
+            self._waiting = True
+        elif not (self._ending and signal_number == signal.SIGHUP):
+            self._ending = True
+            raise KeyboardInterrupt
 
-    taken = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is not signal.SIG_IGN]
-    before: dict[signal.Signals, Any] = {each: signal.signal(each, interrupt) for each in taken}
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """A signal within the block interrupts at its end."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._waiting:
+            self._ending = True
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _ending_signals_interrupt() -> Iterator[_EndingSignals]:
+    """SIGTERM and SIGHUP as a KeyboardInterrupt, as Ctrl-C is: their default ends Python on the spot, and the server would be left behind.
+
+    A signal that is ignored stays ignored.
+    """
+    signals = _EndingSignals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    taken = [each for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT) if signal.getsignal(each) is not signal.SIG_IGN]
+    before: dict[signal.Signals, Any] = {each: signal.signal(each, signals.interrupt) for each in taken}
     try:
-        yield
+        yield signals
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

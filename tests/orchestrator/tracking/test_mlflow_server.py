@@ -96,6 +96,27 @@ def test_a_hangup_takes_the_server_along_and_twice_is_no_more(tmp_path: Path):
     assert not [child for child in children if child.is_running()]
 
 
+ENDED_IN_THE_START = """
+import os, signal, subprocess
+class Interrupted(subprocess.Popen):
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        print(self.pid)
+        os.kill(os.getpid(), signal.SIGNAL)
+subprocess.Popen = Interrupted
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
+def test_a_signal_in_the_instant_of_the_start_leaves_no_server_behind(tmp_path: Path, name: str):
+    (tmp_path / "mlflow.db").touch()
+    code = ENDED_IN_THE_START.replace("SIGNAL", name) + SERVE
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, timeout=180)
+    server, said = done.stdout.splitlines()
+    assert (done.returncode, said) == (0, "interrupted")
+    assert not psutil.pid_exists(int(server))
+
+
 def test_a_terminal_that_closes_takes_the_server_along(tmp_path: Path):
     (tmp_path / "mlflow.db").touch()
     driver, terminal = pty.fork()
