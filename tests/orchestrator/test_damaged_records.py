@@ -107,9 +107,7 @@ def test_no_damage_to_the_bytes_of_a_record_gives_another_number(sweep: TrackedS
     start = data.draw(st.integers(0, len(content) - 1))
     content[start : start + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=30))
     found = read(sweep, path, bytes(content))
-    seal_is_gone = (
-        path.name in found.unsealed
-    )  # a cut of the very bytes of its key: the record is named as one that nothing vouches for
+    seal_is_gone = path.name in found.unsealed  # a cut of its key's very bytes: the record is named as one without a seal
     assert is_the_written_one_or_missing(found, whole) or seal_is_gone
 
 
