@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
-from fsl_core.data_settings import CHOICES_OF_DATASET
 from fsl_core.errors import SettingError
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.recipe.data_settings import CHOICES_OF_DATASET
 
 WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")
 """The keys of evaluations and validations that only an algorithm that adapts has."""

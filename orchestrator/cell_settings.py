@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from fsl_core.algorithm_settings import (
+from fsl_core.checks import one_of
+from fsl_core.episodes.class_supply import check_supply
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.errors import SettingError, within
+from fsl_core.recipe.algorithm_settings import (
     ALGORITHM_NAMES,
     AlgorithmSettings,
     Distance,
@@ -18,7 +22,7 @@ from fsl_core.algorithm_settings import (
     Reduction,
     SupportOrder,
 )
-from fsl_core.backbone_settings import (
+from fsl_core.recipe.backbone_settings import (
     BACKBONE_NAMES,
     BackboneSettings,
     BatchNormStatistics,
@@ -27,13 +31,9 @@ from fsl_core.backbone_settings import (
     Initialisation,
     Padding,
 )
-from fsl_core.checks import one_of
-from fsl_core.class_supply import check_supply
-from fsl_core.data_settings import CHOICES_OF_DATASET, WITHOUT_ROTATIONS, DatasetName, DataSettings, Resize, SplitName
-from fsl_core.episode import EpisodeShape
-from fsl_core.errors import SettingError, within
-from fsl_core.model_selection import Selection
-from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, WITHOUT_ROTATIONS, DatasetName, DataSettings, Resize, SplitName
+from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.model_selection import Selection
 from orchestrator.cell_keys import FILLED_FROM, named_by_key
 from orchestrator.cell_owners import ALGORITHMS, BACKBONES, OF_SOME_ONLY, WHERE_IT_ADAPTS, refuse_what_is_not_had, switches_off
 

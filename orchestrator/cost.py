@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.result import EvaluationResult, TrialResult
-from fsl_core.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
 from orchestrator.records import ComputedBy, ExecutionRecord, TrialRecord
 from orchestrator.remembered import Machine, key
 from orchestrator.span import NOTHING, Span

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import fsl_core
-from fsl_core.arithmetic import refuse_other_arithmetic
+from fsl_core.training.arithmetic import refuse_other_arithmetic
 from orchestrator.cgroup import cpu_limit
 from orchestrator.code_digest import code_digest
 from orchestrator.errors import InheritedError

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 
 Settings = Mapping[str, Any]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.datasets.extent import IMAGE_SHAPES
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.plan import PlannedTrial
 
 _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.unit_work import earliest_end
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.unit_work import earliest_end
 from orchestrator.cost import Cost, CostBook, Source, together
 from orchestrator.footprint import disk_bytes, memory_bytes
 from orchestrator.plan import Plan, PlannedTrial

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from fsl_core.unit_work import UnitWork
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.forecast import Forecast, StartUp, make_forecast
 from orchestrator.plan import Plan

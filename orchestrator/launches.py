@@ -19,8 +19,8 @@ import filelock
 from pydantic import TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.edition import FIRST_EDITION, edition_name
-from fsl_core.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.edition import FIRST_EDITION, edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
 from orchestrator.provenance import now

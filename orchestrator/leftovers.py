@@ -12,8 +12,8 @@ from pathlib import Path
 import filelock
 
 from fsl_core.atomic_file import unfinished_writes
-from fsl_core.edition import edition_name
-from fsl_core.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.edition import edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.driver_lock import driver_lock
 from orchestrator.execution.trial_lock import is_held
 from orchestrator.launches import LaunchRecord, no_launch_begins

@@ -6,9 +6,9 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fsl_core.algorithm_settings import MamlSettings
-from fsl_core.data_settings import SPLITS_OF_DATASET
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.data_settings import SPLITS_OF_DATASET
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.spelling import UNSAID, Words, cell_words, trial_words
 

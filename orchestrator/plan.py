@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fsl_core.json_digest import json_digest
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.names import cell_names, full_name, trial_names
 from orchestrator.spec import SweepSpec

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fsl_core.unit_work import UnitWork
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
-from fsl_core.fingerprint import SCHEMA_VERSION
-from fsl_core.result import MOST_STEPS, EvaluationResult, TrialResult
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.training.result import MOST_STEPS, EvaluationResult, TrialResult
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _CENTURIES = range(2000, 2200)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.edition import FIRST_EDITION
-from fsl_core.fingerprint import SCHEMA_VERSION, as_plain
-from fsl_core.unit_work import UnitWork
+from fsl_core.recipe.edition import FIRST_EDITION
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain
+from fsl_core.training.unit_work import UnitWork
 
 MOST_AGE = datetime.timedelta(days=30)
 """A probe that is older is measured again: drivers, libraries and what else runs on a machine change."""

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsl_core.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
+from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
 from orchestrator.cell_settings import CellSettings
 from orchestrator.presets import Preset, find_preset
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.cell_settings import CellSettings
 from orchestrator.counted import counted
 from orchestrator.flat_settings import Settings, cell_settings, recipe_settings

@@ -16,9 +16,9 @@ from typing import Any
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import RecipeError
-from fsl_core.fingerprint import SCHEMA_VERSION, as_plain
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
 from orchestrator.errors import RecordDamagedError, StoreError
 from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, record_from_plain
 from orchestrator.sealed import Value, document_text, read_sealed

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from fsl_core.data_settings import DatasetName
 from fsl_core.errors import SettingError
+from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.cell_grid import CellGrid
 from orchestrator.errors import FolderError
 from orchestrator.folder import folder_named

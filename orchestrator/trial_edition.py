@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fsl_core.edition import edition_name, edition_of
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.edition import edition_name, edition_of
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.counted import counted
 from orchestrator.errors import RecordDamagedError, StoreError
 from orchestrator.sealed import read_sealed

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from fsl_core.data_settings import DatasetName
+from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.errors import StoreError
 from orchestrator.launches import LaunchesOnRecord, LaunchRecord, read_launches
 from orchestrator.plan import Plan, build_plan

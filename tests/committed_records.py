@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from fsl_core.episode_classes import EpisodeClasses
-from fsl_core.recipe import Evaluation
-from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.episodes.episode_classes import EpisodeClasses
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, ProgressRecord, ScoringRecord, TrialRecord
 from orchestrator.report.identifiers import PREFIXES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 
 
 def counts_like(accuracy_percent: float, ci95_points: float, *, episodes: int, queries: int) -> tuple[int, ...]:

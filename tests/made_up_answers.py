@@ -7,9 +7,9 @@ from typing import TypedDict
 
 import numpy as np
 
-from fsl_core.answers import hex_answers
-from fsl_core.episode import EpisodeShape
-from fsl_core.episode_classes import EpisodeClasses
+from fsl_core.episodes.answers import hex_answers
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.episode_classes import EpisodeClasses
 
 
 class MadeUp(TypedDict):

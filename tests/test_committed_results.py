@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.errors import RecipeError
-from fsl_core.statistics import confidence_interval_95, mean
 from orchestrator.plan import build_plan
 from orchestrator.report.bundle import write_bundle
 from orchestrator.sweep_loader import load_sweep

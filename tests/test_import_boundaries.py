@@ -58,7 +58,7 @@ SOURCES = [str(path.relative_to(ROOT)) for package in ("fsl_core", "orchestrator
 
 
 def test_both_packages_are_checked():
-    assert "fsl_core/trial.py" in SOURCES
+    assert "fsl_core/training/trial.py" in SOURCES
     assert "orchestrator/cli/main.py" in SOURCES
 
 
@@ -70,13 +70,13 @@ def test_a_file_imports_only_what_it_may(path):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("fsl_core/trial.py", "import ray"),
-        ("fsl_core/trial.py", "import pandas as pd"),
-        ("fsl_core/trial.py", "from orchestrator.store import Store"),
+        ("fsl_core/training/trial.py", "import ray"),
+        ("fsl_core/training/trial.py", "import pandas as pd"),
+        ("fsl_core/training/trial.py", "from orchestrator.store import Store"),
         ("fsl_core/algorithms/prototypical.py", "def f():\n    import mlflow.pytorch"),
-        ("fsl_core/trial.py", "import importlib\nimportlib.import_module('click')"),
-        ("fsl_core/trial.py", "__import__(name)"),
-        ("fsl_core/trial.py", "from ..orchestrator import store"),
+        ("fsl_core/training/trial.py", "import importlib\nimportlib.import_module('click')"),
+        ("fsl_core/training/trial.py", "__import__(name)"),
+        ("fsl_core/training/trial.py", "from ..orchestrator import store"),
         ("orchestrator/sweep.py", "def f():\n    from ray import tune"),
         ("orchestrator/execution/in_process.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray"),
         ("orchestrator/tracking/tracker.py", "try:\n    import mlflow\nexcept ImportError:\n    pass"),
@@ -95,14 +95,14 @@ def test_a_sabotaged_file_is_caught(path, source):
     ("path", "source"),
     [
         (
-            "fsl_core/trial.py",
+            "fsl_core/training/trial.py",
             "import torch.nn.functional as F\nimport json\nfrom torchvision.datasets.utils import check_integrity",
         ),
         ("orchestrator/execution/ray_driver.py", "import ray\nfrom ray import tune"),
         ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
         ("orchestrator/report/canvas.py", "import matplotlib as mpl\nfrom matplotlib.figure import Figure"),
         ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),
-        ("orchestrator/sweep.py", "from fsl_core.recipe import TrainingRecipe\nimport raylib"),
+        ("orchestrator/sweep.py", "from fsl_core.recipe.recipe import TrainingRecipe\nimport raylib"),
     ],
 )
 def test_a_rightful_import_passes(path, source):

@@ -17,11 +17,11 @@ import importlib.util, json, sys
 from pathlib import Path
 
 from fsl_core.datasets.catalogue import open_dataset
-from fsl_core.episode import EpisodeShape
-from fsl_core.algorithm_settings import PrototypicalSettings
-from fsl_core.data_settings import DataSettings
-from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.trial import evaluate_trial, run_trial
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.training.trial import evaluate_trial, run_trial
 
 folder = Path(sys.argv[1])
 recipe = TrainingRecipe(

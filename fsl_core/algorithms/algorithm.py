@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 
 
 class Algorithm(Protocol):

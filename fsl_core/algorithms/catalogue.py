@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.initialisation import check_initialised, head_draw
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.randomness import Stream
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import TrainingRecipe
 
 
 def build_algorithm(

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
 from fsl_core.backbones.batch_norm import BATCH_NORM, noted_statistics
 from fsl_core.backbones.initialisation import Draw, initialise, uniform_by_fan_in, uninitialised
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
+from fsl_core.recipe.algorithm_settings import MamlSettings
 
 Weights = Mapping[str, torch.Tensor]
 Answer = Callable[[Weights, torch.Tensor, torch.Tensor], torch.Tensor]

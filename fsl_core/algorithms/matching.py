@@ -7,11 +7,11 @@ import math
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import MatchingSettings
 from fsl_core.algorithms.full_context import FullContextEmbeddings
 from fsl_core.algorithms.metric import MetricNetworks, similarity
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.randomness import Stream
+from fsl_core.recipe.algorithm_settings import MatchingSettings
 
 
 class MatchingNetworks(MetricNetworks):

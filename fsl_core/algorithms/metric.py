@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 
 _DIFFERENCES_AT_ONCE = 25_000_000  # in scoring: 100 MB of float32
 

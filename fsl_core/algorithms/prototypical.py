@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import PrototypicalSettings
 from fsl_core.algorithms.metric import MetricNetworks, similarity
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 
 
 class PrototypicalNetworks(MetricNetworks):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from fsl_core.backbone_settings import BackboneSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings
 
 BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 """The layers of BatchNorm that backbones have."""

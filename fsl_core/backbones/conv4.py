@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.batch_norm import batch_norm
 from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
 from fsl_core.randomness import Stream
+from fsl_core.recipe.backbone_settings import Conv4Settings
 
 BLOCKS = 4
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.errors import UninitialisedError
 from fsl_core.randomness import Stream, standard_normal, uniform
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
 
 Layer = TypeVar("Layer", bound=nn.Module)
 Draw = Callable[[int, tuple[int, ...]], torch.Tensor]

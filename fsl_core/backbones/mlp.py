@@ -7,10 +7,10 @@ import math
 import torch
 from torch import nn
 
-from fsl_core.backbone_settings import MlpSettings
 from fsl_core.backbones.batch_norm import batch_norm
 from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
 from fsl_core.randomness import Stream
+from fsl_core.recipe.backbone_settings import MlpSettings
 
 WIDTHS = (256, 128, 64, 64)
 

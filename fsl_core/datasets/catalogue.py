@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import glyphs, mini_imagenet, mini_imagenet_source, omniglot, omniglot_source, omniglot_split
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.datasets.inspection import Inspection, Progress
 from fsl_core.datasets.preparation import MadeImages, open_prepared
 from fsl_core.datasets.prepared_images import PreparedImages
 from fsl_core.errors import DataCorruptError
+from fsl_core.recipe.data_settings import DataSettings
 
 Announce = Callable[[str], None]
 

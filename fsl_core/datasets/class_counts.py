@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import glyphs, mini_imagenet, omniglot_split
+from fsl_core.recipe.data_settings import DataSettings
 
 _TURNS = 4  # a class and its three turned copies, where rotations count as classes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.class_counts import class_counts
+from fsl_core.recipe.data_settings import DataSettings
 
 IMAGE_SHAPES: Mapping[str, tuple[int, int, int]] = {"omniglot": (1, 28, 28), "mini_imagenet": (3, 84, 84), "glyphs": (1, 28, 28)}
 """Channels, height and width of every image of a data set."""

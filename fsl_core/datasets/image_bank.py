@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from fsl_core.class_pool import ClassPool
+from fsl_core.episodes.class_pool import ClassPool
 
 ROTATIONS = 4
 """A class and its turns by 90, 180 and 270 degrees."""

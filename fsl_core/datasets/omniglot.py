@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from PIL import Image
 
-from fsl_core.data_settings import Resize
 from fsl_core.datasets.inspection import Inspection, Progress
 from fsl_core.datasets.omniglot_source import HALVES, Drawing, Source, opened_half
 from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
+from fsl_core.recipe.data_settings import Resize
 
 SIZE = 28
 _SOURCE_SIZE = (105, 105)

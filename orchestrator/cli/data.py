@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fsl_core.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings, Resize
 from fsl_core.errors import DataCorruptError
+from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings, Resize
 from fsl_core.written import written
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.image_words import images_text, prepare_command

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from fsl_core.unit_work import UnitWork
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.launch import Device, HowToRun, shown_progress
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.options import Command, gathered
@@ -42,7 +42,7 @@ def forecast(opened: OpenedSweep, *, device: Device, how: HowToRun, cluster: Clu
     from orchestrator.execution.machine import this_machine
 
     def measure(work: UnitWork) -> Sequence[float]:
-        from fsl_core.probe import measure
+        from fsl_core.training.probe import measure
 
         return measure(work, device=device)
 

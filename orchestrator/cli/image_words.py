@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsl_core.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings
 
 
 def images_text(data: DataSettings) -> str:

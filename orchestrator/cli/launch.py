@@ -110,7 +110,7 @@ def prepare_images(plan: Plan, places: Places, announce: Callable[[str], None]) 
         EpisodeError: if one has too few classes or images for some trial.
     """
     from fsl_core.datasets.catalogue import open_dataset, prepared_folder
-    from fsl_core.feasibility import check_feasible
+    from fsl_core.episodes.feasibility import check_feasible
 
     for folder in dict.fromkeys(prepared_folder(trial.recipe.data, places.cache_root) for trial in plan.trials):
         if folder.exists():
@@ -165,7 +165,7 @@ def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
         if how.device == "cuda" and not cluster.gpus:
             raise ExecutorError(f"device is 'cuda', but the Ray cluster at {how.cluster_address} has no GPU")
         return "cuda" if cluster.gpus else "cpu"
-    from fsl_core.execution_path import ExecutionPath, cuda_is_here
+    from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
 
     if how.device == "auto":
         return "cuda" if cuda_is_here() else "cpu"

@@ -11,7 +11,7 @@ from typing import cast
 
 import click
 
-from fsl_core.data_settings import DatasetName, DataSettings
+from fsl_core.recipe.data_settings import DatasetName, DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.options import Given, Places, Selection
 from orchestrator.counted import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fsl_core.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings

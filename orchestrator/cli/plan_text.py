@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fsl_core.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.columns import about_text, aligned, size_text
 from orchestrator.cli.image_words import images_text, prepare_command
 from orchestrator.cli.opened import OpenedSweep

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fsl_core.execution_path import ExecutionPath
-from fsl_core.recipe import Evaluation
-from fsl_core.result import TrialResult
-from fsl_core.trial import Progress
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.result import TrialResult
+from fsl_core.training.trial import Progress
 from orchestrator.errors import StoreError
 from orchestrator.execution.job import TrialJob
 from orchestrator.execution.machine import device_name, peak_memory_bytes, versions

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 EventKind = Literal["started", "notice", "progress", "scoring", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})

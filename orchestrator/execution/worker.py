@@ -11,10 +11,10 @@ from pathlib import Path
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, ExecutionPathError, StopRequested
-from fsl_core.execution_path import ExecutionPath
-from fsl_core.recipe import Evaluation
-from fsl_core.result import TrialResult
-from fsl_core.trial import Progress, evaluate_trial, run_trial
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.result import TrialResult
+from fsl_core.training.trial import Progress, evaluate_trial, run_trial
 from orchestrator.code_digest import code_location
 from orchestrator.errors import CodeDiffersError
 from orchestrator.execution.bookkeeping import Bookkeeping, recorded_so_far

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsl_core.recipe import Evaluation
-from fsl_core.result import EvaluationResult
-from fsl_core.statistics import confidence_interval_95, mean
+from fsl_core.episodes.statistics import confidence_interval_95, mean
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.result import EvaluationResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.report.canvas import Axes, Figure, MaxNLocator, default_style, wrapped, write_figure, write_title

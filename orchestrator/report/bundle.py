@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.fingerprint import SCHEMA_VERSION as EDITION
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION as EDITION
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t as student_t
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.comparison_row import ComparedRow, Pairing
 

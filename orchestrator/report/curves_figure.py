@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fsl_core.result import TrialResult
+from fsl_core.training.result import TrialResult
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.report.canvas import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.sampler import frozen_episodes
-from fsl_core.trial import META_TEST_STREAM
+from fsl_core.episodes.sampler import frozen_episodes
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.trial import META_TEST_STREAM
 from orchestrator.report.canvas import Figure, default_style, write_figure
 from orchestrator.report.line_styles import THEIRS
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.statistics import confidence_interval_95, mean
+from fsl_core.episodes.statistics import confidence_interval_95, mean
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord

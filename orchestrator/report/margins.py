@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fsl_core.data_settings import DatasetName
+from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.report.episode_spread import EpisodeSpread
 from orchestrator.report.seed_spread import SeedSpread, Trainings, pooled
 

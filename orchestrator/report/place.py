@@ -6,8 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from fsl_core.edition import FIRST_EDITION, edition_name
-from fsl_core.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.edition import FIRST_EDITION, edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.plan import Plan
 
 UNKNOWN = "unknown"

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from fsl_core.checks import MOST_WHOLE
-from fsl_core.data_settings import DatasetName, Resize
-from fsl_core.model_selection import Selection
+from fsl_core.recipe.data_settings import DatasetName, Resize
+from fsl_core.training.model_selection import Selection
 
 Kind = Literal["paper", "authors_code", "independent"]
 """Whose numbers a registry has: those of the paper that describes the method, of its authors' code run again, or of anybody's own code."""

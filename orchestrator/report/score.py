@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsl_core.result import EvaluationResult, TrialResult
-from fsl_core.statistics import Z_95, mean, sample_std, standard_error
+from fsl_core.episodes.statistics import Z_95, mean, sample_std, standard_error
+from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.plan import Cell
 from orchestrator.records import TrialRecord
 from orchestrator.report.class_bootstrap import ci95_classes

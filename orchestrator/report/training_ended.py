@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fsl_core.result import TrialResult
+from fsl_core.training.result import TrialResult
 from orchestrator.report.published import FULL_STEPS, PublishedCell
 
 _ENDINGS = ("patience", "budget", "divergence")

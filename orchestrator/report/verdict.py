@@ -11,7 +11,7 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.episode_spread import answer_variance, widest_variance
 from orchestrator.report.seed_spread import SeedSpread
 from orchestrator.report.student import Error, half_interval

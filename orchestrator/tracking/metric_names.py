@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 USUAL_QUERY = 15
 """Query images a class of nearly every published evaluation: left unsaid in a metric's name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.recipe import TrainingRecipe
 
 MOST_PARAM_CHARACTERS = 6000
 

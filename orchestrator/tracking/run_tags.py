@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fsl_core.edition import FIRST_EDITION
-from fsl_core.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.edition import FIRST_EDITION
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.plan import PlannedTrial
 from orchestrator.tracking.shown_sweep import ShownSweep, SweepContext
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from fsl_core.fingerprint import as_plain
+from fsl_core.recipe.fingerprint import as_plain
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import TrialPaths

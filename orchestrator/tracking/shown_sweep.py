@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsl_core.edition import FIRST_EDITION, edition_name
 from fsl_core.errors import RecipeError
-from fsl_core.fingerprint import SCHEMA_VERSION, as_plain, from_plain
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.edition import FIRST_EDITION, edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain, from_plain
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.provenance import now
 from orchestrator.tracking.address import without_password

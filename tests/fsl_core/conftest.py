@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.algorithm_settings import PrototypicalSettings
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
-from fsl_core.episode import EpisodeShape
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
 
 
 @pytest.fixture(scope="session")

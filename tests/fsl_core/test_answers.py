@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fsl_core.answers import hex_answers, problem_with_answers, right_answers
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.class_names import character_of, class_name
-from fsl_core.episode import EpisodeShape
-from fsl_core.episode_classes import EpisodeClasses, episode_classes_from_plain
+from fsl_core.episodes.answers import hex_answers, problem_with_answers, right_answers
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.episode_classes import EpisodeClasses, episode_classes_from_plain
+from fsl_core.episodes.sampler import frozen_episodes
 from fsl_core.errors import RecipeError
-from fsl_core.recipe import Evaluation
-from fsl_core.result import EvaluationResult
-from fsl_core.sampler import frozen_episodes
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.result import EvaluationResult
 from tests.made_up_answers import made_up
 
 some_answers = st.tuples(st.integers(1, 6), st.integers(1, 90)).flatmap(lambda shape: arrays.arrays(bool, shape))

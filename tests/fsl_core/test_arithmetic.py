@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from fsl_core.arithmetic import refuse_other_arithmetic
 from fsl_core.errors import ExecutionPathError
-from fsl_core.execution_path import ExecutionPath
+from fsl_core.training.arithmetic import refuse_other_arithmetic
+from fsl_core.training.execution_path import ExecutionPath
 
 STEP = """
 import hashlib
 import torch
-from fsl_core.execution_path import ExecutionPath
+from fsl_core.training.execution_path import ExecutionPath
 
 with ExecutionPath().active():
     generator = torch.Generator().manual_seed(0)

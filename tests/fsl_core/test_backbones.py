@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 import torch
 
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.randomness import Stream
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 
 
 @pytest.mark.parametrize(("size", "channels", "width"), [(28, 1, 64), (84, 3, 1600)])

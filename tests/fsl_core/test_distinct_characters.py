@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from fsl_core import sampler
-from fsl_core.backbone_settings import MlpSettings
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ROTATIONS
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes import sampler
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.feasibility import check_feasible
+from fsl_core.episodes.sampler import EpisodeIndices
 from fsl_core.errors import EpisodeError
-from fsl_core.feasibility import check_feasible
-from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.sampler import EpisodeIndices
-from fsl_core.trial import evaluate_trial, run_trial
+from fsl_core.recipe.backbone_settings import MlpSettings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.training.trial import evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
 MANY = EpisodeShape(way=20, shot=1, query=1)  # of 40, 60 and 100 characters: drawn as classes, two nearly always share one

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from fsl_core.edition import FIRST_EDITION, edition_name, edition_of
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError
-from fsl_core.fingerprint import SCHEMA_VERSION, as_plain, fingerprint_of_plain
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.trial_checkpoint import check_edition
+from fsl_core.recipe.edition import FIRST_EDITION, edition_name, edition_of
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain, fingerprint_of_plain
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.trial_checkpoint import check_edition
 from tests.fsl_core.test_recipe import recipes
 
 RECIPE: dict[str, Any] = json.loads(

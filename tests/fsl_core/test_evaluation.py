@@ -13,20 +13,20 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core import evaluation
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.algorithms.algorithm import class_labels, query_labels
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.initialisation import initialise
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
-from fsl_core.episode import EpisodeShape
-from fsl_core.evaluation import Scored, score_episodes
+from fsl_core.episodes import evaluation
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.evaluation import Scored, score_episodes
+from fsl_core.episodes.sampler import EpisodeIndices, frozen_episodes
 from fsl_core.randomness import Stream
-from fsl_core.sampler import EpisodeIndices, frozen_episodes
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
 
 SHAPE = EpisodeShape(way=3, shot=2, query=3)

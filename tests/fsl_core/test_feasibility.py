@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.feasibility import check_feasible
 from fsl_core.errors import EpisodeError
-from fsl_core.feasibility import check_feasible
-from fsl_core.recipe import Evaluation
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation
 from tests.fsl_core.test_recipe import a_recipe
 
 GLYPHS = DataSettings(dataset="glyphs", split="glyphs", rotations=False)

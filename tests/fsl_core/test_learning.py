@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episode import EpisodeBatch, EpisodeShape
-from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.sampler import EpisodeSampler
-from fsl_core.trial import evaluate_trial, run_trial
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.trial import evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
 GATE_POINTS = 25

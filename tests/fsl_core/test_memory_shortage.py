@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 import pytest
 import torch
 
-from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError
-from fsl_core.execution_path import ExecutionPath
-from fsl_core.fingerprint import SCHEMA_VERSION
 from fsl_core.memory_shortage import is_memory_shortage
-from fsl_core.trial_checkpoint import ExpectedCheckpoint
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.training.checkpoint import load_newest_checkpoint, load_weights, save_checkpoint, save_weights, weights_digest
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
 from tests.fsl_core.conftest import glyphs_recipe
 
 SHORTAGES = (
@@ -36,7 +36,7 @@ OTHERS = (
 LOAD_WITH_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from fsl_core.checkpoint import load_newest_checkpoint
+from fsl_core.training.checkpoint import load_newest_checkpoint
 in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + 160 * 2**20, in_use + 160 * 2**20))
 try:
@@ -72,7 +72,7 @@ def test_a_shortage_of_memory_leaves_checkpoints_and_weights_in_their_place(
         "edition": SCHEMA_VERSION, "recipe": recipe.fingerprint, "data": glyphs.digest, "path": vars(ExecutionPath()), "state": {},
     }  # fmt: skip
     with monkeypatch.context() as short:
-        short.setattr("fsl_core.trial_checkpoint.build_algorithm", raising(error))
+        short.setattr("fsl_core.training.trial_checkpoint.build_algorithm", raising(error))
         with pytest.raises(type(error)):
             expected.check(state)
     with monkeypatch.context() as short:

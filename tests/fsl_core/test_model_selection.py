@@ -8,16 +8,16 @@ import pytest
 from torch import nn
 
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.checkpoint import load_weights, weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
-from fsl_core.model_selection import ValidationScore
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.result import TrialResult, trial_result_from_plain
-from fsl_core.training import TrainingState, Validation, outer_lr_at
-from fsl_core.trial import run_trial
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.checkpoint import load_weights, weights_digest
+from fsl_core.training.model_selection import ValidationScore
+from fsl_core.training.result import TrialResult, trial_result_from_plain
+from fsl_core.training.training import TrainingState, Validation, outer_lr_at
+from fsl_core.training.trial import run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 

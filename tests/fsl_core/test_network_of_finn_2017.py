@@ -9,14 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.randomness import Stream
-from fsl_core.recipe import ValidationSettings
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.recipe.recipe import ValidationSettings
 from tests.fsl_core.conftest import glyphs_recipe
 
 THEIRS: dict[str, Any] = {

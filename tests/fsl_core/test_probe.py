@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from fsl_core import probe
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
-from fsl_core.data_settings import DataSettings
-from fsl_core.episode import EpisodeShape
-from fsl_core.probe import measure
-from fsl_core.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.training import TrainingState, train_step
-from fsl_core.unit_work import evaluation_bill, step_bill, validation_bill
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
+from fsl_core.training import probe
+from fsl_core.training.probe import measure
+from fsl_core.training.training import TrainingState, train_step
+from fsl_core.training.unit_work import evaluation_bill, step_bill, validation_bill
 from tests.fsl_core.test_unit_work import CONTEXT, recipe
 
 SMALL = EpisodeShape(way=3, shot=1, query=2)
@@ -46,8 +46,8 @@ TRAIN = step_bill(small())[0][0]
     ids=["prototypical", "matching", "full context", "maml", "mlp", "photographs"],
 )
 def test_every_unit_of_work_is_measured(wanted: TrainingRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fsl_core.evaluation._SCORES_AT_ONCE", 100)  # chunks of a test's size
-    monkeypatch.setattr("fsl_core.evaluation._EMBEDDED_AT_ONCE", 20_000)
+    monkeypatch.setattr("fsl_core.episodes.evaluation._SCORES_AT_ONCE", 100)  # chunks of a test's size
+    monkeypatch.setattr("fsl_core.episodes.evaluation._EMBEDDED_AT_ONCE", 20_000)
     evaluation = Evaluation(shape=SMALL, adaptation_steps=3 if isinstance(wanted.algorithm, MamlSettings) else None)
     for work, _ in (*step_bill(wanted), *validation_bill(wanted), *evaluation_bill(wanted, evaluation)):
         assert all(seconds > 0 for seconds in measure(work, times=1))

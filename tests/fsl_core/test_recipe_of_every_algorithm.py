@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
-from fsl_core.data_settings import DataSettings
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
-from fsl_core.fingerprint import as_plain, fingerprint
-from fsl_core.recipe import (
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.fingerprint import as_plain, fingerprint
+from fsl_core.recipe.recipe import (
     Evaluation,
     OptimiserSettings,
     TrainingRecipe,

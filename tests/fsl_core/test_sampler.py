@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, draw_episodes, frozen_episodes
 from fsl_core.errors import EpisodeError
 from fsl_core.randomness import Stream, word_at
-from fsl_core.sampler import EpisodeIndices, EpisodeSampler, draw_episodes, frozen_episodes
 from tests.fsl_core.splitmix import key_of, nth, signed
 
 TURNS = 4

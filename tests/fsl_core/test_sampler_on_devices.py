@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from fsl_core.class_pool import ClassPool
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.sampler import EpisodeSampler, draw_episodes, frozen_episodes
 from fsl_core.randomness import Stream, word_at
-from fsl_core.sampler import EpisodeSampler, draw_episodes, frozen_episodes
 from tests.fsl_core.test_sampler import TURNS, a_bank, pool_of
 from tests.fsl_core.watched_tensors import LargestTensor, ReadsOfTheDevice
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.algorithms.algorithm import Algorithm, query_labels
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episode import EpisodeBatch, EpisodeShape
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.sampler import EpisodeSampler, frozen_episodes, gather_episodes
-from fsl_core.training import StepSettings, TrainingState, Validation, start_training, train_step
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes, gather_episodes
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.training import StepSettings, TrainingState, Validation, start_training, train_step
 from tests.fsl_core.conftest import glyphs_recipe
 
 SHAPE = EpisodeShape(way=3, shot=2, query=4)

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError, ExecutionPathError, StopRequested
-from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.trial import Progress, evaluate_trial, run_trial
+from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
+from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
+from fsl_core.training.trial import Progress, evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
 EVALUATION = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=50)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.checkpoint import weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
-from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.result import evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.trial import evaluate_trial, run_trial
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.checkpoint import weights_digest
+from fsl_core.training.result import evaluation_result_from_plain, trial_result_from_plain
+from fsl_core.training.trial import evaluate_trial, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 

@@ -5,15 +5,22 @@ from typing import Any
 
 import pytest
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import glyphs, mini_imagenet, omniglot
 from fsl_core.datasets.catalogue import DATASETS
 from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
-from fsl_core.episode import EpisodeShape
-from fsl_core.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.unit_work import COSTS_NOTHING, earliest_end, evaluation_bill, expected_distinct, step_bill, validation_bill
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.unit_work import (
+    COSTS_NOTHING,
+    earliest_end,
+    evaluation_bill,
+    expected_distinct,
+    step_bill,
+    validation_bill,
+)
 
 SHAPE = EpisodeShape(way=5, shot=1, query=15)
 

@@ -9,23 +9,23 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core import execution_path
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.metric import squared_euclidean
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.initialisation import check_initialised, uninitialised
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.episodes.evaluation import score_episodes
+from fsl_core.episodes.sampler import frozen_episodes
 from fsl_core.errors import RecipeError, UninitialisedError
-from fsl_core.evaluation import score_episodes
-from fsl_core.execution_path import ExecutionPath
 from fsl_core.randomness import Stream
-from fsl_core.recipe import TrainingRecipe, ValidationSettings
-from fsl_core.sampler import frozen_episodes
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
+from fsl_core.training import execution_path
+from fsl_core.training.execution_path import ExecutionPath
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.splitmix import key_of, nth
 from tests.fsl_core.watched_tensors import LargestTensor

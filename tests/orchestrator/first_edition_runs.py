@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fsl_core.edition import FIRST_EDITION
-from fsl_core.fingerprint import fingerprint_of_plain
+from fsl_core.recipe.edition import FIRST_EDITION
+from fsl_core.recipe.fingerprint import fingerprint_of_plain
 from orchestrator.sealed import document_text
 from tests.fsl_core.test_edition import EVALUATION, RECIPE
 

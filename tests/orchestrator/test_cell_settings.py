@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fsl_core.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.errors import RecipeError
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep_loader import load_sweep

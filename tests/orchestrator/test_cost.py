@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.result import EvaluationResult, TrialResult
-from fsl_core.unit_work import evaluation_bill
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.unit_work import evaluation_bill
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
 from orchestrator.records import ExecutionRecord, ScoringRecord, TrialRecord
 from orchestrator.remembered import Machine, key

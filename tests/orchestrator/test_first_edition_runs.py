@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fsl_core.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.cli import ui
 from orchestrator.errors import SweepNameError
 from orchestrator.launches import check_name_is_free, read_launches, record_launch

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsl_core.errors import RecipeError
-from fsl_core.recipe import TrainingRecipe
+from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.names import cell_names, full_name, trial_names
 from orchestrator.plan import build_plan

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fsl_core.checks import MOST_SIZE, MOST_WHOLE
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError
-from fsl_core.fingerprint import as_plain
-from fsl_core.recipe import Evaluation, evaluation_from_plain, recipe_from_plain
-from fsl_core.training import start_training
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.recipe.recipe import Evaluation, evaluation_from_plain, recipe_from_plain
+from fsl_core.training.training import start_training
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.plan import Plan, build_plan

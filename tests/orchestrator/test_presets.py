@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fsl_core.algorithm_settings import ALGORITHM_NAMES
+from fsl_core.recipe.algorithm_settings import ALGORITHM_NAMES
 from orchestrator.cell_settings import CellSettings
 from orchestrator.cli.settings import settings_of
 from orchestrator.errors import SweepFileError

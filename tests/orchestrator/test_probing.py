@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.unit_work import UnitWork
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.plan import build_plan
 from orchestrator.probing import UnknownKind, probe, unknown_kinds

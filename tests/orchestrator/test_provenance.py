@@ -71,7 +71,7 @@ def test_the_lock_is_named_where_the_installed_libraries_are_those_of_the_lock(t
     assert code_state(tmp_path).lock_digest is None
 
 
-@pytest.mark.parametrize("name", ["fsl_core/trial.py", "fsl_core/new.py", "orchestrator/splits/train.txt"])
+@pytest.mark.parametrize("name", ["fsl_core/training/trial.py", "fsl_core/new.py", "orchestrator/splits/train.txt"])
 def test_the_code_is_named_by_its_content(project: Path, tmp_path: Path, name: str):
     before = code_digest((project / "fsl_core", project / "orchestrator"))
     shutil.copytree(project, copy := tmp_path / "copy")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsl_core.backbone_settings import Conv4Settings
-from fsl_core.unit_work import UnitWork
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.remembered import MOST_AGE, Machine, RememberedProbes, key
 
 HERE = Machine(device="cpu", device_name="a processor", threads=1, torch="2.9")

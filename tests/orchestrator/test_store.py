@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fsl_core.result import EvaluationResult
+from fsl_core.training.result import EvaluationResult
 from orchestrator.errors import StoreError
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import FailureRecord, ProgressRecord, TrialRecord

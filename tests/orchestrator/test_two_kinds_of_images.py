@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import catalogue, omniglot_split
 from fsl_core.errors import DataMissingError
+from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.launch import prepare_images
 from orchestrator.cli.main import main
 from orchestrator.cli.options import Given, Places

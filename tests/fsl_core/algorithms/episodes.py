@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from fsl_core.algorithms.algorithm import query_labels
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 
 
 def embedded_episodes(way: int, shot: int, query: int, seed: int, *, episodes: int = 2, features: int = 7) -> EpisodeBatch:

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, class_labels, query_labels
 from fsl_core.algorithms.maml import Maml
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
-from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.randomness import Stream
-from fsl_core.recipe import OptimiserSettings
-from fsl_core.training import StepSettings, start_training, train_step
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
+from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.training.training import StepSettings, start_training, train_step
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 SHAPES = st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(1, 3))

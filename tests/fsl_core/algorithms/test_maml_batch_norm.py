@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fsl_core.algorithm_settings import MamlSettings
 from fsl_core.algorithms.algorithm import class_labels
 from fsl_core.algorithms.maml import Maml
-from fsl_core.backbone_settings import Conv4Settings, MlpSettings
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.mlp import Mlp
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 INPUTS, HIDDEN, EPS = 5, 4, 1e-5

@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.algorithm_settings import MatchingSettings
 from fsl_core.algorithms.algorithm import MetricAlgorithm, class_labels
 from fsl_core.algorithms.matching import MatchingNetworks
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.randomness import Stream
+from fsl_core.recipe.algorithm_settings import MatchingSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 FEATURES = 7

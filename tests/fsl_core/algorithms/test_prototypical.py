@@ -5,14 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.algorithm_settings import PrototypicalSettings
 from fsl_core.algorithms.algorithm import MetricAlgorithm
 from fsl_core.algorithms.metric import squared_euclidean
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
-from fsl_core.backbone_settings import Conv4Settings
 from fsl_core.backbones.conv4 import Conv4
-from fsl_core.episode import EpisodeBatch
+from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.randomness import Stream
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
 
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))

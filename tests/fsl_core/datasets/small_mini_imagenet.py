@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import mini_imagenet
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.datasets.mini_imagenet import Contents
+from fsl_core.recipe.data_settings import DataSettings
 
 EACH = 25
 SMALL = Contents({"train": ["n3", "n1", "n5"], "val": ["n2"], "test": ["n4"]}, EACH)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.data_settings import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.datasets.class_counts import class_counts
+from fsl_core.recipe.data_settings import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
 
 EVERY = [
     DataSettings(dataset=dataset, split=split, rotations=rotations)  # type: ignore[arg-type]
@@ -57,5 +57,5 @@ def test_the_counts_of_every_data_set_are_true_of_the_images(tmp_path: Path) -> 
 
 
 def test_reading_the_counts_needs_no_torch() -> None:
-    script = "import sys, fsl_core.class_supply; sys.exit('torch' in sys.modules)"
+    script = "import sys, fsl_core.episodes.class_supply; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

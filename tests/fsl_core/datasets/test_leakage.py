@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import mini_imagenet, mini_imagenet_source, omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.datasets.duplicates import SharedImage, identical_images
 from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.recipe.data_settings import DataSettings
 
 PARTS = ("meta_train", "meta_validation", "meta_test")
 DATA_ROOT = Path(os.environ["FSL_DATA_ROOT"]) if os.environ.get("FSL_DATA_ROOT") else None

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fsl_core.data_settings import DataSettings, Resize
 from fsl_core.datasets import omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, is_available, open_dataset, prepare
 from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.recipe.data_settings import DataSettings, Resize
 
 DATA_ROOT = os.environ.get("FSL_DATA_ROOT")
 needs_omniglot = pytest.mark.skipif(

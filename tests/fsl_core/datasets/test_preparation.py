@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset, prepare
 from fsl_core.datasets.duplicates import identical_images
 from fsl_core.datasets.preparation import open_prepared
 from fsl_core.datasets.prepared_images import read_prepared
 from fsl_core.errors import DataCorruptError
+from fsl_core.recipe.data_settings import DataSettings
 
 GLYPHS = DataSettings(dataset="glyphs", split="glyphs")
 

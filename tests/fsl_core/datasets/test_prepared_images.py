@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import prepared_images
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.datasets.preparation import open_prepared
 from fsl_core.datasets.prepared_images import PreparedImages, content_digest, read_prepared, write_prepared
 from fsl_core.errors import DataCorruptError, DataError, DataMissingError
+from fsl_core.recipe.data_settings import DataSettings
 
 NAMES, SIZES = ["a", "b"], [2, 4]
 IMAGES = np.arange(6 * 4, dtype=np.uint8).reshape(6, 1, 2, 2)

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets import mini_imagenet_source, omniglot, omniglot_source
 from fsl_core.datasets.catalogue import DATASETS, prepare
 from fsl_core.datasets.file_kind import kind_of
@@ -23,6 +22,7 @@ from fsl_core.datasets.mini_imagenet import read_images
 from fsl_core.datasets.prepared_images import content_digest
 from fsl_core.datasets.source_search import is_hidden
 from fsl_core.errors import DataCorruptError, DataError, DataMissingError
+from fsl_core.recipe.data_settings import DataSettings
 from tests.fsl_core.datasets.small_mini_imagenet import (
     LAYOUTS,
     PHOTOGRAPHS,

@@ -11,10 +11,10 @@ import filelock
 import pytest
 import torch
 
-from fsl_core.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
-from fsl_core.trial_checkpoint import ExpectedCheckpoint
+from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
+from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
 from orchestrator.errors import StoreError
 from orchestrator.execution import bookkeeping
 from orchestrator.execution.bookkeeping import Bookkeeping

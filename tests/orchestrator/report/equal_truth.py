@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import betabinom
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 from orchestrator.plan import Cell, build_plan
 from orchestrator.report.episode_spread import answer_variance, measured_spread
 from orchestrator.report.margins import Assumptions

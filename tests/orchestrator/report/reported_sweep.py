@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.report.published import Registries, load_registries

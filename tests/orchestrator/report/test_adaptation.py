@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.result import EvaluationResult
+from fsl_core.training.result import EvaluationResult
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report import adaptation_figure as adaptation_module

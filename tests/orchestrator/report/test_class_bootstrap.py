@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.table import render

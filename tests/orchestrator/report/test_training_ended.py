@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fsl_core.result import TrialResult
+from fsl_core.training.result import TrialResult
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate

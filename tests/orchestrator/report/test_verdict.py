@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fsl_core.statistics import Z_95
+from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.episode_spread import answer_variance
 from orchestrator.report.seed_spread import Origin, SeedSpread
 from orchestrator.report.verdict import Measured, Printed, decide, interval, seeds_to_settle, verdict

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.episode import EpisodeShape
-from fsl_core.recipe import Evaluation
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.recipe import Evaluation
 from orchestrator.tracking.metric_names import exact_suffix, representatives
 from orchestrator.tracking.run_view import Point, curve_points, finite_points, run_view
 from tests.orchestrator.tracking.tracked_sweep import DATA_DIGEST, POINTS_A_TRIAL, TrackedSweep, tracked_sweep

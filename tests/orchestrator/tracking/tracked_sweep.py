@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from fsl_core.result import EvaluationResult, TrialResult
+from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.plan import Plan, PlannedTrial, build_plan
 from orchestrator.records import ExecutionRecord, TrialRecord
 from orchestrator.store import Store

@@ -15,11 +15,11 @@ from torch import nn
 
 from fsl_core.algorithms.algorithm import Algorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch
-from fsl_core.evaluation import score_episodes
-from fsl_core.model_selection import ValidationScore, selects
-from fsl_core.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.sampler import EpisodeIndices, EpisodeSampler
+from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.episodes.evaluation import score_episodes
+from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.training.model_selection import ValidationScore, selects
 
 Curves = dict[str, list[tuple[int, float]]]
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, query_labels
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.sampler import EpisodeIndices, gather_episodes
 from fsl_core.errors import RecipeError
-from fsl_core.sampler import EpisodeIndices, gather_episodes
 
 _EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels of the images that the backbone sees at once, whose activations bound the memory
 _SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances,

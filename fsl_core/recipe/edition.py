@@ -1,13 +1,13 @@
 """Editions of the recipes: each changes what a recipe means, and no result of one is ever taken for one of another.
 
-The number of the edition in force is :data:`fsl_core.fingerprint.SCHEMA_VERSION`, which every fingerprint hashes.
+The number of the edition in force is :data:`fsl_core.recipe.fingerprint.SCHEMA_VERSION`, which every fingerprint hashes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fsl_core.fingerprint import SCHEMA_VERSION, fingerprint_of_plain
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION, fingerprint_of_plain
 
 FIRST_EDITION = 1
 """What is written down without the number of its edition is of this one, which wrote none."""

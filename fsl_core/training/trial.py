@@ -13,19 +13,19 @@ from typing import Literal, cast
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.answers import hex_answers
-from fsl_core.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
-from fsl_core.episode_classes import EpisodeClasses
+from fsl_core.episodes.answers import hex_answers
+from fsl_core.episodes.episode_classes import EpisodeClasses
+from fsl_core.episodes.evaluation import score_episodes
+from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
-from fsl_core.evaluation import score_episodes
-from fsl_core.execution_path import ExecutionPath
-from fsl_core.recipe import Evaluation, TrainingRecipe
-from fsl_core.result import EvaluationResult, TrialResult
-from fsl_core.sampler import EpisodeSampler, frozen_episodes
-from fsl_core.training import StepSettings, TrainingState, Validation, meta_train, start_training
-from fsl_core.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.training import StepSettings, TrainingState, Validation, meta_train, start_training
+from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
 
 META_TEST_STREAM = "meta-test"
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
-from fsl_core.backbone_settings import BackboneSettings
 from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
-from fsl_core.episode import EpisodeShape
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 COSTS_NOTHING: Mapping[str, object] = {
     "scale": 1.0,

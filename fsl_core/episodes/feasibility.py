@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import EpisodeError
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 
 def check_feasible(recipe: TrainingRecipe, evaluations: Sequence[Evaluation], dataset: SplitDataset) -> None:

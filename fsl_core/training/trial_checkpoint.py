@@ -10,17 +10,17 @@ from typing import Any
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.checkpoint import save_checkpoint
 from fsl_core.checks import one_of, whole
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.edition import FIRST_EDITION, edition_name
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError
-from fsl_core.execution_path import ExecutionPath
-from fsl_core.fingerprint import SCHEMA_VERSION
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.plain_values import count, fraction, not_negative
-from fsl_core.recipe import TrainingRecipe
-from fsl_core.training import TrainingState, start_training
+from fsl_core.recipe.edition import FIRST_EDITION, edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.checkpoint import save_checkpoint
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.training import TrainingState, start_training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth
 from fsl_core.errors import SettingError
-from fsl_core.fingerprint import NONE_IS_OFF
+from fsl_core.recipe.fingerprint import NONE_IS_OFF
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]

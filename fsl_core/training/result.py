@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, cast
 
-from fsl_core.answers import problem_with_answers
 from fsl_core.checks import one_of
-from fsl_core.episode_classes import EpisodeClasses, episode_classes_from_plain
+from fsl_core.episodes.answers import problem_with_answers
+from fsl_core.episodes.episode_classes import EpisodeClasses, episode_classes_from_plain
+from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.errors import RecipeError
-from fsl_core.fingerprint import as_plain
 from fsl_core.plain_values import count, digest, fraction, member, not_negative, number
-from fsl_core.recipe import Evaluation, TrainingRecipe, evaluation_from_plain, recipe_from_plain
-from fsl_core.statistics import confidence_interval_95, mean
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, evaluation_from_plain, recipe_from_plain
 
 Curve = tuple[tuple[int, float], ...]
 """Points ``(step, value)`` in the order of their steps."""
@@ -123,7 +123,7 @@ class EvaluationResult:
     """The score of one trained trial on the frozen episodes of one evaluation.
 
     ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly; ``answers[i]``
-    says which, as :mod:`fsl_core.answers` spells it, and ``classes`` of which classes they are. For an algorithm that adapts
+    says which, as :mod:`fsl_core.episodes.answers` spells it, and ``classes`` of which classes they are. For an algorithm that adapts
     ``correct_by_step[s][i]`` is the count after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
     ``episodes_digest`` names the episodes drawn (their classes and images): equal digests mean that two scores can be paired.
     """

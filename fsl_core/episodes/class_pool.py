@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import EpisodeError
 
 

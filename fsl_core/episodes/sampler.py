@@ -9,9 +9,9 @@ from functools import cached_property
 
 import torch
 
-from fsl_core.class_pool import ClassPool
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.class_pool import ClassPool
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.randomness import Stream, word_at, words
 
 _SMALLEST_KEY = -(2**63)  # beyond the images of a class

@@ -13,20 +13,20 @@ from typing import cast
 import torch
 from torch import nn
 
-from fsl_core.algorithm_settings import MamlSettings, PrototypicalSettings
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.extent import IMAGE_SHAPES
 from fsl_core.datasets.image_bank import ImageBank
-from fsl_core.episode import EpisodeBatch, EpisodeShape
-from fsl_core.evaluation import compared_at_once, embedded_at_once
-from fsl_core.execution_path import ExecutionPath
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
+from fsl_core.episodes.evaluation import compared_at_once, embedded_at_once
+from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream, uniform
-from fsl_core.recipe import TrainingRecipe, ValidationSettings
-from fsl_core.sampler import EpisodeSampler
-from fsl_core.training import StepSettings, start_training, train_step
-from fsl_core.unit_work import UnitWork
+from fsl_core.recipe.algorithm_settings import MamlSettings, PrototypicalSettings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.training import StepSettings, start_training, train_step
+from fsl_core.training.unit_work import UnitWork
 
 ENOUGH_SECONDS = 1.0
 """After so many measured seconds nothing is repeated: what takes long varies little."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from fsl_core.arithmetic import WORKSPACE, refuse_other_arithmetic
 from fsl_core.errors import ExecutionPathError
+from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 _MIB = 2**20

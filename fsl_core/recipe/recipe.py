@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 
-from fsl_core.algorithm_settings import AlgorithmSettings, MamlSettings
-from fsl_core.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.checks import one_of, positive_float32, size, truth, whole
-from fsl_core.data_settings import DataSettings
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
-from fsl_core.fingerprint import NONE_IS_OFF, fingerprint, from_plain
-from fsl_core.model_selection import Selection
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.fingerprint import NONE_IS_OFF, fingerprint, from_plain
+from fsl_core.training.model_selection import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,12 +194,12 @@ def _other_ways(setting: str, way: int, trained: int) -> SettingError:
 
 
 def recipe_from_plain(plain: dict[str, Any]) -> TrainingRecipe:
-    """The recipe that :func:`fsl_core.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
+    """The recipe that :func:`fsl_core.recipe.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
     recipe: TrainingRecipe = from_plain(TrainingRecipe, plain)
     return recipe
 
 
 def evaluation_from_plain(plain: dict[str, Any]) -> Evaluation:
-    """The evaluation that :func:`fsl_core.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
+    """The evaluation that :func:`fsl_core.recipe.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
     evaluation: Evaluation = from_plain(Evaluation, plain)
     return evaluation

@@ -1,15 +1,15 @@
 """Whether a data set has the classes and images that a recipe and its evaluation ask for, as far as its lists tell.
 
-What only the images themselves can tell is looked at in :mod:`fsl_core.feasibility`. Nothing here imports torch.
+What only the images themselves can tell is looked at in :mod:`fsl_core.episodes.feasibility`. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-from fsl_core.data_settings import DataSettings
 from fsl_core.datasets.class_counts import ClassCounts, class_counts
-from fsl_core.episode import EpisodeShape
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import SettingError
-from fsl_core.recipe import Evaluation, TrainingRecipe
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 
 def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:
