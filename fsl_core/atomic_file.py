@@ -18,6 +18,25 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     An OSError names the path, also where the disk is full.
     """
+    with _complete(path, content) as temporary:
+        temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_if_absent(path: Path, content: bytes) -> bool:
+    """Write a file unless it is there already: of several writers at once the first wins. Returns whether this one did."""
+    with _complete(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    sync_folder(path.parent)
+    return True
+
+
+@contextmanager
+def _complete(path: Path, content: bytes) -> Iterator[Path]:
+    """A temporary file beside ``path`` that has the content, on disk; it is removed at the end where it is still there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -25,10 +44,9 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def unfinished_writes(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 FslError
 ├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
 │   └── SettingError         one setting has a value that is impossible, alone or beside others; both are carried as data
-├── UninitialisedError   a network has weights that nothing gives their first values
 ├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
 ├── DataError
 │   ├── DataMissingError     the files are not there and cannot be fetched
@@ -12,6 +11,7 @@ FslError
 ├── CheckpointError
 │   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
 │   ├── CheckpointEditionError   a checkpoint is of another edition of the recipes
+│   ├── CheckpointFormatError    a checkpoint is of an earlier form of the training's state
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
@@ -70,10 +70,6 @@ def within(part: str) -> Iterator[None]:
         raise error.renamed(lambda setting: f"{part}.{setting}") from error
 
 
-class UninitialisedError(FslError):
-    """A network has weights that nothing gives their first values: an error of its program, not of a recipe."""
-
-
 class EpisodeError(FslError, ValueError):
     """An episode of the wanted shape cannot be drawn from the classes at hand."""
 
@@ -104,6 +100,10 @@ class CheckpointCorruptError(CheckpointError):
 
 class CheckpointEditionError(CheckpointError):
     """A checkpoint is whole, and of another edition of the recipes: no training of today can resume from it."""
+
+
+class CheckpointFormatError(CheckpointError):
+    """A checkpoint is whole, and holds an earlier form of the training's state: no training of today can resume from it."""
 
 
 class ExecutionPathError(CheckpointError):

@@ -87,15 +87,6 @@ def library_versions() -> Mapping[str, str]:
     return versions | {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
 
 
-def processor_name() -> str:
-    """What this machine calls its processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def host_name() -> str:
     """This machine's name."""
     return socket.gethostname()

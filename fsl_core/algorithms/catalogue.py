@@ -1,50 +1,29 @@
-"""From a recipe to a network ready to train."""
+"""From a recipe to the algorithm that it trains."""
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
+from fsl_core.algorithms.algorithm import Algorithm
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
+from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.conv4 import Conv4
-from fsl_core.backbones.initialisation import check_initialised, head_draw
 from fsl_core.backbones.mlp import Mlp
-from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
-from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
 
 
-def build_algorithm(
-    recipe: TrainingRecipe, *, image_shape: tuple[int, int, int], stage: str, device: torch.device | str = "cpu"
-) -> nn.Module:
-    """The untrained algorithm of a recipe for images of ``image_shape`` ``(C, H, W)``.
-
-    ``stage`` names the stream that its first weights are drawn from. They are drawn on the CPU and then moved, so that they are the
-    same on every device.
-
-    Raises:
-        UninitialisedError: if a layer of the network has weights that nothing gives their first values.
-    """
-    algorithm = _algorithm(recipe, image_shape, Stream(recipe.seed, f"{stage}/weights"))
-    check_initialised(algorithm)
-    return algorithm.to(device).to(memory_format=torch.channels_last)
-
-
-def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> nn.Module:
-    backbone = _backbone(recipe, image_shape, stream.within("backbone"))
-    settings = recipe.algorithm
+def build_algorithm(recipe: TrainingRecipe, *, image_shape: tuple[int, int, int]) -> Algorithm:
+    """The algorithm of a recipe for images of ``image_shape`` ``(C, H, W)``; it holds no weights."""
+    backbone, settings = build_backbone(recipe.backbone, image_shape), recipe.algorithm
     if isinstance(settings, MamlSettings):
-        way, draw = recipe.episode.way, head_draw(recipe.backbone)
-        return Maml(backbone, settings, features=backbone.features, way=way, stream=stream, draw=draw)
+        return Maml(backbone, settings, way=recipe.episode.way)
     if isinstance(settings, MatchingSettings):
-        return MatchingNetworks(backbone, settings, features=backbone.features, stream=stream)
+        return MatchingNetworks(backbone, settings)
     return PrototypicalNetworks(backbone, settings)
 
 
-def _backbone(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> Conv4 | Mlp:
-    if isinstance(recipe.backbone, Conv4Settings):
-        return Conv4(image_shape, recipe.backbone, stream=stream)
-    return Mlp(image_shape, recipe.backbone, stream=stream)
+def build_backbone(settings: BackboneSettings, image_shape: tuple[int, int, int]) -> Backbone:
+    """The backbone of these settings for images of ``image_shape`` ``(C, H, W)``; it holds no weights."""
+    return Conv4(image_shape, settings) if isinstance(settings, Conv4Settings) else Mlp(image_shape, settings)

@@ -2,134 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
-from torch.func import functional_call
 
-from fsl_core.algorithms.algorithm import class_labels
-from fsl_core.backbones.batch_norm import BATCH_NORM, noted_statistics
-from fsl_core.backbones.initialisation import Draw, initialise, uniform_by_fan_in, uninitialised
+from fsl_core.algorithms.algorithm import MetaGradient, class_labels, mean_of_groups, query_labels, right_share
+from fsl_core.algorithms.metric import cross_entropy
+from fsl_core.backbones.backbone import Backbone
+from fsl_core.backbones.initialisation import initial_values
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import Statistics, Weights, part, prefixed, repeated
 from fsl_core.episodes.episode import EpisodeBatch
-from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
 
-Weights = Mapping[str, torch.Tensor]
-Answer = Callable[[Weights, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Scores of a query ``[way, query, C, H, W]`` by fast weights and the support that they come from."""
+_BACKBONE, _HEAD, _HEAD_BIAS = "network.0.", "network.1.weight", "network.1.bias"
+
+Gradients = Mapping[str, torch.Tensor]
+"""Gradients of fast weights, by their names; at order 2 they can themselves be differentiated."""
 
 
-class Maml(nn.Module):
+class Maml:
     """Weights from which a few gradient steps on an episode's support answer its query (algorithm 2 of the paper).
 
     The network is the backbone and a linear layer with an output for each of ``way`` classes. BatchNorm sees one batch at a time,
     the support's or the query's, and normalises by its statistics (transductive, as in the authors' code), unless a score is wanted
-    inductively. ``draw`` draws the linear layer's first weights; its bias begins at zero.
+    inductively. The linear layer's bias begins at zero.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        settings: MamlSettings,
-        *,
-        features: int,
-        way: int,
-        stream: Stream,
-        draw: Draw = uniform_by_fan_in,
-    ) -> None:
-        super().__init__()
+    def __init__(self, backbone: Backbone, settings: MamlSettings, *, way: int) -> None:
+        self.backbone = backbone
         self.settings = settings
-        head = uninitialised(nn.Linear, features, way)
-        initialise(head, stream=stream.within("head"), draw=draw)
-        self.network = nn.Sequential(backbone, head)
+        self.way = way
 
-    def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[E, way * query, way]`` after the adaptation steps of training, differentiable in the first weights.
+    def initial_weights(self, stream: Stream) -> Weights:
+        """The first weights, without a group axis."""
+        head = initial_values({"weight": (self.way, self.backbone.features)}, stream.within("head"), self.backbone.head_draw)
+        backbone = prefixed(self.backbone.initial_weights(stream.within("backbone")), _BACKBONE)
+        return {**backbone, _HEAD: head["weight"], _HEAD_BIAS: torch.zeros(self.way)}
 
-        At order 2 the graph holds the adaptation; at order 1 its gradients are constants, so that the query's gradient at the fast
-        weights is the gradient at the first ones (section 5.2).
+    def initial_statistics(self) -> Weights:
+        """None are kept."""
+        return {}
+
+    def meta_gradient(
+        self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
+    ) -> MetaGradient:
+        """The gradient of the queries' loss after adaptation, in the first weights.
+
+        At order 2 it is taken back through the adaptation: with ``l`` the gradient at the fast weights after step k, that before it is
+        ``l - inner_lr * H l``, where ``H`` is the Hessian of the support's loss there. This is what autograd computes for the whole
+        adaptation, one step at a time. At order 1 the gradient at the last fast weights is the answer (section 5.2).
         """
-        return torch.stack([self._trained_logits(support, query) for support, query in _each(episodes)])
-
-    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The mean cross-entropy of queries with scores ``[B, way]`` and labels int64 ``[B]``."""
-        return nn.functional.cross_entropy(logits, labels)
-
-    def _trained_logits(self, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        weights: Weights = self.adaptable_weights()
+        seeds, second_order = len(weights[_HEAD]), self.settings.order == 2
+        fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
+        trail: list[tuple[Weights, Gradients]] = []
         for _ in range(self.settings.adaptation_steps):
-            weights = self.adapt(weights, support, create_graph=self.settings.order == 2)
-        return self._forward(weights, query.flatten(0, 1))
+            leaves, gradients = self._support_gradient(fast, episodes.support, kernels, differentiable=second_order)
+            if second_order:
+                trail.append((leaves, gradients))
+            fast = self._descended(leaves, gradients)
+        adjoint, loss, accuracy = self._query_gradient(fast, episodes, loss_factor, kernels)
+        while trail:
+            adjoint = self._before_step(*trail.pop(), adjoint)
+        return MetaGradient(
+            gradient={name: mean_of_groups(values, seeds) for name, values in adjoint.items()},
+            statistics={},
+            loss=mean_of_groups(loss, seeds),
+            accuracy=mean_of_groups(accuracy, seeds),
+        )
 
-    def logits_after(self, episodes: EpisodeBatch, adaptation_steps: Sequence[int], *, inductive: bool = False) -> torch.Tensor:
-        """Query scores ``[len(adaptation_steps), E, way * query, way]`` after each of the given, ascending numbers of steps.
+    def adapt(self, weights: Mapping[str, torch.Tensor], support: torch.Tensor, *, kernels: Kernels) -> Weights:
+        """The fast weights ``[G, ...]`` one step of gradient descent on the support ``[G, way, shot, C, H, W]`` further."""
+        leaves, gradients = self._support_gradient(weights, support, kernels, differentiable=False)
+        return self._descended(leaves, gradients)
+
+    def adaptable(self, weights: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
+        """The names of the weights that adaptation changes: all, or all but BatchNorm's."""
+        if self.settings.adapt_batch_norm:
+            return tuple(weights)
+        fixed = tuple(f"{_BACKBONE}{norm}." for norm in self.backbone.norms)
+        return tuple(name for name in weights if not name.startswith(fixed))
+
+    def _support_gradient(
+        self, weights: Mapping[str, torch.Tensor], support: torch.Tensor, kernels: Kernels, *, differentiable: bool
+    ) -> tuple[Weights, Gradients]:
+        """The weights as leaves of a graph, and the gradients of each group's support loss in those that adapt."""
+        names = self.adaptable(weights)
+        leaves = {name: value.detach().requires_grad_(differentiable or name in names) for name, value in weights.items()}
+        with torch.enable_grad():
+            logits, _ = self._scores(leaves, support.flatten(1, 2), kernels)
+            loss = cross_entropy(logits, class_labels(*support.shape[1:3], device=logits.device)).sum()
+            # Paper: equation 3 is a sum, and the authors' code divides it by the shot, which leaves way times the mean.
+            factor = self.way if self.settings.inner_reduction == "sum_over_shot" else 1
+            wanted = [leaves[name] for name in names]
+            gradients = torch.autograd.grad(loss * factor, wanted, create_graph=differentiable)
+        return leaves, dict(zip(names, gradients, strict=True))
+
+    @torch.no_grad()
+    def _descended(self, weights: Mapping[str, torch.Tensor], gradients: Gradients) -> Weights:
+        """The weights after a step of gradient descent; those without a gradient are the same."""
+        rate = -self.settings.inner_lr
+        return {
+            name: value.add(gradients[name], alpha=rate) if name in gradients else value.detach()
+            for name, value in weights.items()
+        }
+
+    def _query_gradient(
+        self, fast: Weights, episodes: EpisodeBatch, loss_factor: float, kernels: Kernels
+    ) -> tuple[Weights, torch.Tensor, torch.Tensor]:
+        """The gradient of each episode's query loss in its fast weights, and the loss and accuracy ``[G]``."""
+        leaves = {name: value.detach().requires_grad_() for name, value in fast.items()}
+        labels = query_labels(episodes.shape, device=episodes.query.device)
+        with torch.enable_grad():
+            logits, _ = self._scores(leaves, episodes.query.flatten(1, 2), kernels)
+            loss = cross_entropy(logits, labels)
+            gradients = torch.autograd.grad(loss.sum() * loss_factor, list(leaves.values()))
+        return dict(zip(leaves, gradients, strict=True)), loss.detach(), right_share(logits, labels)
+
+    def _before_step(self, leaves: Weights, gradients: Gradients, adjoint: Weights) -> Weights:
+        """The meta-gradient at the weights before an adaptation step, from that after it."""
+        products = torch.autograd.grad(
+            list(gradients.values()),
+            list(leaves.values()),
+            [adjoint[name] for name in gradients],
+            allow_unused=True,
+        )
+        rate = -self.settings.inner_lr
+        return {
+            name: adjoint[name] if product is None else adjoint[name].add(product, alpha=rate)
+            for name, product in zip(leaves, products, strict=True)
+        }
+
+    def logits_after(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        episodes: EpisodeBatch,
+        adaptation_steps: Sequence[int],
+        *,
+        kernels: Kernels,
+        inductive: bool = False,
+    ) -> torch.Tensor:
+        """Query scores ``[len(adaptation_steps), G, way * query, way]`` after each of the given, ascending numbers of steps.
 
         With ``inductive`` BatchNorm normalises a query by the statistics of the support's activations under the same weights, so that
-        its scores depend on no other query; that needs evaluation mode.
+        its scores depend on no other query.
         """
         # Paper: the text says nothing of BatchNorm at test; the authors' code is transductive and has no inductive form.
-        answer = self._inductively if inductive else self._transductively
-        scores = [torch.stack(self._scores_after(support, query, adaptation_steps, answer)) for support, query in _each(episodes)]
-        return torch.stack(scores, dim=1)
-
-    def _scores_after(
-        self, support: torch.Tensor, query: torch.Tensor, wanted: Sequence[int], answer: Answer
-    ) -> list[torch.Tensor]:
-        weights: Weights = {name: weight.detach().requires_grad_() for name, weight in self.adaptable_weights().items()}
+        fast = {name: repeated(value, len(episodes) // len(value)) for name, value in weights.items()}
         scores = []
-        for step in range(wanted[-1] + 1):
+        for step in range(adaptation_steps[-1] + 1):
             if step:
-                with torch.enable_grad():
-                    adapted = self.adapt(weights, support, create_graph=False)
-                weights = {name: weight.detach().requires_grad_() for name, weight in adapted.items()}
-            if step in wanted:
-                scores.append(answer(weights, support, query).detach())
-        return scores
+                fast = self.adapt(fast, episodes.support, kernels=kernels)
+            if step in adaptation_steps:
+                scores.append(self._answers(fast, episodes, kernels, inductive=inductive))
+        return torch.stack(scores)
 
-    def _transductively(self, weights: Weights, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        return self._forward(weights, query.flatten(0, 1))
+    @torch.no_grad()
+    def _answers(self, fast: Weights, episodes: EpisodeBatch, kernels: Kernels, *, inductive: bool) -> torch.Tensor:
+        statistics = None
+        if inductive:
+            _, statistics = self._scores(fast, episodes.support.flatten(1, 2), kernels)
+        return self._scores(fast, episodes.query.flatten(1, 2), kernels, statistics)[0]
 
-    def _inductively(self, weights: Weights, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            raise RecipeError(
-                "a query is scored inductively in evaluation mode alone; in training BatchNorm uses the query's batch"
-            )
-        with noted_statistics(self.network) as statistics:
-            self._forward(weights, support.flatten(0, 1))
-        return self._forward({**weights, **statistics}, query.flatten(0, 1))
-
-    def adaptable_weights(self) -> dict[str, torch.Tensor]:
-        """The first weights that adaptation changes, by name: all, or all but BatchNorm's."""
-        fixed: set[str] = set()
-        if not self.settings.adapt_batch_norm:
-            for name, module in self.network.named_modules():
-                if isinstance(module, BATCH_NORM):
-                    fixed |= {f"{name}.{own}" for own, _ in module.named_parameters(recurse=False)}
-        return {name: weight for name, weight in self.network.named_parameters() if name not in fixed}
-
-    def adapt(self, weights: Weights, support: torch.Tensor, *, create_graph: bool) -> dict[str, torch.Tensor]:
-        """The fast weights one step of gradient descent further.
-
-        Args:
-            weights: the weights so far, by name; those that are absent stay the network's own.
-            support: ``[way, shot, C, H, W]``.
-            create_graph: whether the step can itself be differentiated, as order 2 needs.
-        """
-        way, shot = support.shape[:2]
-        logits = self._forward(weights, support.flatten(0, 1))
-        loss = nn.functional.cross_entropy(logits, class_labels(way, shot, device=logits.device))
-        # Paper: equation 3 is a sum, and the authors' code divides it by the shot, which leaves way times the mean.
-        factor = way if self.settings.inner_reduction == "sum_over_shot" else 1
-        gradients = torch.autograd.grad(loss * factor, list(weights.values()), create_graph=create_graph)
-        steps = zip(weights.items(), gradients, strict=True)
-        return {name: weight - self.settings.inner_lr * gradient for (name, weight), gradient in steps}
-
-    def _forward(self, weights: Weights, images: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = functional_call(self.network, dict(weights), (images,))
-        return scores
-
-
-def _each(episodes: EpisodeBatch) -> zip[tuple[torch.Tensor, torch.Tensor]]:
-    return zip(episodes.support, episodes.query, strict=True)
+    def _scores(
+        self, weights: Mapping[str, torch.Tensor], images: torch.Tensor, kernels: Kernels, statistics: Statistics | None = None
+    ) -> tuple[torch.Tensor, Statistics]:
+        """Images ``[G, B, C, H, W]`` to scores ``[G, B, way]``, and the statistics that BatchNorm normalised by."""
+        own = part(weights, _BACKBONE)
+        embedded, used = self.backbone.apply(own, images, kernels=kernels, statistics=statistics)
+        return torch.baddbmm(weights[_HEAD_BIAS].unsqueeze(1), embedded, weights[_HEAD].transpose(1, 2)), used

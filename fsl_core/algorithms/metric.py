@@ -3,52 +3,96 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
+from fsl_core.algorithms.algorithm import MetaGradient, query_labels, right_share
+from fsl_core.algorithms.episode_gradient import gradient_of_episodes
+from fsl_core.backbones.backbone import Backbone
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.running_statistics import as_layer_statistics, initial_running_statistics
+from fsl_core.backbones.weights import Statistics, Weights, part, prefixed, repeated
 from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.randomness import Stream
 
 _DIFFERENCES_AT_ONCE = 25_000_000  # in scoring: 100 MB of float32
+_BACKBONE = "backbone."
 
 
-class MetricNetworks(nn.Module, ABC):
+class MetricNetworks(ABC):
     """A backbone and a rule that scores queries by their embeddings; see :class:`fsl_core.algorithms.algorithm.MetricAlgorithm`."""
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
+    def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
 
-    def embed(self, images: torch.Tensor) -> torch.Tensor:
-        """Images ``[B, C, H, W]`` to embeddings ``[B, D]``."""
-        embedded: torch.Tensor = self.backbone(images)
-        return embedded
+    def initial_weights(self, stream: Stream) -> Weights:
+        """The first weights, without a group axis."""
+        return prefixed(self.backbone.initial_weights(stream.within("backbone")), _BACKBONE)
 
-    def training_logits(self, episodes: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[E, way * query, way]`` of episodes of images.
+    def initial_statistics(self) -> Weights:
+        """BatchNorm's running statistics before the first step, without a group axis."""
+        return prefixed(initial_running_statistics(self.backbone.norms), _BACKBONE)
+
+    def embed(
+        self, weights: Mapping[str, torch.Tensor], statistics: Mapping[str, torch.Tensor], images: torch.Tensor, kernels: Kernels
+    ) -> torch.Tensor:
+        """Images ``[B, C, H, W]`` to embeddings ``[B, D]`` by one group of weights and its running statistics."""
+        given = as_layer_statistics(part(statistics, _BACKBONE))
+        embedded, _ = self.backbone.apply(part(weights, _BACKBONE), images.unsqueeze(0), kernels=kernels, statistics=given)
+        return embedded.squeeze(0)
+
+    def meta_gradient(
+        self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
+    ) -> MetaGradient:
+        """What the episodes teach; see :class:`fsl_core.algorithms.algorithm.Algorithm`."""
+        return gradient_of_episodes(
+            lambda leaves: self.episode_loss(leaves, episodes, kernels), dict(weights), loss_factor=loss_factor
+        )
+
+    def episode_loss(
+        self, weights: Weights, episodes: EpisodeBatch, kernels: Kernels
+    ) -> tuple[torch.Tensor, torch.Tensor, Statistics]:
+        """The mean loss and the accuracy of the queries of each episode of images, ``[S * E]``, and BatchNorm's statistics.
 
         Support and query of one episode pass the backbone together, so that they share its BatchNorm statistics; different episodes
         never do.
         """
         # Paper: no text says which images BatchNorm takes its statistics over. This is what Prototypical Networks' authors' code does.
-        return torch.cat([self.logits(self._embed_episode(episodes, index)) for index in range(len(episodes))])
+        embedded, statistics = self._embed_episodes(weights, episodes, kernels)
+        logits = self.logits(weights, embedded)
+        labels = query_labels(episodes.shape, device=logits.device)
+        return self.loss(logits, labels), right_share(logits, labels), prefixed_statistics(statistics)
 
-    def training_loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The mean cross-entropy of queries with scores ``[B, way]`` and labels int64 ``[B]``."""
-        return nn.functional.cross_entropy(logits, labels)
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The mean cross-entropy ``[G]`` of queries with scores ``[G, Q, way]`` and labels int64 ``[Q]``."""
+        return cross_entropy(logits, labels)
 
-    def _embed_episode(self, episodes: EpisodeBatch, index: int) -> EpisodeBatch:
-        shape = episodes.shape
-        support, query = episodes.support[index].flatten(0, 1), episodes.query[index].flatten(0, 1)
-        embedded = self.embed(torch.cat([support, query]))
-        return EpisodeBatch(
-            support=embedded[: len(support)].reshape(1, shape.way, shape.shot, -1),
-            query=embedded[len(support) :].reshape(1, shape.way, shape.query, -1),
-        )
+    def _embed_episodes(self, weights: Weights, episodes: EpisodeBatch, kernels: Kernels) -> tuple[EpisodeBatch, Statistics]:
+        shape, own = episodes.shape, part(weights, _BACKBONE)
+        each = len(episodes) // len(next(iter(own.values())))
+        repeats = {name: repeated(value, each) for name, value in own.items()}
+        images = torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1)
+        embedded, statistics = self.backbone.apply(repeats, images, kernels=kernels)
+        support, query = torch.split(embedded, [shape.way * shape.shot, shape.queries], dim=1)
+        ways = (shape.way, -1)
+        return EpisodeBatch(support=torch.unflatten(support, 1, ways), query=torch.unflatten(query, 1, ways)), statistics
 
     @abstractmethod
-    def logits(self, embedded: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[E, way * query, way]`` of episodes of embeddings."""
+    def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
+        """Query scores ``[S * E, way * query, way]`` of episodes of embeddings."""
+
+
+def prefixed_statistics(statistics: Statistics) -> Statistics:
+    """Statistics by the names that the algorithm's state has for the layers."""
+    return {_BACKBONE + name: values for name, values in statistics.items()}
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean cross-entropy ``[G]`` of queries with scores ``[G, Q, way]`` and labels int64 ``[Q]``."""
+    log_probabilities = logits.log_softmax(dim=2)
+    return -log_probabilities.gather(2, labels.expand(len(logits), -1).unsqueeze(2)).mean(dim=(1, 2))
 
 
 def similarity(distance: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
 
 from fsl_core.algorithms.metric import MetricNetworks, similarity
+from fsl_core.backbones.backbone import Backbone
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 
@@ -17,12 +19,12 @@ class PrototypicalNetworks(MetricNetworks):
     they are ``scale * cos(f(x), c)``. The distance is the *squared* one: the plain one trains differently (section 2.3).
     """
 
-    def __init__(self, backbone: nn.Module, settings: PrototypicalSettings) -> None:
+    def __init__(self, backbone: Backbone, settings: PrototypicalSettings) -> None:
         super().__init__(backbone)
         self.settings = settings
 
-    def logits(self, embedded: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[E, way * query, way]`` of episodes of embeddings."""
+    def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
+        """Query scores ``[S * E, way * query, way]`` of episodes of embeddings."""
         prototypes = embedded.support.mean(dim=2)
         query = embedded.query.flatten(1, 2)
         return self.settings.scale * similarity(self.settings.distance, query, prototypes)

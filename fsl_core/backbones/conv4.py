@@ -2,67 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import nn
 
-from fsl_core.backbones.batch_norm import batch_norm
-from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
+from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.normalisation import BatchNorm
+from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
 from fsl_core.randomness import Stream
 from fsl_core.recipe.backbone_settings import Conv4Settings
 
 BLOCKS = 4
 
 
-class ConvBlock(nn.Module):
-    """3x3 convolution, BatchNorm, ReLU, each side halved: ``[B, C, H, W]`` to ``[B, filters, H / 2, W / 2]``.
+@dataclass(frozen=True)
+class Conv4:
+    """Four blocks of a 3x3 convolution, BatchNorm and ReLU, each of which halves the sides of its maps.
 
-    With max-pooling an odd side is rounded down, with strides up.
+    With max-pooling an odd side is rounded down and ``D`` is ``filters`` for 28x28 images and ``25 * filters`` for 84x84 ones (Vinyals
+    et al. 2016, section 4.1; Snell et al. 2017, section 3.1). With strides it is rounded up, the last maps are averaged over space and
+    ``D`` is ``filters`` (Finn et al. 2017, appendix A.1 and the authors' code). See :class:`fsl_core.backbones.backbone.Backbone`.
     """
 
-    def __init__(self, channels: int, settings: Conv4Settings) -> None:
-        super().__init__()
-        self.pools = settings.downsampling == "max_pool"
-        stride = 1 if self.pools else 2
-        self.pads_at_the_end = settings.padding == "same"
-        # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
-        padding = 0 if self.pads_at_the_end else 1
-        self.conv = uninitialised(
-            nn.Conv2d, channels, settings.filters, kernel_size=3, padding=padding, stride=stride, bias=False
-        )
+    image_shape: tuple[int, int, int]
+    settings: Conv4Settings
+
+    @property
+    def features(self) -> int:
+        """Numbers in an embedding, ``D``."""
+        _, height, width = self.image_shape
+        return self.settings.filters * (1 if self._averages else (height // 2**BLOCKS) * (width // 2**BLOCKS))
+
+    @property
+    def norms(self) -> Mapping[str, int]:
+        """Channels of each layer of BatchNorm, by its name."""
+        return {norm.name: norm.channels for norm in self._norms}
+
+    @property
+    def head_draw(self) -> Draw:
+        """How a linear layer behind it is initialised."""
+        return head_draw(self.settings)
+
+    @property
+    def _averages(self) -> bool:
+        return self.settings.downsampling == "stride"
+
+    @cached_property
+    def _norms(self) -> tuple[BatchNorm, ...]:
         # Paper: no text says which weights BatchNorm has, nor its epsilon. MAML's authors' code has a shift alone, and 1e-3.
-        self.norm = batch_norm(nn.BatchNorm2d, settings.filters, settings)
+        filters, pools = self.settings.filters, not self._averages
+        names = [f"blocks.{block}.norm" for block in range(BLOCKS)]
+        return tuple(BatchNorm(name=name, channels=filters, settings=self.settings, pools=pools) for name in names)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W]`` to ``[B, filters, H / 2, W / 2]``."""
-        normalised = self.norm(self.conv(_padded_at_the_end(images) if self.pads_at_the_end else images))
-        # Pooling first is the same function (ReLU is monotone) and leaves ReLU a quarter of the elements.
-        return torch.relu(nn.functional.max_pool2d(normalised, 2) if self.pools else normalised)
+    def initial_weights(self, stream: Stream) -> Weights:
+        """The first weights, without a group axis."""
+        # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
+        filters, channels, weights = self.settings.filters, self.image_shape[0], Weights()
+        for block, norm in enumerate(self._norms):
+            shape = (filters, filters if block else channels, 3, 3)
+            weights |= initial_values({f"blocks.{block}.conv.weight": shape}, stream, backbone_draw(self.settings))
+            weights |= norm.initial_weights()
+        return weights
 
+    def apply(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        images: torch.Tensor,
+        *,
+        kernels: Kernels,
+        statistics: Statistics | None = None,
+    ) -> tuple[torch.Tensor, Statistics]:
+        """Images ``[G, B, C, H, W]`` to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        maps, used = kernels.fold(images), Statistics()
+        for block, norm in enumerate(self._norms):
+            given = None if statistics is None else statistics[norm.name]
+            maps, used[norm.name] = self._block(maps, weights, f"blocks.{block}.conv.weight", norm, kernels, given)
+        of_groups = torch.unflatten(maps, 1, (len(images), -1)).transpose(0, 1)
+        return of_groups.mean((3, 4)) if self._averages else of_groups.flatten(2), used
 
-def _padded_at_the_end(images: torch.Tensor) -> torch.Tensor:
-    """Images padded as TensorFlow's "SAME" pads them for a 3x3 convolution of stride 2: an even side by a pixel at its end alone."""
-    height, width = images.shape[-2:]
-    return nn.functional.pad(images, (width % 2, 1, height % 2, 1))
+    def _block(
+        self,
+        maps: torch.Tensor,
+        weights: Mapping[str, torch.Tensor],
+        name: str,
+        norm: BatchNorm,
+        kernels: Kernels,
+        given: LayerStatistics | None,
+    ) -> tuple[torch.Tensor, LayerStatistics]:
+        stride = 2 if self._averages else 1
+        padded, padding = self._padded(maps)
+        if given is None:
+            return norm.rectified(kernels.convolve(padded, weights[name], stride=stride, padding=padding), weights, kernels)
+        factor, constant = norm.as_affine(weights, given)  # part of the kernels: the maps are passed over once less
+        scaled = weights[name] * factor[:, :, None, None, None]
+        return norm.rectify(kernels.convolve(padded, scaled, constant.flatten(), stride=stride, padding=padding)), given
 
-
-class Conv4(nn.Module):
-    """Four convolutional blocks: images ``[B, C, H, W]`` to embeddings ``[B, D]`` with ``D`` = :attr:`features`.
-
-    With max-pooling ``D`` is ``filters`` for 28x28 images and ``25 * filters`` for 84x84 ones (Vinyals et al. 2016, section 4.1;
-    Snell et al. 2017, section 3.1). With strides the last map is averaged over space and ``D`` is ``filters`` (Finn et al. 2017,
-    appendix A.1 and the authors' code). The first weights are drawn from ``stream``.
-    """
-
-    def __init__(self, image_shape: tuple[int, int, int], settings: Conv4Settings, *, stream: Stream) -> None:
-        super().__init__()
-        channels, height, width = image_shape
-        inputs = [channels, *[settings.filters] * (BLOCKS - 1)]
-        self.blocks = nn.Sequential(*(ConvBlock(count, settings) for count in inputs))
-        self.averages = settings.downsampling == "stride"
-        self.features = settings.filters * (1 if self.averages else (height // 2**BLOCKS) * (width // 2**BLOCKS))
-        initialise(self, stream=stream, draw=backbone_draw(settings))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W]`` to ``[B, D]``."""
-        maps: torch.Tensor = self.blocks(images)
-        return maps.mean(dim=(2, 3)) if self.averages else torch.flatten(maps, start_dim=1)
+    def _padded(self, maps: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """The maps, and by how much a convolution has to pad them."""
+        if self.settings.padding == "symmetric":
+            return maps, 1
+        height, width = maps.shape[
+            -2:
+        ]  # TensorFlow's "SAME" for a 3x3 convolution of stride 2: an even side by a pixel at its end
+        return nn.functional.pad(maps, (width % 2, 1, height % 2, 1)), 0

@@ -3,40 +3,84 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from torch import nn
 
-from fsl_core.backbones.batch_norm import batch_norm
-from fsl_core.backbones.initialisation import backbone_draw, initialise, uninitialised
+from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.normalisation import BatchNorm
+from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
 from fsl_core.randomness import Stream
 from fsl_core.recipe.backbone_settings import MlpSettings
 
 WIDTHS = (256, 128, 64, 64)
 
 
-class Mlp(nn.Module):
-    """Four hidden layers, each with BatchNorm and ReLU: images ``[B, C, H, W]`` to embeddings ``[B, 64]``."""
+@dataclass(frozen=True)
+class Mlp:
+    """Four hidden layers, each with BatchNorm and ReLU; see :class:`fsl_core.backbones.backbone.Backbone`."""
 
-    features = WIDTHS[-1]
+    image_shape: tuple[int, int, int]
+    settings: MlpSettings
 
-    def __init__(self, image_shape: tuple[int, int, int], settings: MlpSettings, *, stream: Stream) -> None:
-        super().__init__()
-        inputs = (math.prod(image_shape), *WIDTHS)
-        # Paper: no biases, as in Conv4.
-        self.layers = nn.Sequential(
-            *(
-                nn.Sequential(
-                    uninitialised(nn.Linear, before, after, bias=False),
-                    batch_norm(nn.BatchNorm1d, after, settings),
-                    nn.ReLU(),
-                )
-                for before, after in zip(inputs, WIDTHS, strict=False)
-            )
+    @property
+    def features(self) -> int:
+        """Numbers in an embedding."""
+        return WIDTHS[-1]
+
+    @property
+    def norms(self) -> Mapping[str, int]:
+        """Channels of each layer of BatchNorm, by its name."""
+        return {norm.name: norm.channels for norm in self._norms}
+
+    @property
+    def head_draw(self) -> Draw:
+        """How a linear layer behind it is initialised."""
+        return head_draw(self.settings)
+
+    @cached_property
+    def _norms(self) -> tuple[BatchNorm, ...]:
+        return tuple(
+            BatchNorm(name=f"layers.{layer}.1", channels=width, settings=self.settings) for layer, width in enumerate(WIDTHS)
         )
-        initialise(self, stream=stream, draw=backbone_draw(settings))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W]`` to ``[B, 64]``."""
-        embedded: torch.Tensor = self.layers(torch.flatten(images, start_dim=1))
-        return embedded
+    def initial_weights(self, stream: Stream) -> Weights:
+        """The first weights, without a group axis."""
+        # Paper: no biases, as in Conv4.
+        inputs, weights = (math.prod(self.image_shape), *WIDTHS), Weights()
+        for layer, norm in enumerate(self._norms):
+            shapes = {f"layers.{layer}.0.weight": (norm.channels, inputs[layer])}
+            weights |= initial_values(shapes, stream, backbone_draw(self.settings)) | norm.initial_weights()
+        return weights
+
+    def apply(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        images: torch.Tensor,
+        *,
+        kernels: Kernels,
+        statistics: Statistics | None = None,
+    ) -> tuple[torch.Tensor, Statistics]:
+        """Images ``[G, B, C, H, W]`` to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        hidden, used = images.flatten(2), Statistics()
+        for layer, norm in enumerate(self._norms):
+            summed = torch.bmm(hidden, weights[f"layers.{layer}.0.weight"].transpose(1, 2))
+            given = None if statistics is None else statistics[norm.name]
+            hidden, used[norm.name] = _rectified(summed, weights, norm, kernels, given)
+        return hidden, used
+
+
+def _rectified(
+    summed: torch.Tensor, weights: Mapping[str, torch.Tensor], norm: BatchNorm, kernels: Kernels, given: LayerStatistics | None
+) -> tuple[torch.Tensor, LayerStatistics]:
+    """Sums ``[G, B, F]`` normalised and rectified."""
+    if given is not None:
+        factor, constant = norm.as_affine(weights, given)
+        return norm.rectify(summed * factor.unsqueeze(1) + constant.unsqueeze(1)), given
+    groups = len(summed)
+    maps = summed.transpose(0, 1).flatten(1)[:, :, None, None]
+    out, statistics = norm.rectified(maps, weights, kernels)
+    return torch.unflatten(out.flatten(1), 1, (groups, -1)).transpose(0, 1), statistics

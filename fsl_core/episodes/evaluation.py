@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from torch import nn
 
-from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, query_labels
+from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, Model, query_labels
+from fsl_core.backbones.kernels import Kernels
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.episodes.sampler import EpisodeIndices, gather_episodes
@@ -18,7 +19,8 @@ from fsl_core.errors import RecipeError
 _EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels of the images that the backbone sees at once, whose activations bound the memory
 _SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances,
 _DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are many where images are large
-_PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once
+_PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once on CUDA,
+_PIXELS_AT_ONCE_ON_CPU = 100_000  # and on a CPU, where larger batches outgrow its caches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,39 +39,38 @@ class Scored:
 
 @torch.no_grad()
 def score_episodes(
-    algorithm: nn.Module,
+    model: Model,
     bank: ImageBank,
     episodes: EpisodeIndices,
     *,
+    kernels: Kernels,
     adaptation_steps: Sequence[int] | None = None,
     inductive: bool = False,
 ) -> Scored:
-    """Which query images of each episode the algorithm classifies rightly, and at which loss, from one pass.
+    """Which query images of each episode a model classifies rightly, and at which loss, from one pass.
 
-    An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. The algorithm is in
-    evaluation mode meanwhile and is left in the mode it was in: a BatchNorm with running statistics uses them, so that a score does
-    not depend on the other queries of its episode. One that adapts is scored transductively, or with ``inductive`` so that no query
-    sees another.
+    An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. A BatchNorm with
+    running statistics uses them, so that a score does not depend on the other queries of its episode. A model that adapts is scored
+    transductively, or with ``inductive`` so that no query sees another.
 
     Raises:
-        RecipeError: if an algorithm that adapts is given no such steps, or ``algorithm`` can be scored in neither way.
+        RecipeError: if an algorithm that adapts is given no such steps, or the algorithm can be scored in neither way.
     """
-    was_training = algorithm.training
-    algorithm.eval()
-    try:
-        if isinstance(algorithm, AdaptingAlgorithm):
-            steps = _checked_steps(algorithm, adaptation_steps)
-            logits = _adapted(algorithm, bank, episodes, steps, inductive=inductive)
-        elif isinstance(algorithm, MetricAlgorithm):
-            logits = _compared(algorithm, bank, episodes)
-        else:
-            raise RecipeError(f"algorithm is a {type(algorithm).__name__}; accepted: a MetricAlgorithm or an AdaptingAlgorithm")
-        return _joined([_scored(part, episodes.shape) for part in logits])
-    finally:
-        algorithm.train(was_training)
+    algorithm = model.algorithm
+    if isinstance(algorithm, AdaptingAlgorithm):
+        steps = _checked_steps(algorithm, adaptation_steps)
+        logits: Iterator[torch.Tensor] = (
+            algorithm.logits_after(model.weights, images, steps, kernels=kernels, inductive=inductive)
+            for images in _gathered(bank, episodes)
+        )
+    elif isinstance(algorithm, MetricAlgorithm):
+        logits = _compared(algorithm, model, bank, episodes, kernels)
+    else:
+        raise RecipeError(f"algorithm is a {type(algorithm).__name__}; accepted: a MetricAlgorithm or an AdaptingAlgorithm")
+    return _joined([_scored(part, episodes.shape) for part in logits])
 
 
-def _checked_steps(algorithm: nn.Module, steps: Sequence[int] | None) -> Sequence[int]:
+def _checked_steps(algorithm: AdaptingAlgorithm, steps: Sequence[int] | None) -> Sequence[int]:
     if not steps or steps[0] < 0 or any(later <= earlier for earlier, later in pairwise(steps)):
         raise RecipeError(
             f"adaptation_steps is {steps!r}; {type(algorithm).__name__} needs ascending numbers of at least 0, such as (0, 1, 3)"
@@ -77,33 +78,43 @@ def _checked_steps(algorithm: nn.Module, steps: Sequence[int] | None) -> Sequenc
     return steps
 
 
-def _adapted(
-    algorithm: AdaptingAlgorithm, bank: ImageBank, episodes: EpisodeIndices, adaptation_steps: Sequence[int], *, inductive: bool
+def adapted_at_once(shape: EpisodeShape, image_shape: tuple[int, int, int], device: torch.device | str) -> int:
+    """How many episodes are adapted to together when they are scored."""
+    pixels = shape.way * shape.images_per_class * math.prod(image_shape)
+    limit = _PIXELS_AT_ONCE if torch.device(device).type == "cuda" else _PIXELS_AT_ONCE_ON_CPU
+    return max(1, limit // pixels)
+
+
+def _gathered(bank: ImageBank, episodes: EpisodeIndices) -> Iterator[EpisodeBatch]:
+    device = bank.images.device
+    for part in episodes.parts(adapted_at_once(episodes.shape, bank.image_shape, device)):
+        yield gather_episodes(bank, part.to(device))
+
+
+def _compared(
+    algorithm: MetricAlgorithm, model: Model, bank: ImageBank, episodes: EpisodeIndices, kernels: Kernels
 ) -> Iterator[torch.Tensor]:
-    pixels = (episodes.support[0].numel() + episodes.query[0].numel()) * bank.images[0].numel()
-    for part in episodes.parts(max(1, _PIXELS_AT_ONCE // pixels)):
-        images = gather_episodes(bank, part.to(bank.images.device))
-        yield algorithm.logits_after(images, adaptation_steps, inductive=inductive)
-
-
-def _compared(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> Iterator[torch.Tensor]:
     """Scores ``[1, E, way * query, way]`` by chunks of episodes; each distinct image is embedded once."""
-    embedded, places = _embed_once(algorithm, bank, episodes)
+    embedded, places = _embed_once(algorithm, model, bank, episodes, kernels)
     size = compared_at_once(places.shape, features=embedded.shape[1])
     for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
-        yield algorithm.logits(EpisodeBatch(support=embedded[support], query=embedded[query])).unsqueeze(0)
+        yield algorithm.logits(model.weights, EpisodeBatch(support=embedded[support], query=embedded[query])).unsqueeze(0)
 
 
-def _embed_once(algorithm: MetricAlgorithm, bank: ImageBank, episodes: EpisodeIndices) -> tuple[torch.Tensor, EpisodeBatch]:
+def _embed_once(
+    algorithm: MetricAlgorithm, model: Model, bank: ImageBank, episodes: EpisodeIndices, kernels: Kernels
+) -> tuple[torch.Tensor, EpisodeBatch]:
     """Embeddings of the distinct images of all episodes, and for each support and query image its row among them."""
     per_class = int(bank.class_sizes.max())
     classes = episodes.classes.to(bank.class_sizes.device).unsqueeze(2)
     support = classes * per_class + episodes.support.to(classes.device)
     query = classes * per_class + episodes.query.to(classes.device)
     distinct, rows = torch.unique(torch.cat([support.flatten(), query.flatten()]), return_inverse=True)
-    at_once = embedded_at_once(bank.image_shape)
     embedded = torch.cat(
-        [algorithm.embed(bank.gather(part // per_class, part % per_class)) for part in torch.split(distinct, at_once)]
+        [
+            algorithm.embed(model.weights, model.statistics, bank.gather(part // per_class, part % per_class), kernels)
+            for part in torch.split(distinct, embedded_at_once(bank.image_shape))
+        ]
     )
     places = EpisodeBatch(
         support=rows[: support.numel()].reshape(support.shape), query=rows[support.numel() :].reshape(query.shape)

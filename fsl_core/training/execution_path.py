@@ -1,4 +1,4 @@
-"""How a trial computes, as opposed to what: chosen once, pinned in its checkpoint, recorded beside its result.
+"""How a trial computes, as opposed to what: chosen once, pinned in its folder, recorded beside its result.
 
 Two execution paths give the same mathematics in another order of rounding. Within one path the same recipe gives the same bits.
 """
@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 
-from fsl_core.errors import ExecutionPathError
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation
+from fsl_core.checks import one_of, size, truth
+from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -26,23 +29,44 @@ class ExecutionPath:
     """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation.
 
     ``episodes_at_once``: how many episodes of a meta-batch are differentiated together; the gradient is that of the whole in any case.
+    ``layout``, ``normalisation`` and ``convolution`` are those of :class:`fsl_core.backbones.kernels.Kernels`. ``captured``: the step is
+    recorded once as a CUDA graph and replayed.
     """
 
     device: str = "cpu"
     threads: int = 1
     episodes_at_once: int = 1
+    layout: Layout = "channels_last"
+    normalisation: Normalisation = "fused"
+    convolution: Convolution = "grouped"
+    captured: bool = False
+
+    @property
+    def kernels(self) -> Kernels:
+        """How the backbone is computed along this path."""
+        return Kernels(layout=self.layout, normalisation=self.normalisation, convolution=self.convolution)
+
+    def check_sound(self) -> None:
+        """Raises SettingError unless every part is one that there is."""
+        one_of("device", self.device, ("cpu", "cuda"))
+        size("threads", self.threads, 1)
+        size("episodes_at_once", self.episodes_at_once, 1)
+        one_of("layout", self.layout, get_args(Layout))
+        one_of("normalisation", self.normalisation, get_args(Normalisation))
+        one_of("convolution", self.convolution, get_args(Convolution))
+        truth("captured", self.captured)
+        if self.captured and self.device != "cuda":
+            raise SettingError("captured", True, "a step is recorded as a CUDA graph on CUDA alone", beside=("device",))
 
     def check_available(self) -> None:
         """Raises ExecutionPathError when this machine cannot offer the path, or its environment asks for another arithmetic."""
         refuse_other_arithmetic()
-        if self.device not in ("cpu", "cuda"):
-            raise ExecutionPathError(f"device is {self.device!r}; accepted: 'cpu', 'cuda'")
+        try:
+            self.check_sound()
+        except SettingError as error:
+            raise ExecutionPathError(str(error)) from error
         if self.device == "cuda" and not cuda_is_here():
             raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
-        if self.threads < 1:
-            raise ExecutionPathError(f"threads is {self.threads}; it must be at least 1")
-        if self.episodes_at_once < 1:
-            raise ExecutionPathError(f"episodes_at_once is {self.episodes_at_once}; it must be at least 1")
 
     @contextmanager
     def active(self) -> Iterator[torch.device]:

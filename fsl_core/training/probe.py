@@ -6,26 +6,29 @@ read, prepared or downloaded for a prediction.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import cast
 
 import torch
-from torch import nn
 
-from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm
+from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, Model
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbones.kernels import Kernels
 from fsl_core.datasets.extent import IMAGE_SHAPES
-from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
-from fsl_core.episodes.evaluation import compared_at_once, embedded_at_once
+from fsl_core.episodes.evaluation import adapted_at_once, compared_at_once, embedded_at_once
 from fsl_core.episodes.sampler import EpisodeSampler
-from fsl_core.randomness import Stream, uniform
+from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings, PrototypicalSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.training import StepSettings, start_training, train_step
+from fsl_core.training.path_choice import StepKind
+from fsl_core.training.path_timing import step_along
+from fsl_core.training.stand_in import noise, stand_in_bank
+from fsl_core.training.trained_model import trained_model
 from fsl_core.training.unit_work import UnitWork
 
 ENOUGH_SECONDS = 1.0
@@ -33,6 +36,7 @@ ENOUGH_SECONDS = 1.0
 LONG_SECONDS = 10.0
 """A first time that takes longer counts: what happens once only is little beside it."""
 
+_EPISODES_OF_A_STEP = 16  # of an algorithm that adapts, some of which are differentiated together
 _ANY_SHAPE = EpisodeShape(way=2, shot=1, query=1)
 
 
@@ -42,8 +46,10 @@ def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int
     On a CPU they are the seconds that the processor spent, for each thread: what else runs on a busy machine is not in them. On CUDA
     they are wall clock, for the processor only waits.
     """
-    with ExecutionPath(device=device, threads=threads).active() as there:
-        repeat, units = _prepared(work, there)
+    recipe = _recipe(work)
+    path = StepKind(recipe=recipe, image_shape=work.image_shape, device=device, threads=threads).usual_path()
+    with path.active() as there:
+        repeat, units = _prepared(work, recipe, path, there)
         began = time.perf_counter()
         first = _seconds(repeat, there, threads)
         seconds = [first] if time.perf_counter() - began > LONG_SECONDS else []
@@ -64,18 +70,20 @@ def _seconds(repeat: Callable[[], object], device: torch.device, threads: int) -
     return (time.process_time() - started) / threads
 
 
-def _prepared(work: UnitWork, device: torch.device) -> tuple[Callable[[], object], int]:
+def _prepared(
+    work: UnitWork, recipe: TrainingRecipe, path: ExecutionPath, device: torch.device
+) -> tuple[Callable[[], object], int]:
     """What computes the work, and how many units of it that is."""
-    recipe = _recipe(work)
-    algorithm = build_algorithm(recipe, image_shape=work.image_shape, stage="probe", device=device)
     if work.kind == "train":
-        return _training(recipe, algorithm, work, device), 1
-    algorithm.eval()
+        return step_along(recipe, path, work.image_shape, device), recipe.meta_batch_size
+    algorithm = build_algorithm(recipe, image_shape=work.image_shape)
+    first = {**algorithm.initial_weights(Stream(recipe.seed, "probe/weights")), **algorithm.initial_statistics()}
+    model = trained_model(algorithm, first, device)
     if work.kind == "embed":
-        return _embedding(algorithm, work, device)
+        return _embedding(model, work, path.kernels, device)
     if work.kind == "compare":
-        return _comparison(algorithm, work, device)
-    return _adaptation(algorithm, work, device), 1
+        return _comparison(model, work, path.kernels, device)
+    return _adaptation(model, work, path.kernels, device)
 
 
 def _recipe(work: UnitWork) -> TrainingRecipe:
@@ -91,51 +99,36 @@ def _recipe(work: UnitWork) -> TrainingRecipe:
         validation=ValidationSettings(shape=shape, every=1, patience=None, adaptation_steps=adaptation),
         steps=1,
         seed=0,
+        meta_batch_size=_EPISODES_OF_A_STEP if adaptation else 1,
         backbone=work.backbone,
     )
 
 
-def _training(recipe: TrainingRecipe, algorithm: nn.Module, work: UnitWork, device: torch.device) -> Callable[[], object]:
-    state = start_training(algorithm, recipe.optimiser)
-    sampler = EpisodeSampler(_stand_in(work, device), recipe.episode, recipe.seed, "probe/episodes")
-    settings = StepSettings.of(recipe, episodes_at_once=1)
-    return lambda: train_step(state, sampler, settings)
+@torch.no_grad()
+def _embedding(model: Model, work: UnitWork, kernels: Kernels, device: torch.device) -> tuple[Callable[[], object], int]:
+    images = noise(embedded_at_once(work.image_shape), *work.image_shape, device=device)
+    metric = cast(MetricAlgorithm, model.algorithm)
+    return torch.no_grad()(lambda: metric.embed(model.weights, model.statistics, images, kernels)), len(images)
 
 
 @torch.no_grad()
-def _embedding(algorithm: nn.Module, work: UnitWork, device: torch.device) -> tuple[Callable[[], object], int]:
-    images = _noise(embedded_at_once(work.image_shape), *work.image_shape, device=device)
-    return torch.no_grad()(lambda: cast(MetricAlgorithm, algorithm).embed(images)), len(images)
-
-
-@torch.no_grad()
-def _comparison(algorithm: nn.Module, work: UnitWork, device: torch.device) -> tuple[Callable[[], object], int]:
-    metric, shape = cast(MetricAlgorithm, algorithm), work.shape or _ANY_SHAPE
-    features = metric.embed(_noise(1, *work.image_shape, device=device)).shape[1]
+def _comparison(model: Model, work: UnitWork, kernels: Kernels, device: torch.device) -> tuple[Callable[[], object], int]:
+    metric, shape = cast(MetricAlgorithm, model.algorithm), work.shape or _ANY_SHAPE
+    one = noise(1, *work.image_shape, device=device)
+    features = metric.embed(model.weights, model.statistics, one, kernels).shape[1]
     episodes = compared_at_once(shape, features=features)
     embedded = EpisodeBatch(
-        support=_noise(episodes, shape.way, shape.shot, features, device=device),
-        query=_noise(episodes, shape.way, shape.query, features, device=device),
+        support=noise(episodes, shape.way, shape.shot, features, device=device),
+        query=noise(episodes, shape.way, shape.query, features, device=device),
     )
-    return torch.no_grad()(lambda: metric.logits(embedded)), episodes
+    return torch.no_grad()(lambda: metric.logits(model.weights, embedded)), episodes
 
 
-def _adaptation(algorithm: nn.Module, work: UnitWork, device: torch.device) -> Callable[[], object]:
-    steps, answers = work.adaptation_steps or 0, work.answers or 1
-    episodes = EpisodeSampler(_stand_in(work, device), work.shape or _ANY_SHAPE, 0, "probe/episodes").batch(0)
+def _adaptation(model: Model, work: UnitWork, kernels: Kernels, device: torch.device) -> tuple[Callable[[], object], int]:
+    steps, answers, shape = work.adaptation_steps or 0, work.answers or 1, work.shape or _ANY_SHAPE
+    count = adapted_at_once(shape, work.image_shape, device)
+    episodes = EpisodeSampler(stand_in_bank(shape, work.image_shape, device), shape, 0, "probe/episodes").batch(0, count)
     after = range(steps - answers + 1, steps + 1)
-    adapting, inductive = cast(AdaptingAlgorithm, algorithm), bool(work.inductive)
-    return torch.no_grad()(lambda: adapting.logits_after(episodes, after, inductive=inductive))
-
-
-def _stand_in(work: UnitWork, device: torch.device) -> ImageBank:
-    """Just enough random images for the episodes of the work, on ``device``."""
-    shape = work.shape or _ANY_SHAPE
-    images = _noise(shape.way * shape.images_per_class, *work.image_shape, device=device, below=256, dtype=torch.uint8)
-    sizes = torch.full((shape.way,), shape.images_per_class, device=device)
-    return ImageBank(images, sizes.cumsum(0) - sizes, sizes, tuple(map(str, range(shape.way))), rotations=False)
-
-
-def _noise(*shape: int, device: torch.device, below: int = 1, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Uniform values from 0 to ``below``, the same every time."""
-    return (uniform(Stream(0, "probe/noise").key, shape) * below).to(dtype).to(device)
+    adapting, inductive = cast(AdaptingAlgorithm, model.algorithm), bool(work.inductive)
+    ask = functools.partial(adapting.logits_after, model.weights, episodes, after, kernels=kernels, inductive=inductive)
+    return torch.no_grad()(ask), count

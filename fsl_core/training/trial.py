@@ -6,13 +6,14 @@ A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbones.weights import Weights
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.episodes.answers import hex_answers
@@ -20,11 +21,18 @@ from fsl_core.episodes.episode_classes import EpisodeClasses
 from fsl_core.episodes.evaluation import score_episodes
 from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes
 from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
+from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_choice import StepKind, choose_path
+from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from fsl_core.training.result import EvaluationResult, TrialResult
-from fsl_core.training.training import StepSettings, TrainingState, Validation, meta_train, start_training
+from fsl_core.training.state import TrainingState, start_training
+from fsl_core.training.step import StepSettings
+from fsl_core.training.step_runner import step_runner
+from fsl_core.training.trained_model import trained_model
+from fsl_core.training.training import Schedule, Validation, meta_train
 from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
 
 META_TEST_STREAM = "meta-test"
@@ -46,11 +54,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """How to run a trial: its folder and data, the execution path, and who is asked and told; see :func:`run_trial`."""
+    """How to run a trial: its folder and data, how its execution path is found, and who is asked and told; see :func:`run_trial`."""
 
     folder: Path
     dataset: SplitDataset
-    path: ExecutionPath = field(default_factory=ExecutionPath)
+    device: str = "cpu"
+    threads: int = 1
+    path: ExecutionPath | None = None
+    choices: Path | None = None
     observe: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], bool] = lambda: False
     announce: Callable[[str], None] = lambda message: None
@@ -74,7 +85,8 @@ def run_trial(
     dataset: SplitDataset,
     device: str = "cpu",
     threads: int = 1,
-    episodes_at_once: int = 1,
+    path: ExecutionPath | None = None,
+    choices: Path | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
     announce: Callable[[str], None] = lambda message: None,
@@ -82,13 +94,18 @@ def run_trial(
 ) -> TrialResult:
     """Train a recipe in ``folder``, from where an earlier run of it stopped, and select its weights on meta-validation.
 
+    The execution path is that of the folder's ``path.json``, if there is one; else ``path``; else the fastest on ``device`` with
+    ``threads``, as ``choices`` keeps it for every trial with such steps, or as it is measured now. It is in ``path.json`` before the
+    first step.
+
     Args:
         recipe: what to train.
         folder: the trial's own folder; it is made where missing.
         dataset: the images, as :func:`fsl_core.datasets.catalogue.open_dataset` gives them.
-        device: ``cpu`` or ``cuda``; with ``threads`` it is the execution path, which an existing checkpoint overrules.
+        device: ``cpu`` or ``cuda``.
         threads: CPU threads inside one operation.
-        episodes_at_once: how many episodes of a meta-batch are differentiated together, also part of the execution path.
+        path: an execution path that nothing is measured for.
+        choices: the folder of the paths chosen so far, which trials share; None keeps none.
         observe: called at every point of the curves.
         should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
         announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
@@ -97,69 +114,107 @@ def run_trial(
     Raises:
         StopRequested: ``should_stop`` said so.
         CheckpointEditionError: the checkpoint is of another edition of the recipes.
-        ExecutionPathError: the checkpoint's execution path, or the wanted one, is not to be had here.
+        CheckpointFormatError: the checkpoint holds an earlier form of the training's state.
+        ExecutionPathError: the trial's execution path, or the wanted one, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    wanted = ExecutionPath(device=device, threads=threads, episodes_at_once=episodes_at_once)
     run = TrialRun(
-        folder=folder, dataset=dataset, path=wanted, observe=observe, should_stop=should_stop, announce=announce, on_path=on_path
+        folder=folder,
+        dataset=dataset,
+        device=device,
+        threads=threads,
+        path=path,
+        choices=choices,
+        observe=observe,
+        should_stop=should_stop,
+        announce=announce,
+        on_path=on_path,
     )
     select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
-    state, path = _run_stage(recipe, select, run)
-    weights = state.best_weights
-    if recipe.retrain and weights is not None and state.best_step and state.stopped_by != "divergence":  # at step 0: untrained
-        bank = join(dataset.meta_train, dataset.meta_validation)
-        steps = state.best_step + (recipe.validation.patience or 0)
-        retrain = _Stage(name="retrain", bank=bank, steps=steps, selects=False)
-        retrained, _ = _run_stage(recipe, retrain, replace(run, path=path))
-        state.curves |= {f"retrain_{name}": curve for name, curve in retrained.curves.items()}
-        weights = retrained.algorithm.state_dict()
-        if retrained.stopped_by == "divergence":
-            state.stopped_by = "divergence"
+    state = _run_stage(recipe, select, run)
+    weights = state.seeds[0].best_weights
+    if recipe.retrain and weights is not None and state.seeds[0].best_step and state.seeds[0].stopped_by != "divergence":
+        weights = _retrained(recipe, state, run)  # selected at step 0 the network is untrained, and stays it
     result = _result(recipe, state, weights, dataset)
     if weights is not None and result.status == "complete":
         save_weights(folder / "selected.pt", weights)
     return result
 
 
+def _retrained(recipe: TrainingRecipe, state: TrainingState, run: TrialRun) -> Weights:
+    """The weights of a training on meta-train and meta-validation classes, whose curves and end are added to those of ``state``."""
+    selected = state.seeds[0]
+    bank = join(run.dataset.meta_train, run.dataset.meta_validation)
+    steps = (selected.best_step or 0) + (recipe.validation.patience or 0)
+    again = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)
+    selected.curves |= {f"retrain_{name}": curve for name, curve in again.seeds[0].curves.items()}
+    if again.seeds[0].stopped_by == "divergence":
+        selected.stopped_by = "divergence"
+    return again.named()
+
+
 def _result(
     recipe: TrainingRecipe, state: TrainingState, weights: Mapping[str, torch.Tensor] | None, dataset: SplitDataset
 ) -> TrialResult:
-    diverged = state.stopped_by == "divergence" or weights is None
+    seed = state.seeds[0]
+    diverged = seed.stopped_by == "divergence" or weights is None
     return TrialResult(
         recipe=recipe,
         status="diverged" if diverged else "complete",
-        stopped_by=cast(Literal["budget", "patience", "divergence"], state.stopped_by),
+        stopped_by=cast(Literal["budget", "patience", "divergence"], seed.stopped_by),
         steps_done=state.step,
-        selected_step=None if diverged else state.best_step,
-        validation_loss=None if diverged else state.best_loss,
-        validation_accuracy=None if diverged else state.best_accuracy,
+        selected_step=None if diverged else seed.best_step,
+        validation_loss=None if diverged else seed.best_loss,
+        validation_accuracy=None if diverged else seed.best_accuracy,
         weights_digest=None if diverged or weights is None else weights_digest(weights),
         data_digest=dataset.digest,
-        curves={name: tuple(curve) for name, curve in state.curves.items()},
+        curves={name: tuple(curve) for name, curve in seed.curves.items()},
     )
 
 
-def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> tuple[TrainingState, ExecutionPath]:
+def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
     folder = run.folder / "checkpoints" / stage.name
     expected = ExpectedCheckpoint(recipe=recipe, dataset=run.dataset, stage=stage.name, steps=stage.steps)
     checkpoint, useless = load_newest_checkpoint(folder, expected.check)
     for aside in useless:
         run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
-    path = run.path if checkpoint is None else path_of(checkpoint)
+    path = _pinned_path(recipe, run, None if checkpoint is None else path_of(checkpoint))
     run.on_path(path)
     with path.active() as device:
         bank = stage.bank.to(device)
-        algorithm = build_algorithm(recipe, image_shape=bank.image_shape, stage=stage.name, device=device)
-        state = start_training(algorithm, recipe.optimiser)
+        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes", recipe.data.distinct_characters)
+        state = start_training(
+            build_algorithm(recipe, image_shape=bank.image_shape),
+            recipe.optimiser,
+            streams=[Stream(recipe.seed, f"{stage.name}/weights")],
+            kernels=path.kernels,
+            device=device,
+            captured=path.captured,
+        )
         if checkpoint is not None:
             state.restore(checkpoint["state"])
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
-        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes", recipe.data.distinct_characters)
-        settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once)
         saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
-        _train(recipe, stage, state, sampler, settings, run, saver)
-    return state, path
+        if state.seeds[0].stopped_by is None:
+            _train(recipe, stage, state, sampler, path, run, saver)
+    return state
+
+
+def _pinned_path(recipe: TrainingRecipe, run: TrialRun, of_checkpoint: ExecutionPath | None) -> ExecutionPath:
+    """The path of a trial, in its folder from now on."""
+    pinned = read_path(run.folder / PATH_FILE)
+    if pinned is not None:
+        return pinned
+    path = of_checkpoint or run.path or _chosen_path(recipe, run)
+    path.check_available()
+    write_path(run.folder, path)
+    return path
+
+
+def _chosen_path(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
+    ExecutionPath(device=run.device, threads=run.threads).check_available()
+    shape = run.dataset.meta_train.image_shape
+    return choose_path(StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads), run.choices)
 
 
 def _train(
@@ -167,7 +222,7 @@ def _train(
     stage: _Stage,
     state: TrainingState,
     sampler: EpisodeSampler,
-    settings: StepSettings,
+    path: ExecutionPath,
     run: TrialRun,
     checkpoints: StageCheckpoints,
 ) -> None:
@@ -184,29 +239,30 @@ def _train(
             save(state)
             raise StopRequested(f"stopped at step {state.step} of {stage.steps}; the checkpoint is written")
 
+    settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
     meta_train(
         state,
-        sampler,
-        settings,
-        steps=stage.steps,
-        every=recipe.validation.every,
-        validation=_validation(recipe, run.dataset, sampler.bank.images.device) if stage.selects else None,
+        step_runner(state, [sampler], settings, captured=path.captured),
+        Schedule(optimiser=recipe.optimiser, steps=stage.steps, every=recipe.validation.every),
+        validations=[_validation(recipe, run.dataset, sampler.bank.images.device, path) if stage.selects else None],
         after_interval=after_interval,
         before_step=before_step,
     )
     run.dataset.check_unchanged()
 
 
-def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device) -> Validation:
+def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device, path: ExecutionPath) -> Validation:
     settings = recipe.validation
     pool = dataset.meta_validation.pool(distinct_characters=recipe.data.distinct_characters)
     episodes = frozen_episodes(pool, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
-    return Validation(bank=dataset.meta_validation.to(device), episodes=episodes, settings=settings)
+    bank = dataset.meta_validation.to(device)
+    return Validation(bank=bank, episodes=episodes, settings=settings, kernels=path.kernels)
 
 
 def _progress(state: TrainingState, steps: int) -> Progress:
-    metrics = {name: curve[-1][1] for name, curve in state.curves.items() if curve and curve[-1][0] == state.step}
-    best = metrics.get("validation_accuracy") if state.best is None else state.best.accuracy
+    seed = state.seeds[0]
+    metrics = {name: curve[-1][1] for name, curve in seed.curves.items() if curve and curve[-1][0] == state.step}
+    best = metrics.get("validation_accuracy") if seed.best is None else seed.best.accuracy
     return Progress(step=state.step, steps=steps, metrics=metrics, best=best)
 
 
@@ -229,11 +285,18 @@ def evaluate_trial(
     bank, steps = dataset.meta_test, evaluation.adaptation_steps
     pool = bank.pool(distinct_characters=result.recipe.data.distinct_characters)
     episodes = frozen_episodes(pool, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
-    with ExecutionPath(device=device, threads=threads).active() as there:
-        algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape, stage="select", device=there)
-        algorithm.load_state_dict(dict(load_weights(folder / "selected.pt", digest=result.weights_digest)))
-        recorded = None if steps is None else range(steps + 1)
-        scored = score_episodes(algorithm, bank.to(there), episodes, adaptation_steps=recorded, inductive=evaluation.inductive)
+    path = ExecutionPath(device=device, threads=threads)
+    with path.active() as there:
+        algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape)
+        model = trained_model(algorithm, load_weights(folder / "selected.pt", digest=result.weights_digest), there)
+        scored = score_episodes(
+            model,
+            bank.to(there),
+            episodes,
+            kernels=path.kernels,
+            adaptation_steps=None if steps is None else range(steps + 1),
+            inductive=evaluation.inductive,
+        )
     dataset.check_unchanged()
     by_step = tuple(map(tuple, scored.counts.tolist()))
     return EvaluationResult(

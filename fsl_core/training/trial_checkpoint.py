@@ -7,20 +7,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.checks import one_of, whole
+from fsl_core.checks import one_of
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError
+from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, CheckpointFormatError, DataChangedError
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.plain_values import count, fraction, not_negative
+from fsl_core.randomness import Stream
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.checkpoint import save_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.training import TrainingState, start_training
+from fsl_core.training.path_file import path_from_plain
+from fsl_core.training.state import TrainingState, check_named, start_training
+
+_FORMAT = 2
+"""Of the training's state. Format 1, which was not numbered, held the state of torch's modules and of its optimiser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class StageCheckpoints:
         """Write the state at its step."""
         envelope = {
             "edition": SCHEMA_VERSION,
+            "format": _FORMAT,
             "recipe": self.recipe.fingerprint,
             "data": self.data_digest,
             "path": asdict(self.path),
@@ -59,9 +63,11 @@ class ExpectedCheckpoint:
         Raises:
             CheckpointCorruptError: it is of another recipe, or not the state of such a training.
             CheckpointEditionError: it is of another edition of the recipes.
+            CheckpointFormatError: it holds an earlier form of the training's state.
             DataChangedError: it was trained on other images.
         """
         check_edition(checkpoint)
+        check_format(checkpoint)
         if checkpoint.get("recipe") != self.recipe.fingerprint:
             raise CheckpointCorruptError(
                 f"the checkpoint is of recipe {checkpoint.get('recipe')}, not of {self.recipe.fingerprint}"
@@ -85,22 +91,21 @@ class ExpectedCheckpoint:
             ) from error
 
     def _check_state(self, plain: Mapping[str, Any]) -> None:
-        shape = self.dataset.meta_train.image_shape
-        algorithm = build_algorithm(self.recipe, image_shape=shape, stage=self.stage, device=torch.device("cpu"))
-        state = start_training(algorithm, self.recipe.optimiser)
+        algorithm = build_algorithm(self.recipe, image_shape=self.dataset.meta_train.image_shape)
+        stream = Stream(self.recipe.seed, f"{self.stage}/weights")
+        state = start_training(algorithm, self.recipe.optimiser, streams=[stream])
+        count(plain["step"], "step", self.steps)
         state.restore(plain)
-        count(state.step, "step", self.steps)
-        if state.best_step is not None:
-            count(state.best_step, "best_step", state.step)
-            not_negative(state.best_loss, "best_loss")
-            fraction(state.best_accuracy, "best_accuracy")
-        one_of("stopped_by", state.stopped_by, (None, "budget", "patience", "divergence"))
-        if state.interval_loss.shape or state.interval_accuracy.shape:
-            raise CheckpointCorruptError("the sums of an interval are not numbers")
-        if len({value is None for value in (state.best_step, state.best_loss, state.best_accuracy, state.best_weights)}) > 1:
+        seed = state.seeds[0]
+        if seed.best_step is not None:
+            count(seed.best_step, "best_step", state.step)
+            not_negative(seed.best_loss, "best_loss")
+            fraction(seed.best_accuracy, "best_accuracy")
+        one_of("stopped_by", seed.stopped_by, (None, "budget", "patience", "divergence"))
+        if len({value is None for value in (seed.best_step, seed.best_loss, seed.best_accuracy, seed.best_weights)}) > 1:
             raise CheckpointCorruptError("the best step, its scores and its weights are not all there")
-        if state.best_weights is not None:
-            algorithm.load_state_dict(state.best_weights)
+        if seed.best_weights is not None:
+            check_named(seed.best_weights, state.named())
 
 
 def check_edition(checkpoint: Mapping[str, Any]) -> None:
@@ -113,10 +118,16 @@ def check_edition(checkpoint: Mapping[str, Any]) -> None:
         )
 
 
+def check_format(checkpoint: Mapping[str, Any]) -> None:
+    """Raises CheckpointFormatError for a checkpoint of an earlier form, which did not number it."""
+    form = checkpoint.get("format", 1 if isinstance(checkpoint.get("recipe"), str) else None)
+    if isinstance(form, int) and form != _FORMAT:
+        raise CheckpointFormatError(
+            f"the checkpoint of trial {checkpoint.get('recipe')} has format {form} of the training's state, and a training resumes from "
+            f"format {_FORMAT} alone; move it out of the trial's folder to train from the start"
+        )
+
+
 def path_of(checkpoint: Mapping[str, Any]) -> ExecutionPath:
-    """The execution path that a checkpoint pins. Raises RecipeError, KeyError or TypeError when it pins none."""
-    path = ExecutionPath(**checkpoint["path"])
-    one_of("device", path.device, ("cpu", "cuda"))
-    whole("threads", path.threads, 1)
-    whole("episodes_at_once", path.episodes_at_once, 1)
-    return path
+    """The execution path that a checkpoint pins. Raises RecipeError or KeyError when it pins none."""
+    return path_from_plain(checkpoint["path"])

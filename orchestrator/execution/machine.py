@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import torch
 
+from fsl_core.processor import processor_name
 from orchestrator.environment import recorded
-from orchestrator.provenance import library_versions, processor_name
+from orchestrator.provenance import library_versions
 from orchestrator.remembered import Machine
 
 

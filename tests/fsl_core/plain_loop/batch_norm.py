@@ -19,7 +19,8 @@ def batch_norm(kind: type[nn.BatchNorm1d | nn.BatchNorm2d], channels: int, setti
     running = settings.batch_norm == "running"
     layer = kind(channels, eps=settings.batch_norm_epsilon, track_running_stats=running)
     if not settings.batch_norm_scale:
-        layer.register_parameter("weight", None)
+        del layer.weight  # of ones, as a buffer: torch cannot differentiate twice a BatchNorm that has no weight
+        layer.register_buffer("weight", torch.ones(channels))
     return layer
 
 

@@ -1,0 +1,70 @@
+"""BatchNorm, pooling and ReLU of maps in which every group has channels of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from fsl_core.backbones.fused_norm import fused_norm
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import LayerStatistics, Weights
+from fsl_core.recipe.backbone_settings import BackboneSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm:
+    """A layer of BatchNorm with a scale and a shift, or a shift alone, and the ReLU behind it; with ``pools`` also a 2x2 max-pool.
+
+    Its weights are ``<name>.weight`` and ``<name>.bias``, ``[G, F]``, which begin at 1 and 0.
+    """
+
+    name: str
+    channels: int
+    settings: BackboneSettings
+    pools: bool = False
+
+    def initial_weights(self) -> Weights:
+        """The first weights, without a group axis."""
+        weights = {f"{self.name}.bias": torch.zeros(self.channels)}
+        if self.settings.batch_norm_scale:
+            weights[f"{self.name}.weight"] = torch.ones(self.channels)
+        return weights
+
+    def rectified(
+        self, maps: torch.Tensor, weights: Mapping[str, torch.Tensor], kernels: Kernels
+    ) -> tuple[torch.Tensor, LayerStatistics]:
+        """Maps ``[B, G * F, H, W]`` normalised by the batch's own statistics of each channel, pooled and rectified; the statistics too."""
+        shift = weights[f"{self.name}.bias"]
+        scale = weights.get(f"{self.name}.weight", torch.ones_like(shift))
+        form = fused_norm if kernels.normalisation == "fused" else _plain_norm
+        out, mean, variance = form(
+            maps, scale.flatten(), shift.flatten(), epsilon=self.settings.batch_norm_epsilon, pools=self.pools
+        )
+        count = maps.numel() // maps.shape[1]
+        return out, LayerStatistics(mean=mean.view_as(shift), variance=variance.view_as(shift), count=count)
+
+    def as_affine(self, weights: Mapping[str, torch.Tensor], statistics: LayerStatistics) -> tuple[torch.Tensor, torch.Tensor]:
+        """The factor and the constant, each ``[G, F]``, that normalising by given statistics is."""
+        shift = weights[f"{self.name}.bias"]
+        factor = torch.rsqrt(statistics.variance + self.settings.batch_norm_epsilon)
+        if self.settings.batch_norm_scale:
+            factor = factor * weights[f"{self.name}.weight"]
+        return factor, shift - statistics.mean * factor
+
+    def rectify(self, normalised: torch.Tensor) -> torch.Tensor:
+        """What follows the normalisation."""
+        # Pooling first is the same function (ReLU is monotone) and leaves ReLU a quarter of the elements.
+        return torch.relu(nn.functional.max_pool2d(normalised, 2) if self.pools else normalised)
+
+
+def _plain_norm(
+    maps: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, *, epsilon: float, pools: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    variance, mean = torch.var_mean(maps, dim=(0, 2, 3), correction=0)
+    factor = scale * torch.rsqrt(variance + epsilon)
+    normalised = maps * factor.view(1, -1, 1, 1) + (shift - mean * factor).view(1, -1, 1, 1)
+    pooled = nn.functional.max_pool2d(normalised, 2) if pools else normalised
+    return torch.relu(pooled), mean.detach(), variance.detach()

@@ -1,0 +1,63 @@
+"""The optimiser's step: the learning rate's schedule, clipping, and Adam on gradients that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.training.state import TrainingState
+
+
+def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
+    """The learning rate of the step that follows ``step`` finished ones."""
+    if settings.halve_every is None:
+        return settings.outer_lr
+    first = settings.halve_every if settings.first_halving is None else settings.first_halving
+    return settings.outer_lr * 0.5 ** (0 if step < first else 1 + (step - first) // settings.halve_every)
+
+
+def outer_lr_on_device(settings: OptimiserSettings, clock: torch.Tensor) -> torch.Tensor:
+    """The same where the step is an int64 tensor, in float64 on its device."""
+    rate = torch.full_like(clock, settings.outer_lr, dtype=torch.float64)
+    if settings.halve_every is None:
+        return rate
+    first = settings.halve_every if settings.first_halving is None else settings.first_halving
+    halvings = torch.div(clock - first, settings.halve_every, rounding_mode="floor").add(1).clamp(min=0)
+    return rate * torch.exp2(-halvings.double())
+
+
+def descend(state: TrainingState, gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> None:
+    """Clip the gradient ``[S, ...]`` of each seed, and take Adam's step."""
+    for name, clipped in _clipped(gradient, settings).items():
+        state.weights[name].grad = _laid_out_as(state.weights[name], clipped)
+    for group in state.optimiser.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].copy_(outer_lr_on_device(settings, state.clock))
+        else:
+            group["lr"] = outer_lr_at(settings, state.step)
+    state.optimiser.step()
+
+
+def _clipped(gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> Mapping[str, torch.Tensor]:
+    # Paper: no text clips. The norm is clipped by the 2018 reproduction of Matching Networks, each entry by MAML's authors' code.
+    if settings.clip_norm is not None:
+        gradient = _within_norm(gradient, settings.clip_norm)
+    if settings.clip_value is not None:
+        limit = settings.clip_value
+        gradient = {name: values.clamp(-limit, limit) for name, values in gradient.items()}
+    return gradient
+
+
+def _within_norm(gradient: Mapping[str, torch.Tensor], limit: float) -> Mapping[str, torch.Tensor]:
+    """Each seed's gradient, shortened where its norm exceeds ``limit``; as :func:`torch.nn.utils.clip_grad_norm_` does it."""
+    norms = [torch.linalg.vector_norm(values.reshape(len(values), -1), dim=1) for values in gradient.values()]
+    total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    factor = (limit / (total + 1e-6)).clamp(max=1.0)
+    return {name: values * factor.view(-1, *[1] * (values.dim() - 1)) for name, values in gradient.items()}
+
+
+def _laid_out_as(weights: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient with the strides of its weights, which Adam's fused kernel takes them to have."""
+    return gradient if gradient.stride() == weights.stride() else torch.empty_like(weights).copy_(gradient)

@@ -1,0 +1,122 @@
+"""Which execution path a kind of training step takes: measured once, on the machine that takes it, and kept.
+
+What is kept is obeyed by every later attempt, executor and stage of a trial, so that the bits of its result do not hang on a timer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fsl_core.atomic_file import write_if_absent
+from fsl_core.json_digest import json_digest
+from fsl_core.processor import processor_name
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_file import path_as_document, read_path
+from fsl_core.training.path_timing import seconds_an_episode
+from fsl_core.training.unit_work import step_bill
+
+_PIXELS_AT_ONCE = {"cpu": 2_500_000, "cuda": 60_000_000}  # of the episodes differentiated together: bounds the memory
+_USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where maps of more outgrow its caches
+_HOPELESS = 1.5  # times the best: a first time that takes so long is the last
+
+SecondsOf = Callable[[TrainingRecipe, ExecutionPath, tuple[int, int, int], float], float]
+"""The seconds of an episode along a path; it may give up, and answer what it has, once they are above the last argument."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepKind:
+    """What the choice of a path depends on: the work of a step, and the machine and libraries that do it."""
+
+    recipe: TrainingRecipe
+    image_shape: tuple[int, int, int]
+    device: str
+    threads: int
+
+    def as_plain(self) -> dict[str, Any]:
+        """The kind as JSON types."""
+        (work, _), *_ = step_bill(self.recipe)
+        return {
+            "work": as_plain(work),
+            "meta_batch_size": self.recipe.meta_batch_size,
+            "image_shape": list(self.image_shape),
+            "device": self.device,
+            "device_name": torch.cuda.get_device_name() if self.device == "cuda" else processor_name(),
+            "threads": self.threads,
+            "torch": torch.__version__,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+        }
+
+    def usual_path(self) -> ExecutionPath:
+        """The path that is taken where nothing is measured, as for a prediction."""
+        on_cuda = self.device == "cuda"
+        pixels = _PIXELS_AT_ONCE["cuda"] if on_cuda else _USUAL_PIXELS_AT_ONCE
+        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=self._fitting(pixels), captured=on_cuda)
+
+    def candidates(self) -> Iterator[ExecutionPath]:
+        """The paths that are measured, the usual one first."""
+        usual, most = self.usual_path(), self._fitting(_PIXELS_AT_ONCE[self.device])
+        yield usual
+        sizes = [2**power for power in range(5) if 2**power <= most]
+        for size in sizes if self.device == "cpu" else {most}:
+            if size != usual.episodes_at_once:
+                yield replace(usual, episodes_at_once=size)
+        yield replace(usual, layout="channels_first")
+        if self.device == "cuda":
+            yield from _on_cuda(usual)
+
+    def _fitting(self, pixels: int) -> int:
+        """How many episodes of a meta-batch have so many pixels together: one at least."""
+        shape = self.recipe.episode
+        each = shape.way * shape.images_per_class * math.prod(self.image_shape)
+        return max(1, min(self.recipe.meta_batch_size, pixels // each))
+
+
+def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
+    yield replace(usual, normalisation="plain")
+    yield replace(usual, normalisation="plain", layout="channels_first")
+    if usual.episodes_at_once > 1:
+        yield replace(usual, convolution="unfolded", layout="channels_first")
+        yield replace(usual, convolution="unfolded", normalisation="plain", layout="channels_first")
+    yield replace(usual, captured=False)
+
+
+def choose_path(kind: StepKind, choices: Path | None, seconds_of: SecondsOf | None = None) -> ExecutionPath:
+    """The path of this kind of step: that which ``choices`` keeps, or the fastest, which is kept there before anything is trained.
+
+    Of several processes that measure at once the first to write decides for all. ``seconds_of`` times a path; it is
+    :func:`seconds_an_episode` where none is given.
+    """
+    plain = kind.as_plain()
+    file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
+    if file is not None and (kept := read_path(file)) is not None:
+        return kept
+    measured = _measured(kind, seconds_an_episode if seconds_of is None else seconds_of)
+    fastest = min(measured, key=lambda path: measured[path])
+    if file is None:
+        return fastest
+    seconds = [{"path": asdict(path), "seconds_an_episode": each} for path, each in measured.items()]
+    write_if_absent(file, path_as_document(fastest, kind=plain, measured=seconds))
+    return read_path(file) or fastest
+
+
+def _measured(kind: StepKind, seconds_of: SecondsOf) -> dict[ExecutionPath, float]:
+    """The seconds of an episode along each candidate that works here."""
+    measured: dict[ExecutionPath, float] = {}
+    for path in kind.candidates():
+        best = min(measured.values(), default=math.inf)
+        try:
+            measured[path] = seconds_of(kind.recipe, path, kind.image_shape, _HOPELESS * best)
+        except RuntimeError:  # such as an operation that this device lacks, or no memory for it
+            if path == kind.usual_path() and path.device == "cpu":
+                raise
+    if not measured:
+        return {ExecutionPath(device=kind.device, threads=kind.threads): math.inf}
+    return measured

@@ -1,0 +1,69 @@
+"""How long an episode of training takes along an execution path: measured, with random images in the place of a data set."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.randomness import Stream
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.stand_in import stand_in_bank
+from fsl_core.training.state import start_training
+from fsl_core.training.step import StepSettings
+from fsl_core.training.step_runner import step_runner
+
+_ENOUGH_SECONDS = 1.0
+_MOST_TIMES = 5
+
+
+def seconds_an_episode(
+    recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], give_up: float = math.inf
+) -> float:
+    """The seconds of an episode of training along ``path``: the least of a few times, after one that warms up.
+
+    On a CPU they are seconds of the processor for each thread, on CUDA of the clock. The rest is skipped once one is above ``give_up``.
+    """
+    with path.active() as device:
+        recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if device.type == "cpu" else recipe
+        take_step = step_along(recipe, path, image_shape, device)
+        seconds: list[float] = []
+        _timed(take_step, path)
+        while len(seconds) < _MOST_TIMES and sum(seconds) < _ENOUGH_SECONDS:
+            seconds.append(_timed(take_step, path))
+            if seconds[-1] / recipe.meta_batch_size > give_up:
+                break
+    return min(seconds) / recipe.meta_batch_size
+
+
+def step_along(
+    recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], device: torch.device
+) -> Callable[[], None]:
+    """What takes a training step of ``recipe`` along an active ``path``, on episodes of random images."""
+    algorithm = build_algorithm(recipe, image_shape=image_shape)
+    streams = [Stream(recipe.seed, "probe/weights")]
+    state = start_training(
+        algorithm, recipe.optimiser, streams=streams, kernels=path.kernels, device=device, captured=path.captured
+    )
+    bank = stand_in_bank(recipe.episode, image_shape, device)
+    sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "probe/episodes")
+    settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
+    return step_runner(state, [sampler], settings, captured=path.captured)
+
+
+def _timed(take_step: Callable[[], None], path: ExecutionPath) -> float:
+    if path.device == "cuda":
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        take_step()
+        torch.cuda.synchronize()
+        return time.perf_counter() - started
+    started = time.process_time()
+    take_step()
+    return (time.process_time() - started) / path.threads

@@ -1,0 +1,188 @@
+"""Everything that a training knows between two steps, which can be written and read back at any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from fsl_core.algorithms.algorithm import Algorithm, Model
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import Weights
+from fsl_core.randomness import Stream
+from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.training.model_selection import ValidationScore
+
+Curves = dict[str, list[tuple[int, float]]]
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass
+class SeedState:
+    """What is known of the training of one seed besides its tensors: its curves, the weights selected so far, and how it stopped.
+
+    What ``best_`` begins is of the weights selected so far, and None before there are any.
+    """
+
+    best_step: int | None = None
+    best_loss: float | None = None
+    best_accuracy: float | None = None
+    best_weights: Weights | None = None
+    stopped_by: str | None = None
+    curves: Curves = field(default_factory=dict)
+
+    @property
+    def best(self) -> ValidationScore | None:
+        """What meta-validation showed of the weights selected so far."""
+        if self.best_loss is None or self.best_accuracy is None:
+            return None
+        return ValidationScore(loss=self.best_loss, accuracy=self.best_accuracy)
+
+    def record(self, name: str, step: int, value: float) -> None:
+        """Add a point to a curve."""
+        self.curves.setdefault(name, []).append((step, value))
+
+    def select(self, step: int, score: ValidationScore, weights: Weights) -> None:
+        """Keep a copy of the weights of ``step``, which meta-validation scored so."""
+        self.best_step, self.best_loss, self.best_accuracy = step, score.loss, score.accuracy
+        self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+
+@dataclass
+class TrainingState:
+    """Where the training of ``S`` seeds of one recipe stands after ``step`` steps; the one mutable value of this library.
+
+    ``weights`` and the running ``statistics`` are ``[S, ...]``. ``interval_loss`` and ``interval_accuracy``, float64 ``[S]``, are sums
+    over the steps since the last point of the curves; they stay on the device, because reading them out in every step would make the
+    loop wait for it. ``clock``, int64 on the device, is the step where the device itself has to know it.
+    """
+
+    algorithm: Algorithm
+    weights: Weights
+    statistics: Weights
+    optimiser: torch.optim.Adam
+    interval_loss: torch.Tensor
+    interval_accuracy: torch.Tensor
+    clock: torch.Tensor
+    seeds: list[SeedState]
+    step: int = 0
+
+    def model(self, seed: int = 0) -> Model:
+        """The algorithm with the present weights of one seed: views, that the next step writes to."""
+        own = slice(seed, seed + 1)
+        return Model(
+            algorithm=self.algorithm,
+            weights={name: value[own] for name, value in self.weights.items()},
+            statistics={name: value[own] for name, value in self.statistics.items()},
+        )
+
+    def named(self, seed: int = 0) -> Weights:
+        """The present weights and statistics of one seed by name, without the group axis: views, that the next step writes to."""
+        return {name: value[seed] for name, value in (self.weights | self.statistics).items()}
+
+    def moments(self) -> dict[str, Weights]:
+        """Adam's moments ``[S, ...]`` of each weight."""
+        of = {name: self.optimiser.state[value] for name, value in self.weights.items()}
+        return {moment: {name: values[moment] for name, values in of.items() if values} for moment in _MOMENTS}
+
+    def as_checkpoint(self, seed: int = 0) -> dict[str, Any]:
+        """The state of one seed as values that a checkpoint can hold."""
+        own = self.seeds[seed]
+        return {
+            "step": self.step,
+            "weights": {name: _own(value, seed) for name, value in self.weights.items()},
+            "statistics": {name: _own(value, seed) for name, value in self.statistics.items()},
+            "moments": {
+                moment: {name: _own(value, seed) for name, value in values.items()} for moment, values in self.moments().items()
+            },
+            "interval_loss": float(self.interval_loss[seed]),
+            "interval_accuracy": float(self.interval_accuracy[seed]),
+            **{name: getattr(own, name) for name in _OF_SEED},
+        }
+
+    def restore(self, checkpoint: Mapping[str, Any], seed: int = 0) -> None:
+        """Become, for one seed, the state that :meth:`as_checkpoint` wrote; ``step`` is that of the last one restored.
+
+        Raises:
+            KeyError, TypeError, RuntimeError, ValueError: it is no state of such a training.
+        """
+        check_named(checkpoint["weights"] | checkpoint["statistics"], self.named(seed))
+        for name, place in self.named(seed).items():
+            place.copy_(checkpoint["weights" if name in self.weights else "statistics"][name])
+        self.step = checkpoint["step"]
+        self.clock.fill_(self.step)
+        if self.step:
+            begin_moments(self.optimiser, self.step)
+            for moment, values in self.moments().items():
+                saved = checkpoint["moments"][moment]
+                check_named(saved, {name: value[seed] for name, value in values.items()})
+                for name, value in values.items():
+                    value[seed].copy_(saved[name])
+        self.interval_loss[seed] = checkpoint["interval_loss"]
+        self.interval_accuracy[seed] = checkpoint["interval_accuracy"]
+        own = SeedState(**{name: checkpoint[name] for name in _OF_SEED})
+        own.curves = {name: [(int(step), float(value)) for step, value in curve] for name, curve in own.curves.items()}
+        self.seeds[seed] = own
+
+
+_OF_SEED = ("best_step", "best_loss", "best_accuracy", "best_weights", "stopped_by", "curves")
+
+
+def _own(values: torch.Tensor, seed: int) -> torch.Tensor:
+    return values[seed].detach().cpu().contiguous().clone()
+
+
+def check_named(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raises ValueError unless these are tensors of the expected names, types and shapes."""
+    if others := sorted(found.keys() ^ expected.keys()):
+        raise ValueError(f"the names of the tensors are not those of this training: {', '.join(others)}")
+    for name, values in found.items():
+        place = expected[name]
+        if place.shape != values.shape or place.dtype != values.dtype:
+            raise ValueError(f"{name} is {values.dtype} {tuple(values.shape)}; it must be {place.dtype} {tuple(place.shape)}")
+
+
+def begin_moments(optimiser: torch.optim.Adam, step: int) -> None:
+    """Give Adam moments of zero after ``step`` steps, where it has none yet."""
+    for group in optimiser.param_groups:
+        for weights in group["params"]:
+            state = optimiser.state[weights]
+            if not state:
+                state["step"] = torch.zeros((), dtype=torch.float32, device=weights.device)
+                state |= {moment: torch.zeros_like(weights) for moment in _MOMENTS}
+            state["step"].fill_(step)
+
+
+def start_training(
+    algorithm: Algorithm,
+    settings: OptimiserSettings,
+    *,
+    streams: list[Stream],
+    kernels: Kernels | None = None,
+    device: torch.device | str = "cpu",
+    captured: bool = False,
+) -> TrainingState:
+    """The state before the first step: that of one seed for each stream that first weights are initialised from.
+
+    They are initialised on the CPU and then moved, so that they are the same on every device. ``captured``: the steps will be
+    replayed from a CUDA graph.
+    """
+    layout = Kernels() if kernels is None else kernels
+    first = [algorithm.initial_weights(stream) for stream in streams]
+    weights = {name: layout.lay_out(torch.stack([own[name] for own in first]).to(device)) for name in first[0]}
+    running = algorithm.initial_statistics()
+    statistics = {name: torch.stack([values] * len(streams)).to(device) for name, values in running.items()}
+    zeros = torch.zeros(len(streams), dtype=torch.float64, device=device)
+    rate = torch.tensor(settings.outer_lr, device=device) if captured else settings.outer_lr
+    return TrainingState(
+        algorithm=algorithm,
+        weights=weights,
+        statistics=statistics,
+        optimiser=torch.optim.Adam(list(weights.values()), lr=rate, fused=True, capturable=captured),
+        interval_loss=zeros,
+        interval_accuracy=zeros.clone(),
+        clock=torch.zeros((), dtype=torch.int64, device=device),
+        seeds=[SeedState() for _ in streams],
+    )

@@ -1,0 +1,112 @@
+"""One step of training: sample episodes, take their gradient, and descend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fsl_core.algorithms.algorithm import MetaGradient
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.running_statistics import update_running_statistics
+from fsl_core.backbones.weights import LayerStatistics, Statistics
+from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
+from fsl_core.training.optimiser import descend
+from fsl_core.training.state import TrainingState
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSettings:
+    """What one training step is made of.
+
+    Each seed samples ``meta_batch_size`` episodes, and ``episodes_at_once`` of them are differentiated at a time, which bounds the
+    memory and leaves the gradient as it is. The loss is the algorithm's, the mean of the queries, times ``loss_factor``.
+    """
+
+    optimiser: OptimiserSettings
+    meta_batch_size: int = 1
+    episodes_at_once: int = 1
+    loss_factor: float = 1.0
+    kernels: Kernels = Kernels()  # noqa: RUF009 - it is frozen
+
+    @staticmethod
+    def of(recipe: TrainingRecipe, *, episodes_at_once: int, kernels: Kernels) -> StepSettings:
+        """The steps that a recipe asks for."""
+        return StepSettings(
+            optimiser=recipe.optimiser,
+            meta_batch_size=recipe.meta_batch_size,
+            episodes_at_once=episodes_at_once,
+            loss_factor=recipe.outer_loss_factor,
+            kernels=kernels,
+        )
+
+
+def train_step(state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings) -> None:
+    """One optimiser step on the next episodes of each seed, by its own sampler."""
+    advance(state, samplers, settings, step=state.step)
+    state.step += 1
+
+
+def advance(
+    state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings, *, step: int | torch.Tensor
+) -> None:
+    """What of a step happens on the device, where ``step`` may be known alone; nothing is read from it."""
+    # Paper: every step samples new episodes. MAML's authors' code samples 200,000 beforehand and comes back to them.
+    batches = [sampler.batch(step, settings.meta_batch_size) for sampler in samplers]
+    taught = meta_gradient(state, batches, settings)
+    descend(state, taught.gradient, settings.optimiser)
+    update_running_statistics(state.statistics, taught.statistics)
+    state.interval_loss += taught.loss
+    state.interval_accuracy += taught.accuracy
+    state.clock += 1
+
+
+def meta_gradient(state: TrainingState, batches: Sequence[EpisodeBatch], settings: StepSettings) -> MetaGradient:
+    """What the episodes of each seed teach, ``episodes_at_once`` of them at a time."""
+    size = settings.episodes_at_once
+    parts = [
+        (
+            state.algorithm.meta_gradient(
+                state.weights, joined(part), loss_factor=settings.loss_factor, kernels=settings.kernels
+            ),
+            len(part[0]) / len(batches[0]),
+        )
+        for part in zip(*(batch.parts(size) for batch in batches), strict=True)
+    ]
+    return parts[0][0] if len(parts) == 1 else _mean(parts)
+
+
+def joined(batches: Sequence[EpisodeBatch]) -> EpisodeBatch:
+    """The episodes of all batches, one batch after another."""
+    if len(batches) == 1:
+        return batches[0]
+    return EpisodeBatch(
+        support=torch.cat([batch.support for batch in batches]), query=torch.cat([batch.query for batch in batches])
+    )
+
+
+def _mean(parts: Sequence[tuple[MetaGradient, float]]) -> MetaGradient:
+    """The mean of parts of a meta-batch, each with its share of it."""
+    total, share = parts[0]
+    gradient = {name: values * share for name, values in total.gradient.items()}
+    loss, accuracy = total.loss * share, total.accuracy * share
+    for part, share in parts[1:]:
+        for name, values in part.gradient.items():
+            gradient[name].add_(values, alpha=share)
+        loss, accuracy = loss + part.loss * share, accuracy + part.accuracy * share
+    return MetaGradient(gradient=gradient, statistics=_mean_statistics(parts), loss=loss, accuracy=accuracy)
+
+
+def _mean_statistics(parts: Sequence[tuple[MetaGradient, float]]) -> Statistics:
+    def mean(name: str) -> LayerStatistics:
+        own = [(part.statistics[name], share) for part, share in parts]
+        return LayerStatistics(
+            mean=torch.stack([values.mean * share for values, share in own]).sum(dim=0),
+            variance=torch.stack([values.variance * share for values, share in own]).sum(dim=0),
+            count=own[0][0].count,
+        )
+
+    return {name: mean(name) for name in parts[0][0].statistics}

@@ -1,0 +1,19 @@
+"""What takes the steps of a training: the step itself, or its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.training.capture import captured_step
+from fsl_core.training.state import TrainingState
+from fsl_core.training.step import StepSettings, train_step
+
+
+def step_runner(
+    state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings, *, captured: bool
+) -> Callable[[], None]:
+    """A function that takes one step of ``state`` each time that it is called."""
+    if captured:
+        return captured_step(state, samplers, settings)
+    return lambda: train_step(state, samplers, settings)
