@@ -9,6 +9,7 @@ import torch
 from fsl_core.algorithms.algorithm import MetaGradient, class_labels, mean_of_groups, query_labels, right_share
 from fsl_core.algorithms.metric import cross_entropy
 from fsl_core.backbones.backbone import Backbone
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.initialisation import initial_values
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights, part, prefixed, repeated
@@ -56,9 +57,10 @@ class Maml:
         """
         seeds, second_order = len(weights[_HEAD]), self.settings.order == 2
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
+        support = Images(episodes.support.flatten(1, 2))
         trail: list[tuple[Weights, Gradients]] = []
         for _ in range(self.settings.adaptation_steps):
-            leaves, gradients = self._support_gradient(fast, episodes.support, kernels, differentiable=second_order)
+            leaves, gradients = self._support_gradient(fast, support, kernels, differentiable=second_order)
             if second_order:
                 trail.append((leaves, gradients))
             fast = self._descended(leaves, gradients)
@@ -72,8 +74,8 @@ class Maml:
             accuracy=mean_of_groups(accuracy, seeds),
         )
 
-    def adapt(self, weights: Mapping[str, torch.Tensor], support: torch.Tensor, *, kernels: Kernels) -> Weights:
-        """The fast weights ``[G, ...]`` one step of gradient descent on the support ``[G, way, shot, C, H, W]`` further."""
+    def adapt(self, weights: Mapping[str, torch.Tensor], support: Images, *, kernels: Kernels) -> Weights:
+        """The fast weights ``[G, ...]`` one step of gradient descent on the support further, whose images are class by class."""
         leaves, gradients = self._support_gradient(weights, support, kernels, differentiable=False)
         return self._descended(leaves, gradients)
 
@@ -85,14 +87,15 @@ class Maml:
         return tuple(name for name in weights if not name.startswith(fixed))
 
     def _support_gradient(
-        self, weights: Mapping[str, torch.Tensor], support: torch.Tensor, kernels: Kernels, *, differentiable: bool
+        self, weights: Mapping[str, torch.Tensor], support: Images, kernels: Kernels, *, differentiable: bool
     ) -> tuple[Weights, Gradients]:
         """The weights as leaves of a graph, and the gradients of each group's support loss in those that adapt."""
         names = self.adaptable(weights)
         leaves = {name: value.detach().requires_grad_(differentiable or name in names) for name, value in weights.items()}
         with torch.enable_grad():
-            logits, _ = self._scores(leaves, support.flatten(1, 2), kernels)
-            loss = cross_entropy(logits, class_labels(*support.shape[1:3], device=logits.device)).sum()
+            logits, _ = self._scores(leaves, support, kernels)
+            shot = logits.shape[1] // self.way
+            loss = cross_entropy(logits, class_labels(self.way, shot, device=logits.device)).sum()
             # Paper: equation 3 is a sum, and the authors' code divides it by the shot, which leaves way times the mean.
             factor = self.way if self.settings.inner_reduction == "sum_over_shot" else 1
             wanted = [leaves[name] for name in names]
@@ -115,7 +118,7 @@ class Maml:
         leaves = {name: value.detach().requires_grad_() for name, value in fast.items()}
         labels = query_labels(episodes.shape, device=episodes.query.device)
         with torch.enable_grad():
-            logits, _ = self._scores(leaves, episodes.query.flatten(1, 2), kernels)
+            logits, _ = self._scores(leaves, Images(episodes.query.flatten(1, 2)), kernels)
             loss = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(loss.sum() * loss_factor, list(leaves.values()))
         return dict(zip(leaves, gradients, strict=True)), loss.detach(), right_share(logits, labels)
@@ -150,25 +153,25 @@ class Maml:
         """
         # Paper: the text says nothing of BatchNorm at test; the authors' code is transductive and has no inductive form.
         fast = {name: repeated(value, len(episodes) // len(value)) for name, value in weights.items()}
+        support, query = Images(episodes.support.flatten(1, 2)), Images(episodes.query.flatten(1, 2))
         scores = []
         for step in range(adaptation_steps[-1] + 1):
             if step:
-                fast = self.adapt(fast, episodes.support, kernels=kernels)
+                fast = self.adapt(fast, support, kernels=kernels)
             if step in adaptation_steps:
-                scores.append(self._answers(fast, episodes, kernels, inductive=inductive))
+                scores.append(self._answers(fast, support if inductive else None, query, kernels))
         return torch.stack(scores)
 
     @torch.no_grad()
-    def _answers(self, fast: Weights, episodes: EpisodeBatch, kernels: Kernels, *, inductive: bool) -> torch.Tensor:
-        statistics = None
-        if inductive:
-            _, statistics = self._scores(fast, episodes.support.flatten(1, 2), kernels)
-        return self._scores(fast, episodes.query.flatten(1, 2), kernels, statistics)[0]
+    def _answers(self, fast: Weights, support: Images | None, query: Images, kernels: Kernels) -> torch.Tensor:
+        """The scores of the query; by BatchNorm's statistics of the support, if it is given."""
+        statistics = None if support is None else self._scores(fast, support, kernels)[1]
+        return self._scores(fast, query, kernels, statistics)[0]
 
     def _scores(
-        self, weights: Mapping[str, torch.Tensor], images: torch.Tensor, kernels: Kernels, statistics: Statistics | None = None
+        self, weights: Mapping[str, torch.Tensor], images: Images, kernels: Kernels, statistics: Statistics | None = None
     ) -> tuple[torch.Tensor, Statistics]:
-        """Images ``[G, B, C, H, W]`` to scores ``[G, B, way]``, and the statistics that BatchNorm normalised by."""
+        """The images of each group to scores ``[G, B, way]``, and the statistics that BatchNorm normalised by."""
         own = part(weights, _BACKBONE)
         embedded, used = self.backbone.apply(own, images, kernels=kernels, statistics=statistics)
         return torch.baddbmm(weights[_HEAD_BIAS].unsqueeze(1), embedded, weights[_HEAD].transpose(1, 2)), used

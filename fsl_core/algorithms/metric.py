@@ -11,6 +11,7 @@ from torch import nn
 from fsl_core.algorithms.algorithm import MetaGradient, query_labels, right_share
 from fsl_core.algorithms.episode_gradient import gradient_of_episodes
 from fsl_core.backbones.backbone import Backbone
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.running_statistics import as_layer_statistics, initial_running_statistics
 from fsl_core.backbones.weights import Statistics, Weights, part, prefixed, repeated
@@ -40,7 +41,9 @@ class MetricNetworks(ABC):
     ) -> torch.Tensor:
         """Images ``[B, C, H, W]`` to embeddings ``[B, D]`` by one group of weights and its running statistics."""
         given = as_layer_statistics(part(statistics, _BACKBONE))
-        embedded, _ = self.backbone.apply(part(weights, _BACKBONE), images.unsqueeze(0), kernels=kernels, statistics=given)
+        embedded, _ = self.backbone.apply(
+            part(weights, _BACKBONE), Images(images.unsqueeze(0)), kernels=kernels, statistics=given
+        )
         return embedded.squeeze(0)
 
     def meta_gradient(
@@ -73,7 +76,7 @@ class MetricNetworks(ABC):
         shape, own = episodes.shape, part(weights, _BACKBONE)
         each = len(episodes) // len(next(iter(own.values())))
         repeats = {name: repeated(value, each) for name, value in own.items()}
-        images = torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1)
+        images = Images(torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1))
         embedded, statistics = self.backbone.apply(repeats, images, kernels=kernels)
         support, query = torch.split(embedded, [shape.way * shape.shot, shape.queries], dim=1)
         ways = (shape.way, -1)

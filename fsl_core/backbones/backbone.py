@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.initialisation import Draw
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights
@@ -38,12 +39,12 @@ class Backbone(Protocol):
     def apply(
         self,
         weights: Mapping[str, torch.Tensor],
-        images: torch.Tensor,
+        images: Images,
         *,
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """Images ``[G, B, C, H, W]`` of each group to embeddings ``[G, B, D]`` by the group's weights ``[G, ...]``.
+        """The images of each group to embeddings ``[G, B, D]`` by the group's weights ``[G, ...]``.
 
         BatchNorm normalises by ``statistics``, or where they are None by those of each group's own batch, which are returned in any
         case. Nothing else is read, and nothing is written.

@@ -9,6 +9,8 @@ from functools import cached_property
 import torch
 from torch import nn
 
+from fsl_core.backbones.fused_stem import fused_stem
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
@@ -71,18 +73,36 @@ class Conv4:
     def apply(
         self,
         weights: Mapping[str, torch.Tensor],
-        images: torch.Tensor,
+        images: Images,
         *,
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """Images ``[G, B, C, H, W]`` to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
-        maps, used = kernels.fold(images), Statistics()
-        for block, norm in enumerate(self._norms):
+        """The images of each group to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        used, first = Statistics(), self._norms[0]
+        by_patches = kernels.stem == "patches" and statistics is None
+        if by_patches:
+            maps, used[first.name] = self._stem(images, weights, first, kernels)
+        else:
+            maps = kernels.fold(images.pixels)
+        for block, norm in list(enumerate(self._norms))[int(by_patches) :]:
             given = None if statistics is None else statistics[norm.name]
             maps, used[norm.name] = self._block(maps, weights, f"blocks.{block}.conv.weight", norm, kernels, given)
-        of_groups = torch.unflatten(maps, 1, (len(images), -1)).transpose(0, 1)
+        of_groups = torch.unflatten(maps, 1, (images.groups, -1)).transpose(0, 1)
         return of_groups.mean((3, 4)) if self._averages else of_groups.flatten(2), used
+
+    def _stem(
+        self, images: Images, weights: Mapping[str, torch.Tensor], norm: BatchNorm, kernels: Kernels
+    ) -> tuple[torch.Tensor, LayerStatistics]:
+        """The first block on the images' patches: ``[B, G * F, rows, columns]``."""
+        patches = images.patches(pools=not self._averages, pads_evenly=self.settings.padding == "symmetric")
+        shift, own = weights[f"{norm.name}.bias"], weights["blocks.0.conv.weight"].flatten(2)
+        scale = weights.get(f"{norm.name}.weight", torch.ones_like(shift))
+        out, mean, variance = fused_stem(patches, own, scale, shift, epsilon=self.settings.batch_norm_epsilon)
+        places = torch.unflatten(out, 1, (patches.images, patches.rows, patches.columns))
+        maps = places.permute(1, 2, 3, 0, 4).flatten(3).permute(0, 3, 1, 2)
+        laid_out = maps if kernels.layout == "channels_last" else maps.contiguous()
+        return laid_out, LayerStatistics(mean=mean, variance=variance, count=patches.count)
 
     def _block(
         self,

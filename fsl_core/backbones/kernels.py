@@ -13,6 +13,7 @@ from fsl_core.backbones.weights import channels_last
 Layout = Literal["channels_last", "channels_first"]
 Normalisation = Literal["fused", "plain"]
 Convolution = Literal["grouped", "unfolded"]
+Stem = Literal["patches", "maps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,14 @@ class Kernels:
 
     ``layout`` orders maps and kernels in memory. ``normalisation``: BatchNorm, pooling and ReLU as one operation with its own first
     and second derivatives, or as torch's. ``convolution`` of groups: one grouped convolution, or one matrix product of a group's
-    kernels and its unfolded maps.
+    kernels and its unfolded maps. ``stem``: the first block on patches of the images, whose moments replace passes over its maps, or on
+    the maps as the other blocks.
     """
 
     layout: Layout = "channels_last"
     normalisation: Normalisation = "fused"
     convolution: Convolution = "grouped"
+    stem: Stem = "patches"
 
     @property
     def _format(self) -> torch.memory_format:
@@ -34,7 +37,12 @@ class Kernels:
 
     def fold(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``[G, B, C, H, W]`` with a group's channels beside those of the others: ``[B, G * C, H, W]``."""
-        return images.transpose(0, 1).flatten(1, 2).contiguous(memory_format=self._format)
+        folded = images.transpose(0, 1).flatten(1, 2)
+        if self.layout == "channels_first":
+            return folded.contiguous()
+        # Written out, for torch takes a single channel to be first in memory, and lays the maps made of it out likewise.
+        rows = torch.empty_like(folded.permute(0, 2, 3, 1), memory_format=torch.contiguous_format)
+        return rows.copy_(folded.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def lay_out(self, weights: torch.Tensor) -> torch.Tensor:
         """Weights ``[G, ...]`` in this layout."""

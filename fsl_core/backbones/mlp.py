@@ -9,6 +9,7 @@ from functools import cached_property
 
 import torch
 
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
@@ -59,13 +60,13 @@ class Mlp:
     def apply(
         self,
         weights: Mapping[str, torch.Tensor],
-        images: torch.Tensor,
+        images: Images,
         *,
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """Images ``[G, B, C, H, W]`` to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
-        hidden, used = images.flatten(2), Statistics()
+        """The images of each group to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        hidden, used = images.pixels.flatten(2), Statistics()
         for layer, norm in enumerate(self._norms):
             summed = torch.bmm(hidden, weights[f"layers.{layer}.0.weight"].transpose(1, 2))
             given = None if statistics is None else statistics[norm.name]

@@ -15,7 +15,7 @@ from typing import get_args
 
 import torch
 
-from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.checks import one_of, size, truth
 from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
@@ -29,8 +29,8 @@ class ExecutionPath:
     """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation.
 
     ``episodes_at_once``: how many episodes of a meta-batch are differentiated together; the gradient is that of the whole in any case.
-    ``layout``, ``normalisation`` and ``convolution`` are those of :class:`fsl_core.backbones.kernels.Kernels`. ``captured``: the step is
-    recorded once as a CUDA graph and replayed.
+    ``layout``, ``normalisation``, ``convolution`` and ``stem`` are those of :class:`fsl_core.backbones.kernels.Kernels`. ``captured``: the
+    step is recorded once as a CUDA graph and replayed.
     """
 
     device: str = "cpu"
@@ -39,12 +39,13 @@ class ExecutionPath:
     layout: Layout = "channels_last"
     normalisation: Normalisation = "fused"
     convolution: Convolution = "grouped"
+    stem: Stem = "patches"
     captured: bool = False
 
     @property
     def kernels(self) -> Kernels:
         """How the backbone is computed along this path."""
-        return Kernels(layout=self.layout, normalisation=self.normalisation, convolution=self.convolution)
+        return Kernels(layout=self.layout, normalisation=self.normalisation, convolution=self.convolution, stem=self.stem)
 
     def check_sound(self) -> None:
         """Raises SettingError unless every part is one that there is."""
@@ -54,6 +55,7 @@ class ExecutionPath:
         one_of("layout", self.layout, get_args(Layout))
         one_of("normalisation", self.normalisation, get_args(Normalisation))
         one_of("convolution", self.convolution, get_args(Convolution))
+        one_of("stem", self.stem, get_args(Stem))
         truth("captured", self.captured)
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is recorded as a CUDA graph on CUDA alone", beside=("device",))

@@ -1,0 +1,30 @@
+"""The images of a batch, and what a backbone computes of them alone: once, however many weights see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from fsl_core.backbones.patches import Patches, patches_of
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """``pixels``: the images ``[G, B, C, H, W]`` of each group; they have no gradient."""
+
+    pixels: torch.Tensor
+    _patches: dict[tuple[bool, bool], Patches] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are, ``G``."""
+        return len(self.pixels)
+
+    def patches(self, *, pools: bool, pads_evenly: bool) -> Patches:
+        """Their patches and the moments of these, as :func:`fsl_core.backbones.patches.patches_of` gives them."""
+        key = (pools, pads_evenly)
+        if key not in self._patches:
+            with torch.no_grad():
+                self._patches[key] = patches_of(self.pixels, pools=pools, pads_evenly=pads_evenly)
+        return self._patches[key]

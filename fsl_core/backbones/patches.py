@@ -1,0 +1,74 @@
+"""The 3x3 patches of images, and their first two moments: all that the first block's convolution and BatchNorm see of the images.
+
+An image has few channels, so that a patch has few numbers; a map of it has many channels. The statistics of a convolution's maps follow
+from the moments of the patches, whatever the kernels: with ``c`` a patch and ``w`` a kernel, the mean of ``w c`` is ``w mean(c)`` and its
+variance ``w cov(c) w``. MAML computes them once for all its adaptation steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The patches around the places that a convolution visits, ``K = 9 C`` numbers each, of ``G`` groups of ``B`` images.
+
+    ``parts``: each ``[G, B * rows * columns, K]``; one where the convolution has stride 2, or four, the places of 2x2 windows in the
+    order in which pooling looks at them. ``mean`` ``[G, 1, K]`` and ``covariance`` ``[G, K, K]``, float64, are over all ``count`` places,
+    those outside of the windows among them.
+    """
+
+    parts: tuple[torch.Tensor, ...]
+    mean: torch.Tensor
+    covariance: torch.Tensor
+    count: int
+    images: int
+    rows: int
+    columns: int
+
+
+def patches_of(images: torch.Tensor, *, pools: bool, pads_evenly: bool) -> Patches:
+    """The patches of images ``[G, B, C, H, W]`` for windows of 2x2 places, or for a convolution of stride 2.
+
+    A pixel of zeros is added on every side, or as TensorFlow's "SAME" does it for stride 2: after an even side alone.
+    """
+    size, height, width = len(images[0]), *images.shape[-2:]
+    before = (1, 1) if pads_evenly else (width % 2, height % 2)
+    padded = nn.functional.pad(images, (before[0], 1, before[1], 1))
+    if not pools:
+        rows, columns = (range(0, side - 2, 2) for side in padded.shape[-2:])
+        parts: tuple[torch.Tensor, ...] = (_gathered(padded, rows, columns),)
+        return _with_moments(parts, parts, size, len(rows), len(columns))
+    rows, columns = range(0, height // 2 * 2, 2), range(0, width // 2 * 2, 2)
+    parts = tuple(_gathered(padded, _moved(rows, down), _moved(columns, right)) for down in range(2) for right in range(2))
+    covers = height % 2 == width % 2 == 0
+    everywhere = parts if covers else (_gathered(padded, range(height), range(width)),)
+    return _with_moments(parts, everywhere, size, len(rows), len(columns))
+
+
+def _moved(places: range, by: int) -> range:
+    return range(places.start + by, places.stop + by, places.step)
+
+
+def _gathered(padded: torch.Tensor, rows: range, columns: range) -> torch.Tensor:
+    """The patches whose first pixels are at these rows and columns: ``[G, B * rows * columns, K]``."""
+    windows = padded.unfold(3, 3, 1).unfold(4, 3, 1)  # [G, B, C, H, W, 3, 3]: a view
+    chosen = windows[:, :, :, rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step]
+    groups, size, channels = padded.shape[:3]
+    return chosen.permute(0, 1, 3, 4, 2, 5, 6).reshape(groups, size * len(rows) * len(columns), channels * 9)
+
+
+def _with_moments(
+    parts: tuple[torch.Tensor, ...], everywhere: tuple[torch.Tensor, ...], images: int, rows: int, columns: int
+) -> Patches:
+    # In float64: neighbouring pixels are so alike that the variance along some kernels is a small difference of large numbers.
+    count = sum(part.shape[1] for part in everywhere)
+    exact = [part.double() for part in everywhere]
+    mean = torch.stack([part.sum(dim=1, keepdim=True) for part in exact]).sum(dim=0) / count
+    products = torch.stack([torch.bmm(part.transpose(1, 2), part) for part in exact]).sum(dim=0)
+    covariance = products / count - mean.transpose(1, 2) * mean
+    return Patches(parts=parts, mean=mean, covariance=covariance, count=count, images=images, rows=rows, columns=columns)
