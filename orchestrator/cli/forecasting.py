@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
+from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.launch import Device, HowToRun, shown_progress
 from orchestrator.cli.opened import OpenedSweep
@@ -41,7 +41,7 @@ def forecast(opened: OpenedSweep, *, device: Device, how: HowToRun, cluster: Clu
     """What a sweep takes, run in that way; each trial as fast as on this machine, also where a cluster runs them."""
     from orchestrator.execution.machine import this_machine
 
-    def measure(work: UnitWork) -> Sequence[float]:
+    def measure(work: UnitWork) -> Timing:
         from fsl_core.training.probe import measure
 
         return measure(work, device=device)

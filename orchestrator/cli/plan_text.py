@@ -66,7 +66,7 @@ def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
     sources = {prediction.left_source for prediction in expected.left.values()}
     ranges = []
-    if sources & {"probe", "remembered probe"}:
+    if sources & {"probe", "remembered probe", "busy probe"}:
         ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
     if "earlier trials" in sources:
         ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
@@ -75,6 +75,8 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
         yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
+    if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
+        yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
     if expected.unknown:
         yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
 

@@ -13,7 +13,7 @@ from orchestrator.plan import Plan
 from orchestrator.records import ProgressRecord, TrialRecord
 from orchestrator.span import NOTHING, Span
 from tests.orchestrator.small_sweep import small_plan
-from tests.orchestrator.test_cost import HERE, record, score
+from tests.orchestrator.test_cost import HERE, quiet, record, score
 
 START = StartUp(launch=Span(low=1, likely=2, high=3), trial=Span(low=10, likely=20, high=30))
 NO_START = StartUp(launch=NOTHING, trial=NOTHING)
@@ -24,7 +24,7 @@ def forecast(plan: Plan, *, start: StartUp = NO_START, slots: int = 1, known: bo
     book = CostBook(HERE, {})
     for trial in plan.trials if known else ():
         for work in book.unknown_work(trial.recipe, trial.evaluations):
-            book.probed(work, [1.0])
+            book.probed(work, quiet(1.0))
     found = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials} | records
     return make_forecast(plan, found, book, slots=slots, start=start)
 
@@ -109,7 +109,7 @@ def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_p
     records[trial.fingerprint] = record(trial.recipe, 5, device_name="another")
     book = CostBook(HERE, {})
     for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
-        book.probed(work, [1.0])
+        book.probed(work, quiet(1.0))
     prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]
     assert prediction.left is not None and prediction.left_source == "probe"
     assert prediction.whole is None and prediction.source == "unknown"

@@ -8,10 +8,31 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from fsl_core.training.timing import Timing
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.columns import about_text, two_digits
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
 
 __all__ = ["clean_environment"]
+
+
+class Machine:
+    """What stands in for the machine that steps are timed on: how busy it is, and for what it was asked."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.asked: list[dict[str, Any]] = []
+
+    def measure(self, work: UnitWork, **how: Any) -> Timing:
+        self.asked.append(how)
+        return Timing(seconds=(0.001,), wall=(0.004 if self.busy else 0.001,))
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    there = Machine()
+    monkeypatch.setattr("fsl_core.training.probe.measure", there.measure)
+    return there
 
 
 @pytest.fixture
@@ -82,6 +103,26 @@ def test_without_probes_what_never_ran_is_unknown_and_not_0(fresh: Workplace) ->
     text = fresh.read("plan", "--no-probe").stdout
     assert "an unknown time, for 2 trials" in text and "about" not in text
     assert not fresh.runs.exists()
+
+
+def test_what_was_timed_on_a_busy_machine_is_said_and_timed_again_when_it_is_quiet(fresh: Workplace, machine: Machine) -> None:
+    machine.busy = True
+    first = fresh.read("plan", "--trials")
+    assert "timed while this machine was busy: steps of 2 trials; the next `fsl plan`" in first.stdout
+    assert "busy probe" in first.stdout
+    machine.busy, timed = False, len(machine.asked)
+    again = fresh.read("plan", "--json")
+    assert "timing again what was timed while this machine was busy" in again.stderr
+    assert sources(json.loads(again.stdout)) == {"probe"} and len(machine.asked) == 2 * timed
+    assert sources(plan(fresh)) == {"remembered probe"} and len(machine.asked) == 2 * timed
+
+
+def test_a_machine_that_stays_busy_is_asked_once_a_command(fresh: Workplace, machine: Machine) -> None:
+    machine.busy = True
+    plan(fresh)
+    timed = len(machine.asked)
+    assert sources(plan(fresh)) == {"busy probe"} and len(machine.asked) == timed + 1
+    assert sources(plan(fresh, "--no-probe")) == {"busy probe"} and len(machine.asked) == timed + 1
 
 
 def test_a_sweep_that_is_done_has_nothing_left(done: Workplace) -> None:
