@@ -66,7 +66,7 @@ class CostBook:
     """
 
     def __init__(self, machine: Machine, remembered: Mapping[str, Timing]) -> None:
-        self._machine, self._remembered = machine, remembered
+        self.machine, self._remembered = machine, remembered
         self._some_busy = any(timing.busy for timing in remembered.values())
         self._steps: dict[object, list[float]] = {}
         self._evaluations: dict[Bill, list[float]] = {}
@@ -102,9 +102,9 @@ class CostBook:
                 self._evaluations.setdefault(evaluation_bill(recipe, scores[name].evaluation), []).append(scoring.seconds)
 
     def _is_here(self, computed: ComputedBy) -> bool:
-        return self._machine == Machine(
+        return self.machine == Machine(
             device=computed.device,
-            device_name=computed.device_name if self._machine.device_name else None,
+            device_name=computed.device_name if self.machine.device_name else None,
             threads=computed.threads,
             torch=computed.versions.get("torch", ""),
         )

@@ -12,6 +12,8 @@ from orchestrator.cost import Cost, CostBook, Source, together
 from orchestrator.footprint import disk_bytes, memory_bytes
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
+from orchestrator.remembered import Machine
+from orchestrator.slots import ONE_CPU, Share
 from orchestrator.span import NOTHING, Span
 from orchestrator.trial_state import is_done
 
@@ -52,15 +54,17 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What each trial of a plan takes, by fingerprint, and which are done; ``slots`` is how many run at once.
+    """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
 
-    ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    ``share`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
     """
 
     predictions: Mapping[str, Prediction]
     done: frozenset[str]
     slots: int
     start: StartUp
+    machine: Machine
+    share: Share = ONE_CPU
     on_cluster: bool = False
 
     @property
@@ -119,13 +123,28 @@ class Forecast:
 
 
 def make_forecast(
-    plan: Plan, records: Mapping[str, TrialRecord], book: CostBook, *, slots: int, start: StartUp, on_cluster: bool = False
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    book: CostBook,
+    *,
+    slots: int,
+    start: StartUp,
+    share: Share = ONE_CPU,
+    on_cluster: bool = False,
 ) -> Forecast:
     """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
     predictions = {
         trial.fingerprint: predict(trial, records[trial.fingerprint], book, start=start.trial) for trial in plan.trials
     }
-    return Forecast(predictions=predictions, done=done_trials(plan, records), slots=slots, start=start, on_cluster=on_cluster)
+    return Forecast(
+        predictions=predictions,
+        done=done_trials(plan, records),
+        slots=slots,
+        start=start,
+        machine=book.machine,
+        share=share,
+        on_cluster=on_cluster,
+    )
 
 
 def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from orchestrator.plan import Plan
 from orchestrator.probing import ENOUGH_SECONDS, MOST_KINDS, Measure, UnknownKind, busy_works, probe, probe_again, unknown_kinds
 from orchestrator.records import TrialRecord
 from orchestrator.remembered import Machine, RememberedProbes
+from orchestrator.slots import ONE_CPU, Share
 from orchestrator.store import Store
 
 ShownProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -33,7 +34,14 @@ class KnownCosts:
     shown_progress: ShownProgress
 
     def forecast(
-        self, plan: Plan, records: Mapping[str, TrialRecord], *, slots: int, start: StartUp, on_cluster: bool = False
+        self,
+        plan: Plan,
+        records: Mapping[str, TrialRecord],
+        *,
+        slots: int,
+        start: StartUp,
+        share: Share = ONE_CPU,
+        on_cluster: bool = False,
     ) -> Forecast:
         """What a plan takes; what nothing is known of is probed where that is wanted."""
         probes = RememberedProbes(
@@ -46,7 +54,7 @@ class KnownCosts:
             busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
             self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
             self._probe_again(busy, book, probes, self.measure)
-        return make_forecast(plan, records, book, slots=slots, start=start, on_cluster=on_cluster)
+        return make_forecast(plan, records, book, slots=slots, start=start, share=share, on_cluster=on_cluster)
 
     def _learn(self, book: CostBook) -> None:
         book.learn(self.store.read(folder.name) for folder in self.store.folders())

@@ -37,7 +37,6 @@ from orchestrator.plan import Plan
 from orchestrator.progress import SweepView, make_view
 from orchestrator.records import TrialRecord
 from orchestrator.signals import interrupted_by_signals
-from orchestrator.slots import GPU_SHARE
 from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
 from orchestrator.terminal import leave_refused_stdout
 
@@ -122,7 +121,7 @@ def somebody_can_answer() -> bool:
 
 
 def _launched(
-    opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView, *, replace: bool
+    opened: OpenedSweep, how: HowToRun, device: Device, expected: Forecast, view: SweepView, *, replace: bool
 ) -> SweepOutcome:
     places = opened.places
     tracker = launch_tracker(places, view.notice)
@@ -132,7 +131,8 @@ def _launched(
         data_root=places.data_root,
         cache_root=places.cache_root,
         device=device,
-        gpus=GPU_SHARE if device == "cuda" else 0.0,
+        threads=expected.share.cpus,
+        gpus=expected.share.gpus,
         command=shlex.join(["fsl", *map(places.tracking.redact, sys.argv[1:])]),
         replace=replace,
     )

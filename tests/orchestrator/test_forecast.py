@@ -128,7 +128,9 @@ def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None
     )  # fmt: skip
 
     def of(trials: int) -> Forecast:
-        return Forecast(predictions={str(i): second for i in range(trials)}, done=frozenset(), slots=1, start=NO_START)
+        return Forecast(
+            predictions={str(i): second for i in range(trials)}, done=frozenset(), slots=1, start=NO_START, machine=HERE
+        )
 
     assert not of(ASK_FROM_TRIALS).asks_first
     assert of(ASK_FROM_TRIALS + 1).asks_first

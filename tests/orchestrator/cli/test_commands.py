@@ -126,6 +126,13 @@ def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:
     assert not (fresh.runs / "trials").exists()
 
 
+def test_trials_compute_with_the_threads_that_are_asked_for(fresh: Workplace) -> None:
+    result = fresh.run("--no-probe", "--threads", "2", "--set", "steps=5", "--seeds", "0")
+    assert result.exit_code == 0, result.output
+    (execution,) = fresh.runs.glob("trials/*/execution.json")
+    assert json.loads(execution.read_text())["threads"] == 2
+
+
 def test_an_overridden_sweep_never_touches_the_results(fresh: Workplace) -> None:
     result = fresh.run("--set", "steps=5", "--seeds", "0")
     assert result.exit_code == 0
