@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
-from orchestrator.forecast import Forecast
+from orchestrator.forecast import Forecast, Parts
 from orchestrator.plan import PlannedTrial
 from orchestrator.report.reach import Reach
 from orchestrator.span import Span
@@ -51,6 +52,9 @@ def plan_document(
     }
 
 
+_PARTS = tuple(field.name for field in dataclasses.fields(Parts))
+
+
 def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[str, Any]:
     prediction = expected.predictions[trial.fingerprint]
     return {
@@ -60,6 +64,7 @@ def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[s
         "done": trial.fingerprint in expected.done,
         "state": state,
         "predicted_seconds": _seconds(prediction.whole),
+        "predicted_parts": {name: _seconds(getattr(prediction.of_all, name).seconds) for name in _PARTS},
         "left_seconds": _seconds(prediction.left),
         "predicted_from": prediction.source,
         "memory_bytes": prediction.memory_bytes,

@@ -29,6 +29,7 @@ from orchestrator.cli.plan import show_plan
 from orchestrator.cli.plan_text import answer_text
 from orchestrator.cli.reports import keep_run_ids, rendered_table, reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
+from orchestrator.cli.times_text import times_text
 from orchestrator.cli.trackers import launch_tracker
 from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import Forecast, done_trials
@@ -125,7 +126,6 @@ def _launched(
 ) -> SweepOutcome:
     places = opened.places
     tracker = launch_tracker(places, view.notice)
-    longest_first = expected.longest_first
     options = RunOptions(
         runs_root=places.runs_root,
         data_root=places.data_root,
@@ -143,7 +143,7 @@ def _launched(
         tracker=tracker,
         view=view,
         reporter=_printing(reporter_for(opened, tracker.run_ids, replace=replace)),
-        predicted_seconds=lambda trial: longest_first[trial.fingerprint],
+        expected=expected,
     )
     keep_run_ids(opened, tracker.run_ids())
     return outcome
@@ -183,6 +183,8 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
         _tell(f"incomplete: {outcome.broken}")
     elif outcome.interrupted:
         _tell("stopped; the same command resumes")
+    if outcome.times is not None:
+        _tell(f"this launch: {times_text(outcome.times)}")
     folders = dict.fromkeys(path.parent for path in outcome.files)
     for folder in folders:
         _tell(f"table and exports: {folder}")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cost import CostBook
-from orchestrator.forecast import ASK_FROM_TRIALS, Forecast, Prediction, StartUp, make_forecast, makespan
+from orchestrator.cost import UNKNOWN, Cost, CostBook
+from orchestrator.forecast import ASK_FROM_TRIALS, Forecast, Parts, Prediction, StartUp, make_forecast, makespan
 from orchestrator.plan import Plan
 from orchestrator.records import ProgressRecord, TrialRecord
 from orchestrator.span import NOTHING, Span
@@ -64,7 +64,8 @@ def test_what_is_unknown_is_no_number(tmp_path: Path) -> None:
 def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
     known = forecast(plan)
-    unknown = {plan.trials[1].fingerprint: dataclasses.replace(known.predictions[plan.trials[1].fingerprint], left=None)}
+    prediction = known.predictions[plan.trials[1].fingerprint]
+    unknown = {plan.trials[1].fingerprint: dataclasses.replace(prediction, of_the_rest=Parts(start_up=UNKNOWN))}
     seconds = dataclasses.replace(known, predictions={**known.predictions, **unknown}).longest_first
     assert max(plan.trials, key=lambda trial: seconds[trial.fingerprint]) == plan.trials[1]
 
@@ -91,6 +92,31 @@ def test_what_a_checkpoint_keeps_is_not_counted_again(tmp_path: Path) -> None:
     expected = forecast(plan, **{name: TrialRecord(fingerprint=name, progress=half)}).predictions
     first, second = (expected[trial.fingerprint].left for trial in plan.trials)
     assert first is not None and second is not None and first.likely < second.likely
+
+
+def test_the_path_of_a_step_is_chosen_and_compiled_in_every_process_that_trains(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    trained, waiting = plan.trials
+    book = CostBook(HERE, {})
+    for work in book.unknown_work(waiting.recipe, waiting.evaluations):
+        book.probed(work, quiet(1.0))
+    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
+    records[trained.fingerprint] = record(trained.recipe, 5, device_name="another")
+    before = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    book.path_chosen(dataclasses.replace(waiting.recipe, seed=9), [30.0])
+    after = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    assert [after[each.fingerprint].of_all.path.seconds for each in plan.trials] == [Span.of([30.0])] * 2
+    assert before[waiting.fingerprint].of_all.path.seconds == NOTHING, "what is unknown of it counts nothing"
+    assert after[trained.fingerprint].left == before[trained.fingerprint].left, "a trained trial has no step left"
+    left, without = after[waiting.fingerprint].left, before[waiting.fingerprint].left
+    assert left is not None and without is not None and left.likely == pytest.approx(without.likely + 30)
+
+
+def test_a_prediction_is_the_sum_of_its_parts(tmp_path: Path) -> None:
+    for prediction in forecast(small_plan(tmp_path), start=START).predictions.values():
+        parts = [prediction.of_all.start_up, prediction.of_all.path, prediction.of_all.training, prediction.of_all.evaluations]
+        assert prediction.whole is not None
+        assert prediction.whole.likely == pytest.approx(sum(part.seconds.likely for part in parts if part.seconds))
 
 
 def test_a_trained_trial_is_only_scored(tmp_path: Path) -> None:
@@ -123,9 +149,8 @@ def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:
 
 
 def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None:
-    second = Prediction(
-        whole=Span.of([0.1]), left=Span.of([0.1]), earliest=0.1, source="probe", left_source="probe", memory_bytes=1, disk_bytes=1
-    )  # fmt: skip
+    tenth = Parts(start_up=Cost(Span.of([0.1]), "probe"))
+    second = Prediction(of_all=tenth, of_the_rest=tenth, earliest=0.1, memory_bytes=1, disk_bytes=1)
 
     def of(trials: int) -> Forecast:
         return Forecast(
