@@ -27,8 +27,8 @@ def _trials(times: LaunchTimes) -> str:
 
 def _wall(times: LaunchTimes) -> str:
     of_all = " of all that was to do" if times.uncompared else ""
-    return f"the launch took {took_text(times.wall_seconds)} of wall clock ({_predicted(times.predicted_wall_seconds)}{of_all})"
+    return f"the launch took {took_text(times.wall_seconds)} of wall clock ({_predicted(times.predicted_wall_seconds, of_all)})"
 
 
-def _predicted(span: Span | None) -> str:
-    return "predicted: unknown" if span is None else f"predicted: {about_text(span.low, span.likely, span.high)}"
+def _predicted(span: Span | None, of_what: str = "") -> str:
+    return f"predicted{of_what}: {'unknown' if span is None else about_text(span.low, span.likely, span.high)}"

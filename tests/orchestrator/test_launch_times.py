@@ -183,7 +183,7 @@ def test_it_is_said_in_one_sentence() -> None:
     )
     apart = (Uncompared(why="diverged", trials=1, seconds=720.0), Uncompared(why="not begun", trials=5, seconds=0.0))
     assert times_text(dataclasses.replace(TIMES, by_patience=0, predicted_wall_seconds=None, uncompared=apart)).endswith(
-        "(predicted: unknown of all that was to do); not in the trial time: 1 diverged (12 min), 5 not begun"
+        "(predicted of all that was to do: unknown); not in the trial time: 1 diverged (12 min), 5 not begun"
     )
     assert times_text(dataclasses.replace(TIMES, trials=0)).startswith(
         "no trial was finished that can be compared, and the launch"
