@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fsl_core.training.timing import Timing
 from orchestrator.cost import CostBook
-from orchestrator.forecast import RAY_START, done_trials, make_forecast
+from orchestrator.forecast import RAY_START, make_forecast
 from orchestrator.plan import build_plan
 from orchestrator.probing import unknown_kinds
 from orchestrator.remembered import Machine
@@ -49,9 +50,9 @@ def main(cells: int) -> None:
             records = Store(Path(folder) / "runs").records([trial.fingerprint for trial in plan.trials])
     book = CostBook(Machine(device="cpu", device_name="", threads=1, torch=""), {})
     with _timed("kinds"):
-        kinds = unknown_kinds(plan, done_trials(plan, records), book)
+        kinds = unknown_kinds(plan, records, book)
         for work in {work for kind in kinds for work in kind.works}:
-            book.probed(work, [0.01])
+            book.probed(work, Timing.of_wall([0.01]))
     with _timed("forecast"):
         make_forecast(plan, records, book, slots=2, start=RAY_START)
     print(f"{len(plan.cells):,} cells, {len(plan.trials):,} trials, {len(kinds)} kinds to time")

@@ -10,12 +10,14 @@ from typing import Literal
 
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
 from orchestrator.records import ComputedBy, ExecutionRecord, TrialRecord
 from orchestrator.remembered import Machine, key
 from orchestrator.span import NOTHING, Span
 
-Source = Literal["earlier trials", "probe", "remembered probe", "unknown"]
+Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "unknown"]
+"""Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor."""
 
 PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
 """What a probe of a few steps is trusted to: trials beside it share memory and caches, and long ones vary less than short ones."""
@@ -36,7 +38,16 @@ class Cost:
 
 
 UNKNOWN = Cost(None, "unknown")
-_SURENESS: Sequence[Source] = ("earlier trials", "remembered probe", "probe", "unknown")
+FREE = Cost(NOTHING, "earlier trials")
+_SURENESS: Sequence[Source] = ("earlier trials", "remembered probe", "probe", "busy probe", "unknown")
+
+
+def of_probe(timing: Timing, source: Source) -> Cost:
+    """What a unit of work costs by a probe; of one on a busy machine the range ends no sooner than the wall clock that it took."""
+    seconds = Span.of(timing.seconds, **PROBE_RANGE)
+    if not timing.busy:
+        return Cost(seconds, source)
+    return Cost(dataclasses.replace(seconds, high=max((seconds.high, *timing.wall))), "busy probe")
 
 
 def together(costs: Sequence[Cost]) -> Cost:
@@ -55,12 +66,14 @@ class CostBook:
     ``remembered``: the probes of earlier commands, as :class:`orchestrator.remembered.RememberedProbes` reads them.
     """
 
-    def __init__(self, machine: Machine, remembered: Mapping[str, Sequence[float]]) -> None:
-        self._machine, self._remembered = machine, remembered
+    def __init__(self, machine: Machine, remembered: Mapping[str, Timing]) -> None:
+        self.machine, self._remembered = machine, remembered
+        self._some_busy = any(timing.busy for timing in remembered.values())
         self._steps: dict[object, list[float]] = {}
         self._evaluations: dict[Bill, list[float]] = {}
         self._ends: dict[TrainingRecipe, list[float]] = {}
         self._units: dict[UnitWork, Cost] = {}
+        self._paths: dict[Bill, Cost] = {}
         self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
         self._known_evaluations: dict[object, Cost] = {}
 
@@ -91,18 +104,29 @@ class CostBook:
                 self._evaluations.setdefault(evaluation_bill(recipe, scores[name].evaluation), []).append(scoring.seconds)
 
     def _is_here(self, computed: ComputedBy) -> bool:
-        return self._machine == Machine(
+        return self.machine == Machine(
             device=computed.device,
-            device_name=computed.device_name if self._machine.device_name else None,
+            device_name=computed.device_name if self.machine.device_name else None,
             threads=computed.threads,
             torch=computed.versions.get("torch", ""),
         )
 
-    def probed(self, work: UnitWork, seconds: Sequence[float]) -> None:
-        """Take in a probe of this command."""
-        self._units[work] = Cost(Span.of(seconds, **PROBE_RANGE), "probe")
+    def probed(self, work: UnitWork, timing: Timing) -> None:
+        """Take in a probe of this command, unless what is remembered is surer."""
+        before = self._remembered.get(key(work))
+        if before is not None and not timing.surer_than(before):
+            return
+        self._units[work] = of_probe(timing, "probe")
         self._known_steps.clear()
         self._known_evaluations.clear()
+
+    def path_chosen(self, recipe: TrainingRecipe, seconds: Sequence[float]) -> None:
+        """Take in how long it took the processes of trials to choose and compile the execution path of such a step."""
+        self._paths[step_bill(recipe)] = Cost(Span.of(seconds), "earlier trials")
+
+    def path(self, recipe: TrainingRecipe) -> Cost:
+        """What choosing and compiling its execution path costs a trial's process; nothing where nothing is known of it."""
+        return self._paths.get(step_bill(recipe), FREE) if recipe.steps else FREE
 
     def steps(self, recipe: TrainingRecipe) -> Span:
         """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
@@ -144,19 +168,30 @@ class CostBook:
         self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
     ) -> tuple[UnitWork, ...]:
         """The units of work that a trial's cost hangs on, or that of its evaluations once it is ``trained``, and that are unknown."""
+        return self._work_known_by("unknown", recipe, evaluations, trained)
+
+    def busy_work(
+        self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
+    ) -> tuple[UnitWork, ...]:
+        """Those that are known by a remembered probe on a busy machine alone."""
+        return self._work_known_by("busy probe", recipe, evaluations, trained) if self._some_busy else ()
+
+    def _work_known_by(
+        self, source: Source, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
+    ) -> tuple[UnitWork, ...]:
         bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations]
         if not trained and _kind_of_step(recipe) not in self._steps:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
-        return tuple(work for work in works if self._of_unit(work).seconds is None)
+        return tuple(work for work in works if self._of_unit(work).source == source)
 
     def _of_bill(self, bill: Bill) -> Cost:
         return together([self._of_unit(work).times(count) for work, count in bill])
 
     def _of_unit(self, work: UnitWork) -> Cost:
         if work not in self._units:
-            seconds = self._remembered.get(key(work))
-            self._units[work] = Cost(Span.of(seconds, **PROBE_RANGE), "remembered probe") if seconds else UNKNOWN
+            timing = self._remembered.get(key(work))
+            self._units[work] = of_probe(timing, "remembered probe") if timing else UNKNOWN
         return self._units[work]
 
 

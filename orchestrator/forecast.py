@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.unit_work import earliest_end
-from orchestrator.cost import Cost, CostBook, Source, together
+from orchestrator.cost import FREE, Cost, CostBook, Source, together
 from orchestrator.footprint import disk_bytes, memory_bytes
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.records import TrialRecord
+from orchestrator.remembered import Machine
+from orchestrator.slots import ONE_CPU, Share
 from orchestrator.span import NOTHING, Span
 from orchestrator.trial_state import is_done
 
@@ -34,33 +38,79 @@ IN_PROCESS_START = StartUp(launch=Span(low=5, likely=12, high=40), trial=Span(lo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The seconds of one trial, start-up, training and scoring together; None where some part of it is unknown.
+class Parts:
+    """What the seconds of a trial are made of.
 
-    ``whole``: of all of it; ``left``: of what is not done yet; ``earliest``: of what is left if patience ends the training as early
-    as it can. ``source`` is where the least sure part of the whole was learnt, ``left_source`` that of what is left.
+    ``start_up``: of its process. ``path``: choosing and compiling the execution path, nothing where that is unknown. ``training``: the
+    steps, with the validations between them. ``evaluations``: the scoring of the trained network.
     """
 
-    whole: Span | None
-    left: Span | None
+    start_up: Cost
+    path: Cost = FREE
+    training: Cost = FREE
+    evaluations: Cost = FREE
+
+    @cached_property
+    def work(self) -> Cost:
+        """All but the start-up."""
+        return together([self.path, self.training, self.evaluations])
+
+    @cached_property
+    def whole(self) -> Cost:
+        """All of it."""
+        return together([self.start_up, self.work])
+
+
+_NO_PARTS = Parts(start_up=FREE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The seconds of one trial, of all of it and of what is not done yet.
+
+    ``earliest``: of what is left if patience ends the training as early as it can.
+    """
+
+    of_all: Parts
+    of_the_rest: Parts
     earliest: float | None
-    source: Source
-    left_source: Source
     memory_bytes: int
     disk_bytes: int
+
+    @property
+    def whole(self) -> Span | None:
+        """All of it; None where some part is unknown."""
+        return self.of_all.whole.seconds
+
+    @property
+    def left(self) -> Span | None:
+        """What is not done yet; None where some part is unknown."""
+        return self.of_the_rest.whole.seconds
+
+    @property
+    def source(self) -> Source:
+        """Where the least sure part of the whole was learnt."""
+        return self.of_all.whole.source
+
+    @property
+    def left_source(self) -> Source:
+        """Where the least sure part of what is left was learnt."""
+        return self.of_the_rest.whole.source
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What each trial of a plan takes, by fingerprint, and which are done; ``slots`` is how many run at once.
+    """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
 
-    ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    ``share`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
     """
 
     predictions: Mapping[str, Prediction]
     done: frozenset[str]
     slots: int
     start: StartUp
+    machine: Machine
+    share: Share = ONE_CPU
     on_cluster: bool = False
 
     @property
@@ -119,13 +169,28 @@ class Forecast:
 
 
 def make_forecast(
-    plan: Plan, records: Mapping[str, TrialRecord], book: CostBook, *, slots: int, start: StartUp, on_cluster: bool = False
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    book: CostBook,
+    *,
+    slots: int,
+    start: StartUp,
+    share: Share = ONE_CPU,
+    on_cluster: bool = False,
 ) -> Forecast:
     """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
     predictions = {
         trial.fingerprint: predict(trial, records[trial.fingerprint], book, start=start.trial) for trial in plan.trials
     }
-    return Forecast(predictions=predictions, done=done_trials(plan, records), slots=slots, start=start, on_cluster=on_cluster)
+    return Forecast(
+        predictions=predictions,
+        done=done_trials(plan, records),
+        slots=slots,
+        start=start,
+        machine=book.machine,
+        share=share,
+        on_cluster=on_cluster,
+    )
 
 
 def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str]:
@@ -135,21 +200,20 @@ def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str
 
 def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: Span) -> Prediction:
     """What one trial takes, whole and from where it stands."""
-    recipe, own = trial.recipe, Cost(start, "earlier trials")
-    steps, evaluations = book.steps(recipe), {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
-    whole = together([own, book.training(recipe, steps), *evaluations.values()])
-    left = earliest = Cost(NOTHING, whole.source)
+    recipe, own, steps = trial.recipe, Cost(start, "earlier trials"), book.steps(trial.recipe)
+    evaluations = {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
+    path, scoring = book.path(recipe), together(list(evaluations.values()))
+    rest = early = _NO_PARTS
     if not is_done(trial, record):
-        missing = [own, *(cost for name, cost in evaluations.items() if name not in record.evaluations)]
-        left = together([*missing, _training_left(book, recipe, record, steps)])
-        early = Span.of([min(steps.likely, earliest_end(recipe))])
-        earliest = together([*missing, _training_left(book, recipe, record, early)])
+        missing = together([cost for name, cost in evaluations.items() if name not in record.evaluations])
+        left = functools.partial(Parts, start_up=own, path=FREE if record.result else path, evaluations=missing)
+        rest = left(training=_training_left(book, recipe, record, steps))
+        soonest = Span.of([min(steps.likely, earliest_end(recipe))])
+        early = left(training=_training_left(book, recipe, record, soonest))
     return Prediction(
-        whole=whole.seconds,
-        left=left.seconds,
-        earliest=earliest.seconds.likely if earliest.seconds else None,
-        source=whole.source,
-        left_source=left.source,
+        of_all=Parts(start_up=own, path=path, training=book.training(recipe, steps), evaluations=scoring),
+        of_the_rest=rest,
+        earliest=early.whole.seconds.likely if early.whole.seconds else None,
         memory_bytes=memory_bytes(recipe),
         disk_bytes=disk_bytes(trial),
     )
@@ -158,7 +222,7 @@ def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: 
 def _training_left(book: CostBook, recipe: TrainingRecipe, record: TrialRecord, steps: Span) -> Cost:
     """What is left of a training that ends after ``steps`` steps."""
     if record.result is not None:
-        return Cost(NOTHING, "earlier trials")
+        return FREE
     reached = 0 if record.progress is None or recipe.retrain else record.progress.step  # of which of two trainings is not known
     return book.training(recipe, _less(steps, reached))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.forecast import Forecast, StartUp, make_forecast
 from orchestrator.plan import Plan
-from orchestrator.probing import ENOUGH_SECONDS, MOST_KINDS, Measure, UnknownKind, probe, unknown_kinds
+from orchestrator.probing import ENOUGH_SECONDS, MOST_KINDS, Measure, UnknownKind, busy_works, probe, probe_again, unknown_kinds
 from orchestrator.records import TrialRecord
 from orchestrator.remembered import Machine, RememberedProbes
+from orchestrator.slots import ONE_CPU, Share
 from orchestrator.store import Store
 
 ShownProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -31,7 +34,14 @@ class KnownCosts:
     shown_progress: ShownProgress
 
     def forecast(
-        self, plan: Plan, records: Mapping[str, TrialRecord], *, slots: int, start: StartUp, on_cluster: bool = False
+        self,
+        plan: Plan,
+        records: Mapping[str, TrialRecord],
+        *,
+        slots: int,
+        start: StartUp,
+        share: Share = ONE_CPU,
+        on_cluster: bool = False,
     ) -> Forecast:
         """What a plan takes; what nothing is known of is probed where that is wanted."""
         probes = RememberedProbes(
@@ -41,8 +51,10 @@ class KnownCosts:
         if not self.fresh:
             self._learn(book)
         if self.measure is not None:
+            busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
             self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
-        return make_forecast(plan, records, book, slots=slots, start=start, on_cluster=on_cluster)
+            self._probe_again(busy, book, probes, self.measure)
+        return make_forecast(plan, records, book, slots=slots, start=start, share=share, on_cluster=on_cluster)
 
     def _learn(self, book: CostBook) -> None:
         book.learn(self.store.read(folder.name) for folder in self.store.folders())
@@ -53,11 +65,18 @@ class KnownCosts:
         what = f"{min(len(kinds), MOST_KINDS)} kinds of trials that never ran here" if len(kinds) > 1 else "a kind of trial"
         self.announce(f"timing single steps of {what}, for at most {ENOUGH_SECONDS:.0f} s; --no-probe leaves that out")
 
-        def keep(measured: Mapping[UnitWork, Sequence[float]]) -> None:
-            try:
-                probes.write(measured)
-            except OSError as error:  # whoever may not write here may still look
-                self.announce(f"the times are not remembered: {self.store.runs_root} cannot be written to ({error.strerror})")
-
         with self.shown_progress("kinds of trials timed") as progress:
-            probe(kinds, book, measure, progress=progress, keep=keep)
+            probe(kinds, book, measure, progress=progress, keep=functools.partial(self._remember, probes))
+
+    def _probe_again(self, works: Sequence[UnitWork], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
+        if works:
+            self.announce(
+                "timing again what was timed while this machine was busy, as long as it is quiet; --no-probe leaves that out"
+            )
+            probe_again(works, book, measure, keep=functools.partial(self._remember, probes))
+
+    def _remember(self, probes: RememberedProbes, measured: Mapping[UnitWork, Timing]) -> None:
+        try:
+            probes.write(measured)
+        except OSError as error:  # whoever may not write here may still look
+            self.announce(f"the times are not remembered: {self.store.runs_root} cannot be written to ({error.strerror})")

@@ -22,11 +22,14 @@ from fsl_core.atomic_file import write_atomically
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
+from orchestrator.launch_times import LaunchTimes
 from orchestrator.plan import Plan
 from orchestrator.provenance import now
 from orchestrator.records import Time
 from orchestrator.sealed import document_text, read_sealed
 
+MOST_TIMES = 100
+"""Of so many launches of a plan the times are kept."""
 _PATIENCE_SECONDS = 30.0
 
 
@@ -35,7 +38,8 @@ class LaunchRecord:
     """The last launch of one plan: the file it was read from, what the command line changed of it, and when it began (ISO, UTC).
 
     ``source_digest`` is the SHA-256 of the file as it was. ``trials`` maps the fingerprints of the trials wanted to those of the
-    evaluations wanted of each. ``edition`` is that of the recipes; the first edition wrote none down.
+    evaluations wanted of each. ``edition`` is that of the recipes; the first edition wrote none down. ``times`` are those of all launches
+    of the plan that had something to do and came to their end, the newest last, of very many the newest.
     """
 
     sweep: str
@@ -46,6 +50,7 @@ class LaunchRecord:
     trials: Mapping[str, tuple[str, ...]]
     at: Time
     edition: int = FIRST_EDITION
+    times: tuple[LaunchTimes, ...] = ()
 
     @property
     def name(self) -> str:
@@ -112,12 +117,36 @@ def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
 
 def record_launch(sweep_folder: Path, plan: Plan) -> None:
     """Put on record what a launch wants. Raises StoreError when it cannot be written: then nothing may start."""
-    launch = _launch_of(plan)
-    path = launches_folder(sweep_folder) / f"{launch.plan}.json"
+    launch, before = _launch_of(plan), launch_on_record(sweep_folder, plan)
+    path = _file_of(sweep_folder, plan)
     try:
-        write_atomically(path, document_text(dataclasses.asdict(launch)))
+        _write(path, launch if before is None else dataclasses.replace(launch, times=before.times))
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror}); nothing was started") from error
+
+
+def record_times(sweep_folder: Path, plan: Plan, times: LaunchTimes) -> None:
+    """Add to the record of a launch what it took; without a record that can be read there is nothing to add it to.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    launch = launch_on_record(sweep_folder, plan)
+    if launch is not None:
+        _write(_file_of(sweep_folder, plan), dataclasses.replace(launch, times=(*launch.times, times)[-MOST_TIMES:]))
+
+
+def launch_on_record(sweep_folder: Path, plan: Plan) -> LaunchRecord | None:
+    """The last launch of a plan; None where there was none, or its record is damaged."""
+    return _read(_file_of(sweep_folder, plan))
+
+
+def _file_of(sweep_folder: Path, plan: Plan) -> Path:
+    return launches_folder(sweep_folder) / f"{plan.fingerprint}.json"
+
+
+def _write(path: Path, launch: LaunchRecord) -> None:
+    write_atomically(path, document_text(dataclasses.asdict(launch)))
 
 
 def read_launches(sweeps: Path, name: str | None = None) -> LaunchesOnRecord:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -39,3 +40,32 @@ def interrupted_by_signals() -> Iterator[None]:
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     leave_lost_terminal()
     raise KeyboardInterrupt
+
+
+@contextmanager
+def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block the first SIGINT, SIGTERM or SIGHUP makes the stop file, which every worker watches.
+
+    A further one raises, but for SIGHUP: a terminal that closes may send it twice, by the kernel and by the shell.
+    """
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        leave_lost_terminal()
+        if stop_file.exists():
+            if signal_number == signal.SIGHUP:
+                return
+            raise KeyboardInterrupt
+        try:
+            stop_file.touch()
+        except OSError as error:  # without it no worker would hear of the stop
+            raise KeyboardInterrupt from error
+        notice("stopping: running trials write their checkpoints; once more stops at once")
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in stopping_signals():
+            previous[number] = signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from orchestrator.driver_lock import driver_lock
-from orchestrator.errors import ExecutorError
+from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.folder import REFUSALS
-from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch
+from orchestrator.forecast import Forecast
+from orchestrator.launch_times import LaunchClock, LaunchTimes
+from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch, record_times
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
 from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
-from orchestrator.signals import stopping_signals
+from orchestrator.signals import stop_file_on_signals
 from orchestrator.store import Store
-from orchestrator.terminal import leave_lost_terminal
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
 from orchestrator.tracking.summary import summary_metrics
 from orchestrator.tracking.tracker import Tracker
@@ -54,7 +52,8 @@ class SweepOutcome:
     """How a launch ended: the records of all trials, the fingerprints computed in it, those that failed, whether it was stopped.
 
     ``broken`` says why the executor gave up, where it did; what it left undone counts as interrupted. ``unwritten`` says why the table's
-    files could not be written, where they could not: the trials are not concerned.
+    files could not be written, where they could not: the trials are not concerned. ``times`` is what the launch took beside what was
+    predicted; None where nothing was to do or nothing was predicted.
     """
 
     records: Mapping[str, TrialRecord]
@@ -65,6 +64,7 @@ class SweepOutcome:
     files: tuple[Path, ...]
     broken: str | None = None
     unwritten: str | None = None
+    times: LaunchTimes | None = None
 
 
 def sweep_folder(runs_root: Path, plan: Plan) -> Path:
@@ -80,11 +80,11 @@ def run_sweep(
     tracker: Tracker,
     view: SweepView,
     reporter: Reporter,
-    predicted_seconds: Callable[[PlannedTrial], float] = lambda trial: 0.0,
+    expected: Forecast | None = None,
 ) -> SweepOutcome:
-    """Compute what the plan lacks, the longest trials first; launched again, it goes on where it stopped.
+    """Compute what the plan lacks, the longest trials first by what is ``expected``; launched again, it goes on where it stopped.
 
-    What it wants is put on record before any trial starts.
+    What it wants is put on record before any trial starts, and what it took at its end.
 
     The first SIGINT, SIGTERM or SIGHUP writes checkpoints and stops; a second SIGINT or SIGTERM stops at once. Under ``nohup``, which
     has SIGHUP ignored, it stays ignored.
@@ -96,7 +96,7 @@ def run_sweep(
     """
     store = Store(options.runs_root)
     store.check_writable()
-    folder = sweep_folder(options.runs_root, plan)
+    folder, clock = sweep_folder(options.runs_root, plan), LaunchClock(expected) if expected else None
     with driver_lock(folder):
         with no_launch_begins(folder.parent):
             if not options.replace:
@@ -105,23 +105,39 @@ def run_sweep(
         stop_file = folder / "stop"
         stop_file.unlink(missing_ok=True)
         code = running_code()
-        launch = _Launch(plan, store, tracker, view)
+        launch = _Launch(plan, store, tracker, view, clock)
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
         if code.git_problem:
             view.notice(f"no commit is recorded: {code.git_problem}")
         todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
-        todo.sort(key=predicted_seconds, reverse=True)
+        if expected is not None:
+            longest_first = expected.longest_first
+            todo.sort(key=lambda trial: longest_first[trial.fingerprint], reverse=True)
         jobs = [_job(trial, options, stop_file, code.code_digest) for trial in todo]
         broken = None
         try:
-            with _stopping(stop_file, view):
+            with stop_file_on_signals(stop_file, view.notice):
                 if jobs:
                     executor.run(jobs, on_event=launch.event, on_phase=view.phase)
         except ExecutorError as error:
             broken = str(error)
         finally:
             view.stop()
-        return launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
+        outcome = launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
+        return _timed(outcome, clock, folder, plan, view)
+
+
+def _timed(outcome: SweepOutcome, clock: LaunchClock | None, folder: Path, plan: Plan, view: SweepView) -> SweepOutcome:
+    """The outcome with its times, which are put on record; that they cannot be concerns no trial."""
+    times = None if clock is None else clock.times(outcome.records)
+    if times is None:
+        return outcome
+    try:
+        with no_launch_begins(folder.parent):
+            record_times(folder, plan, times)
+    except (OSError, SweepLockedError, StoreError) as error:
+        view.notice(f"what the launch took is not on record: {error}")
+    return dataclasses.replace(outcome, times=times)
 
 
 def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest: str) -> TrialJob:
@@ -142,8 +158,8 @@ def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest:
 class _Launch:
     """One launch of a sweep: turns events into what the tracker and the view are told."""
 
-    def __init__(self, plan: Plan, store: Store, tracker: Tracker, view: SweepView) -> None:
-        self.plan, self.store, self.tracker, self.view = plan, store, tracker, view
+    def __init__(self, plan: Plan, store: Store, tracker: Tracker, view: SweepView, clock: LaunchClock | None) -> None:
+        self.plan, self.store, self.tracker, self.view, self.clock = plan, store, tracker, view, clock
         self.trials = {trial.fingerprint: trial for trial in plan.trials}
         self.records = store.records(self.trials)
 
@@ -165,6 +181,8 @@ class _Launch:
             self.view.notice(f"{event.fingerprint} {self.trials[event.fingerprint].name}: {event.message}")
             return
         self.view.event(event)
+        if self.clock is not None:
+            self.clock.event(event)
         if event.kind == "started":
             self.tracker.trial_started(self.trials[event.fingerprint])
         elif event.kind == "progress":
@@ -212,32 +230,3 @@ def _reported(
             raise
         unwritten = f"{error.strerror}: {error.filename or 'one of them'}"
         return (), f"The table could not be written ({unwritten}).", unwritten
-
-
-@contextmanager
-def _stopping(stop_file: Path, view: SweepView) -> Iterator[None]:
-    """Inside the block the first SIGINT, SIGTERM or SIGHUP makes the stop file, which every worker watches.
-
-    A further one raises, but for SIGHUP: a terminal that closes may send it twice, by the kernel and by the shell.
-    """
-
-    def stop(signal_number: int, frame: FrameType | None) -> None:
-        leave_lost_terminal()
-        if stop_file.exists():
-            if signal_number == signal.SIGHUP:
-                return
-            raise KeyboardInterrupt
-        try:
-            stop_file.touch()
-        except OSError as error:  # without it no worker would hear of the stop
-            raise KeyboardInterrupt from error
-        view.notice("stopping: running trials write their checkpoints; once more stops at once")
-
-    previous: dict[int, Any] = {}
-    try:
-        for number in stopping_signals():
-            previous[number] = signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -28,11 +28,12 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind
 from fsl_core.training.path_timing import step_along
 from fsl_core.training.stand_in import noise, stand_in_bank
+from fsl_core.training.timing import Timing, counted_seconds
 from fsl_core.training.trained_model import trained_model
 from fsl_core.training.unit_work import UnitWork
 
 ENOUGH_SECONDS = 1.0
-"""After so many measured seconds nothing is repeated: what takes long varies little."""
+"""After so many measured seconds of wall clock nothing is repeated: what takes long varies little."""
 LONG_SECONDS = 10.0
 """A first time that takes longer counts: what happens once only is little beside it."""
 
@@ -40,34 +41,37 @@ _EPISODES_OF_A_STEP = 16  # of an algorithm that adapts, some of which are diffe
 _ANY_SHAPE = EpisodeShape(way=2, shot=1, query=1)
 
 
-def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int = 3) -> tuple[float, ...]:
+def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int = 3) -> Timing:
     """The seconds of one unit of ``work``, measured up to ``times`` times, after a first time that counts only where it is long.
 
-    On a CPU they are the seconds that the processor spent, for each thread: what else runs on a busy machine is not in them. On CUDA
-    they are wall clock, for the processor only waits.
+    On a CPU they are the processor's (:func:`fsl_core.training.timing.counted_seconds`): what else runs on a busy machine is not in
+    them, and wall clock beside them says whether it was busy. On CUDA they are wall clock, for the processor only waits.
     """
     recipe = _recipe(work)
     path = StepKind(recipe=recipe, image_shape=work.image_shape, device=device, threads=threads).usual_path()
     with path.active() as there:
         repeat, units = _prepared(work, recipe, path, there)
-        began = time.perf_counter()
-        first = _seconds(repeat, there, threads)
-        seconds = [first] if time.perf_counter() - began > LONG_SECONDS else []
-        while len(seconds) < times and sum(seconds) < ENOUGH_SECONDS:
-            seconds.append(_seconds(repeat, there, threads))
-    return tuple(each / units for each in seconds)
+        timed = [_seconds(repeat, there, threads)]
+        if timed[0][1] <= LONG_SECONDS:
+            timed.clear()
+        while len(timed) < times and sum(wall for _, wall in timed) < ENOUGH_SECONDS:
+            timed.append(_seconds(repeat, there, threads))
+    return Timing(seconds=tuple(counts / units for counts, _ in timed), wall=tuple(wall / units for _, wall in timed))
 
 
-def _seconds(repeat: Callable[[], object], device: torch.device, threads: int) -> float:
+def _seconds(repeat: Callable[[], object], device: torch.device, threads: int) -> tuple[float, float]:
+    """The seconds that count, and those of wall clock."""
+    _wait_for(device)
+    began, spent = time.perf_counter(), time.process_time()
+    repeat()
+    _wait_for(device)
+    wall, processor = time.perf_counter() - began, time.process_time() - spent
+    return (wall if device.type == "cuda" else counted_seconds(wall=wall, processor=processor, threads=threads)), wall
+
+
+def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
-        started = time.perf_counter()
-        repeat()
-        torch.cuda.synchronize()
-        return time.perf_counter() - started
-    started = time.process_time()
-    repeat()
-    return (time.process_time() - started) / threads
 
 
 def _prepared(

@@ -28,6 +28,11 @@ def size_text(size: float) -> str:
     return f"{size:.1f} GiB"
 
 
+def took_text(seconds: float) -> str:
+    """A measured number of seconds, two digits of it: ``54 days``."""
+    return about_text(seconds, seconds, seconds).removeprefix("about ")
+
+
 _UNITS = (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600), ("days", 86_400, 730 * 86_400))
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
+from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.cli.launch import Device, HowToRun, shown_progress
+from orchestrator.cli.launch import Device, HowToRun, share_of_a_trial, shown_progress
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.options import Command, gathered
-from orchestrator.environment import usable_cpus
 from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import IN_PROCESS_START, RAY_START, Forecast
 from orchestrator.known_costs import KnownCosts
-from orchestrator.slots import slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +36,19 @@ def takes_probing(command: Command) -> Command:
 
 
 def forecast(opened: OpenedSweep, *, device: Device, how: HowToRun, cluster: Cluster | None, probing: Probing) -> Forecast:
-    """What a sweep takes, run in that way; each trial as fast as on this machine, also where a cluster runs them."""
-    from orchestrator.execution.machine import this_machine
+    """What a sweep takes, run in that way; each trial as fast as on this machine, also where a cluster runs them.
 
-    def measure(work: UnitWork) -> Sequence[float]:
+    Raises:
+        ExecutionPathError: no trial can take what is asked for each, or this machine does not have that.
+    """
+    from orchestrator.execution.machine import slots_there, this_machine
+
+    def measure(work: UnitWork) -> Timing:
         from fsl_core.training.probe import measure
 
-        return measure(work, device=device)
+        return measure(work, device=device, threads=how.threads)
 
-    machine = this_machine(device)
+    share, machine = share_of_a_trial(how, device), this_machine(device, threads=how.threads)
     costs = KnownCosts(
         store=opened.store,
         machine=machine,
@@ -55,19 +57,12 @@ def forecast(opened: OpenedSweep, *, device: Device, how: HowToRun, cluster: Clu
         announce=lambda message: click.echo(message, err=True),
         shown_progress=shown_progress,
     )
-    in_process = how.executor == "in-process"
+    in_process, most = how.executor == "in-process", how.max_concurrent or opened.plan.spec.max_concurrent
     return costs.forecast(
         opened.plan,
         opened.records,
-        slots=1 if in_process else _slots(device, cluster, how.max_concurrent or opened.plan.spec.max_concurrent),
+        slots=1 if in_process else slots_there(share, None if cluster is None else cluster.nodes, most=most),
         start=IN_PROCESS_START if in_process else RAY_START,
+        share=share,
         on_cluster=cluster is not None,
     )
-
-
-def _slots(device: Device, cluster: Cluster | None, most: int | None) -> int:
-    from orchestrator.execution.machine import gpu_count
-
-    cpus = usable_cpus() if cluster is None else cluster.cpus
-    gpus = gpu_count() if cluster is None else cluster.gpus
-    return slots(cpus=cpus, gpus=gpus if device == "cuda" else None, most=most)

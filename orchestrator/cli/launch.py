@@ -21,6 +21,7 @@ from orchestrator.execution.executor import Executor
 from orchestrator.execution.messages import Cluster
 from orchestrator.execution.ray_address import given_address
 from orchestrator.plan import Plan
+from orchestrator.slots import GPU_SHARE, Share
 from orchestrator.spec import SweepSpec
 from orchestrator.sweep import sweep_folder
 
@@ -35,6 +36,8 @@ class HowToRun:
     executor: Literal["ray", "in-process"]
     max_concurrent: int | None
     device: Literal["auto", "cpu", "cuda"]
+    threads: int
+    gpus_per_trial: float | None
 
     @property
     def cluster_address(self) -> str | None:
@@ -55,6 +58,18 @@ _HOW = (
     click.option("--max-concurrent", type=click.IntRange(1, MOST_SIZE), help="Most trials at once."),
     click.option(
         "--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where to compute."
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, MOST_SIZE),
+        default=1,
+        show_default=True,
+        help="CPU threads of each trial, and its CPUs.",
+    ),
+    click.option(
+        "--gpus-per-trial",
+        type=click.FloatRange(0, min_open=True),
+        help=f"Of a GPU that each trial sets aside on CUDA, such as 0.1, or whole GPUs; default {GPU_SHARE:g}.",
     ),
 )
 
@@ -153,10 +168,24 @@ def reach_cluster(how: HowToRun) -> Cluster | None:
 
 
 def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
-    """The device that was asked for, or that ``auto`` stands for where the trials will run: on the cluster, else on this machine.
+    """The device that trials run on; see :func:`wanted_device`.
 
     Raises:
         ExecutionPathError: CUDA was asked for on this machine, which has none.
+        ExecutorError: CUDA was asked for on a cluster without GPUs.
+    """
+    device = wanted_device(how, cluster)
+    if cluster is None:
+        from fsl_core.training.execution_path import ExecutionPath
+
+        ExecutionPath(device=device).check_available()
+    return device
+
+
+def wanted_device(how: HowToRun, cluster: Cluster | None) -> Device:
+    """The device that was asked for, be it here or not, or what ``auto`` stands for: what the cluster has, else this machine.
+
+    Raises:
         ExecutorError: CUDA was asked for on a cluster without GPUs.
     """
     if how.device == "cpu":
@@ -165,12 +194,16 @@ def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
         if how.device == "cuda" and not cluster.gpus:
             raise ExecutorError(f"device is 'cuda', but the Ray cluster at {how.cluster_address} has no GPU")
         return "cuda" if cluster.gpus else "cpu"
-    from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
+    if how.device == "cuda":
+        return "cuda"
+    from fsl_core.training.execution_path import cuda_is_here
 
-    if how.device == "auto":
-        return "cuda" if cuda_is_here() else "cpu"
-    ExecutionPath(device=how.device).check_available()
-    return how.device
+    return "cuda" if cuda_is_here() else "cpu"
+
+
+def share_of_a_trial(how: HowToRun, device: Device) -> Share:
+    """What each trial takes of a machine. Raises ExecutionPathError where no trial can take that."""
+    return Share.of(device, threads=how.threads, gpus=how.gpus_per_trial)
 
 
 def make_executor(how: HowToRun, plan: Plan, places: Places) -> Executor:

@@ -7,7 +7,7 @@ import json
 import click
 
 from orchestrator.cli.forecasting import Probing, forecast, takes_probing
-from orchestrator.cli.launch import HowToRun, choose_device, reach_cluster, takes_how
+from orchestrator.cli.launch import HowToRun, reach_cluster, takes_how, wanted_device
 from orchestrator.cli.opened import OpenedSweep, open_sweep, unprepared_images
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
 from orchestrator.cli.plan_document import plan_document
@@ -36,9 +36,9 @@ def plan(
 
 
 def show_plan(opened: OpenedSweep, how: HowToRun, probing: Probing, *, trials: bool = False, as_json: bool = False) -> None:
-    """Print a plan, after timing what is unknown where that is wanted."""
+    """Print a plan for the device that is asked for, be it here or not, after timing what is unknown where that is wanted."""
     cluster = reach_cluster(how)
-    expected = forecast(opened, device=choose_device(how, cluster), how=how, cluster=cluster, probing=probing)
+    expected = forecast(opened, device=wanted_device(how, cluster), how=how, cluster=cluster, probing=probing)
     unprepared = unprepared_images(opened.plan.spec, opened.places) if expected.left else ()
     reach = reaches(opened.plan, registries_for(opened))
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
-from orchestrator.forecast import Forecast
+from orchestrator.forecast import Forecast, Parts
 from orchestrator.plan import PlannedTrial
 from orchestrator.report.reach import Reach
 from orchestrator.span import Span
@@ -41,10 +42,17 @@ def plan_document(
         "earliest_seconds": expected.earliest_seconds,
         "unknown_trials": expected.unknown,
         "slots": expected.slots,
+        "device": expected.machine.device,
+        "device_name": expected.machine.device_name,
+        "threads": expected.share.cpus,
+        "gpus_per_trial": expected.share.gpus,
         "unprepared_datasets": list(map(images_text, unprepared)),
         "trials_of_earlier_editions": len(opened.earlier_trials),
         "verdicts": [_reach(each) for each in reach],
     }
+
+
+_PARTS = tuple(field.name for field in dataclasses.fields(Parts))
 
 
 def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[str, Any]:
@@ -56,6 +64,7 @@ def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[s
         "done": trial.fingerprint in expected.done,
         "state": state,
         "predicted_seconds": _seconds(prediction.whole),
+        "predicted_parts": {name: _seconds(getattr(prediction.of_all, name).seconds) for name in _PARTS},
         "left_seconds": _seconds(prediction.left),
         "predicted_from": prediction.source,
         "memory_bytes": prediction.memory_bytes,

@@ -58,15 +58,28 @@ def answer_text(expected: Forecast) -> str:
 def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
     if not expected.left:
         return "nothing is left to do"
-    where = "on the cluster, each as fast as on this machine" if expected.on_cluster else "on this machine"
-    return "\n  ".join([f"{answer_text(expected)}, {where}", *_notes(expected), *map(_image_note, unprepared)])
+    return "\n  ".join([f"{answer_text(expected)}, {_where(expected)}", *_notes(expected), *map(_image_note, unprepared)])
+
+
+def _where(expected: Forecast) -> str:
+    """Where the trials run; of a GPU it is said whose times are counted, for a processor's never are."""
+    machine, share = expected.machine, expected.share
+    threads = f", {share.cpus} threads each" if share.cpus > 1 else ""
+    if machine.device == "cpu":
+        return f"on {'the cluster, each as fast as on this machine' if expected.on_cluster else 'this machine'}{threads}"
+    each = f"{threads}, {share.gpus:g} of one for each" if share.gpus < 1 else f"{threads}, {share.gpus:g} for each"
+    if expected.on_cluster:
+        alike = f", each as fast as this machine's ({machine.device_name})" if machine.device_name else ""
+        return f"on the cluster's GPUs{alike}{each}"
+    whose = f"this machine's GPU ({machine.device_name})" if machine.device_name else "a GPU, which this machine does not have"
+    return f"on {whose}{each}"
 
 
 def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
     sources = {prediction.left_source for prediction in expected.left.values()}
     ranges = []
-    if sources & {"probe", "remembered probe"}:
+    if sources & {"probe", "remembered probe", "busy probe"}:
         ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
     if "earlier trials" in sources:
         ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
@@ -75,7 +88,13 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
         yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
-    if expected.unknown:
+    if 0 < expected.share.gpus < 1 < expected.slots:
+        yield "not counted: trials that share a GPU slow each other down"
+    if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
+        yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
+    if expected.unknown and expected.machine.device_name is None:
+        yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
+    elif expected.unknown:
         yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
 
 

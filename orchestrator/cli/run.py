@@ -29,6 +29,7 @@ from orchestrator.cli.plan import show_plan
 from orchestrator.cli.plan_text import answer_text
 from orchestrator.cli.reports import keep_run_ids, rendered_table, reporter_for
 from orchestrator.cli.status import failures_text, trial_statuses
+from orchestrator.cli.times_text import times_text
 from orchestrator.cli.trackers import launch_tracker
 from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import Forecast, done_trials
@@ -37,7 +38,6 @@ from orchestrator.plan import Plan
 from orchestrator.progress import SweepView, make_view
 from orchestrator.records import TrialRecord
 from orchestrator.signals import interrupted_by_signals
-from orchestrator.slots import GPU_SHARE
 from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
 from orchestrator.terminal import leave_refused_stdout
 
@@ -122,17 +122,17 @@ def somebody_can_answer() -> bool:
 
 
 def _launched(
-    opened: OpenedSweep, how: HowToRun, device: str, expected: Forecast, view: SweepView, *, replace: bool
+    opened: OpenedSweep, how: HowToRun, device: Device, expected: Forecast, view: SweepView, *, replace: bool
 ) -> SweepOutcome:
     places = opened.places
     tracker = launch_tracker(places, view.notice)
-    longest_first = expected.longest_first
     options = RunOptions(
         runs_root=places.runs_root,
         data_root=places.data_root,
         cache_root=places.cache_root,
         device=device,
-        gpus=GPU_SHARE if device == "cuda" else 0.0,
+        threads=expected.share.cpus,
+        gpus=expected.share.gpus,
         command=shlex.join(["fsl", *map(places.tracking.redact, sys.argv[1:])]),
         replace=replace,
     )
@@ -143,7 +143,7 @@ def _launched(
         tracker=tracker,
         view=view,
         reporter=_printing(reporter_for(opened, tracker.run_ids, replace=replace)),
-        predicted_seconds=lambda trial: longest_first[trial.fingerprint],
+        expected=expected,
     )
     keep_run_ids(opened, tracker.run_ids())
     return outcome
@@ -183,6 +183,8 @@ def _tell_the_end(opened: OpenedSweep, outcome: SweepOutcome) -> None:
         _tell(f"incomplete: {outcome.broken}")
     elif outcome.interrupted:
         _tell("stopped; the same command resumes")
+    if outcome.times is not None:
+        _tell(f"this launch: {times_text(outcome.times)}")
     folders = dict.fromkeys(path.parent for path in outcome.files)
     for folder in folders:
         _tell(f"table and exports: {folder}")

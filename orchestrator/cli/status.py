@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,14 @@ from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.cli.times_text import times_text
+from orchestrator.launch_times import LaunchTimes
+from orchestrator.launches import launch_on_record
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec
 from orchestrator.store import TrialPaths
+from orchestrator.sweep import sweep_folder
 from orchestrator.trial_state import STATES, TrialState
 
 _ALWAYS_COUNTED = ("running", "waiting", "done", "failed")
@@ -94,8 +99,16 @@ def _text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
         lines = [_line(row) for row in rows if row.state == state]
         if lines:
             parts.append(f"{state}:\n{aligned(lines)}")
+    if times := _times(opened):
+        parts.append(f"the launch of {times[-1].began[:16].replace('T', ' ')} UTC: {times_text(times[-1])}")
     failures = failures_text(rows, opened)
     return "\n\n".join([*parts, failures] if failures else parts)
+
+
+def _times(opened: OpenedSweep) -> tuple[LaunchTimes, ...]:
+    """What the launches of this plan took, the newest last."""
+    launch = launch_on_record(sweep_folder(opened.places.runs_root, opened.plan), opened.plan)
+    return () if launch is None else launch.times
 
 
 def failures_text(rows: Sequence[TrialStatus], opened: OpenedSweep) -> str:
@@ -124,6 +137,7 @@ def _plain(rows: Sequence[TrialStatus], opened: OpenedSweep) -> dict[str, Any]:
         "counts": {state: sum(row.state == state for row in rows) for state in STATES},
         "trials": [_plain_row(row) for row in rows],
         "trials_of_earlier_editions": len(opened.earlier_trials),
+        "launches": [dataclasses.asdict(times) for times in _times(opened)],
         "failures": [
             {
                 "cause": cause,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
+from fsl_core.errors import ExecutionPathError
 from fsl_core.processor import processor_name
-from orchestrator.environment import recorded
+from orchestrator.environment import recorded, usable_cpus
 from orchestrator.provenance import library_versions
 from orchestrator.remembered import Machine
+from orchestrator.slots import Node, Share, slots
 
 
 def device_name(device: str) -> str:
@@ -27,9 +30,20 @@ def this_machine(device: str, *, threads: int = 1) -> Machine:
     )
 
 
-def gpu_count() -> int:
-    """How many GPUs this machine has."""
-    return torch.cuda.device_count()
+def slots_there(share: Share, cluster: Sequence[Node] | None, *, most: int | None) -> int:
+    """How many trials of that share run at once: on a cluster's nodes, one at least, for it may grow; else on this machine.
+
+    A machine without a GPU that is asked about trials on GPUs answers for one like it that has as many as a trial takes, one at least.
+
+    Raises:
+        ExecutionPathError: this machine is too small for a single trial.
+    """
+    if cluster is not None:
+        return max(1, slots(cluster, share, most=most))
+    here = Node(cpus=usable_cpus(), gpus=torch.cuda.device_count() or math.ceil(share.gpus))
+    if there := slots([here], share, most=most):
+        return there
+    raise ExecutionPathError(f"each trial takes {share}, and this machine has {here}")
 
 
 def versions() -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.execution.job import TrialJob
+from orchestrator.slots import Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,14 @@ class GivenUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a cluster has: its CPUs, its GPUs and its nodes."""
+    """What a cluster has: the CPUs and GPUs of each of its nodes."""
 
-    cpus: int
-    gpus: int
-    nodes: int
+    nodes: tuple[Node, ...]
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs of all nodes together."""
+        return sum(node.gpus for node in self.nodes)
 
 
 @dataclass(frozen=True)

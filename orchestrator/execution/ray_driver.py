@@ -27,6 +27,7 @@ from orchestrator.execution.messages import Cluster, DescribeCluster, End, Given
 from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
+from orchestrator.slots import Node
 
 Send = Callable[[object], None]
 
@@ -65,9 +66,8 @@ def _connect(address: str, send: Send) -> End | None:
 
 
 def _describe() -> Cluster:
-    have: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    alive = sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
-    return Cluster(cpus=int(have.get("CPU", 0)), gpus=int(have.get("GPU", 0)), nodes=alive)
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return Cluster(nodes=tuple(Node(cpus=int(have.get("CPU", 0)), gpus=int(have.get("GPU", 0))) for have in alive))
 
 
 def _start(request: RunTrials, send: Send) -> End | None:

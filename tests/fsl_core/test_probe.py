@@ -1,6 +1,6 @@
 """Probes: every unit of work can be measured without any data set, and a busy machine does not show in it."""
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
 from fsl_core.training import probe
 from fsl_core.training.probe import measure
-from fsl_core.training.training import TrainingState, train_step
 from fsl_core.training.unit_work import evaluation_bill, step_bill, validation_bill
 from tests.fsl_core.test_unit_work import CONTEXT, recipe
 
@@ -50,7 +49,7 @@ def test_every_unit_of_work_is_measured(wanted: TrainingRecipe, monkeypatch: pyt
     monkeypatch.setattr("fsl_core.episodes.evaluation._EMBEDDED_AT_ONCE", 20_000)
     evaluation = Evaluation(shape=SMALL, adaptation_steps=3 if isinstance(wanted.algorithm, MamlSettings) else None)
     for work, _ in (*step_bill(wanted), *validation_bill(wanted), *evaluation_bill(wanted, evaluation)):
-        assert all(seconds > 0 for seconds in measure(work, times=1))
+        assert all(seconds > 0 for seconds in measure(work, times=1).seconds)
 
 
 @pytest.mark.parametrize(("enough", "long", "timed"), [(1e-9, 1e9, 2), (1e9, 1e9, 4), (1e-9, 0.0, 1)])
@@ -58,23 +57,64 @@ def test_what_takes_long_is_not_repeated(monkeypatch: pytest.MonkeyPatch, enough
     monkeypatch.setattr(probe, "ENOUGH_SECONDS", enough)
     monkeypatch.setattr(probe, "LONG_SECONDS", long)
     steps: list[int] = []
-
-    def counted(state: TrainingState, *rest: Any) -> None:
-        train_step(state, *rest)
-        steps.append(state.step)
-
-    monkeypatch.setattr(probe, "train_step", counted)
+    before_each_step(monkeypatch, lambda: steps.append(len(steps) + 1))
     measure(TRAIN)
     assert steps == [*range(1, timed + 1)]
 
 
-def test_time_that_the_processor_spends_elsewhere_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waits(state: TrainingState, *rest: Any) -> None:
-        time.sleep(0.5)
-        train_step(state, *rest)
+def before_each_step(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Have the steps that a probe takes do something else first."""
 
-    monkeypatch.setattr(probe, "train_step", waits)
-    assert max(measure(TRAIN, times=1)) < 0.5
+    def along(*how: Any) -> Callable[[], None]:
+        take_step = probe_step(*how)
+
+        def both() -> None:
+            do()
+            take_step()
+
+        return both
+
+    probe_step = probe.step_along
+    monkeypatch.setattr(probe, "step_along", along)
+
+
+class Clocks:
+    """Stand-ins for the clocks of a probe: a step takes ``wall`` seconds of wall clock and ``processor`` of the processor."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, wall: float, processor: float) -> None:
+        self.wall = self.processor = 0.0
+        monkeypatch.setattr(probe, "time", self)
+
+        def pass_time() -> None:
+            self.wall, self.processor = self.wall + wall, self.processor + processor
+
+        before_each_step(monkeypatch, pass_time)
+
+    def perf_counter(self) -> float:
+        return self.wall
+
+    def process_time(self) -> float:
+        return self.processor
+
+
+@pytest.mark.parametrize(
+    ("threads", "wall", "processor", "counts", "busy"),
+    [
+        (1, 0.4, 0.38, 0.38, False),
+        (1, 2.0, 0.4, 0.4, True),
+        (2, 0.4, 0.7, 0.4, False),
+        (2, 2.0, 0.8, 0.4, True),
+        (2, 0.4, 0.44, 0.22, True),
+    ],
+    ids=["quiet", "busy", "two threads", "two threads, busy", "two threads, one of them idle"],
+)
+def test_the_processors_seconds_count_and_wall_clock_says_whether_the_machine_was_busy(
+    monkeypatch: pytest.MonkeyPatch, threads: int, wall: float, processor: float, counts: float, busy: bool
+) -> None:
+    Clocks(monkeypatch, wall=wall, processor=processor)
+    timing = measure(TRAIN, threads=threads, times=1)
+    assert timing.seconds == pytest.approx([counts]) and timing.wall == pytest.approx([wall])
+    assert timing.busy is busy
 
 
 def test_a_probe_leaves_the_randomness_of_the_process_alone() -> None:

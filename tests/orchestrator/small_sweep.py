@@ -6,6 +6,7 @@ from pathlib import Path
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent
+from orchestrator.forecast import Forecast
 from orchestrator.plan import Plan, build_plan
 from orchestrator.records import TrialRecord
 from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
@@ -57,7 +58,9 @@ def no_report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) ->
     return (), ""
 
 
-def launch(plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None) -> SweepOutcome:
+def launch(
+    plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None, expected: Forecast | None = None
+) -> SweepOutcome:
     return run_sweep(
         plan,
         RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data"),
@@ -65,6 +68,7 @@ def launch(plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Ex
         tracker=NullTracker(),
         view=view or Recorder(),
         reporter=no_report,
+        expected=expected,
     )
 
 

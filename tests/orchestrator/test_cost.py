@@ -7,6 +7,7 @@ import pytest
 
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.timing import BUSY_FROM, Timing
 from fsl_core.training.unit_work import evaluation_bill
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
 from orchestrator.records import ExecutionRecord, ScoringRecord, TrialRecord
@@ -51,13 +52,23 @@ def recipe(tmp_path: Path) -> TrainingRecipe:
     return small_plan(tmp_path).trials[0].recipe
 
 
+def quiet(*seconds: float) -> Timing:
+    """A probe on a machine that did nothing else."""
+    return Timing.of_wall(seconds)
+
+
+def busy(*seconds: float, times: float = 4.0) -> Timing:
+    """A probe while other programs had the processor: its wall clock is so many times its own seconds."""
+    return Timing(seconds=seconds, wall=tuple(times * each for each in seconds))
+
+
 def per_step(book: CostBook, recipe: TrainingRecipe) -> Cost:
     return book.training(recipe, Span.of([1.0]))
 
 
 def probed(book: CostBook, recipe: TrainingRecipe, seconds: float = 1.0) -> CostBook:
     for work in book.unknown_work(recipe, ()):
-        book.probed(work, [seconds])
+        book.probed(work, quiet(seconds))
     return book
 
 
@@ -106,7 +117,7 @@ def test_probes_of_this_command_and_remembered_ones_say_which_they_are(recipe: T
     new = probed(CostBook(HERE, {}), recipe)
     assert per_step(new, recipe).source == "probe"
     works = CostBook(HERE, {}).unknown_work(recipe, ())
-    remembered = CostBook(HERE, {key(work): [1.0] for work in works})
+    remembered = CostBook(HERE, {key(work): quiet(1.0) for work in works})
     assert remembered.unknown_work(recipe, ()) == ()
     assert per_step(remembered, recipe) == Cost(per_step(new, recipe).seconds, "remembered probe")
 
@@ -116,6 +127,46 @@ def test_a_probe_has_a_range(recipe: TrainingRecipe) -> None:
     assert seconds is not None
     assert seconds.low == pytest.approx(PROBE_RANGE["low"] * seconds.likely)
     assert seconds.high == pytest.approx(PROBE_RANGE["high"] * seconds.likely)
+
+
+def remembering(recipe: TrainingRecipe, timing: Timing) -> CostBook:
+    return CostBook(HERE, {key(work): timing for work in CostBook(HERE, {}).unknown_work(recipe, ())})
+
+
+def test_a_probe_on_a_busy_machine_is_marked_and_its_range_reaches_to_its_wall_clock(recipe: TrainingRecipe) -> None:
+    book = remembering(recipe, busy(1.0))
+    by_quiet, by_busy = per_step(remembering(recipe, quiet(1.0)), recipe), per_step(book, recipe)
+    assert by_busy.source == "busy probe" and by_busy.seconds is not None and by_quiet.seconds is not None
+    assert (by_busy.seconds.low, by_busy.seconds.likely) == (by_quiet.seconds.low, by_quiet.seconds.likely)
+    assert by_busy.seconds.high == pytest.approx(by_quiet.seconds.high * 4.0 / PROBE_RANGE["high"])
+    assert set(book.busy_work(recipe, ())) == set(CostBook(HERE, {}).unknown_work(recipe, ()))
+    assert remembering(recipe, quiet(1.0)).busy_work(recipe, ()) == () == book.unknown_work(recipe, ())
+
+
+@pytest.mark.parametrize(
+    ("new", "source", "likely"),
+    [(quiet(3.0), "probe", 3.0), (busy(1.0), "busy probe", 1.0), (busy(3.0), "busy probe", 2.0)],
+    ids=["quiet", "busy and quicker", "busy and slower"],
+)
+def test_of_two_probes_the_surer_one_counts(recipe: TrainingRecipe, new: Timing, source: str, likely: float) -> None:
+    """A step is never quicker than by itself, so of two busy probes the quicker one is nearer to the truth."""
+    book, of_a_second = remembering(recipe, busy(2.0)), per_step(remembering(recipe, quiet(1.0)), recipe).seconds
+    for work in book.busy_work(recipe, ()):
+        book.probed(work, new)
+    cost = per_step(book, recipe)
+    assert cost.source == source and cost.seconds is not None and of_a_second is not None
+    assert cost.seconds.likely == pytest.approx(likely * of_a_second.likely)
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        (quiet(1.0, 1.2), False), (busy(1.0, times=BUSY_FROM), False), (busy(1.0, times=BUSY_FROM + 0.01), True),
+        (Timing(seconds=(1.0,)), True), (Timing(seconds=(1.0, 1.0, 1.0), wall=(1.0, 1.0, 9.0)), True),
+    ],
+)  # fmt: skip
+def test_a_machine_is_busy_from_a_stated_factor_on_or_where_nobody_noted_the_wall_clock(timing: Timing, expected: bool) -> None:
+    assert timing.busy is expected
 
 
 def test_validation_and_evaluation_are_in_the_bill(recipe: TrainingRecipe, tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cost import CostBook
-from orchestrator.forecast import ASK_FROM_TRIALS, Forecast, Prediction, StartUp, make_forecast, makespan
+from orchestrator.cost import UNKNOWN, Cost, CostBook
+from orchestrator.forecast import ASK_FROM_TRIALS, Forecast, Parts, Prediction, StartUp, make_forecast, makespan
 from orchestrator.plan import Plan
 from orchestrator.records import ProgressRecord, TrialRecord
 from orchestrator.span import NOTHING, Span
 from tests.orchestrator.small_sweep import small_plan
-from tests.orchestrator.test_cost import HERE, record, score
+from tests.orchestrator.test_cost import HERE, quiet, record, score
 
 START = StartUp(launch=Span(low=1, likely=2, high=3), trial=Span(low=10, likely=20, high=30))
 NO_START = StartUp(launch=NOTHING, trial=NOTHING)
@@ -24,7 +24,7 @@ def forecast(plan: Plan, *, start: StartUp = NO_START, slots: int = 1, known: bo
     book = CostBook(HERE, {})
     for trial in plan.trials if known else ():
         for work in book.unknown_work(trial.recipe, trial.evaluations):
-            book.probed(work, [1.0])
+            book.probed(work, quiet(1.0))
     found = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials} | records
     return make_forecast(plan, found, book, slots=slots, start=start)
 
@@ -64,7 +64,8 @@ def test_what_is_unknown_is_no_number(tmp_path: Path) -> None:
 def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
     known = forecast(plan)
-    unknown = {plan.trials[1].fingerprint: dataclasses.replace(known.predictions[plan.trials[1].fingerprint], left=None)}
+    prediction = known.predictions[plan.trials[1].fingerprint]
+    unknown = {plan.trials[1].fingerprint: dataclasses.replace(prediction, of_the_rest=Parts(start_up=UNKNOWN))}
     seconds = dataclasses.replace(known, predictions={**known.predictions, **unknown}).longest_first
     assert max(plan.trials, key=lambda trial: seconds[trial.fingerprint]) == plan.trials[1]
 
@@ -93,6 +94,31 @@ def test_what_a_checkpoint_keeps_is_not_counted_again(tmp_path: Path) -> None:
     assert first is not None and second is not None and first.likely < second.likely
 
 
+def test_the_path_of_a_step_is_chosen_and_compiled_in_every_process_that_trains(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    trained, waiting = plan.trials
+    book = CostBook(HERE, {})
+    for work in book.unknown_work(waiting.recipe, waiting.evaluations):
+        book.probed(work, quiet(1.0))
+    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
+    records[trained.fingerprint] = record(trained.recipe, 5, device_name="another")
+    before = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    book.path_chosen(dataclasses.replace(waiting.recipe, seed=9), [30.0])
+    after = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    assert [after[each.fingerprint].of_all.path.seconds for each in plan.trials] == [Span.of([30.0])] * 2
+    assert before[waiting.fingerprint].of_all.path.seconds == NOTHING, "what is unknown of it counts nothing"
+    assert after[trained.fingerprint].left == before[trained.fingerprint].left, "a trained trial has no step left"
+    left, without = after[waiting.fingerprint].left, before[waiting.fingerprint].left
+    assert left is not None and without is not None and left.likely == pytest.approx(without.likely + 30)
+
+
+def test_a_prediction_is_the_sum_of_its_parts(tmp_path: Path) -> None:
+    for prediction in forecast(small_plan(tmp_path), start=START).predictions.values():
+        parts = [prediction.of_all.start_up, prediction.of_all.path, prediction.of_all.training, prediction.of_all.evaluations]
+        assert prediction.whole is not None
+        assert prediction.whole.likely == pytest.approx(sum(part.seconds.likely for part in parts if part.seconds))
+
+
 def test_a_trained_trial_is_only_scored(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
     name, recipe = plan.trials[0].fingerprint, plan.trials[0].recipe
@@ -109,7 +135,7 @@ def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_p
     records[trial.fingerprint] = record(trial.recipe, 5, device_name="another")
     book = CostBook(HERE, {})
     for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
-        book.probed(work, [1.0])
+        book.probed(work, quiet(1.0))
     prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]
     assert prediction.left is not None and prediction.left_source == "probe"
     assert prediction.whole is None and prediction.source == "unknown"
@@ -123,12 +149,13 @@ def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:
 
 
 def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None:
-    second = Prediction(
-        whole=Span.of([0.1]), left=Span.of([0.1]), earliest=0.1, source="probe", left_source="probe", memory_bytes=1, disk_bytes=1
-    )  # fmt: skip
+    tenth = Parts(start_up=Cost(Span.of([0.1]), "probe"))
+    second = Prediction(of_all=tenth, of_the_rest=tenth, earliest=0.1, memory_bytes=1, disk_bytes=1)
 
     def of(trials: int) -> Forecast:
-        return Forecast(predictions={str(i): second for i in range(trials)}, done=frozenset(), slots=1, start=NO_START)
+        return Forecast(
+            predictions={str(i): second for i in range(trials)}, done=frozenset(), slots=1, start=NO_START, machine=HERE
+        )
 
     assert not of(ASK_FROM_TRIALS).asks_first
     assert of(ASK_FROM_TRIALS + 1).asks_first

@@ -1,19 +1,21 @@
 """Probes within bounds: what trains most first, no unit of work twice, and what was measured is kept whatever happens."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.cost import CostBook
 from orchestrator.plan import build_plan
-from orchestrator.probing import UnknownKind, probe, unknown_kinds
+from orchestrator.probing import UnknownKind, busy_works, probe, probe_again, unknown_kinds
 from orchestrator.records import TrialRecord
+from orchestrator.remembered import key
 from orchestrator.sweep_loader import load_sweep
-from tests.orchestrator.test_cost import HERE, record, score
+from tests.orchestrator.test_cost import HERE, busy, quiet, record, score
 
 
 def elsewhere(recipe: TrainingRecipe) -> TrialRecord:
@@ -45,14 +47,14 @@ class Probes:
         self.plan = build_plan(load_sweep(path))
         self.book = CostBook(HERE, {})
         self.measured: list[UnitWork] = []
-        self.kept: Mapping[UnitWork, Sequence[float]] = {}
+        self.kept: Mapping[UnitWork, Timing] = {}
         self.shown: list[tuple[int, int]] = []
 
-    def measure(self, work: UnitWork) -> Sequence[float]:
+    def measure(self, work: UnitWork) -> Timing:
         self.measured.append(work)
-        return (1.0,)
+        return quiet(1.0)
 
-    def keep(self, measured: Mapping[UnitWork, Sequence[float]]) -> None:
+    def keep(self, measured: Mapping[UnitWork, Timing]) -> None:
         self.kept = measured
 
     def kinds(self, records: Mapping[str, TrialRecord] = NONE) -> list[UnknownKind]:
@@ -106,13 +108,48 @@ def test_of_trials_that_are_trained_only_the_scoring_is_probed(probes: Probes) -
 
 
 def test_what_was_measured_is_kept_when_probing_is_interrupted(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(work: UnitWork) -> Sequence[float]:
+    def interrupted(work: UnitWork) -> Timing:
         if len(probes.measured) == 2:
             raise KeyboardInterrupt
         probes.measured.append(work)
-        return (1.0,)
+        return quiet(1.0)
 
     monkeypatch.setattr(probes, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         probes.run()
     assert list(probes.kept) == probes.measured and len(probes.measured) == 2
+
+
+def known_by_busy_probes(probes: Probes) -> list[UnitWork]:
+    """Have the book know every unit by a probe on a busy machine."""
+    works = list(dict.fromkeys(work for kind in probes.kinds() for work in kind.works))
+    probes.book = CostBook(HERE, {key(work): busy(2.0) for work in works})
+    return works
+
+
+def again(probes: Probes, **bounds: float) -> None:
+    every = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in probes.plan.trials}
+    wanted = busy_works(probes.plan, every, probes.book)
+    probe_again(wanted, probes.book, probes.measure, keep=probes.keep, **bounds)
+
+
+def test_what_was_measured_on_a_busy_machine_is_measured_again(probes: Probes) -> None:
+    works = known_by_busy_probes(probes)
+    assert probes.kinds() == []
+    again(probes)
+    assert set(probes.measured) == set(probes.kept) == set(works) and len(probes.measured) == len(works)
+    again(probes)
+    assert len(probes.measured) == len(works), "what a quiet machine said is not measured a third time"
+
+
+def test_a_machine_that_is_busy_still_costs_one_probe(probes: Probes, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = known_by_busy_probes(probes)
+    monkeypatch.setattr(probes, "measure", lambda work: busy(1.0))
+    again(probes)
+    assert list(probes.kept) == works[:1]
+
+
+def test_nothing_is_measured_again_after_the_time_is_up(probes: Probes) -> None:
+    known_by_busy_probes(probes)
+    again(probes, enough=-1.0)
+    assert probes.measured == [] and probes.kept == {}

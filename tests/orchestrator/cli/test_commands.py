@@ -79,12 +79,21 @@ def test_a_complete_sweep_leaves_table_exports_figures_and_runs(done: tuple[Work
     assert len(list(workplace.runs.glob("trials/*/episode.png"))) == 2
 
 
+def test_what_a_launch_took_is_said_beside_what_was_predicted_and_kept(done: tuple[Workplace, Result]) -> None:
+    workplace, result = done
+    (said,) = (line for line in result.stderr.splitlines() if line.startswith("this launch: "))
+    assert said.startswith("this launch: 2 trials took ") and said.count("(predicted: about ") == 2
+    assert said.removeprefix("this launch: ") in workplace.read("status").stdout
+    (times,) = json.loads(workplace.read("status", "--json").stdout)["launches"]
+    assert times["trials"] == 2 and times["uncompared"] == [] and times["predicted_wall_seconds"]["likely"] > 0
+
+
 def test_run_again_computes_nothing_and_prints_the_same(done: tuple[Workplace, Result]) -> None:
     workplace, first = done
     before = contents(workplace.runs)
     again = workplace.run()
     assert (again.exit_code, again.stdout) == (0, first.stdout)
-    assert "2 of them done before" in again.stderr and ": running" not in again.stderr
+    assert "2 of them done before" in again.stderr and ": running" not in again.stderr and "this launch: " not in again.stderr
     assert contents(workplace.runs) == before
 
 
@@ -124,6 +133,13 @@ def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:
     result = fresh.run("--dry-run")
     assert result.exit_code == 0 and "2 to do" in result.stdout
     assert not (fresh.runs / "trials").exists()
+
+
+def test_trials_compute_with_the_threads_that_are_asked_for(fresh: Workplace) -> None:
+    result = fresh.run("--no-probe", "--threads", "2", "--set", "steps=5", "--seeds", "0")
+    assert result.exit_code == 0, result.output
+    (execution,) = fresh.runs.glob("trials/*/execution.json")
+    assert json.loads(execution.read_text())["threads"] == 2
 
 
 def test_an_overridden_sweep_never_touches_the_results(fresh: Workplace) -> None:

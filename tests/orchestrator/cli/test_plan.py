@@ -6,12 +6,37 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import Result
 
+from fsl_core.training.timing import Timing
+from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.columns import about_text, two_digits
+from orchestrator.execution.messages import Cluster
+from orchestrator.slots import GPU_SHARE, Node
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
+from tests.orchestrator.edited_record import edit
 
 __all__ = ["clean_environment"]
+
+
+class Machine:
+    """What stands in for the machine that steps are timed on: how busy it is, and for what it was asked."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.asked: list[dict[str, Any]] = []
+
+    def measure(self, work: UnitWork, **how: Any) -> Timing:
+        self.asked.append(how)
+        return Timing(seconds=(0.001,), wall=(0.004 if self.busy else 0.001,))
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    there = Machine()
+    monkeypatch.setattr("fsl_core.training.probe.measure", there.measure)
+    return there
 
 
 @pytest.fixture
@@ -84,6 +109,26 @@ def test_without_probes_what_never_ran_is_unknown_and_not_0(fresh: Workplace) ->
     assert not fresh.runs.exists()
 
 
+def test_what_was_timed_on_a_busy_machine_is_said_and_timed_again_when_it_is_quiet(fresh: Workplace, machine: Machine) -> None:
+    machine.busy = True
+    first = fresh.read("plan", "--trials")
+    assert "timed while this machine was busy: steps of 2 trials; the next `fsl plan`" in first.stdout
+    assert "busy probe" in first.stdout
+    machine.busy, timed = False, len(machine.asked)
+    again = fresh.read("plan", "--json")
+    assert "timing again what was timed while this machine was busy" in again.stderr
+    assert sources(json.loads(again.stdout)) == {"probe"} and len(machine.asked) == 2 * timed
+    assert sources(plan(fresh)) == {"remembered probe"} and len(machine.asked) == 2 * timed
+
+
+def test_a_machine_that_stays_busy_is_asked_once_a_command(fresh: Workplace, machine: Machine) -> None:
+    machine.busy = True
+    plan(fresh)
+    timed = len(machine.asked)
+    assert sources(plan(fresh)) == {"busy probe"} and len(machine.asked) == timed + 1
+    assert sources(plan(fresh, "--no-probe")) == {"busy probe"} and len(machine.asked) == timed + 1
+
+
 def test_a_sweep_that_is_done_has_nothing_left(done: Workplace) -> None:
     document = plan(done)
     assert sources(document) == {"earlier trials"}
@@ -105,6 +150,81 @@ def test_one_trial_at_a_time_takes_longer(fresh: Workplace) -> None:
     assert plan(fresh, "--executor", "in-process")["slots"] == 1
     assert plan(fresh, "--max-concurrent", 1)["slots"] == 1
     assert ", 1 at a time, on this machine" in fresh.run("--dry-run").stdout
+
+
+@pytest.mark.parametrize(("options", "device", "threads"), [((), "cpu", 1), (("--device", "cpu", "--threads", 2), "cpu", 2)])
+def test_a_prediction_is_for_the_device_and_the_threads_that_are_asked_for(
+    fresh: Workplace, machine: Machine, monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], device: str, threads: int
+) -> None:
+    monkeypatch.setattr("orchestrator.execution.machine.usable_cpus", lambda: 6)
+    result = fresh.run("--dry-run", "--executor", "ray", "--device", "cpu", *options)
+    assert result.exit_code == 0, result.output
+    assert machine.asked and all(how == {"device": device, "threads": threads} for how in machine.asked)
+    timed = len(machine.asked)
+    document = plan(fresh, "--device", "cpu", *options)
+    assert (document["device"], document["threads"], document["slots"]) == (device, threads, 6 // threads)
+    assert sources(document) == {"remembered probe"} and len(machine.asked) == timed
+    assert sources(plan(fresh, "--device", "cpu", "--threads", 3, "--no-probe")) == {"unknown"}
+
+
+def test_more_threads_than_this_machine_has_are_refused_and_not_waited_for(
+    fresh: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.execution.machine.usable_cpus", lambda: 2)
+    refused = fresh.run("--executor", "ray", "--threads", 3)
+    assert refused.exit_code == 2
+    assert "each trial takes 3 CPUs, and this machine has 2 CPUs" in refused.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_what_a_processor_took_is_never_counted_for_a_gpu(done: Workplace, machine: Machine) -> None:
+    """The trials of the plan are done on the processor, and its steps were timed there: of a GPU nothing is known by that."""
+    assert sources(plan(done, "--seeds", "0,1,2")) == {"earlier trials"}
+    timed = len(machine.asked)
+    result = done.run("--dry-run", "--seeds", "0,1,2", "--device", "cuda", "--executor", "ray")
+    assert result.exit_code == 0, result.output
+    assert "an unknown time, for 1 trial" in result.stdout and "on a GPU, which this machine does not have" in result.stdout
+    document = plan(done, "--seeds", "0,1,2", "--device", "cuda")
+    assert sources(document) == {"unknown"} and len(machine.asked) == timed
+    assert (document["device"], document["device_name"], document["gpus_per_trial"]) == ("cuda", None, GPU_SHARE)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_what_a_trial_took_on_a_gpu_is_known_where_its_records_were_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace = Workplace(tmp_path)
+    assert workplace.run("--no-probe", "--seeds", "0", "--set", "steps=5").exit_code == 0
+    (execution,) = workplace.runs.glob("trials/*/execution.json")
+    on_gpu = {"device": "cuda", "device_name": "a GPU"}
+    scores = json.loads(execution.read_text())["evaluations"]
+    edit(execution, **on_gpu, evaluations={name: {**score, **on_gpu} for name, score in scores.items()})
+    monkeypatch.setattr("orchestrator.execution.machine.usable_cpus", lambda: 8)
+    arguments = ("--set", "steps=5", "--device", "cuda")
+    assert sources(plan(workplace, *arguments)) == {"earlier trials"}
+    assert plan(workplace, *arguments)["slots"] == 4
+    assert plan(workplace, *arguments, "--gpus-per-trial", 0.5)["slots"] == 2
+    assert plan(workplace, *arguments, "--gpus-per-trial", 0.1, "--max-concurrent", 5)["slots"] == 5
+    assert sources(plan(workplace, *arguments[:2], "--device", "cpu", "--no-probe")) == {"unknown"}
+
+
+CLUSTER = Cluster(nodes=(Node(cpus=64), Node(cpus=4, gpus=4), Node(cpus=3)))
+
+
+def test_the_slots_of_a_cluster_are_what_fits_into_each_of_its_nodes(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.execution.cluster.describe_cluster", lambda address: CLUSTER)
+    there = ("--address", "127.0.0.1:6379")
+    assert plan(fresh, *there, "--device", "cpu")["slots"] == 71
+    assert plan(fresh, *there, "--device", "cpu", "--threads", 2)["slots"] == 32 + 2 + 1
+    on_gpus = plan(fresh, *there)
+    assert (on_gpus["device"], on_gpus["slots"]) == ("cuda", 4), "only as many as its node's CPUs"
+    assert plan(fresh, *there, "--gpus-per-trial", 2)["slots"] == 2
+    assert "on the cluster, each as fast as on this machine" in fresh.read("plan", *there, "--device", "cpu").stdout
+
+
+def test_a_cluster_that_is_too_small_as_yet_may_grow(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.execution.cluster.describe_cluster", lambda address: Cluster(nodes=(Node(cpus=0),)))
+    assert plan(fresh, "--address", "127.0.0.1:6379", "--threads", 2)["slots"] == 1
 
 
 def test_the_plan_can_be_looked_at_where_nothing_can_be_written(fresh: Workplace) -> None:

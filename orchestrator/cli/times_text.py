@@ -1,0 +1,34 @@
+"""What a launch took beside what was predicted of it, in one sentence."""
+
+from __future__ import annotations
+
+from orchestrator.cli.columns import about_text, took_text
+from orchestrator.counted import counted
+from orchestrator.launch_times import LaunchTimes
+from orchestrator.span import Span
+
+
+def times_text(times: LaunchTimes) -> str:
+    """Such as ``14 trials took 6.3 h of trial time (predicted: about 5.8 h, 4.1 to 8.9), and all 3.4 h of wall clock (predicted: …)``."""
+    apart = [
+        f"{each.trials:,} {each.why}" + (f" ({took_text(each.seconds)})" if each.seconds else "") for each in times.uncompared
+    ]
+    sentence = f"{_trials(times)}, and {_wall(times)}"
+    return f"{sentence}; not in the trial time: {', '.join(apart)}" if apart else sentence
+
+
+def _trials(times: LaunchTimes) -> str:
+    if not times.trials:
+        return "no trial was finished that can be compared"
+    patience = f", {times.by_patience:,} of them ended by patience," if times.by_patience else ""
+    took = took_text(times.trial_seconds)
+    return f"{counted(times.trials, 'trial')}{patience} took {took} of trial time ({_predicted(times.predicted_trial_seconds)})"
+
+
+def _wall(times: LaunchTimes) -> str:
+    of_all = " of all that was to do" if times.uncompared else ""
+    return f"the launch took {took_text(times.wall_seconds)} of wall clock ({_predicted(times.predicted_wall_seconds, of_all)})"
+
+
+def _predicted(span: Span | None, of_what: str = "") -> str:
+    return f"predicted{of_what}: {'unknown' if span is None else about_text(span.low, span.likely, span.high)}"
