@@ -69,5 +69,6 @@ def _slots(device: Device, cluster: Cluster | None, most: int | None) -> int:
     from orchestrator.execution.machine import gpu_count
 
     cpus = usable_cpus() if cluster is None else cluster.cpus
-    gpus = gpu_count() if cluster is None else cluster.gpus
-    return slots(cpus=cpus, gpus=gpus if device == "cuda" else None, most=most)
+    if device != "cuda":
+        return slots(cpus=cpus, gpus=None, most=most)
+    return slots(cpus=cpus, gpus=gpu_count() if cluster is None else cluster.gpus, most=most)

@@ -165,10 +165,12 @@ def choose_device(how: HowToRun, cluster: Cluster | None) -> Device:
         if how.device == "cuda" and not cluster.gpus:
             raise ExecutorError(f"device is 'cuda', but the Ray cluster at {how.cluster_address} has no GPU")
         return "cuda" if cluster.gpus else "cpu"
-    from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
-
     if how.device == "auto":
+        from orchestrator.execution.machine import cuda_is_here
+
         return "cuda" if cuda_is_here() else "cpu"
+    from fsl_core.training.execution_path import ExecutionPath
+
     ExecutionPath(device=how.device).check_available()
     return how.device
 

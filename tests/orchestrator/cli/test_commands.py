@@ -246,9 +246,9 @@ def test_a_device_that_is_not_there_exits_with_2(fresh: Workplace) -> None:
 
 
 def test_without_omniglot_a_sweep_says_what_to_do(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fsl_core.datasets import omniglot_source
+    from torchvision.datasets import Omniglot as TorchvisionOmniglot
 
-    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     fresh.sweep.write_text(SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals"))
     result = fresh.run()
     assert result.exit_code == 2
@@ -256,9 +256,9 @@ def test_without_omniglot_a_sweep_says_what_to_do(fresh: Workplace, monkeypatch:
 
 
 def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fsl_core.datasets import omniglot_source
+    from torchvision.datasets import Omniglot as TorchvisionOmniglot
 
-    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     text = SMALL.replace("dataset: glyphs, split: glyphs", "dataset: omniglot, split: vinyals")
     fresh.sweep.write_text(text + "published: [snell_2017]\nfallback_dataset: glyphs\n")
     result = fresh.run("--set", "steps=5", "--seeds", "0")
