@@ -26,6 +26,8 @@ help:
 setup: .venv/complete
 
 # Made anew only when one of the files it comes from has changed; the stamp is the last thing written.
+# Byte code is compiled here, on all processors at once, as pip does by itself: else the first command compiles alone what it imports,
+# and where Python may write none (PYTHONDONTWRITEBYTECODE) every command and every worker does. A file of another Python is left out.
 .venv/complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.11, 3.12 or 3.13 is needed (make PYTHON=python3.12)" >&2; exit 2; }
@@ -36,6 +38,7 @@ setup: .venv/complete
 	fi
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true
 	@touch $@
 
 # The outcome goes beside the runs: only a plain `fsl run` writes ./results, where committed tables are.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 
 from orchestrator.code_digest import code_digest
 from orchestrator.environment import for_git
@@ -81,10 +82,15 @@ def _version(name: str) -> str | None:
         return None
 
 
+@functools.cache
 def library_versions() -> Mapping[str, str]:
-    """The versions of Python and of the libraries that matter to a result; one that is not installed is left out."""
+    """The versions of Python and of the libraries that matter to a result; one that is not installed is left out.
+
+    They are looked up once in a process, which goes on with what it imported.
+    """
     versions = {"python": platform.python_version()}
-    return versions | {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
+    found = {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
+    return MappingProxyType(versions | found)
 
 
 def host_name() -> str:

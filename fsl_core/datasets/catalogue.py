@@ -1,4 +1,7 @@
-"""From the name of a data set to its three class splits, prepared and open."""
+"""From the name of a data set to its three class splits, prepared and open.
+
+torch is imported where images are opened alone: where they lie, and whether they are there, is asked by commands that open none.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from fsl_core.datasets import glyphs, mini_imagenet, mini_imagenet_source, omniglot, omniglot_source, omniglot_split
-from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.preparation import MadeImages, open_prepared
-from fsl_core.datasets.prepared_images import PreparedImages
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe.data_settings import DataSettings
+
+if TYPE_CHECKING:
+    from fsl_core.datasets.image_bank import ImageBank
+    from fsl_core.datasets.preparation import MadeImages
+    from fsl_core.datasets.prepared_images import PreparedImages
 
 Announce = Callable[[str], None]
 
@@ -166,6 +170,8 @@ def prepare(
         DataMissingError: if the files are absent and cannot be fetched.
         DataCorruptError: if they are damaged or incomplete.
     """
+    from fsl_core.datasets.preparation import open_prepared
+
     make = partial(DATASETS[data.dataset].make, data, data_root, cache_root, announce, progress)
     return open_prepared(prepared_folder(data, cache_root), make, announce=announce)
 
@@ -200,6 +206,10 @@ def _bank(
     rotations: bool,
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None,
 ) -> ImageBank:
+    import torch
+
+    from fsl_core.datasets.image_bank import ImageBank
+
     where = {name: index for index, name in enumerate(prepared.class_names)}
     missing = [name for name in names if name not in where]
     if missing:

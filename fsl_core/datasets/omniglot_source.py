@@ -12,9 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from torchvision.datasets import Omniglot as TorchvisionOmniglot
-from torchvision.datasets.utils import download_url
-
 from fsl_core.datasets.file_kind import kind_of
 from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.source_search import FolderName, is_hidden, visible_folders
@@ -67,11 +64,14 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
     Raises:
         DataMissingError: if they cannot be had; the message says what lies in the data root, which files to get and where to put them.
     """
+    from torchvision.datasets import Omniglot  # only to download: the import takes longer than torch's own
+    from torchvision.datasets.utils import download_url
+
     for name in HALVES:
         announce(f"downloading Omniglot's {name}.zip")
         try:
-            url = f"{TorchvisionOmniglot.download_url_prefix}/{name}.zip"
-            download_url(url, str(folder), md5=TorchvisionOmniglot.zips_md5[name])
+            url = f"{Omniglot.download_url_prefix}/{name}.zip"
+            download_url(url, str(folder), md5=Omniglot.zips_md5[name])
         except (OSError, RuntimeError) as error:
             raise DataMissingError(
                 f"Omniglot is not here as a whole (found: {FOLDER.what_lies(data_root)}) and cannot be downloaded ({error}). Put "

@@ -196,7 +196,7 @@ def wanted_device(how: HowToRun, cluster: Cluster | None) -> Device:
         return "cuda" if cluster.gpus else "cpu"
     if how.device == "cuda":
         return "cuda"
-    from fsl_core.training.execution_path import cuda_is_here
+    from orchestrator.execution.machine import cuda_is_here
 
     return "cuda" if cuda_is_here() else "cpu"
 

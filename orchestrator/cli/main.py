@@ -1,19 +1,13 @@
-"""``fsl``: the console script. A command's heavy imports stand inside its function, so that ``fsl --help`` answers at once."""
+"""``fsl``: the console script. No command is imported before it is called, so that ``fsl --help`` answers at once."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from orchestrator.cli.compare import compare
-from orchestrator.cli.data import data
 from orchestrator.cli.exit_codes import ErrorMappingGroup
-from orchestrator.cli.export import export
-from orchestrator.cli.gc import gc
-from orchestrator.cli.plan import plan
-from orchestrator.cli.run import run
-from orchestrator.cli.status import status
-from orchestrator.cli.table import table
-from orchestrator.cli.ui import ui
+from orchestrator.cli.imported_later import ImportedLater
 
 
 @click.group(cls=ErrorMappingGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,5 +21,49 @@ def main() -> None:
     """
 
 
-for command in (run, plan, status, table, compare, export, ui, data, gc):
+_COMMANDS = (
+    ImportedLater(
+        "run",
+        "Compute the trials that a sweep lacks, and print its table.",
+        lambda: import_module("orchestrator.cli.run").run,
+    ),
+    ImportedLater(
+        "plan",
+        "Show how long a sweep will take, its cells, and what of it is done.",
+        lambda: import_module("orchestrator.cli.plan").plan,
+    ),
+    ImportedLater(
+        "status",
+        "Show which trials are running, waiting, done and failed; failures by cause, with the log and the command that runs one.",
+        lambda: import_module("orchestrator.cli.status").status,
+    ),
+    ImportedLater(
+        "table",
+        "Print the reproduced table beside the published one, at any time; missing numbers are missing.",
+        lambda: import_module("orchestrator.cli.table").table,
+    ),
+    ImportedLater(
+        "compare",
+        "Compare rows that answered the same test episodes: the second less the first.",
+        lambda: import_module("orchestrator.cli.compare").compare,
+    ),
+    ImportedLater(
+        "export",
+        "Write the tables trials, cells, episodes, curves and (of MAML) adaptation, and print the files' paths.",
+        lambda: import_module("orchestrator.cli.export").export,
+    ),
+    ImportedLater(
+        "ui",
+        "Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.",
+        lambda: import_module("orchestrator.cli.ui").ui,
+    ),
+    ImportedLater("data", "The images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data),
+    ImportedLater(
+        "gc",
+        "List what old runs could free: trials that no launch on record and none of SWEEPS names, training checkpoints of finished "
+        "trials, Ray's folders, what a killed write left.",
+        lambda: import_module("orchestrator.cli.gc").gc,
+    ),
+)
+for command in _COMMANDS:
     main.add_command(command)

@@ -15,6 +15,8 @@ from orchestrator.cli.opened import OpenedSweep
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.report.drawing import Notice
+from orchestrator.report.kept_bundle import kept_or_written, made_from
 from orchestrator.report.place import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
@@ -64,11 +66,17 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]], 
     registries = registries_for(opened)  # read before the trials run: a fault in them must not wait until the end
 
     def report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) -> tuple[Sequence[Path], str]:
-        from orchestrator.report.bundle import write_bundle
-
         known = keep_run_ids(opened, run_ids())
-        folder, notice = report_folder(opened, complete=complete, replace=replace), partial(click.echo, err=True)
-        files = write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
+        folder = report_folder(opened, complete=complete, replace=replace)
+
+        def write(notice: Notice) -> tuple[Path, ...]:
+            from orchestrator.report.bundle import write_bundle  # pandas, pyarrow and matplotlib, only where something changed
+
+            return write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
+
+        source = made_from(folder, plan, records, registries, known)
+        note = sweep_folder(opened.places.runs_root, opened.plan) / "written_report.json"
+        files = kept_or_written(note, source, write, partial(click.echo, err=True))
         return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
 
     return report

@@ -89,7 +89,7 @@ def _agreed(
     if todo and not data_is_here(opened.plan.spec, opened.places):  # what is missing is said before anything is timed or asked
         _prepare(opened, view)
     view.phase("the time that it takes is being predicted")
-    device = choose_device(how, cluster)  # loads torch
+    device = choose_device(how, cluster)
     expected = forecast(opened, device=device, how=how, cluster=cluster, probing=probing)
     if todo:
         _tell(f"predicted: {answer_text(expected)}")

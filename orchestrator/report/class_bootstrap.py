@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import t as student_t
+
+from orchestrator.report.distributions import student_quantile
 
 _RESAMPLES = 2000
 _SEED = 0
@@ -40,7 +41,7 @@ def ci95_classes(accuracies: np.ndarray, classes: np.ndarray) -> float | None:
     resampled = np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     spread = float((resampled @ influence).var(ddof=1)) * count / (count - 1)
     between = _without_luck(spread, total, held, way, count)
-    return float(student_t.ppf(0.975, count - 1)) * math.sqrt(between + total / episodes)
+    return student_quantile(0.975, count - 1) * math.sqrt(between + total / episodes)
 
 
 def _numbered(classes: np.ndarray) -> tuple[np.ndarray, int]:

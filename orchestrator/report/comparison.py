@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.comparison_row import ComparedRow, Pairing
+from orchestrator.report.distributions import student_quantile, student_tail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ def _compared(first: ComparedRow, second: ComparedRow) -> Comparison:
         first_accuracy=float(before.mean()),
         second_accuracy=float(after.mean()),
         difference=difference,
-        ci95=float(student_t.ppf(0.975, freedom)) * math.sqrt(total),
+        ci95=student_quantile(0.975, freedom) * math.sqrt(total),
         ci95_episodes=Z_95 * math.sqrt(episodes),
         ci95_unpaired=Z_95 * math.sqrt(apart),
         ci95_classes=ci95_classes(after - before, first.classes) if paired_by and first.classes is not None else None,
@@ -160,7 +160,7 @@ def _freedom(total: float, spread: Spread) -> float:
 def _p_value(difference: float, variance: float, freedom: float) -> float:
     if variance == 0:
         return 1.0 if difference == 0 else 0.0
-    return float(2 * student_t.sf(abs(difference) / math.sqrt(variance), freedom))
+    return 2 * student_tail(abs(difference) / math.sqrt(variance), freedom)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from scipy.stats import f as fisher_f
-
+from orchestrator.report.distributions import fisher_quantile
 from orchestrator.report.episode_spread import answer_variance
 
 OWN_SEEDS = 10
@@ -85,4 +84,4 @@ def chosen_spread(own: Trainings | None, table: SeedSpread | None, prior: SeedSp
 @cache
 def _clearly_wider(freedom: float, lent: float) -> float:
     """By what factor a variance is larger than another one by chance in one of twenty cases."""
-    return float(fisher_f.ppf(0.95, freedom, lent))
+    return fisher_quantile(0.95, freedom, lent)

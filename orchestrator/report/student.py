@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from scipy.special import stdtrit
+from orchestrator.report.distributions import student_quantile
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ def half_interval(errors: Iterable[Error]) -> float:
 
 @cache
 def _factor(freedom: float) -> float:
-    return float(stdtrit(freedom, 0.975))
+    return student_quantile(0.975, freedom)

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.datasets import Omniglot as TorchvisionOmniglot
 
 from fsl_core.datasets import omniglot_source
 from fsl_core.datasets.catalogue import SplitDataset, is_available, open_dataset, prepare
@@ -185,7 +186,7 @@ def test_a_flipped_bit_in_a_drawing_is_named(tmp_path: Path) -> None:
 
 
 def test_without_files_and_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     with pytest.raises(DataMissingError, match=r"images_background\.zip and images_evaluation\.zip.*FSL_DATA_ROOT.*glyphs"):
         prepare(OMNIGLOT, data_root=tmp_path, cache_root=tmp_path / "cache")
     assert not is_available(OMNIGLOT, data_root=tmp_path, cache_root=tmp_path / "cache")
@@ -211,7 +212,7 @@ def test_a_download_of_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytes
     portal = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal)
     threading.Thread(target=portal.serve_forever, daemon=True).start()
     try:
-        monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
+        monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", f"http://127.0.0.1:{portal.server_port}")
         with pytest.raises(DataMissingError, match="not found or corrupted"):
             prepare(OMNIGLOT, data_root=None, cache_root=tmp_path / "cache")
     finally:

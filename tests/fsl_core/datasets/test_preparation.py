@@ -78,7 +78,7 @@ def test_a_truncated_file_is_set_aside_said_and_made_again(tmp_path: Path, name:
 def processes() -> Any:
     """Real processes that cost little more than a fork: the server that they are forked from imports once what is slow to import."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torchvision.datasets"])
+    context.set_forkserver_preload(["torch"])
     return context
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.datasets import Omniglot as TorchvisionOmniglot
 
 from fsl_core.datasets import mini_imagenet_source, omniglot, omniglot_source
 from fsl_core.datasets.catalogue import DATASETS, prepare
@@ -176,7 +177,7 @@ def test_what_is_called_zip_and_is_none_is_named(tmp_path: Path, content: bytes,
 
 
 def test_without_a_whole_omniglot_the_message_says_what_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(omniglot_source.TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
+    monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     zipped(tmp_path / "data" / "Omniglot", "images_background")
     (tmp_path / "data" / "omniglot.tar.gz").write_bytes(b"\x1f\x8b\x08")
     said: list[str] = []

@@ -1,0 +1,52 @@
+"""Commands and workers import what they need and no more: the libraries below take a second or more each, in every process anew."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.execution.gpu_driver import gpu_driver_is_here
+from tests.orchestrator.small_sweep import SMALL
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
+LIGHTER = {"numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
+
+REPORT = """import atexit, sys
+atexit.register(lambda: print("loaded", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
+"""
+CALL = "from orchestrator.cli.main import main; main(sys.argv[1:])"
+
+
+def loaded_by(code: str, *arguments: object) -> set[str]:
+    """The libraries of the two lists that are imported by the end of a process of its own."""
+    command = [sys.executable, "-c", REPORT + code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split()) & (HEAVY | LIGHTER)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_what_is_imported_is_seen():
+    assert loaded_by("import scipy.special, filelock") >= {"scipy", "numpy", "filelock"}
+
+
+def test_help_needs_none_of_them():
+    assert loaded_by(CALL, "--help") == set()
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "gc"])
+def test_what_only_looks_needs_no_heavy_one(sweep: Path, command: str):
+    flags = ["--no-probe", "--device", "cpu" if gpu_driver_is_here() else "auto"] if command == "plan" else []
+    assert loaded_by(CALL, command, sweep, "--runs-root", sweep.parent / "runs", *flags) & HEAVY == set()
+
+
+def test_a_worker_imports_torch_and_no_other_heavy_one():
+    assert loaded_by("import orchestrator.execution.worker") & HEAVY == {"torch"}
