@@ -47,12 +47,11 @@ def measure_roofline(folder: Path, rounds: Rounds) -> None:
 
 def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload]) -> None:
     """Where the steps of ours and of the baseline spend their time, in ``profile_<workload>.json``."""
-    from benchmarks.step_profile import counted_gigaflop, profiled_step
+    from benchmarks.step_profile import profiled_step
 
     for workload in workloads:
-        gigaflop = in_own_process(rounds.threads, counted_gigaflop, BASELINE, workload)
         rows = [in_own_process(rounds.threads, profiled_step, each, workload, rounds.threads) for each in (OURS, BASELINE)]
-        _write(folder / f"profile_{workload.name}.json", workload.title, rounds, [{**row, "gigaflop": gigaflop} for row in rows])
+        _write(folder / f"profile_{workload.name}.json", workload.title, rounds, rows)
         print(f"{workload.name}: profiled")
 
 

@@ -1,4 +1,4 @@
-"""A function in a process of its own, which leaves neither its memory nor its allocator's settings behind."""
+"""Processes that a measurement has to itself: they leave neither memory nor allocator's settings behind."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
 from typing import ParamSpec, TypeVar
 
 Answer = TypeVar("Answer")
 Given = ParamSpec("Given")
 
-
-def in_own_process(threads: int, function: Callable[Given, Answer], *args: Given.args, **settings: Given.kwargs) -> Answer:
-    """What ``function`` answers in a new process whose numerical libraries have so many threads."""
-    limit_threads(threads)
-    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *args, **settings).result()
+_IMPORTED = ("benchmarks.step_maker", "torch.profiler", "torch.utils.flop_counter")
 
 
-def limit_threads(threads: int) -> None:
-    """Give the numerical libraries of processes that start from now on so many threads."""
+def own_processes(threads: int) -> ForkServerContext:
+    """What starts new processes whose numerical libraries have so many threads.
+
+    A server that has torch imported forks each of them: importing it for each would take longer than the steps. The threads are those
+    of the first call.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
+def in_own_process(threads: int, function: Callable[Given, Answer], *args: Given.args, **settings: Given.kwargs) -> Answer:
+    """What ``function`` answers in a new process."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=own_processes(threads)) as pool:
+        return pool.submit(function, *args, **settings).result()

@@ -84,10 +84,11 @@ def _profiles(documents: Sequence[dict[str, Any]], roofline: dict[str, Any] | No
     kinds = list(documents[0]["rows"][0]["shares"])
     rows = []
     for document in documents:
+        gigaflop = next(row["gigaflop"] for row in document["rows"] if "gigaflop" in row)
         for row in document["rows"]:
-            rate = row["gigaflop"] / row["milliseconds"] * 1000
+            rate = gigaflop / row["milliseconds"] * 1000
             share = _ABSENT if roof is None else f"{100 * rate / roof:.0f} %"
-            cost = [f"{row['milliseconds']:.0f}", f"{row['gigaflop']:.1f}", f"{rate:.0f}", share]
+            cost = [f"{row['milliseconds']:.0f}", f"{gigaflop:.1f}", f"{rate:.0f}", share]
             rows.append([document["title"], row["label"], *(f"{100 * row['shares'][kind]:.0f}" for kind in kinds), *cost])
     head = ["step", "", *(f"{kind}, %" for kind in kinds), "ms", "GFLOP", "GFLOP/s", "of the roof"]
     return f"{_table(head, rows)}\n\n{_PROFILE_NOTE}"

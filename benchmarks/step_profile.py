@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
-import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import BASELINE, Contender
 from benchmarks.step_maker import make_step
 from benchmarks.workloads import Workload
 
@@ -39,35 +38,39 @@ _KINDS = {
 KINDS = (*_KINDS, _OTHER, OUTSIDE)
 """The kinds of operations, in the order of the table; ``outside operations`` is Python and autograd's own."""
 
-_STEPS = 3
-
 
 def profiled_step(contender: Contender, workload: Workload, threads: int) -> dict[str, object]:
-    """A row: the processor milliseconds of a step, and the share of each kind of operation in it, in 0..1."""
+    """A row: the processor milliseconds of a step, and the share of each kind of operation in another, in 0..1.
+
+    The baseline's has ``gigaflop`` too: billions of floating-point operations in its convolutions and matrix products, all orders of
+    gradients.
+    """
     step = make_step(contender, workload, threads=threads)
     step()
-    milliseconds = []
-    for _ in range(_STEPS):
-        began = time.process_time()
-        step()
-        milliseconds.append(1000 * (time.process_time() - began))
-    with profile(activities=[ProfilerActivity.CPU]) as profiler, torch.profiler.record_function("step"):
+    began = time.process_time()
+    step()
+    milliseconds = 1000 * (time.process_time() - began)
+    counted = {"gigaflop": _gigaflop(step)} if contender.name == BASELINE.name else {}
+    return {
+        "contender": contender.name,
+        "label": contender.label,
+        "milliseconds": milliseconds,
+        "shares": _shares(step),
+        **counted,
+    }
+
+
+def _shares(step: Callable[[], None]) -> dict[str, float]:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler, record_function("step"):
         step()
     times: dict[str, float] = defaultdict(float)
     for event in profiler.key_averages():
         times[_kind(event.key)] += event.self_cpu_time_total
     whole = sum(times.values())
-    return {
-        "contender": contender.name,
-        "label": contender.label,
-        "milliseconds": statistics.median(milliseconds),
-        "shares": {kind: times[kind] / whole for kind in KINDS},
-    }
+    return {kind: times[kind] / whole for kind in KINDS}
 
 
-def counted_gigaflop(contender: Contender, workload: Workload) -> float:
-    """The billions of floating-point operations in the convolutions and matrix products of a step, all orders of gradients."""
-    step = make_step(contender, workload, threads=1)
+def _gigaflop(step: Callable[[], None]) -> float:
     with FlopCounterMode(display=False) as counter:
         step()
     return counter.get_total_flops() / 1e9

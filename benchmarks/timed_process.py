@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from benchmarks.allocator import forget_peak, hand_back_freed_memory, held_mb, peak_mb
 from benchmarks.contenders import Contender
-from benchmarks.own_process import limit_threads
+from benchmarks.own_process import own_processes
 from benchmarks.workloads import Workload
+
+_KEPT_MB = 800.0  # who holds more hands it back after each turn: a dozen processes wait at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,7 @@ class TimedProcess:
     """The process of one contender and one workload. It waits, and takes steps when it is its turn."""
 
     def __init__(self, contender: Contender, workload: Workload, *, threads: int) -> None:
-        limit_threads(threads)
-        # A server that has torch imported forks each process: importing it for each would take longer than the steps.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["benchmarks.step_maker"])
+        context = own_processes(threads)
         self.contender = contender
         self._here, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there, contender, workload, threads), daemon=True)
@@ -42,7 +41,7 @@ class TimedProcess:
         self._answer()
 
     def turn(self, seconds: float) -> Turn:
-        """Steps for so many processor seconds, one at the least, after one that does not count."""
+        """Steps for so many processor seconds, one at the least; after one that does not count where it begins without memory."""
         self._here.send(seconds)
         turn: Turn = self._answer()
         return turn
@@ -69,8 +68,15 @@ def _serve(parent: Connection, contender: Contender, workload: Workload, threads
         step = _prepared(contender, workload, threads)
         parent.send(True)
         base = _held()
+        warm = False
         while (seconds := parent.recv()) is not None:
-            parent.send(_turn(step, seconds, base))
+            if not warm:
+                step()  # it allocates
+            turn = _turn(step, seconds, base)
+            warm = turn.peak_mb is None or turn.peak_mb < _KEPT_MB
+            if not warm:
+                hand_back_freed_memory()
+            parent.send(turn)
     except Exception as error:  # the parent prints it in the table and goes on with the others
         parent.send(f"{type(error).__name__}: {error}")
 
@@ -82,22 +88,16 @@ def _prepared(contender: Contender, workload: Workload, threads: int) -> Callabl
 
 
 def _held() -> float | None:
-    from benchmarks.allocator import forget_peak, hand_back_freed_memory, held_mb
-
     hand_back_freed_memory()
     forget_peak()
     return held_mb()
 
 
 def _turn(step: Callable[[], None], seconds: float, base: float | None) -> Turn:
-    from benchmarks.allocator import hand_back_freed_memory, peak_mb
-
-    step()  # its memory was handed back after the last turn, and the processor's caches are others' by now
     milliseconds: list[float] = []
     while sum(milliseconds) < 1000 * seconds or not milliseconds:
         began = time.process_time()
         step()
         milliseconds.append(1000 * (time.process_time() - began))
     peak = peak_mb()
-    hand_back_freed_memory()
     return Turn(milliseconds=tuple(milliseconds), peak_mb=None if base is None or peak is None else peak - base)
