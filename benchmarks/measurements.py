@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import BASELINE, OURS
+from benchmarks.contenders import BASELINE, OURS, Contender
 from benchmarks.duel import chosen, duel
 from benchmarks.machine import this_machine
 from benchmarks.own_process import in_own_process
@@ -32,8 +33,8 @@ class Rounds:
 def measure_steps(folder: Path, rounds: Rounds, workloads: Sequence[Workload], names: Sequence[str]) -> None:
     """The named contenders of each workload, all where none is named, in ``steps_<workload>.json``."""
     for workload in workloads:
-        scores = duel(workload, chosen(workload, names), rounds=rounds.count, seconds=rounds.seconds, threads=rounds.threads)
-        _write(folder / f"steps_{workload.name}.json", workload.title, rounds, score_rows(workload, scores))
+        path = folder / f"steps_{workload.name}.json"
+        _write(path, workload.title, rounds, partial(_rows, workload, chosen(workload, names), rounds))
 
 
 def measure_roofline(folder: Path, rounds: Rounds) -> None:
@@ -47,29 +48,37 @@ def measure_roofline(folder: Path, rounds: Rounds) -> None:
 
 def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload]) -> None:
     """Where the steps of ours and of the baseline spend their time, in ``profile_<workload>.json``."""
-    from benchmarks.step_profile import profiled_step
-
     for workload in workloads:
-        rows = [in_own_process(rounds.threads, profiled_step, each, workload, rounds.threads) for each in (OURS, BASELINE)]
-        _write(folder / f"profile_{workload.name}.json", workload.title, rounds, rows)
+        _write(folder / f"profile_{workload.name}.json", workload.title, rounds, partial(_profiles, workload, rounds))
         print(f"{workload.name}: profiled")
 
 
 def measure_scaling(folder: Path, rounds: Rounds) -> None:
     """Ours and the baseline along each axis, in ``scaling_<axis>.json``."""
     for axis in AXES:
-        _write(folder / f"scaling_{axis.name}.json", axis.title, rounds, _along(axis, rounds))
+        _write(folder / f"scaling_{axis.name}.json", axis.title, rounds, partial(_along, axis, rounds))
 
 
-def _along(axis: Axis, rounds: Rounds) -> Iterable[dict[str, Any]]:
+def _rows(workload: Workload, contenders: Sequence[Contender], rounds: Rounds) -> Iterator[dict[str, Any]]:
+    scores = duel(workload, contenders, rounds=rounds.count, seconds=rounds.seconds, threads=rounds.threads)
+    yield from score_rows(workload, scores)
+
+
+def _profiles(workload: Workload, rounds: Rounds) -> Iterator[dict[str, Any]]:
+    from benchmarks.step_profile import profiled_step
+
+    for contender in (OURS, BASELINE):
+        yield in_own_process(rounds.threads, profiled_step, contender, workload, rounds.threads)
+
+
+def _along(axis: Axis, rounds: Rounds) -> Iterator[dict[str, Any]]:
     for value, workload in axis.points:
-        scores = duel(workload, (OURS, BASELINE), rounds=rounds.count, seconds=rounds.seconds, threads=rounds.threads)
-        yield from ({"value": value, **row} for row in score_rows(workload, scores))
+        yield from ({"value": value, **row} for row in _rows(workload, (OURS, BASELINE), rounds))
 
 
-def _write(path: Path, title: str, rounds: Rounds, rows: Iterable[dict[str, Any]]) -> None:
-    measured = list(rows)
-    document = {"title": title, "machine": this_machine(), "rounds": rounds, "rows": measured}
+def _write(path: Path, title: str, rounds: Rounds, measure: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    machine = this_machine()  # the commit may be another one when the measurement ends
+    document = {"title": title, "machine": machine, "rounds": rounds, "rows": list(measure())}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
 
