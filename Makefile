@@ -5,12 +5,16 @@
 #   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
 #   make test-slow                  set up, then run those that take more than a minute each
 #   make check                      set up, then lint, format and types
+#   make bench                      set up, then time the training steps beside the peers: docs/performance.md
+#   make bench WORKLOAD=X           the same of one workload (BENCH_ARGS='--rounds 10' gives each more turns)
 #   make lock                       pin the newest dependencies that pyproject.toml allows in requirements.lock
 
 PYTHON ?= python3
 SWEEP ?= sweeps/quick.yaml
 SWEEP_ARGS ?=
 PYTEST_ARGS ?=
+WORKLOAD ?=
+BENCH_ARGS ?=
 BIN := .venv/bin
 export UV_HTTP_TIMEOUT ?= 300
 
@@ -18,7 +22,7 @@ export UV_HTTP_TIMEOUT ?= 300
 UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check lock
+.PHONY: help setup sweep test test-slow check bench lock
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,6 +59,14 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Peers that cannot be installed are absent from the tables, and the others are timed.
+benchmarks/.peers/complete: benchmarks/requirements.txt | setup
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --target benchmarks/.peers -r benchmarks/requirements.txt \
+		&& touch $@ || echo "the peers are not all installed: the tables will say which are absent" >&2
+
+bench: setup benchmarks/.peers/complete
+	@$(BIN)/python -m benchmarks $(if $(WORKLOAD),steps profile $(WORKLOAD:%=--workload %)) $(BENCH_ARGS)
 
 lock: setup
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

@@ -1,0 +1,63 @@
+"""All contenders of a workload in one run, in turns, so that whatever else the machine does falls on everyone alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from benchmarks.contenders import Contender, contenders_of
+from benchmarks.installed_peers import is_installed
+from benchmarks.score import Score
+from benchmarks.timed_process import ContenderError, TimedProcess
+from benchmarks.workloads import Workload
+
+
+def duel(
+    workload: Workload,
+    contenders: Sequence[Contender],
+    *,
+    rounds: int,
+    seconds: float,
+    threads: int = 1,
+    announce: Callable[[str], None] = print,
+) -> tuple[Score, ...]:
+    """Give each contender a turn of so many processor seconds in each round.
+
+    One that cannot take the step is absent from then on, and the others go on.
+    """
+    scores = [Score(contender=contender) for contender in contenders]
+    with ExitStack() as processes:
+        started = {score.contender.name: _started(score, workload, threads, processes) for score in scores}
+        for number in range(rounds):
+            for score in scores:
+                process, most = started[score.contender.name], score.contender.rounds
+                if process is not None and score.absent is None and (most is None or number < most):
+                    _take_turn(score, process, seconds)
+            announce(f"{workload.name}: round {number + 1} of {rounds}")
+    return tuple(scores)
+
+
+def _started(score: Score, workload: Workload, threads: int, processes: ExitStack) -> TimedProcess | None:
+    needs = score.contender.needs
+    if needs is not None and not is_installed(needs):
+        score.absent = f"{needs} is not installed"
+        return None
+    try:
+        process = TimedProcess(score.contender, workload, threads=threads)
+    except ContenderError as error:
+        score.absent = str(error)
+        return None
+    processes.callback(process.close)
+    return process
+
+
+def _take_turn(score: Score, process: TimedProcess, seconds: float) -> None:
+    try:
+        score.turns.append(process.turn(seconds))
+    except ContenderError as error:
+        score.absent = str(error)
+
+
+def chosen(workload: Workload, names: Sequence[str]) -> tuple[Contender, ...]:
+    """Those of the named contenders who have a workload; all of them where none is named."""
+    return tuple(each for each in contenders_of(workload) if not names or each.name in names)

@@ -1,0 +1,93 @@
+"""Each part of the benchmark: measured, and written to a document of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import BASELINE, OURS, Contender
+from benchmarks.duel import chosen, duel
+from benchmarks.machine import this_machine
+from benchmarks.own_process import in_own_process
+from benchmarks.scaling import AXES, Axis
+from benchmarks.score import score_rows
+from benchmarks.workloads import Workload
+
+_ROOFLINE_TIMES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """How often everyone has a turn, of how many processor seconds, and with how many threads."""
+
+    count: int
+    seconds: float
+    threads: int
+
+
+def measure_steps(folder: Path, rounds: Rounds, workloads: Sequence[Workload], names: Sequence[str]) -> None:
+    """The named contenders of each workload, all where none is named, in ``steps_<workload>.json``."""
+    for workload in workloads:
+        path = folder / f"steps_{workload.name}.json"
+        _write(path, workload.title, rounds, partial(_rows, workload, chosen(workload, names), rounds))
+
+
+def measure_roofline(folder: Path, rounds: Rounds) -> None:
+    """The machine's best rates, in ``roofline.json``."""
+    from benchmarks.roofline import roofline  # imports torch, which only its process needs
+
+    _write(
+        folder / "roofline.json", "Roofline", rounds, in_own_process(rounds.threads, roofline, rounds.threads, _ROOFLINE_TIMES)
+    )
+
+
+def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload]) -> None:
+    """Where the steps of ours and of the baseline spend their time, in ``profile_<workload>.json``."""
+    for workload in workloads:
+        _write(folder / f"profile_{workload.name}.json", workload.title, rounds, partial(_profiles, workload, rounds))
+        print(f"{workload.name}: profiled")
+
+
+def measure_scaling(folder: Path, rounds: Rounds) -> None:
+    """Ours and the baseline along each axis, in ``scaling_<axis>.json``."""
+    for axis in AXES:
+        _write(folder / f"scaling_{axis.name}.json", axis.title, rounds, partial(_along, axis, rounds))
+
+
+def _rows(workload: Workload, contenders: Sequence[Contender], rounds: Rounds) -> Iterator[dict[str, Any]]:
+    scores = duel(workload, contenders, rounds=rounds.count, seconds=rounds.seconds, threads=rounds.threads)
+    yield from score_rows(workload, scores)
+
+
+def _profiles(workload: Workload, rounds: Rounds) -> Iterator[dict[str, Any]]:
+    from benchmarks.step_profile import profiled_step
+
+    for contender in (OURS, BASELINE):
+        yield in_own_process(rounds.threads, profiled_step, contender, workload, rounds.threads)
+
+
+def _along(axis: Axis, rounds: Rounds) -> Iterator[dict[str, Any]]:
+    for value, workload in axis.points:
+        yield from ({"value": value, **row} for row in _rows(workload, (OURS, BASELINE), rounds))
+
+
+def _write(path: Path, title: str, rounds: Rounds, measure: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    machine = this_machine()  # the commit may be another one when the measurement ends
+    document = {"title": title, "machine": machine, "rounds": rounds, "rows": list(measure())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _rounded(each) for name, each in dataclasses.asdict(value).items()}
+    raise TypeError(f"{type(value).__name__} is no value of a document")
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value

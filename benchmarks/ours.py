@@ -1,0 +1,53 @@
+"""Our training step, through fsl_core's public functions: the one file to mend where these change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+import torch
+
+from benchmarks.weight_names import plain_name
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.randomness import Stream
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.path_choice import StepKind, choose_path
+from fsl_core.training.state import start_training
+from fsl_core.training.step import StepSettings
+from fsl_core.training.step_runner import step_runner
+
+_PATHS = ExitStack()  # entered for the rest of the process
+
+
+def step(recipe: TrainingRecipe, bank: ImageBank, *, threads: int) -> Callable[[], None]:
+    """What takes one training step, episodes and all, with so many threads, along the path that is measured to be the fastest."""
+    kind = StepKind(recipe=recipe, image_shape=bank.image_shape, device="cpu", threads=threads)
+    path = choose_path(kind, None)
+    device = _PATHS.enter_context(path.active())
+    state = start_training(
+        build_algorithm(recipe, image_shape=bank.image_shape),
+        recipe.optimiser,
+        streams=[Stream(recipe.seed, "train/weights")],
+        kernels=path.kernels,
+        device=device,
+        captured=path.captured,
+    )
+    sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "train/episodes", recipe.data.distinct_characters)
+    settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
+    return step_runner(state, [sampler], settings, captured=path.captured)
+
+
+def loss_and_gradient(
+    recipe: TrainingRecipe, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The loss of a meta-batch under given weights and its gradient by the weights' names, in the precision of the episodes."""
+    channels, height, width = episodes.support.shape[-3:]
+    image_shape = (channels, height, width)
+    algorithm = build_algorithm(recipe, image_shape=image_shape)
+    own = {name: weights[plain_name(name)].unsqueeze(0) for name in algorithm.initial_weights(Stream(0, "names"))}
+    kernels = StepKind(recipe=recipe, image_shape=image_shape, device="cpu", threads=1).usual_path().kernels
+    taught = algorithm.meta_gradient(own, episodes, loss_factor=recipe.outer_loss_factor, kernels=kernels)
+    return taught.loss.squeeze(0), {plain_name(name): gradient.squeeze(0) for name, gradient in taught.gradient.items()}

@@ -1,0 +1,34 @@
+"""Processes that a measurement has to itself: they leave neither memory nor allocator's settings behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
+from typing import ParamSpec, TypeVar
+
+Answer = TypeVar("Answer")
+Given = ParamSpec("Given")
+
+_IMPORTED = ("benchmarks.step_maker", "torch.profiler", "torch.utils.flop_counter")
+
+
+def own_processes(threads: int) -> ForkServerContext:
+    """What starts new processes whose numerical libraries have so many threads.
+
+    A server that has torch imported forks each of them: importing it for each would take longer than the steps. The threads are those
+    of the first call.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context
+
+
+def in_own_process(threads: int, function: Callable[Given, Answer], *args: Given.args, **settings: Given.kwargs) -> Answer:
+    """What ``function`` answers in a new process."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=own_processes(threads)) as pool:
+        return pool.submit(function, *args, **settings).result()
