@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from fsl_core.atomic_file import write_if_absent
+from fsl_core.atomic_file import write_atomically, write_if_absent
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
@@ -103,7 +103,11 @@ def choose_path(kind: StepKind, choices: Path | None, seconds_of: SecondsOf | No
     if file is None:
         return fastest
     seconds = [{"path": asdict(path), "seconds_an_episode": each} for path, each in measured.items()]
-    write_if_absent(file, path_as_document(fastest, kind=plain, measured=seconds))
+    document = path_as_document(fastest, kind=plain, measured=seconds)
+    if not write_if_absent(file, document) and read_path(file) is None:
+        write_atomically(
+            file, document
+        )  # what is there is damaged: without another choice each later trial would measure its own
     return read_path(file) or fastest
 
 

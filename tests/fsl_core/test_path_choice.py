@@ -1,0 +1,131 @@
+"""The choice of an execution path: measured once, kept by whoever writes first, and obeyed whatever a timer says later."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from fsl_core.errors import RecipeError
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_choice import SecondsOf, StepKind, choose_path
+from fsl_core.training.path_file import path_as_document, path_from_plain, read_path
+from fsl_core.training.path_timing import seconds_an_episode
+from tests.fsl_core.conftest import glyphs_recipe
+
+Shape = tuple[int, int, int]
+
+
+def kind_of(*, threads: int = 1) -> StepKind:
+    return StepKind(recipe=glyphs_recipe(), image_shape=(1, 28, 28), device="cpu", threads=threads)
+
+
+def preferring(layout: str) -> SecondsOf:
+    """A timer for which paths of this layout take half as long as any other."""
+    return lambda recipe, path, shape, give_up: 1.0 if path.layout == layout else 2.0
+
+
+def no_timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+    raise AssertionError("it measured")
+
+
+@pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
+def test_the_fastest_path_is_chosen_and_kept(layout: str, tmp_path: Path) -> None:
+    chosen = choose_path(kind_of(), tmp_path, preferring(layout))
+    assert (chosen.layout, chosen.device, chosen.threads) == (layout, "cpu", 1)
+    assert choose_path(kind_of(), tmp_path, no_timer) == chosen
+    (file,) = tmp_path.iterdir()
+    assert read_path(file) == chosen
+    kept = json.loads(file.read_bytes())
+    assert {path_from_plain(each["path"]): each["seconds_an_episode"] for each in kept["measured"]} == {
+        path: 1.0 if path.layout == layout else 2.0 for path in kind_of().candidates()
+    }
+    assert kept["kind"] == json.loads(json.dumps(kind_of().as_plain()))
+
+
+def test_another_kind_of_step_has_a_choice_of_its_own(tmp_path: Path) -> None:
+    one = choose_path(kind_of(), tmp_path, preferring("channels_first"))
+    two = choose_path(kind_of(threads=2), tmp_path, preferring("channels_last"))
+    assert (one.threads, one.layout, two.threads, two.layout) == (1, "channels_first", 2, "channels_last")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_of_two_that_choose_at_once_both_take_what_the_first_wrote(tmp_path: Path) -> None:
+    """The second begins while the first measures, and is done before it."""
+    others: list[ExecutionPath] = []
+
+    def overtaken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+        if not others:
+            others.append(choose_path(kind_of(), tmp_path, preferring("channels_first")))
+        return preferring("channels_last")(recipe, path, shape, give_up)
+
+    chosen = choose_path(kind_of(), tmp_path, overtaken)
+    assert [chosen] == others
+    assert chosen.layout == "channels_first"
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
+    for layout in ("channels_first", "channels_last"):
+        assert choose_path(kind_of(), None, preferring(layout)).layout == layout
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"path": {"layout": "sideways"}}', b'{"path": 3}', b"\xff"])
+def test_a_damaged_choice_is_made_anew_for_every_later_trial(content: bytes, tmp_path: Path) -> None:
+    choose_path(kind_of(), tmp_path, preferring("channels_first"))
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    chosen = choose_path(kind_of(), tmp_path, preferring("channels_last"))
+    assert chosen.layout == "channels_last"
+    assert choose_path(kind_of(), tmp_path, no_timer) == chosen
+
+
+def test_a_path_that_does_not_work_here_is_left_out(tmp_path: Path) -> None:
+    def lacking(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+        if path.layout == "channels_first":
+            raise RuntimeError("no such operation on this device")
+        return 1.0
+
+    chosen = choose_path(kind_of(), tmp_path, lacking)
+    assert chosen == kind_of().usual_path()
+    (file,) = tmp_path.iterdir()
+    assert "channels_first" not in {each["path"]["layout"] for each in json.loads(file.read_bytes())["measured"]}
+
+
+def test_a_usual_path_that_does_not_work_on_a_cpu_is_an_error(tmp_path: Path) -> None:
+    def broken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+        raise RuntimeError("the step itself is wrong")
+
+    with pytest.raises(RuntimeError, match="the step itself is wrong"):
+        choose_path(kind_of(), tmp_path, broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_timer_learns_above_how_many_seconds_a_path_is_hopeless() -> None:
+    limits: list[float] = []
+
+    def noting(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+        limits.append(give_up)
+        return 4.0
+
+    choose_path(kind_of(), None, noting)
+    assert limits[0] == math.inf and set(limits[1:]) == {6.0}
+
+
+def test_every_candidate_of_a_cpu_can_be_timed() -> None:
+    for path in kind_of().candidates():
+        assert 0 < seconds_an_episode(glyphs_recipe(), path, (1, 28, 28), 0.0) < math.inf
+
+
+@pytest.mark.parametrize(
+    "plain", [None, [], {"layout": "sideways"}, {"device": "tpu"}, {"threads": 0}, {"captured": True}, {"speed": 9}]
+)
+def test_what_is_no_path_is_refused(plain: object) -> None:
+    with pytest.raises(RecipeError):
+        path_from_plain(plain)
+
+
+def test_a_path_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = ExecutionPath(threads=3, episodes_at_once=4, layout="channels_first", normalisation="plain", convolution="unfolded")
+    (tmp_path / "path.json").write_bytes(path_as_document(path, measured=[]))
+    assert read_path(tmp_path / "path.json") == path
