@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.backbones.weights import Weights
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
+from tests.fsl_core.plain_loop.catalogue import build_algorithm
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,9 @@ def glyphs_recipe(**changes: object) -> TrainingRecipe:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "trial"
+
+
+def first_weights(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> Weights:
+    """What a training of the recipe begins with, by the plain loop: weights, and running statistics where some are kept."""
+    module = build_algorithm(recipe, image_shape=image_shape, stage="select")
+    return {name: values for name, values in module.state_dict().items() if not name.endswith("num_batches_tracked")}

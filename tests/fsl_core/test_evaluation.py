@@ -13,12 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core.algorithms.algorithm import class_labels, query_labels
+from fsl_core.algorithms.algorithm import Algorithm, Model, class_labels, query_labels
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
-from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
-from fsl_core.backbones.initialisation import initialise
+from fsl_core.backbones.images import Images
+from fsl_core.backbones.initialisation import uniform_by_fan_in
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights, one_group
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
 from fsl_core.episodes import evaluation
 from fsl_core.episodes.class_pool import ClassPool
@@ -28,6 +30,11 @@ from fsl_core.episodes.sampler import EpisodeIndices, frozen_episodes
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from tests.fsl_core.algorithms.test_matching import FEATURES, reference_context, reference_probabilities
+from tests.fsl_core.plain_loop.initialisation import initialise
+from tests.fsl_core.plain_loop.maml import Maml as PlainMaml
+from tests.fsl_core.plain_loop.matching import MatchingNetworks as PlainMatching
+from tests.fsl_core.plain_loop.metric import MetricNetworks as PlainMetric
+from tests.fsl_core.plain_loop.prototypical import PrototypicalNetworks as PlainPrototypical
 
 SHAPE = EpisodeShape(way=3, shot=2, query=3)
 EPISODES = 7
@@ -42,11 +49,11 @@ FORMS = {**METRIC_FORMS, "maml": MamlSettings(inner_lr=0.5)}
 COSTS = {
     "_SCORES_AT_ONCE": SHAPE.queries * SHAPE.way,
     "_DIFFERENCES_AT_ONCE": SHAPE.queries * SHAPE.way * FEATURES,
-    "_PIXELS_AT_ONCE": SHAPE.way * SHAPE.images_per_class * SIDE**2,
+    "_PIXELS_AT_ONCE_ON_CPU": SHAPE.way * SHAPE.images_per_class * SIDE**2,
 }
 """What one episode adds to that which each constant bounds."""
 BOUNDS = [(form, bound) for form in METRIC_FORMS for bound in ("_SCORES_AT_ONCE", "_DIFFERENCES_AT_ONCE")]
-BOUNDS.append(("maml", "_PIXELS_AT_ONCE"))
+BOUNDS.append(("maml", "_PIXELS_AT_ONCE_ON_CPU"))
 
 
 class SmallBackbone(nn.Module):
@@ -64,14 +71,54 @@ class SmallBackbone(nn.Module):
         return embedded
 
 
-def algorithm_of(form: str) -> MetricNetworks | Maml:
+@dataclasses.dataclass(frozen=True)
+class SameBackbone:
+    """The same as a pure function of its weights."""
+
+    features = FEATURES
+    norms = {"layers.1": FEATURES}  # noqa: RUF012
+    head_draw = staticmethod(uniform_by_fan_in)
+
+    def initial_weights(self, stream: Stream) -> Weights:
+        raise AssertionError("scoring initialises nothing")
+
+    def apply(
+        self, weights: Weights, images: Images, *, kernels: Kernels, statistics: Statistics | None = None
+    ) -> tuple[torch.Tensor, Statistics]:
+        summed = images.pixels.double().flatten(2) @ weights["layers.0.weight"].transpose(1, 2)
+        own = LayerStatistics(summed.mean(1), summed.var(1, correction=0), summed.shape[1])
+        used = own if statistics is None else statistics["layers.1"]
+        normalised = (summed - used.mean.unsqueeze(1)) / (used.variance + 1e-5).sqrt().unsqueeze(1)
+        scale, shift = weights["layers.1.weight"].unsqueeze(1), weights["layers.1.bias"].unsqueeze(1)
+        return torch.tanh(normalised * scale + shift), {"layers.1": used}
+
+
+def plain_of(form: str) -> PlainMetric | PlainMaml:
+    """The module of the plain loop, with its weights."""
     settings, stream = FORMS[form], Stream(2, "weights")
     backbone = SmallBackbone(running=not isinstance(settings, MamlSettings), stream=stream)
     if isinstance(settings, MamlSettings):
-        return Maml(backbone, settings, features=FEATURES, way=SHAPE.way, stream=stream).double()
+        return PlainMaml(backbone, settings, features=FEATURES, way=SHAPE.way, stream=stream).double()
     if isinstance(settings, MatchingSettings):
-        return MatchingNetworks(backbone, settings, features=FEATURES, stream=stream).double()
-    return PrototypicalNetworks(backbone, settings)
+        return PlainMatching(backbone, settings, features=FEATURES, stream=stream).double()
+    return PlainPrototypical(backbone, settings)
+
+
+def algorithm_of(form: str) -> Algorithm:
+    settings = FORMS[form]
+    if isinstance(settings, MamlSettings):
+        return Maml(SameBackbone(), settings, way=SHAPE.way)
+    if isinstance(settings, MatchingSettings):
+        return MatchingNetworks(SameBackbone(), settings)
+    return PrototypicalNetworks(SameBackbone(), settings)
+
+
+def model_of(form: str) -> Model:
+    """The algorithm with the weights and the running statistics of :func:`plain_of`."""
+    plain = plain_of(form)
+    weights = one_group({name: values.detach().clone() for name, values in plain.named_parameters()})
+    running = {name: values for name, values in plain.named_buffers() if ".running_" in name}
+    return Model(algorithm=algorithm_of(form), weights=weights, statistics=one_group(running))
 
 
 @functools.cache
@@ -91,14 +138,15 @@ def drawn() -> EpisodeIndices:
     return frozen_episodes(ClassPool(a_bank().class_sizes), SHAPE, EPISODES, seed=0, stream="meta-test")
 
 
-def scored(algorithm: MetricNetworks | Maml) -> Scored:
+def scored(model: Model) -> Scored:
     """After 0, 1 and 3 steps where the algorithm adapts."""
-    return score_episodes(algorithm, a_bank(), drawn(), adaptation_steps=STEPS if isinstance(algorithm, Maml) else None)
+    steps = STEPS if isinstance(model.algorithm, Maml) else None
+    return score_episodes(model, a_bank(), drawn(), kernels=Kernels(), adaptation_steps=steps)
 
 
-def counts(algorithm: MetricNetworks | Maml) -> torch.Tensor:
+def counts(model: Model) -> torch.Tensor:
     """``[S, E]``."""
-    return scored(algorithm).counts
+    return scored(model).counts
 
 
 def images_of(classes: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
@@ -125,20 +173,20 @@ def loss_of(logits: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def compared_alone(algorithm: MetricNetworks, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
+def compared_alone(algorithm: PlainMetric, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
     """The logits by the papers' formulas on embeddings of one image at a time."""
     shown, asked = (torch.cat([algorithm.embed(image[None]) for image in part.flatten(0, 1)]) for part in (support, query))
-    if isinstance(algorithm, MatchingNetworks):
+    if isinstance(algorithm, PlainMatching):
         settings = algorithm.settings
-        if settings.reading_steps is not None:
-            shown, asked = reference_context(algorithm, shown, asked, settings.reading_steps)
+        if algorithm.context is not None and settings.reading_steps is not None:
+            shown, asked = reference_context(dict(algorithm.context.named_parameters()), shown, asked, settings.reading_steps)
         by_class = shown.reshape(SHAPE.way, SHAPE.shot, FEATURES)
         return [reference_probabilities(by_class, asked, settings.distance, settings.scale).log()]
     prototypes = [shown[start : start + SHAPE.shot].mean(0) for start in range(0, len(shown), SHAPE.shot)]
     return [torch.stack([torch.stack([-(x - prototype).square().sum() for prototype in prototypes]) for x in asked])]
 
 
-def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
+def adapted_alone(algorithm: PlainMaml, support: torch.Tensor, query: torch.Tensor) -> list[torch.Tensor]:
     """The logits after plain gradient descent on a copy of the network."""
     network = copy.deepcopy(algorithm.network)
     optimiser = torch.optim.SGD(network.parameters(), lr=algorithm.settings.inner_lr)
@@ -156,11 +204,13 @@ def adapted_alone(algorithm: Maml, support: torch.Tensor, query: torch.Tensor) -
 @functools.cache
 def all_logits(form: str) -> list[list[torch.Tensor]]:
     """The logits ``[S][E]``, each ``[way * query, way]``, of one episode after another."""
-    algorithm = algorithm_of(form).eval()
+    algorithm = plain_of(form).eval()
     columns = []
     for classes, support, query in zip(drawn().classes, drawn().support, drawn().query, strict=True):
         episode = images_of(classes, support), images_of(classes, query)
-        columns.append(adapted_alone(algorithm, *episode) if isinstance(algorithm, Maml) else compared_alone(algorithm, *episode))
+        columns.append(
+            adapted_alone(algorithm, *episode) if isinstance(algorithm, PlainMaml) else compared_alone(algorithm, *episode)
+        )
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -180,19 +230,24 @@ def assert_expected_losses(losses: torch.Tensor, form: str) -> None:
     torch.testing.assert_close(losses, wanted, rtol=1e-10, atol=0)
 
 
+Watch = Callable[[Model, str], list[int]]
+SEEN = {"embed": 2, "logits": 1, "logits_after": 1}
+"""Which argument of each method are the images or episodes that it sees at once."""
+
+
 @pytest.fixture
-def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module, str], list[int]]:
-    """Notes the length of the first argument of every call of an algorithm's method."""
+def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Notes the length of what every call of a method of an algorithm sees at once."""
 
-    def watch(algorithm: nn.Module, method: str) -> list[int]:
+    def watch(model: Model, method: str) -> list[int]:
         sizes: list[int] = []
-        honest = getattr(algorithm, method)
+        honest = getattr(model.algorithm, method)
 
-        def noting(first, *rest, **named):  # type: ignore[no-untyped-def]
-            sizes.append(len(first))
-            return honest(first, *rest, **named)
+        def noting(*given, **named):  # type: ignore[no-untyped-def]
+            sizes.append(len(given[SEEN[method]]))
+            return honest(*given, **named)
 
-        monkeypatch.setattr(algorithm, method, noting)
+        monkeypatch.setattr(model.algorithm, method, noting)
         return sizes
 
     return watch
@@ -200,7 +255,7 @@ def sizes_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module, str], li
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_counts_are_those_of_each_episode_by_itself(form: str) -> None:
-    counted = counts(algorithm_of(form))
+    counted = counts(model_of(form))
     assert counted.dtype == torch.int64
     assert counted.tolist() == expected(form)
     assert all(len(set(row)) > 1 for row in expected(form)), "equal counts would not notice episodes that change places"
@@ -212,7 +267,7 @@ def test_the_right_answers_are_those_of_each_query_by_itself(
     form: str, bound: str, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, bound, at_once * COSTS[bound])
-    right = scored(algorithm_of(form)).right
+    right = scored(model_of(form)).right
     assert right.dtype == torch.bool
     assert right.tolist() == expected_answers(form)
     assert len(set(map(tuple, right.tolist()))) > 1, "equal answers would not notice episodes that change places"
@@ -221,7 +276,7 @@ def test_the_right_answers_are_those_of_each_query_by_itself(
 @pytest.mark.parametrize("form", FORMS)
 def test_the_losses_are_those_of_each_query_by_itself(form: str) -> None:
     """In nats, summed over an episode's queries: after each number of steps where the algorithm adapts."""
-    losses = scored(algorithm_of(form)).loss
+    losses = scored(model_of(form)).loss
     assert_expected_losses(losses, form)
     with pytest.raises(AssertionError):
         assert_expected_losses(losses.roll(1, dims=1), form)
@@ -229,12 +284,15 @@ def test_the_losses_are_those_of_each_query_by_itself(form: str) -> None:
 
 @pytest.mark.parametrize("inductive", [True, False])
 def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively_alone(inductive: bool) -> None:
-    algorithm, episodes = algorithm_of("maml"), drawn()
-    together = score_episodes(algorithm, a_bank(), episodes, adaptation_steps=STEPS, inductive=inductive).counts
+    score = functools.partial(
+        score_episodes, model_of("maml"), a_bank(), kernels=Kernels(), adaptation_steps=STEPS, inductive=inductive
+    )
+    episodes = drawn()
+    together = score(episodes).counts
     alone = torch.zeros_like(together)
     for number in range(SHAPE.query):
         part = dataclasses.replace(episodes, query=episodes.query[..., number : number + 1])
-        alone += score_episodes(algorithm, a_bank(), part, adaptation_steps=STEPS, inductive=inductive).counts
+        alone += score(part).counts
     assert together.equal(alone) is inductive
 
 
@@ -252,35 +310,35 @@ def test_scoring_in_chunks_gives_the_same_counts_and_losses(
     at_once: float,
     sizes: list[int],
     monkeypatch: pytest.MonkeyPatch,
-    sizes_seen: Callable[[nn.Module, str], list[int]],
+    sizes_seen: Watch,
 ) -> None:
     """A bound that has room for ``at_once`` episodes cuts the seven into chunks of ``sizes``: one at least, as many as fit."""
     monkeypatch.setattr(evaluation, bound, int(at_once * COSTS[bound]))
-    algorithm = algorithm_of(form)
-    seen = sizes_seen(algorithm, "logits_after" if isinstance(algorithm, Maml) else "logits")
-    scores = scored(algorithm)
+    model = model_of(form)
+    seen = sizes_seen(model, "logits_after" if isinstance(model.algorithm, Maml) else "logits")
+    scores = scored(model)
     assert scores.counts.tolist() == expected(form)
     assert_expected_losses(scores.loss, form)
     assert seen == sizes
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_without_small_bounds_there_is_one_chunk(form: str, sizes_seen: Callable[[nn.Module, str], list[int]]) -> None:
-    algorithm = algorithm_of(form)
-    seen = sizes_seen(algorithm, "logits_after" if isinstance(algorithm, Maml) else "logits")
-    counts(algorithm)
+def test_without_small_bounds_there_is_one_chunk(form: str, sizes_seen: Watch) -> None:
+    model = model_of(form)
+    seen = sizes_seen(model, "logits_after" if isinstance(model.algorithm, Maml) else "logits")
+    counts(model)
     assert seen == [EPISODES]
 
 
 @pytest.mark.parametrize("at_once", [1, 8])
 @pytest.mark.parametrize("form", METRIC_FORMS)
 def test_each_distinct_image_is_embedded_once_and_in_chunks(
-    form: str, at_once: int, monkeypatch: pytest.MonkeyPatch, sizes_seen: Callable[[nn.Module, str], list[int]]
+    form: str, at_once: int, monkeypatch: pytest.MonkeyPatch, sizes_seen: Watch
 ) -> None:
     monkeypatch.setattr(evaluation, "_EMBEDDED_AT_ONCE", at_once * SIDE**2)
-    algorithm = algorithm_of(form)
-    seen = sizes_seen(algorithm, "embed")
-    assert counts(algorithm).tolist() == expected(form)
+    model = model_of(form)
+    seen = sizes_seen(model, "embed")
+    assert counts(model).tolist() == expected(form)
     named = torch.cat([drawn().support, drawn().query], dim=2)
     pairs = torch.stack([drawn().classes.unsqueeze(2).expand_as(named), named], dim=3).flatten(0, 2)
     distinct = len(set(map(tuple, pairs.tolist())))
@@ -289,12 +347,10 @@ def test_each_distinct_image_is_embedded_once_and_in_chunks(
     assert set(seen[:-1]) == {at_once} and 1 <= seen[-1] <= at_once
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("form", FORMS)
-def test_scoring_leaves_no_trace(form: str, training: bool) -> None:
-    """Not in the mode, the weights or the running statistics; and the mode that it was in does not change the counts."""
-    algorithm = algorithm_of(form).train(training)
-    before = copy.deepcopy(algorithm.state_dict())
-    assert counts(algorithm).tolist() == expected(form)
-    assert {module.training for module in algorithm.modules()} == {training}
-    assert all(torch.equal(value, before[name]) for name, value in algorithm.state_dict().items())
+def test_scoring_leaves_no_trace(form: str) -> None:
+    """Not in the weights or the running statistics."""
+    model = model_of(form)
+    before = copy.deepcopy(model.weights | model.statistics)
+    assert counts(model).tolist() == expected(form)
+    assert all(torch.equal(value, before[name]) for name, value in (model.weights | model.statistics).items())

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from fsl_core.algorithms.algorithm import MetaGradient
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.datasets.catalogue import SplitDataset
@@ -107,9 +109,13 @@ def test_the_gate_rejects_labels_that_do_not_correspond(
 def test_the_gate_rejects_a_detached_gradient(
     algorithm: AlgorithmSettings, gain: Callable[[AlgorithmSettings], float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def detached(honest: Callable[..., MetaGradient]) -> Callable[..., MetaGradient]:
+        def meta_gradient(*given: object, **named: object) -> MetaGradient:
+            taught = honest(*given, **named)
+            return dataclasses.replace(taught, gradient={name: torch.zeros_like(part) for name, part in taught.gradient.items()})
+
+        return meta_gradient
+
     for kind in (MetricNetworks, Maml):
-        honest = kind.training_logits
-        monkeypatch.setattr(
-            kind, "training_logits", lambda self, episodes, honest=honest: honest(self, episodes).detach().requires_grad_()
-        )
+        monkeypatch.setattr(kind, "meta_gradient", detached(kind.meta_gradient))
     assert gain(algorithm) < GATE_POINTS

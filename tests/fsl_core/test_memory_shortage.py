@@ -69,7 +69,8 @@ def test_a_shortage_of_memory_leaves_checkpoints_and_weights_in_their_place(
     recipe = glyphs_recipe()
     expected = ExpectedCheckpoint(recipe=recipe, dataset=glyphs, stage="select", steps=20)
     state = {
-        "edition": SCHEMA_VERSION, "recipe": recipe.fingerprint, "data": glyphs.digest, "path": vars(ExecutionPath()), "state": {},
+        "edition": SCHEMA_VERSION, "format": 2, "recipe": recipe.fingerprint, "data": glyphs.digest, "path": vars(ExecutionPath()),
+        "state": {},
     }  # fmt: skip
     with monkeypatch.context() as short:
         short.setattr("fsl_core.training.trial_checkpoint.build_algorithm", raising(error))

@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 
 import pytest
-from torch import nn
 
-from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.algorithms.algorithm import Model
+from fsl_core.backbones.weights import Weights, of_group
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
@@ -15,10 +15,12 @@ from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import load_weights, weights_digest
 from fsl_core.training.model_selection import ValidationScore
+from fsl_core.training.optimiser import outer_lr_at
 from fsl_core.training.result import TrialResult, trial_result_from_plain
-from fsl_core.training.training import TrainingState, Validation, outer_lr_at
+from fsl_core.training.state import SeedState
+from fsl_core.training.training import Validation
 from fsl_core.training.trial import run_trial
-from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 
 SHAPE = EpisodeShape(way=3, shot=1, query=2)
@@ -36,8 +38,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float], accuracies: l
     script = iter(zip(losses, accuracies, strict=True))
     digests: list[str] = []
 
-    def score(self: Validation, algorithm: nn.Module) -> ValidationScore:
-        digests.append(weights_digest(algorithm.state_dict()))
+    def score(self: Validation, model: Model) -> ValidationScore:
+        digests.append(weights_digest(of_group(model.weights | model.statistics, 0)))
         loss, accuracy = next(script)
         return ValidationScore(loss=loss, accuracy=accuracy)
 
@@ -104,13 +106,13 @@ def test_weights_whose_loss_is_not_a_number_are_never_selected(
 
 def test_the_last_weights_are_not_copied_on_the_way(glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     selections: list[int] = []
-    honest = TrainingState.select
+    honest = SeedState.select
 
-    def noting(state: TrainingState, score: ValidationScore) -> None:
-        selections.append(state.step)
-        honest(state, score)
+    def noting(seed: SeedState, step: int, score: ValidationScore, weights: Weights) -> None:
+        selections.append(step)
+        honest(seed, step, score, weights)
 
-    monkeypatch.setattr(TrainingState, "select", noting)
+    monkeypatch.setattr(SeedState, "select", noting)
     run_trial(recipe_of("last"), folder=folder, dataset=glyphs)
     assert selections == [5]
 
@@ -136,8 +138,7 @@ def test_an_untrained_network_is_its_own_last(glyphs: SplitDataset, folder: Path
     recipe = recipe_of("last", steps=0)
     result = run_trial(recipe, folder=folder, dataset=glyphs)
     assert (result.status, result.selected_step) == ("complete", 0)
-    first = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
-    assert result.weights_digest == weights_digest(first.state_dict())
+    assert result.weights_digest == weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
 
 
 def a_result(glyphs: SplitDataset, folder: Path) -> TrialResult:

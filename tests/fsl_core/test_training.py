@@ -8,19 +8,27 @@ import pytest
 import torch
 from torch import nn
 
-from fsl_core.algorithms.algorithm import Algorithm, query_labels
+from fsl_core.algorithms.algorithm import AdaptingAlgorithm, Algorithm, MetaGradient, Model, query_labels
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.algorithms.maml import Maml
-from fsl_core.algorithms.metric import MetricNetworks
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import Weights, one_group
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes, gather_episodes
+from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.training.training import StepSettings, TrainingState, Validation, start_training, train_step
+from fsl_core.training.state import TrainingState, start_training
+from fsl_core.training.step import StepSettings, train_step
+from fsl_core.training.trained_model import trained_model
+from fsl_core.training.training import Validation
 from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.plain_loop.algorithm import Algorithm as PlainAlgorithm
+from tests.fsl_core.plain_loop.catalogue import build_algorithm as build_plain
+from tests.fsl_core.plain_loop.maml import Maml as PlainMaml
+from tests.fsl_core.plain_loop.metric import MetricNetworks as PlainMetricNetworks
 
 SHAPE = EpisodeShape(way=3, shot=2, query=4)
 OUTER_LR = 0.01
@@ -64,22 +72,49 @@ STEPS_OF_RECIPES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_a_step_is_made_of_what_the_recipe_says(
     changes: dict[str, Any], expected: dict[str, Any], optimiser: OptimiserSettings
 ) -> None:
-    settings = StepSettings.of(recipe_of(**changes, optimiser=optimiser), episodes_at_once=3)
-    wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3}
+    kernels = Kernels(layout="channels_first")
+    settings = StepSettings.of(recipe_of(**changes, optimiser=optimiser), episodes_at_once=3, kernels=kernels)
+    wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3, "kernels": kernels}
     assert {item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)} == wanted
 
 
 class _Exact(EpisodeSampler):
     """The sampler's episodes in float64."""
 
-    def batch(self, step: int, count: int = 1) -> EpisodeBatch:
-        episodes = super().batch(step, count)
-        return EpisodeBatch(support=episodes.support.double(), query=episodes.query.double())
+    def batch(self, step: int | torch.Tensor, count: int = 1) -> EpisodeBatch:
+        return doubled(super().batch(step, count))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExactAlgorithm:
+    """An algorithm whose weights are float64, and the images that it scores."""
+
+    of: Algorithm
+
+    def initial_weights(self, stream: Stream) -> Weights:
+        return {name: values.double() for name, values in self.of.initial_weights(stream).items()}
+
+    def initial_statistics(self) -> Weights:
+        return {name: values.double() for name, values in self.of.initial_statistics().items()}
+
+    def meta_gradient(self, *given: Any, **named: Any) -> MetaGradient:
+        return self.of.meta_gradient(*given, **named)
+
+    def logits_after(self, weights: Weights, episodes: EpisodeBatch, *given: Any, **named: Any) -> torch.Tensor:
+        return cast(AdaptingAlgorithm, self.of).logits_after(weights, doubled(episodes), *given, **named)
+
+
+def doubled(episodes: EpisodeBatch) -> EpisodeBatch:
+    return EpisodeBatch(support=episodes.support.double(), query=episodes.query.double())
+
+
+def exact_algorithm(recipe: TrainingRecipe, dataset: SplitDataset) -> ExactAlgorithm:
+    return ExactAlgorithm(build_algorithm(recipe, image_shape=dataset.meta_train.image_shape))
 
 
 def exact(recipe: TrainingRecipe, dataset: SplitDataset) -> nn.Module:
-    """The recipe's untrained network in float64."""
-    return build_algorithm(recipe, image_shape=dataset.meta_train.image_shape, stage="select").double()
+    """The recipe's untrained network in float64, as the plain loop has it."""
+    return build_plain(recipe, image_shape=dataset.meta_train.image_shape, stage="select").double()
 
 
 def stepped(
@@ -87,9 +122,10 @@ def stepped(
 ) -> tuple[TrainingState, EpisodeBatch]:
     """The state after one step of the recipe's untrained network, the step of number ``step``; and the episodes of that step."""
     sampler = _Exact(dataset.meta_train, recipe.episode, recipe.seed, "select/episodes")
-    state = start_training(exact(recipe, dataset).eval(), recipe.optimiser)  # the step itself goes over to training
+    streams = [Stream(recipe.seed, "select/weights")]
+    state = start_training(exact_algorithm(recipe, dataset), recipe.optimiser, streams=streams)
     state.step = step
-    train_step(state, sampler, StepSettings.of(recipe, episodes_at_once=episodes_at_once))
+    train_step(state, [sampler], StepSettings.of(recipe, episodes_at_once=episodes_at_once, kernels=Kernels()))
     return state, sampler.batch(step, recipe.meta_batch_size)
 
 
@@ -97,25 +133,33 @@ def losses_by_hand(algorithm: nn.Module, episodes: EpisodeBatch, divisor: int) -
     """For each episode by itself: the sum of the cross-entropies of its queries, one after another, over ``divisor``."""
     losses = []
     for episode in episodes.parts(1):
-        log_probabilities = cast(Algorithm, algorithm).training_logits(episode)[0].log_softmax(dim=1)
+        log_probabilities = cast(PlainAlgorithm, algorithm).training_logits(episode)[0].log_softmax(dim=1)
         per_class = episode.shape.query
         losses.append(-sum(row[place // per_class] for place, row in enumerate(log_probabilities)) / divisor)
     return losses
 
 
-def gradient_by_hand(algorithm: nn.Module, losses: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def gradient_by_hand(algorithm: nn.Module, losses: Sequence[torch.Tensor]) -> Weights:
     """The gradient of the mean over the episodes."""
-    mean = torch.stack(list(losses)).mean()
-    return list(torch.autograd.grad(mean, list(algorithm.parameters()), retain_graph=True))
+    mean, named = torch.stack(list(losses)).mean(), dict(algorithm.named_parameters())
+    return dict(zip(named, torch.autograd.grad(mean, list(named.values()), retain_graph=True), strict=True))
 
 
-def distance(state: TrainingState, gradients: Sequence[torch.Tensor]) -> float:
+def distance(state: TrainingState, gradients: Weights) -> float:
     """How far a step's gradient is from ``gradients``, as a share of each tensor's largest entry."""
     shares = []
-    for parameter, gradient in zip(state.algorithm.parameters(), gradients, strict=True):
-        assert parameter.grad is not None
-        shares.append(float((parameter.grad - gradient).abs().max() / gradient.abs().max()))
+    assert state.weights.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        taught = state.weights[name].grad
+        assert taught is not None
+        shares.append(float((taught[0] - gradient).abs().max() / gradient.abs().max()))
     return max(shares)
+
+
+def updates(state: TrainingState, untrained: nn.Module) -> Weights:
+    """What a step took away from each weight of the network before it."""
+    after = state.named()
+    return {name: before.detach() - after[name] for name, before in untrained.named_parameters()}
 
 
 DIVISORS = [
@@ -139,7 +183,7 @@ def test_the_gradient_of_a_step_is_that_of_the_recipe(
     assert len(losses) == 3
     gradient = gradient_by_hand(untrained, losses)
     assert distance(state, gradient) < 1e-10
-    assert distance(state, [2 * part for part in gradient]) > 0.1
+    assert distance(state, {name: 2 * part for name, part in gradient.items()}) > 0.1
     for absent in range(3):
         fewer = gradient_by_hand(untrained, losses[:absent] + losses[absent + 1 :])
         assert distance(state, fewer) > 0.1
@@ -154,12 +198,13 @@ def test_the_first_update_of_a_recipe_written_out(meta_batch_size: int, clip_val
     state, episodes = stepped(recipe, glyphs)
     untrained = exact(recipe, glyphs)
     whole = gradient_by_hand(untrained, losses_by_hand(untrained, episodes, recipe.episode.shot))
-    gradient = [part.clamp(-clip_value, clip_value) for part in whole]
-    cut = torch.cat([(part.abs() > clip_value).flatten() for part in whole]).double().mean()
+    gradient = {name: part.clamp(-clip_value, clip_value) for name, part in whole.items()}
+    cut = torch.cat([(part.abs() > clip_value).flatten() for part in whole.values()]).double().mean()
     assert 0.02 < cut < 0.98, "the clip must reach some of the entries and spare some"
     assert distance(state, gradient) < 1e-10
-    for before, after, part in zip(untrained.parameters(), state.algorithm.parameters(), gradient, strict=True):
-        torch.testing.assert_close(before - after, OUTER_LR * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * OUTER_LR)
+    for name, update in updates(state, untrained).items():
+        part = gradient[name]
+        torch.testing.assert_close(update, OUTER_LR * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * OUTER_LR)
 
 
 @pytest.mark.parametrize(("step", "halvings"), [(0, 0), (3, 0), (4, 1), (11, 2)])
@@ -172,8 +217,9 @@ def test_a_step_learns_at_the_rate_of_its_number_and_from_the_episodes_of_its_nu
     untrained = exact(recipe, glyphs)
     rate = OUTER_LR / 2**halvings
     gradient = gradient_by_hand(untrained, losses_by_hand(untrained, episodes, SHAPE.queries))
-    for before, after, part in zip(untrained.parameters(), state.algorithm.parameters(), gradient, strict=True):
-        torch.testing.assert_close(before - after, rate * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * rate)
+    for name, update in updates(state, untrained).items():
+        part = gradient[name]
+        torch.testing.assert_close(update, rate * part / (part.abs() + 1e-8), rtol=0, atol=1e-7 * rate)
 
 
 @pytest.mark.parametrize("changes", [changes for changes, _ in DIVISORS])
@@ -186,7 +232,7 @@ def test_the_curves_sum_up_the_mean_loss_and_the_accuracy_of_the_whole_meta_batc
     untrained = exact(recipe, glyphs)
     mean = sum(loss.item() for loss in losses_by_hand(untrained, episodes, recipe.episode.queries)) / len(episodes)
     assert float(state.interval_loss) == pytest.approx(mean, rel=1e-10)
-    answers = cast(Algorithm, untrained).training_logits(episodes).argmax(dim=2)
+    answers = cast(PlainAlgorithm, untrained).training_logits(episodes).argmax(dim=2)
     assert float(state.interval_accuracy) == pytest.approx(float((answers == query_labels(SHAPE)).double().mean()), rel=1e-10)
 
 
@@ -204,13 +250,14 @@ def test_model_selection_watches_maml_after_the_adaptation_steps_of_validation(g
     for steps in (0, 2, 4):
         chosen = ValidationSettings(shape=SHAPE, every=5, episodes=10, adaptation_steps=steps)
         recipe = recipe_of(**MEAN, validation=chosen)
-        algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
-        assert isinstance(algorithm, Maml)
+        untrained = exact(recipe, glyphs)
+        assert isinstance(untrained, PlainMaml)
         validation = validation_of(recipe, glyphs)
-        logits = algorithm.logits_after(gather_episodes(validation.bank, validation.episodes), (steps,))[0]
+        logits = untrained.logits_after(doubled(gather_episodes(validation.bank, validation.episodes)), (steps,))[0]
         accuracies[steps] = float((logits.argmax(dim=2) == query_labels(SHAPE)).double().mean())
         losses[steps] = loss_by_hand(logits)
-        watched[steps] = validation.score(algorithm)
+        first = one_group({name: values.detach() for name, values in untrained.named_parameters()})
+        watched[steps] = validation.score(Model(algorithm=exact_algorithm(recipe, glyphs), weights=first, statistics={}))
     assert {steps: score.accuracy for steps, score in watched.items()} == pytest.approx(accuracies, abs=1e-12)
     assert {steps: score.loss for steps, score in watched.items()} == pytest.approx(losses, rel=1e-10)
     assert losses[4] < losses[2] < losses[0]
@@ -238,15 +285,15 @@ METRIC: dict[str, AlgorithmSettings] = {
 def test_model_selection_watches_what_does_not_adapt_as_it_is(name: str, glyphs: SplitDataset) -> None:
     """The share of right answers and the loss with the running statistics of BatchNorm, of which some were gathered."""
     recipe = recipe_of(**{**PROTOTYPICAL, "algorithm": METRIC[name]})
-    algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
-    assert isinstance(algorithm, MetricNetworks)
+    plain = build_plain(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
+    assert isinstance(plain, PlainMetricNetworks)
     validation = validation_of(recipe, glyphs)
     episodes = gather_episodes(validation.bank, validation.episodes)
-    algorithm.training_logits(episodes)
-    watched = validation.score(algorithm)
-    assert algorithm.training
+    plain.training_logits(episodes)
+    algorithm = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape)
+    watched = validation.score(trained_model(algorithm, plain.state_dict(), "cpu"))
     with torch.no_grad():
-        logits = algorithm.eval().training_logits(episodes)
+        logits = plain.eval().training_logits(episodes)
     right = (logits.argmax(dim=2) == query_labels(SHAPE)).double()
     assert watched.accuracy == pytest.approx(float(right.mean()), abs=1e-12)
     assert 0.2 < watched.accuracy < 1

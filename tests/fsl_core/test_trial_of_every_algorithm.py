@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
@@ -14,9 +13,11 @@ from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, 
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import weights_digest
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.result import evaluation_result_from_plain, trial_result_from_plain
 from fsl_core.training.trial import evaluate_trial, run_trial
-from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 
 SHAPE = EpisodeShape(way=3, shot=1, query=2)
@@ -58,11 +59,14 @@ def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
 def test_how_many_episodes_are_differentiated_at_once_is_pinned_by_the_checkpoint(glyphs: SplitDataset, tmp_path: Path) -> None:
     """The gradient is the same, its rounding is not: a trial goes on as it began."""
     recipe = recipe_of(FORMS["maml order 2"])
-    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs, episodes_at_once=3)
+    three, one = ExecutionPath(episodes_at_once=3), ExecutionPath(episodes_at_once=1)
+    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs, path=three)
     with pytest.raises(StopRequested):
-        run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, episodes_at_once=3, should_stop=StopAfter(5))
-    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, episodes_at_once=1)) == text(whole)
-    one_by_one = run_trial(recipe, folder=tmp_path / "apart", dataset=glyphs)
+        run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, path=three, should_stop=StopAfter(5))
+    (tmp_path / "stopped" / PATH_FILE).unlink()
+    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, path=one)) == text(whole)
+    one_by_one = run_trial(recipe, folder=tmp_path / "apart", dataset=glyphs, path=one)
+    assert one_by_one.weights_digest != whole.weights_digest
     assert [value for _, value in one_by_one.curves["train_loss"]] == pytest.approx(
         [value for _, value in whole.curves["train_loss"]], rel=1e-3
     )
@@ -113,8 +117,7 @@ def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, f
         "validation_accuracy": ((0, result.validation_accuracy),),
         "validation_loss": ((0, result.validation_loss),),
     }
-    first = build_algorithm(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")
-    assert result.weights_digest == weights_digest(first.state_dict())
+    assert result.weights_digest == weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
     again = run_trial(dataclasses.replace(recipe, seed=1), folder=folder.with_name("other"), dataset=glyphs)
     assert again.weights_digest != result.weights_digest
     assert text(run_trial(recipe, folder=folder.with_name("again"), dataset=glyphs)) == text(result)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.randomness import Stream
 from orchestrator.cell_settings import CellSettings
 from orchestrator.footprint import memory_bytes, weight_count
 
@@ -35,8 +36,8 @@ def test_the_weights_are_counted_as_they_are(settings: dict[str, Any]) -> None:
     cell = CellSettings(**{"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1, **settings})
     recipe = cell.recipe(0)
     shape = (3, 84, 84) if cell.dataset == "mini_imagenet" else (1, 28, 28)
-    algorithm = build_algorithm(recipe, image_shape=shape, stage="select")
-    assert weight_count(recipe) == sum(weights.numel() for weights in algorithm.parameters())
+    first = build_algorithm(recipe, image_shape=shape).initial_weights(Stream(0, "weights"))
+    assert weight_count(recipe) == sum(weights.numel() for weights in first.values())
 
 
 def test_full_context_embeddings_of_photographs_take_their_memory_and_disk() -> None:

@@ -11,12 +11,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.checks import MOST_SIZE, MOST_WHOLE
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError
+from fsl_core.randomness import Stream
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import Evaluation, evaluation_from_plain, recipe_from_plain
-from fsl_core.training.training import start_training
+from fsl_core.training.optimiser import descend
+from fsl_core.training.state import start_training
 from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import SweepFileError
 from orchestrator.plan import Plan, build_plan
@@ -124,14 +127,11 @@ def test_what_is_accepted_comes_back_from_json_parquet_and_torch(tmp_path: Path,
 
 @pytest.mark.parametrize("rate", [1e-38, 1e38])
 def test_an_optimiser_takes_the_rates_and_bounds_at_the_ends(rate: float) -> None:
-    cell = CellSettings(**CELL, outer_lr=rate, clip_norm=rate, clip_value=rate)
-    network = torch.nn.Linear(2, 2)
-    optimiser = start_training(network, cell.recipe(0).optimiser).optimiser
-    network(torch.ones(1, 2)).sum().backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), rate)
-    torch.nn.utils.clip_grad_value_(network.parameters(), rate)
-    optimiser.step()
-    assert optimiser.param_groups[0]["lr"] == rate  # what overflows in a step is told as divergence
+    recipe = CellSettings(**CELL, outer_lr=rate, clip_norm=rate, clip_value=rate).recipe(0)
+    algorithm = build_algorithm(recipe, image_shape=(1, 28, 28))
+    state = start_training(algorithm, recipe.optimiser, streams=[Stream(0, "weights")])
+    descend(state, {name: torch.ones_like(weights) for name, weights in state.weights.items()}, recipe.optimiser)
+    assert state.optimiser.param_groups[0]["lr"] == rate  # what overflows in a step is reported as divergence
 
 
 def test_the_largest_evaluation_has_as_many_answers_as_an_int64_counts() -> None:

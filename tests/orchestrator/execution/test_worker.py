@@ -343,7 +343,8 @@ def test_a_checkpoint_that_no_training_here_left_is_set_aside_and_the_trial_trai
     [
         {"step": "10"}, {"step": 11}, {"best_step": 11}, {"best_accuracy": 2.0}, {"best_loss": -1.0}, {"best_loss": None},
         {"best_weights": {}}, {"stopped_by": "a whim"},
-        {"algorithm": {}}, {"optimiser": {}}, {"curves": {"a": 3}}, {"interval_loss": torch.zeros(2)}, {"best_weights": None},
+        {"weights": {}}, {"statistics": {}}, {"moments": {}}, {"curves": {"a": 3}},
+        {"interval_loss": torch.zeros(2)}, {"best_weights": None},
     ],
 )  # fmt: skip
 def test_no_training_resumes_from_a_state_that_cannot_be(finished_job: TrialJob, change: dict[str, Any]):
