@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without hard links say to one
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -26,11 +27,24 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_if_absent(path: Path, content: bytes) -> bool:
     """Write a file unless it is there already: of several writers at once the first wins. Returns whether this one did."""
     with _complete(path, content) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
+        if not _placed(temporary, path):
             return False
     sync_folder(path.parent)
+    return True
+
+
+def _placed(temporary: Path, path: Path) -> bool:
+    """Whether the content is at ``path`` now, which was free before."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if path.exists():  # such a file system cannot refuse a second writer of the same instant
+            return False
+        temporary.replace(path)
     return True
 
 
