@@ -30,3 +30,16 @@ class ReadsOfTheDevice(TorchDispatchMode):
         if any(part in name for part in ("_local_scalar_dense", "nonzero", "masked_select", "unique", "_to_copy")):
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
+
+
+class CountedOperations(TorchDispatchMode):
+    """Counts the operations whose name has ``part`` in it."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.part = part
+        self.number = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.number += self.part in str(func)
+        return func(*args, **(kwargs or {}))

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from fsl_core.algorithms.algorithm import MetricAlgorithm, class_labels
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.weights import Weights, of_group, part
 from fsl_core.episodes.episode import EpisodeBatch
-from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MatchingSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from tests.fsl_core.algorithms.episodes import assert_gradients_agree, embedded_episodes, image_episodes, loss_of
+from tests.fsl_core.algorithms.learners import AsTheyAre, Learner
 
 FEATURES = 7
 SHAPES = st.tuples(st.integers(2, 6), st.integers(1, 4), st.integers(1, 4))
@@ -22,14 +23,13 @@ DISTANCES = st.sampled_from(["squared_euclidean", "cosine"])
 SEEDS = st.integers(0, 2**31)
 
 
-def network(**changes: object) -> MatchingNetworks:
-    """Matching Networks on embeddings as they are, in float64."""
+def network(*, dtype: torch.dtype = torch.float64, features: int = FEATURES, **changes: object) -> Learner:
+    """Matching Networks on embeddings as they are."""
     given_settings = MatchingSettings(**changes)  # type: ignore[arg-type]
-    stream = Stream(1, "weights")
-    return MatchingNetworks(torch.nn.Identity(), given_settings, features=FEATURES, stream=stream).double()
+    return Learner.of(MatchingNetworks(AsTheyAre(features), given_settings), seed=1, dtype=dtype)
 
 
-def with_context(**changes: object) -> MatchingNetworks:
+def with_context(**changes: object) -> Learner:
     return network(**{"fce": True, "reading_steps": 3, "support_order": "by_class", **changes})
 
 
@@ -58,25 +58,25 @@ def reference_lstm(
     return torch.sigmoid(give) * torch.tanh(cell), cell
 
 
-def reference_context(algorithm: MatchingNetworks, support: torch.Tensor, queries: torch.Tensor, reading_steps: int):  # type: ignore[no-untyped-def]
+def reference_context(
+    context: Weights, support: torch.Tensor, queries: torch.Tensor, reading_steps: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Appendix A.2 and A.1: support ``[S, D]`` in reading order and queries ``[Q, D]``, one item and one step at a time.
 
     Before the first step the LSTM has put out nothing: ``h^_0 = 0`` and ``c_0 = 0``, with which ``h_0 = h^_0 + f'(x)`` is ``f'(x)``.
     """
-    context = algorithm.context
-    assert context is not None
     sums = list(support)
     for direction in ("", "_reverse"):
         names = (f"weight_ih_l0{direction}", f"weight_hh_l0{direction}", f"bias_ih_l0{direction}", f"bias_hh_l0{direction}")
-        weights = tuple(getattr(context.support_lstm, name) for name in names)
+        weights = tuple(context[f"support_lstm.{name}"] for name in names)
         hidden = cell = torch.zeros(FEATURES, dtype=torch.float64)
         for index in range(len(support)) if not direction else reversed(range(len(support))):
             hidden, cell = reference_lstm(support[index], hidden, cell, weights)
             sums[index] = sums[index] + hidden
     g = torch.stack(sums)
-    cell_weights = context.query_cell
-    input_weight, read_weight = cell_weights.weight_ih[:, :FEATURES], cell_weights.weight_ih[:, FEATURES:]
-    both = torch.cat([cell_weights.weight_hh, read_weight], dim=1)  # what multiplies the concatenated state [h, r]
+    cell_weights = part(context, "query_cell.")
+    input_weight, read_weight = cell_weights["weight_ih"][:, :FEATURES], cell_weights["weight_ih"][:, FEATURES:]
+    both = torch.cat([cell_weights["weight_hh"], read_weight], dim=1)  # what multiplies the concatenated state [h, r]
     answers = []
     for x in queries:
         output = cell = torch.zeros(FEATURES, dtype=torch.float64)
@@ -84,7 +84,7 @@ def reference_context(algorithm: MatchingNetworks, support: torch.Tensor, querie
             state = output + x
             kernel = [(state @ item).exp() for item in g]
             read = torch.stack([weight * item for weight, item in zip(kernel, g, strict=True)]).sum(dim=0) / sum(kernel)
-            weights = (input_weight, both, cell_weights.bias_ih, cell_weights.bias_hh)
+            weights = (input_weight, both, cell_weights["bias_ih"], cell_weights["bias_hh"])
             output, cell = reference_lstm(x, torch.cat([state, read]), cell, weights)
         answers.append(output + x)
     return g, torch.stack(answers)
@@ -97,7 +97,7 @@ def test_logits_loss_and_gradients_agree_with_the_paper(
 ) -> None:
     episodes = embedded_episodes(*shape, seed)
     leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
-    ours = network(distance=distance, scale=scale).logits(episodes)
+    ours = network(distance=distance, scale=scale).embedded_logits(episodes)
     parts = zip(episodes.support, episodes.query.flatten(1, 2), strict=True)
     theirs = torch.stack([reference_probabilities(support, query, distance, scale).log() for support, query in parts])
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
@@ -111,37 +111,40 @@ def test_full_context_embeddings_agree_with_the_paper(
 ) -> None:
     way, shot, _ = shape
     episodes = embedded_episodes(*shape, seed, episodes=1)
-    algorithm = with_context(distance=distance, reading_steps=reading_steps, support_order=order)
+    learner = with_context(distance=distance, reading_steps=reading_steps, support_order=order)
+    for values in learner.weights.values():
+        values.requires_grad_()
     places = torch.arange(way * shot)  # in reading order; places[i] is the row, class by class, of the i-th item read
     if order == "interleaved":
         places = torch.tensor([index * shot + item for item in range(shot) for index in range(way)])
-    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_(), *algorithm.parameters()]
+    leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_(), *learner.weights.values()]
     read = episodes.support[0].flatten(0, 1)[places]
-    g, f = reference_context(algorithm, read, episodes.query[0].flatten(0, 1), reading_steps)
+    g, f = reference_context(of_group(part(learner.weights, "context."), 0), read, episodes.query[0].flatten(0, 1), reading_steps)
     theirs = reference_probabilities(g[places.argsort()].reshape(way, shot, -1), f, distance, 1.0).log()[None]
-    ours = algorithm.logits(episodes)
+    ours = learner.embedded_logits(episodes)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
     assert_gradients_agree(loss_of(ours, episodes), loss_of(theirs, episodes), leaves)
 
 
 def test_the_first_read_attends_with_the_query_itself() -> None:
     """Of an LSTM whose output is its read-out alone, squashed twice: from a zero state each would read the mean of the support."""
-    context = with_context(reading_steps=1).context
-    assert context is not None
-    for parameter in context.query_cell.parameters():
-        parameter.data.zero_()
-    read_weight = context.query_cell.weight_ih.data[2 * FEATURES : 3 * FEATURES, FEATURES:]  # the candidate's, of the read-out
+    learner = with_context(reading_steps=1)
+    weights = of_group(part(learner.weights, "context."), 0)
+    for name, values in weights.items():
+        if name.startswith("query_cell."):
+            values.zero_()
+    read_weight = weights["query_cell.weight_ih"][2 * FEATURES : 3 * FEATURES, FEATURES:]  # the candidate's, of the read-out
     read_weight.copy_(torch.eye(FEATURES))
     support = torch.eye(4, FEATURES, dtype=torch.float64)[None]
     query = 50 * support  # each is so sure of one support image that it reads that one alone
-    ours = context.embed_query(query, support) - query
+    ours = learner.algorithm.context.embed_query(weights, query, support) - query
     torch.testing.assert_close(ours, torch.tanh(torch.tanh(support) / 2) / 2, rtol=1e-10, atol=1e-10)
 
 
 @settings(max_examples=25, deadline=None)
 @given(SHAPES, DISTANCES, SEEDS)
 def test_scores_are_log_probabilities(shape: tuple[int, int, int], distance: str, seed: int) -> None:
-    logits = network(distance=distance).logits(embedded_episodes(*shape, seed))
+    logits = network(distance=distance).embedded_logits(embedded_episodes(*shape, seed))
     torch.testing.assert_close(logits.exp().sum(dim=2), torch.ones(logits.shape[:2], dtype=torch.float64))
 
 
@@ -150,8 +153,8 @@ def test_scores_are_log_probabilities(shape: tuple[int, int, int], distance: str
 def test_permuting_the_classes_permutes_the_scores(shape: tuple[int, int, int], distance: str, seed: int) -> None:
     episodes = embedded_episodes(*shape, seed)
     order = torch.randperm(shape[0], generator=torch.Generator().manual_seed(seed))
-    permuted = network(distance=distance).logits(EpisodeBatch(support=episodes.support[:, order], query=episodes.query))
-    torch.testing.assert_close(permuted, network(distance=distance).logits(episodes)[..., order])
+    permuted = network(distance=distance).embedded_logits(EpisodeBatch(support=episodes.support[:, order], query=episodes.query))
+    torch.testing.assert_close(permuted, network(distance=distance).embedded_logits(episodes)[..., order])
 
 
 @settings(max_examples=25, deadline=None)
@@ -159,16 +162,16 @@ def test_permuting_the_classes_permutes_the_scores(shape: tuple[int, int, int], 
 def test_the_order_of_the_support_does_not_matter_without_context(shape: tuple[int, int, int], distance: str, seed: int) -> None:
     episodes = embedded_episodes(*shape, seed)
     turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
-    torch.testing.assert_close(network(distance=distance).logits(turned), network(distance=distance).logits(episodes))
+    torch.testing.assert_close(network(distance=distance).embedded_logits(turned), network(distance=distance).embedded_logits(episodes))
 
 
 def test_the_order_of_the_support_matters_with_context() -> None:
     """Which is why it is part of the recipe."""
     episodes = embedded_episodes(3, 2, 2, 0)
     turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
-    orders = [with_context(support_order=order).logits(episodes) for order in ("by_class", "interleaved")]
+    orders = [with_context(support_order=order).embedded_logits(episodes) for order in ("by_class", "interleaved")]
     assert not torch.allclose(orders[0], orders[1])
-    assert not torch.allclose(orders[0], with_context().logits(turned))
+    assert not torch.allclose(orders[0], with_context().embedded_logits(turned))
 
 
 @pytest.mark.parametrize("distance", ["squared_euclidean", "cosine"])
@@ -179,7 +182,7 @@ def test_it_is_finite_and_differentiable_everywhere_in_float32(distance: str, si
     support = (size * torch.randn(1, 5, 3, FEATURES, generator=generator)).requires_grad_()
     query = (size * torch.randn(1, 5, 2, FEATURES, generator=generator)).requires_grad_()
     episodes = EpisodeBatch(support=support, query=query)
-    logits = network(distance=distance, scale=10.0).float().logits(episodes)
+    logits = network(dtype=torch.float32, distance=distance, scale=10.0).embedded_logits(episodes)
     loss_of(logits, episodes).backward()  # type: ignore[no-untyped-call]
     for value in (logits, support.grad, query.grad):
         assert value is not None and torch.isfinite(value).all()
@@ -190,7 +193,8 @@ def test_a_wrong_sure_answer_still_has_a_gradient() -> None:
     support = torch.eye(2, FEATURES).reshape(1, 2, 1, -1) * 100
     query = support.flip(1).clone().requires_grad_()
     episodes = EpisodeBatch(support=support, query=query)
-    loss_of(network(distance="squared_euclidean").float().logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
+    learner = network(dtype=torch.float32, distance="squared_euclidean")
+    loss_of(learner.embedded_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
     assert query.grad is not None and query.grad.abs().max() > 1
 
 
@@ -202,12 +206,11 @@ def test_a_clamped_loss_is_that_of_clamped_probabilities(
     """The 2018 reproduction's: of the probability of each query's own class, clamped, the mean negative logarithm."""
     episodes = embedded_episodes(*shape, seed)
     leaves = [episodes.support.requires_grad_(), episodes.query.requires_grad_()]
-    algorithm = network(distance=distance, scale=scale, clamp=clamp)
-    labels = class_labels(shape[0], shape[2]).repeat(len(episodes))
-    ours = algorithm.training_loss(algorithm.logits(episodes).flatten(0, 1), labels)
+    learner, labels = network(distance=distance, scale=scale, clamp=clamp), class_labels(shape[0], shape[2])
+    ours = learner.algorithm.loss(learner.embedded_logits(episodes), labels).mean()
     parts = zip(episodes.support, episodes.query.flatten(1, 2), strict=True)
     rows = torch.cat([reference_probabilities(support, query, distance, scale) for support, query in parts])
-    own = torch.stack([row[label] for row, label in zip(rows, labels, strict=True)])
+    own = torch.stack([row[label] for row, label in zip(rows, labels.repeat(len(episodes)), strict=True)])
     inside = (own >= clamp) & (own <= 1 - clamp)
     held = torch.where(inside, own, own.detach().clamp(clamp, 1 - clamp))
     theirs = -held.log().sum() / len(held)
@@ -223,9 +226,9 @@ def test_a_clamped_sure_answer_has_no_gradient_and_is_answered_as_it_was() -> No
         query = support.roll(turn, dims=1).clone().requires_grad_()
         episodes = EpisodeBatch(support=support, query=query)
         algorithm, plain = network(distance="squared_euclidean", clamp=1e-8), network(distance="squared_euclidean")
-        scores = algorithm.logits(episodes)
-        assert scores.equal(plain.logits(episodes))
-        clamped = algorithm.training_loss(scores[0], class_labels(3, 1))
+        scores = algorithm.embedded_logits(episodes)
+        assert scores.equal(plain.embedded_logits(episodes))
+        clamped = algorithm.algorithm.loss(scores, class_labels(3, 1))[0]
         assert clamped.item() == pytest.approx(loss, rel=1e-12)
         clamped.backward()  # type: ignore[no-untyped-call]
         assert query.grad is not None and not query.grad.any()
@@ -236,32 +239,30 @@ def test_a_plain_cosine_of_rectified_embeddings_caps_the_attention(way: int, cap
     """At its best one support has cosine 1 and the others 0: e / (e + way - 1). A scale lifts the cap."""
     support = torch.eye(way, way, dtype=torch.float64).reshape(1, way, 1, -1)
     episodes = EpisodeBatch(support=support, query=support)
-    best = MatchingNetworks(torch.nn.Identity(), MatchingSettings(), features=way, stream=Stream(0, "weights")).logits(episodes)
+    best = network(features=way).embedded_logits(episodes)
     assert best.exp().max().item() == pytest.approx(cap, abs=5e-4)
-    scaled = MatchingSettings(scale=10.0)
-    lifted = MatchingNetworks(torch.nn.Identity(), scaled, features=way, stream=Stream(0, "weights")).logits(episodes)
+    lifted = network(features=way, scale=10.0).embedded_logits(episodes)
     assert lifted.exp().max().item() > 0.99
 
 
 def test_a_learned_scale_begins_where_it_is_told_and_is_learned() -> None:
     algorithm, fixed = network(scale=10.0, learn_scale=True), network(scale=10.0)
+    scale = algorithm.weights["log_scale"].requires_grad_()
     episodes = embedded_episodes(4, 2, 3, 0)
-    torch.testing.assert_close(algorithm.logits(episodes), fixed.logits(episodes), rtol=1e-6, atol=1e-6)
-    loss_of(algorithm.logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
-    assert algorithm.log_scale is not None and algorithm.log_scale.grad is not None
-    assert algorithm.log_scale.grad.abs() > 0
-    assert math.isclose(float(torch.as_tensor(algorithm.scale).detach()), 10.0, rel_tol=1e-6)
+    torch.testing.assert_close(algorithm.embedded_logits(episodes), fixed.embedded_logits(episodes), rtol=1e-6, atol=1e-6)
+    loss_of(algorithm.embedded_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
+    assert scale.grad is not None and scale.grad.abs() > 0
+    assert math.isclose(scale.exp().item(), 10.0, rel_tol=1e-6)
+    assert "log_scale" not in fixed.weights
 
 
 @pytest.mark.parametrize("context", [False, True])
 def test_every_parameter_gets_a_gradient(context: bool) -> None:
-    stream = Stream(0, "weights")
-    backbone = Conv4((1, 28, 28), Conv4Settings(filters=8), stream=stream)
     extra = {"fce": True, "reading_steps": 2, "support_order": "by_class"} if context else {}
     chosen = MatchingSettings(scale=10.0, learn_scale=True, **extra)  # type: ignore[arg-type]
-    algorithm = MatchingNetworks(backbone, chosen, features=backbone.features, stream=stream)
-    assert isinstance(algorithm, MetricAlgorithm)
-    episodes = image_episodes(3, 2, 4)
-    loss_of(algorithm.training_logits(episodes), episodes).backward()  # type: ignore[no-untyped-call]
-    for name, parameter in algorithm.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+    backbone = Conv4((1, 28, 28), Conv4Settings(filters=8))
+    learner = Learner.of(MatchingNetworks(backbone, chosen), dtype=torch.float32)
+    assert isinstance(learner.algorithm, MetricAlgorithm)
+    gradient = learner.taught(image_episodes(3, 2, 4)).gradient
+    assert gradient.keys() == learner.weights.keys()
+    assert not [name for name, values in gradient.items() if not values.abs().max() > 0]
