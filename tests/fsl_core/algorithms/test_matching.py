@@ -162,7 +162,9 @@ def test_permuting_the_classes_permutes_the_scores(shape: tuple[int, int, int], 
 def test_the_order_of_the_support_does_not_matter_without_context(shape: tuple[int, int, int], distance: str, seed: int) -> None:
     episodes = embedded_episodes(*shape, seed)
     turned = EpisodeBatch(support=episodes.support.flip(2), query=episodes.query)
-    torch.testing.assert_close(network(distance=distance).embedded_logits(turned), network(distance=distance).embedded_logits(episodes))
+    torch.testing.assert_close(
+        network(distance=distance).embedded_logits(turned), network(distance=distance).embedded_logits(episodes)
+    )
 
 
 def test_the_order_of_the_support_matters_with_context() -> None:
