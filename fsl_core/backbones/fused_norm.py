@@ -45,12 +45,14 @@ def _sum(values: torch.Tensor) -> torch.Tensor:
 def _pooled(maps: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Of each window the value that its channel's scale makes the largest, and its place."""
     # On a CPU the look is free, and most scales are positive; on CUDA it would make the host wait for the device.
-    if scale.device.type == "cpu" and not bool((scale < 0).any()):
+    if scale.device.type == "cpu" and bool((scale > 0).all()):
         values, places = _aten.max_pool2d_with_indices(maps, [2, 2], [2, 2])
         return values, places
-    sign = _by_channel(torch.where(scale < 0, -1.0, 1.0).to(maps.dtype))
+    sign = _by_channel(scale.sign())
     values, places = _aten.max_pool2d_with_indices(maps * sign, [2, 2], [2, 2])
-    return values * sign, places
+    rows, columns = values.shape[2:]
+    first = maps[:, :, : 2 * rows : 2, : 2 * columns : 2]  # a scale of 0 makes all values of a window equal
+    return torch.where(sign == 0, first, values * sign), places
 
 
 def _gather(maps: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.mlp import Mlp
+from fsl_core.backbones.weights import Weights, one_group
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
@@ -60,16 +63,23 @@ def shifted(values: Array, shift: Array) -> Array:
     return np.maximum((values - mean) / np.sqrt(variance + 1e-3) + shift.reshape(shape), 0)
 
 
-def drawn_shifts(network: torch.nn.Module) -> list[Array]:
-    """Shifts other than the zeros that a network begins with, put into it."""
+def drawn_weights(network: Backbone, seed: int = 0) -> tuple[Weights, list[Array]]:
+    """First weights in float64, with shifts other than the zeros that a network begins with; and these shifts."""
     generator = torch.Generator().manual_seed(1)
+    weights = {name: value.double() for name, value in network.initial_weights(Stream(seed, "weights")).items()}
     shifts = []
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            assert layer.weight is None and not layer.bias.any()
-            layer.bias.data = torch.randn(layer.bias.shape, generator=generator, dtype=torch.float64)
-            shifts.append(layer.bias.detach().numpy())
-    return shifts
+    for norm, channels in network.norms.items():
+        assert f"{norm}.weight" not in weights and not weights[f"{norm}.bias"].any()
+        weights[f"{norm}.bias"] = torch.randn(channels, generator=generator, dtype=torch.float64)
+        shifts.append(weights[f"{norm}.bias"].numpy())
+    assert len(shifts) == 4
+    return weights, shifts
+
+
+def embedded(network: Backbone, weights: Weights, images: torch.Tensor) -> Array:
+    """The embeddings ``[B, D]`` of images ``[B, C, H, W]``."""
+    values: Array = network.apply(one_group(weights), images[None], kernels=Kernels())[0][0].numpy()
+    return values
 
 
 @settings(max_examples=10, deadline=None)
@@ -77,13 +87,13 @@ def drawn_shifts(network: torch.nn.Module) -> list[Array]:
 def test_strided_convolutions_are_padded_as_tensorflow_pads(height: int, width: int, seed: int) -> None:
     """Sides even and odd, on the way down through four blocks; 28 pixels go 14, 7, 4 and 2."""
     chosen = Conv4Settings(filters=3, downsampling="stride", padding="same", **THEIRS)
-    network = Conv4((2, height, width), chosen, stream=Stream(seed, "weights")).double()
-    shifts = drawn_shifts(network)
+    network = Conv4((2, height, width), chosen)
+    weights, shifts = drawn_weights(network, seed)
     images = np.random.default_rng(seed).random((3, 2, height, width))
     values: Array = images
-    for block, shift in zip(network.blocks, shifts, strict=True):
-        values = shifted(convolved(values, block.conv.weight.detach().numpy(), 2), shift)
-    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values.mean((2, 3)), rtol=1e-9, atol=1e-9)
+    for block, shift in enumerate(shifts):
+        values = shifted(convolved(values, weights[f"blocks.{block}.conv.weight"].numpy(), 2), shift)
+    np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values.mean((2, 3)), rtol=1e-9, atol=1e-9)
 
 
 def test_the_other_padding_is_another_network_and_the_same_where_sides_are_odd() -> None:
@@ -91,31 +101,32 @@ def test_the_other_padding_is_another_network_and_the_same_where_sides_are_odd()
     for side, alike in ((28, False), (17, True)):  # 17 goes 9, 5, 3 and 2: odd in all four blocks
         images = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(0))
         networks = [
-            Conv4((1, side, side), Conv4Settings(filters=4, downsampling="stride", padding=padding), stream=Stream(0, "weights"))  # type: ignore[arg-type]
+            Conv4((1, side, side), Conv4Settings(filters=4, downsampling="stride", padding=padding))  # type: ignore[arg-type]
             for padding in ("symmetric", "same")
         ]
-        assert torch.allclose(networks[0](images), networks[1](images), atol=1e-5) is alike
+        weights = networks[0].initial_weights(Stream(0, "weights"))
+        assert np.allclose(*(embedded(network, weights, images) for network in networks), atol=1e-5) is alike
 
 
 def test_the_pooled_network_has_a_shift_alone() -> None:
-    network = Conv4((3, 32, 32), Conv4Settings(filters=3, **THEIRS), stream=Stream(0, "weights")).double()
-    shifts = drawn_shifts(network)
+    network = Conv4((3, 32, 32), Conv4Settings(filters=3, **THEIRS))
+    weights, shifts = drawn_weights(network)
     images = np.random.default_rng(0).random((3, 3, 32, 32))
     values: Array = images
-    for block, shift in zip(network.blocks, shifts, strict=True):
-        values = shifted(convolved(values, block.conv.weight.detach().numpy(), 1), shift)
+    for block, shift in enumerate(shifts):
+        values = shifted(convolved(values, weights[f"blocks.{block}.conv.weight"].numpy(), 1), shift)
         values = values.reshape(*values.shape[:2], values.shape[2] // 2, 2, values.shape[3] // 2, 2).max((3, 5))
-    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values.reshape(3, -1), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values.reshape(3, -1), rtol=1e-9, atol=1e-9)
 
 
 def test_the_network_without_convolutions_has_a_shift_alone() -> None:
-    network = Mlp((1, 28, 28), PERCEPTRON, stream=Stream(0, "weights")).double()
-    shifts = drawn_shifts(network)
+    network = Mlp((1, 28, 28), PERCEPTRON)
+    weights, shifts = drawn_weights(network)
     images = np.random.default_rng(0).random((7, 1, 28, 28))
     values: Array = images.reshape(7, -1)
-    for layer, shift in zip(network.layers, shifts, strict=True):
-        values = shifted(values @ layer[0].weight.detach().numpy().T, shift)
-    np.testing.assert_allclose(network(torch.from_numpy(images)).detach().numpy(), values, rtol=1e-9, atol=1e-9)
+    for layer, shift in enumerate(shifts):
+        values = shifted(values @ weights[f"layers.{layer}.0.weight"].numpy().T, shift)
+    np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values, rtol=1e-9, atol=1e-9)
 
 
 def weights_of(backbone: BackboneSettings, *, way: int = 5, seed: int = 0) -> dict[str, Array]:
@@ -123,8 +134,9 @@ def weights_of(backbone: BackboneSettings, *, way: int = 5, seed: int = 0) -> di
     shape = EpisodeShape(way=way, shot=1, query=1)
     validation = ValidationSettings(shape=shape, every=5, adaptation_steps=1)
     recipe = glyphs_recipe(algorithm=MamlSettings(), backbone=backbone, episode=shape, validation=validation, seed=seed)
-    algorithm = build_algorithm(recipe, image_shape=(1, 28, 28), stage="select")
-    return {name: value.detach().double().numpy() for name, value in algorithm.named_parameters()}
+    algorithm = build_algorithm(recipe, image_shape=(1, 28, 28))
+    weights = algorithm.initial_weights(Stream(seed, "select/weights"))
+    return {name: value.double().numpy() for name, value in weights.items()}
 
 
 def matrices(weights: dict[str, Array]) -> list[Array]:

@@ -1,0 +1,63 @@
+"""Every form of algorithm and of backbone, small, and every way to compute a backbone: what the proofs of equality run over."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import get_args
+
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+
+CONTEXT = MatchingSettings(scale=5.0, fce=True, reading_steps=2, support_order="interleaved", clamp=1e-8)
+FIRST_ORDER = MamlSettings(order=1, adaptation_steps=2, inner_lr=0.1)
+SECOND_ORDER = MamlSettings(order=2, adaptation_steps=2, inner_lr=0.1)
+ALGORITHMS: dict[str, AlgorithmSettings] = {
+    "prototypical": PrototypicalSettings(),
+    "prototypical cosine": PrototypicalSettings(distance="cosine", scale=10.0),
+    "matching learned scale": MatchingSettings(scale=10.0, learn_scale=True),
+    "matching full context": CONTEXT,
+    "maml order 1": FIRST_ORDER,
+    "maml order 2": SECOND_ORDER,
+    "maml order 2, summed, fixed norms": MamlSettings(
+        order=2,
+        adaptation_steps=2,
+        inner_lr=0.05,
+        inner_reduction="sum_over_shot",
+        outer_reduction="sum_over_shot",
+        adapt_batch_norm=False,
+    ),
+    "maml without steps": MamlSettings(adaptation_steps=0),
+}
+
+
+def backbones(algorithm: AlgorithmSettings) -> dict[str, BackboneSettings]:
+    """The forms of backbones with the statistics that suit an algorithm."""
+    statistics = "batch" if isinstance(algorithm, MamlSettings) else "running"
+    return {
+        "max_pool": Conv4Settings(filters=4, batch_norm=statistics),  # type: ignore[arg-type]
+        "shift alone": Conv4Settings(filters=4, batch_norm=statistics, batch_norm_scale=False, batch_norm_epsilon=1e-3),  # type: ignore[arg-type]
+        "stride": Conv4Settings(filters=4, batch_norm=statistics, downsampling="stride"),  # type: ignore[arg-type]
+        "stride, padded at the end, shift alone": Conv4Settings(
+            filters=4,
+            batch_norm=statistics,  # type: ignore[arg-type]
+            downsampling="stride",
+            padding="same",
+            batch_norm_scale=False,
+        ),
+        "mlp": MlpSettings(batch_norm=statistics),  # type: ignore[arg-type]
+    }
+
+
+FORMS = [(name, form) for name, algorithm in ALGORITHMS.items() for form in backbones(algorithm)]
+EVERY_KERNELS = [
+    Kernels(layout=layout, normalisation=normalisation, convolution=convolution)
+    for layout, normalisation, convolution in product(get_args(Layout), get_args(Normalisation), get_args(Convolution))
+]
+
+
+def kernels_of(backbone: BackboneSettings) -> list[Kernels]:
+    """The ways that differ for a backbone: without convolutions the layout and the convolution do nothing."""
+    if isinstance(backbone, MlpSettings):
+        return [Kernels(normalisation=normalisation) for normalisation in get_args(Normalisation)]
+    return EVERY_KERNELS
