@@ -9,5 +9,5 @@ import pytest
 def no_timer() -> Iterator[None]:
     """Every path takes as long as every other, so that each trial of this process has the usual one and no bit hangs on a timer."""
     with pytest.MonkeyPatch.context() as equal:
-        equal.setattr("fsl_core.training.path_choice.seconds_an_episode", lambda *_: 1.0)
+        equal.setattr("fsl_core.training.path_choice.stopwatch_of", lambda *_: lambda: 1.0)
         yield

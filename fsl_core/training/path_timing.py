@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,27 +18,16 @@ from fsl_core.training.state import start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
 
-_ENOUGH_SECONDS = 1.0
-_MOST_TIMES = 5
 
+def stopwatch_of(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int]) -> Callable[[], float]:
+    """What takes a training step along an active ``path`` and answers the seconds of an episode, each time that it is called.
 
-def seconds_an_episode(
-    recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], give_up: float = math.inf
-) -> float:
-    """The seconds of an episode of training along ``path``: the least of a few times, after one that warms up.
-
-    On a CPU they are seconds of the processor for each thread, on CUDA of the clock. The rest is skipped once one is above ``give_up``.
+    On a CPU they are seconds of the processor for each thread, on CUDA of the clock. A step has as many episodes as are differentiated
+    together: the others would take as long.
     """
-    with path.active() as device:
-        recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if device.type == "cpu" else recipe
-        take_step = step_along(recipe, path, image_shape, device)
-        seconds: list[float] = []
-        _timed(take_step, path)
-        while len(seconds) < _MOST_TIMES and sum(seconds) < _ENOUGH_SECONDS:
-            seconds.append(_timed(take_step, path))
-            if seconds[-1] / recipe.meta_batch_size > give_up:
-                break
-    return min(seconds) / recipe.meta_batch_size
+    recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if path.device == "cpu" else recipe
+    take_step = step_along(recipe, path, image_shape, torch.device(path.device))
+    return lambda: _timed(take_step, path) / recipe.meta_batch_size
 
 
 def step_along(

@@ -18,7 +18,7 @@ from tests.fsl_core.test_trial import text
 
 
 def main(folder: Path, cache: Path, layout: str, killed_at: int) -> None:
-    path_choice.seconds_an_episode = preferring(layout)
+    path_choice.stopwatch_of = preferring(layout)
     recipe, asked = glyphs_recipe(), 0
 
     def dying() -> bool:

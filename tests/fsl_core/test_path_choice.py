@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 from fsl_core.errors import RecipeError
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import SecondsOf, StepKind, choose_path
+from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_from_plain, read_path
-from fsl_core.training.path_timing import seconds_an_episode
+from fsl_core.training.path_timing import stopwatch_of
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]
@@ -21,12 +22,12 @@ def kind_of(*, threads: int = 1) -> StepKind:
     return StepKind(recipe=glyphs_recipe(), image_shape=(1, 28, 28), device="cpu", threads=threads)
 
 
-def preferring(layout: str) -> SecondsOf:
-    """A timer for which paths of this layout take half as long as any other."""
-    return lambda recipe, path, shape, give_up: 1.0 if path.layout == layout else 2.0
+def preferring(layout: str) -> Stopwatch:
+    """A stopwatch for which paths of this layout take half as long as any other."""
+    return lambda recipe, path, shape: lambda: 1.0 if path.layout == layout else 2.0
 
 
-def no_timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+def no_timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
     raise AssertionError("it measured")
 
 
@@ -55,10 +56,10 @@ def test_of_two_that_choose_at_once_both_take_what_the_first_wrote(tmp_path: Pat
     """The second begins while the first measures, and is done before it."""
     others: list[ExecutionPath] = []
 
-    def overtaken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+    def overtaken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         if not others:
             others.append(choose_path(kind_of(), tmp_path, preferring("channels_first")))
-        return preferring("channels_last")(recipe, path, shape, give_up)
+        return preferring("channels_last")(recipe, path, shape)
 
     chosen = choose_path(kind_of(), tmp_path, overtaken)
     assert [chosen] == others
@@ -81,10 +82,10 @@ def test_a_damaged_choice_is_made_anew_for_every_later_trial(content: bytes, tmp
 
 
 def test_a_path_that_does_not_work_here_is_left_out(tmp_path: Path) -> None:
-    def lacking(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+    def lacking(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         if path.layout == "channels_first":
             raise RuntimeError("no such operation on this device")
-        return 1.0
+        return lambda: 1.0
 
     chosen = choose_path(kind_of(), tmp_path, lacking)
     assert chosen == kind_of().usual_path()
@@ -93,7 +94,7 @@ def test_a_path_that_does_not_work_here_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_usual_path_that_does_not_work_on_a_cpu_is_an_error(tmp_path: Path) -> None:
-    def broken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
+    def broken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         raise RuntimeError("the step itself is wrong")
 
     with pytest.raises(RuntimeError, match="the step itself is wrong"):
@@ -101,20 +102,22 @@ def test_a_usual_path_that_does_not_work_on_a_cpu_is_an_error(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_timer_learns_above_how_many_seconds_a_path_is_hopeless() -> None:
-    limits: list[float] = []
+def test_candidates_are_measured_in_turns_and_the_hopeless_once() -> None:
+    calls: list[str] = []
 
-    def noting(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape, give_up: float) -> float:
-        limits.append(give_up)
-        return 4.0
+    def noting(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        name = f"{path.layout} {path.stem}"
+        return lambda: calls.append(name) or {"channels_first patches": 9.0, "channels_last maps": 1.2}.get(name, 1.0)  # type: ignore[func-returns-value]
 
     choose_path(kind_of(), None, noting)
-    assert limits[0] == math.inf and set(limits[1:]) == {6.0}
+    first, rest = calls[:3], calls[3:]
+    assert sorted(first) == ["channels_first patches", "channels_last maps", "channels_last patches"]
+    assert rest == ["channels_last patches", "channels_last maps"] * (len(rest) // 2) and len(rest) >= 4
 
 
 def test_every_candidate_of_a_cpu_can_be_timed() -> None:
     for path in kind_of().candidates():
-        assert 0 < seconds_an_episode(glyphs_recipe(), path, (1, 28, 28), 0.0) < math.inf
+        assert 0 < stopwatch_of(glyphs_recipe(), path, (1, 28, 28))() < math.inf
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.fsl_core.test_path_choice import no_timer, preferring
 from tests.fsl_core.test_trial import StopAfter, retraining_recipe, text
 
 FIRST, LAST = ExecutionPath(layout="channels_first"), ExecutionPath(layout="channels_last")
-TIMER = "fsl_core.training.path_choice.seconds_an_episode"
+TIMER = "fsl_core.training.path_choice.stopwatch_of"
 Prefer = Callable[[str], None]
 
 
