@@ -14,20 +14,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import filelock
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.errors import RecordDamagedError
+from fsl_core.plain_values import time_with_zone
+from fsl_core.provenance import now
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
-from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
+from fsl_core.sealed import document_text
+from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
 from orchestrator.plan import Plan
-from orchestrator.provenance import now
-from orchestrator.records import Time
-from orchestrator.sealed import document_text, read_sealed
+from orchestrator.sealed import read_sealed
 
 _PATIENCE_SECONDS = 30.0
+
+Time = Annotated[str, AfterValidator(lambda text: time_with_zone(text, "at"))]
 
 
 @dataclass(frozen=True, kw_only=True)

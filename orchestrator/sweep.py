@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fsl_core.provenance import running_code
 from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
@@ -18,7 +19,6 @@ from orchestrator.folder import REFUSALS
 from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
-from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
 from orchestrator.signals import stopping_signals
 from orchestrator.store import Store

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
@@ -16,7 +17,6 @@ from orchestrator.cli.options import Given, Selection, json_option, takes_places
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec
-from orchestrator.store import TrialPaths
 from orchestrator.trial_state import STATES, TrialState
 
 _ALWAYS_COUNTED = ("running", "waiting", "done", "failed")
