@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord
 
@@ -18,6 +19,11 @@ class TrialPaths:
     def recipe(self) -> Path:
         """The recipe, written before any work."""
         return self.folder / "recipe.json"
+
+    @property
+    def request(self) -> Path:
+        """What another machine is asked to do, in a folder that is handed to it."""
+        return self.folder / "request.json"
 
     @property
     def log(self) -> Path:
@@ -44,9 +50,9 @@ class TrialPaths:
         """The last checkpoint in numbers."""
         return self.folder / "progress.json"
 
-    def of_record(self, record: ExecutionRecord | FailureRecord | ProgressRecord) -> Path:
+    def of_record(self, kind: type[Any]) -> Path:
         """Where a record of this kind lies."""
-        return {ExecutionRecord: self.execution, FailureRecord: self.failure, ProgressRecord: self.progress}[type(record)]
+        return {ExecutionRecord: self.execution, FailureRecord: self.failure, ProgressRecord: self.progress}[kind]
 
     @property
     def evaluations(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from orchestrator.cli.bring import bring
 from orchestrator.cli.compare import compare
 from orchestrator.cli.data import data
 from orchestrator.cli.exit_codes import ErrorMappingGroup
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (run, plan, status, table, compare, export, ui, data, gc):
+for command in (run, plan, status, table, compare, export, ui, bring, data, gc):
     main.add_command(command)

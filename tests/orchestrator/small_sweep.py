@@ -10,7 +10,7 @@ from orchestrator.plan import Plan, build_plan
 from orchestrator.records import TrialRecord
 from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
 from orchestrator.sweep_loader import load_sweep
-from orchestrator.tracking.tracker import NullTracker
+from orchestrator.tracking.tracker import NullTracker, Tracker
 
 SMALL = """
 name: small
@@ -57,12 +57,14 @@ def no_report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) ->
     return (), ""
 
 
-def launch(plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None) -> SweepOutcome:
+def launch(
+    plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None, tracker: Tracker | None = None
+) -> SweepOutcome:
     return run_sweep(
         plan,
         RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data"),
         executor=executor or InProcessExecutor(),
-        tracker=NullTracker(),
+        tracker=tracker or NullTracker(),
         view=view or Recorder(),
         reporter=no_report,
     )
