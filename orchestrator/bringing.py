@@ -11,6 +11,7 @@ from typing import Literal
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import FslError, StopRequested
+from fsl_core.training.path_file import PATH_FILE
 from orchestrator.brought_trial import FinishedTrial, TrialCheck
 from orchestrator.errors import StoreError
 from orchestrator.execution.trial_lock import is_held, trial_lock
@@ -20,7 +21,7 @@ Outcome = Literal["brought", "known", "unfinished", "refused"]
 """``brought`` counts as finished from now on; ``known`` was finished here already, ``unfinished`` is not finished there either."""
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
-_AS_IT_IS = ("path.json", "log.txt")
+_AS_IT_IS = (PATH_FILE, "log.txt")
 """Files that are copied where the trial has none here: they are read by whoever computes on it next, or by people."""
 
 

@@ -122,6 +122,7 @@ class _Attempt:
                 dataset=dataset,
                 device=self.place.path.device,
                 threads=self.place.path.threads,
+                choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
                 observe=observe,
                 should_stop=self.place.should_stop,
                 announce=self._say,

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fsl_core.sealed import SEAL, unsealed
+from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.requested_trial import TrainingPlace, train_requested
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_paths import TrialPaths
@@ -75,6 +76,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
                   "--write-trials", made.asked)  # fmt: skip
     assert written.exit_code == 0, written.output
     assert "2 trials to train" in written.stderr
+    for trial in made.plan.trials:  # equal bits are promised for equal paths
+        shutil.copy(made.runs / "trials" / trial.fingerprint / PATH_FILE, made.asked / trial.fingerprint)
     stray = made.asked / ("0" * 16)
     stray.mkdir()
     done = subprocess.run(
@@ -242,9 +245,12 @@ def test_a_trial_that_is_killed_resumes_to_the_same_bits(elsewhere: Elsewhere, t
     resumed = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert resumed.returncode == 0, resumed.stderr
     assert "resumed select at step" in resumed.stderr and "attempt 2" in resumed.stderr
+    here = tmp_path / "runs" / "trials" / folder.name
+    here.mkdir(parents=True)
+    shutil.copy(folder / PATH_FILE, here)
     launch(plan, tmp_path / "runs")
     for path in (folder / "result.json", *(folder / "evaluations").glob("*.json")):
-        assert path.read_bytes() == (tmp_path / "runs" / "trials" / folder.name / path.relative_to(folder)).read_bytes()
+        assert path.read_bytes() == (here / path.relative_to(folder)).read_bytes()
 
 
 def test_a_trial_that_is_to_see_other_images_is_not_trained(elsewhere: Elsewhere, tmp_path: Path):
