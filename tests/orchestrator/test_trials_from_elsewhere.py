@@ -234,12 +234,12 @@ def asked_for(plan: Plan, folder: Path, cache: Path) -> Path:
 
 
 def test_a_trial_that_is_killed_resumes_to_the_same_bits(elsewhere: Elsewhere, tmp_path: Path):
-    plan = small_plan(tmp_path, steps="300", validation_every="20")
+    plan = small_plan(tmp_path, steps="100", validation_every="10")
     folder = asked_for(plan, tmp_path / "asked", elsewhere.prepared)
     command = train(folder, "--prepared", elsewhere.prepared)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert any("step 20 of 300" in line for line in process.stderr)
+        assert any("step 10 of 100" in line for line in process.stderr)
         process.kill()
     assert not (folder / "result.json").exists()
     resumed = subprocess.run(command, capture_output=True, text=True, timeout=300)
