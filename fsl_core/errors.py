@@ -13,6 +13,7 @@ FslError
 │   ├── CheckpointEditionError   a checkpoint is of another edition of the recipes
 │   ├── CheckpointFormatError    a checkpoint is of an earlier form of the training's state
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
+├── RecordDamagedError   a record is not what was written, or is not what its place asks for
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
 
@@ -108,6 +109,10 @@ class CheckpointFormatError(CheckpointError):
 
 class ExecutionPathError(CheckpointError):
     """A checkpoint is pinned to an execution path that this machine cannot offer."""
+
+
+class RecordDamagedError(FslError):
+    """A record is not what was written, or not of the type that its place asks for; whoever reads it takes it as missing."""
 
 
 class StopRequested(FslError):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from fsl_core.errors import RecipeError
 
+_CENTURIES = range(2000, 2200)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ULP = 1e-9  # a mean of accuracies is a sum of roundings, and may exceed 1 by as much
 
@@ -57,6 +59,24 @@ def fraction(value: object, key: str) -> float:
     if not 0 <= number(value, key) <= 1 + _ULP:
         raise RecipeError(f"{key} is {_shown(value)}; it must be in 0..1")
     return float(value)  # type: ignore[arg-type]  # it is a number, says the line above
+
+
+def text(value: object, key: str) -> str:
+    """A text that UTF-8 can spell, as every reader of a record does."""
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise RecipeError(f"{key} is {_shown(value)}; it must be a text")
+    return value
+
+
+def time_with_zone(value: object, key: str) -> str:
+    """A time, ISO with its zone, that every calendar can hold."""
+    try:
+        time = datetime.fromisoformat(text(value, key))
+    except ValueError as error:
+        raise RecipeError(f"{key} is {_shown(value)}; it must be a time") from error
+    if time.tzinfo is None or time.year not in _CENTURIES:
+        raise RecipeError(f"{key} is {_shown(value)}; it must be a time of these centuries, with its zone")
+    return text(value, key)
 
 
 def _shown(value: object) -> str:

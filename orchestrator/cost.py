@@ -11,8 +11,9 @@ from typing import Literal
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.timing import Timing
+from fsl_core.training.trial_records import ComputedBy, ExecutionRecord
 from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
-from orchestrator.records import ComputedBy, ExecutionRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.remembered import Machine, key
 from orchestrator.span import NOTHING, Span
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import filelock
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.provenance import host_name, now
 from orchestrator.errors import StoreError, SweepLockedError
-from orchestrator.provenance import host_name, now
 
 
 @contextmanager

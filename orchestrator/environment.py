@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 import fsl_core
+from fsl_core.code_digest import code_digest
 from fsl_core.training.arithmetic import refuse_other_arithmetic
 from orchestrator.cgroup import cpu_limit
-from orchestrator.code_digest import code_digest
 from orchestrator.errors import InheritedError
 
 Decision = Literal["used", "recorded", "refused", "neutralised"]
@@ -122,23 +122,11 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
     environ["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # Python has read it: only what is started from here on will
 
 
-def recorded(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
-    """The variables that are set and change the last bits of a result."""
-    names = [row.name for row in INHERITED if row.decision == "recorded"]
-    return {name: environ[name] for name in names if environ.get(name)}
-
-
 def decision_on(name: str) -> Decision | None:
     """What becomes of a variable; None for one that nobody here cares about."""
     rows = {row.name: row.decision for row in INHERITED}
     families = (decision for pattern, decision in rows.items() if fnmatchcase(name, pattern))
     return rows[name] if name in rows else next(families, None)
-
-
-def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process."""
-    strange = {name for name in environ if name.startswith("GIT_") and decision_on(name) == "neutralised"}
-    return {**{name: value for name, value in environ.items() if name not in strange}, "LC_ALL": "C"}
 
 
 def usable_cpus(environ: Mapping[str, str] = os.environ) -> int:

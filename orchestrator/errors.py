@@ -7,7 +7,6 @@ OrchestratorError
 ├── ComparisonError      no two rows can be compared as asked (exit 2)
 ├── SweepNameError       two sweep files share one name (exit 2)
 ├── StoreError           the runs folder cannot be read or written
-├── RecordDamagedError   a record is not what was written; whoever reads it takes it as missing
 ├── FolderError          a folder that was named cannot be used (exit 2)
 ├── SweepLockedError     another run holds this sweep (exit 5)
 ├── CodeDiffersError     a worker runs other code than the driver
@@ -43,10 +42,6 @@ class SweepNameError(OrchestratorError):
 
 class StoreError(OrchestratorError):
     """The runs folder cannot be read or written."""
-
-
-class RecordDamagedError(OrchestratorError):
-    """A record is not what was written, or not of the type that its place asks for; whoever reads it takes it as missing."""
 
 
 class FolderError(OrchestratorError):

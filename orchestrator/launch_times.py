@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from fsl_core.provenance import now
 from orchestrator.execution.job import ENDS, EventKind, TrialEvent
 from orchestrator.forecast import Forecast
-from orchestrator.provenance import now
-from orchestrator.records import Count, Seconds, Time, TrialRecord
+from orchestrator.record_values import Count, Seconds, Time
+from orchestrator.records import TrialRecord
 from orchestrator.span import NOTHING, Span
 
 Apart = Literal["diverged", "stopped", "failed", "not begun", "of unknown cost", "computed elsewhere"]

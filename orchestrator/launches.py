@@ -19,14 +19,16 @@ import filelock
 from pydantic import TypeAdapter
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.errors import RecordDamagedError
+from fsl_core.provenance import now
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
-from orchestrator.errors import RecordDamagedError, StoreError, SweepLockedError, SweepNameError
+from fsl_core.sealed import document_text
+from orchestrator.errors import StoreError, SweepLockedError, SweepNameError
 from orchestrator.launch_times import LaunchTimes
 from orchestrator.plan import Plan
-from orchestrator.provenance import now
-from orchestrator.records import Time
-from orchestrator.sealed import document_text, read_sealed
+from orchestrator.record_values import Time
+from orchestrator.sealed import read_sealed
 
 MOST_TIMES = 100
 """Of so many launches of a plan the times are kept."""

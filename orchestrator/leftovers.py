@@ -14,11 +14,12 @@ import filelock
 from fsl_core.atomic_file import unfinished_writes
 from fsl_core.recipe.edition import edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.driver_lock import driver_lock
 from orchestrator.execution.trial_lock import is_held
 from orchestrator.launches import LaunchRecord, no_launch_begins
 from orchestrator.records import TrialRecord
-from orchestrator.store import Store, TrialPaths
+from orchestrator.store import Store
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.wanted_trials import Wanted
 

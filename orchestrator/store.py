@@ -9,84 +9,25 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.errors import RecipeError
+from fsl_core.errors import RecordDamagedError
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from orchestrator.errors import RecordDamagedError, StoreError
-from orchestrator.records import ExecutionRecord, FailureRecord, ProgressRecord, TrialRecord, record_from_plain
-from orchestrator.sealed import Value, document_text, read_sealed
+from fsl_core.sealed import Value, document_text
+from fsl_core.training.result import EvaluationResult, TrialResult, trial_result_from_plain
+from fsl_core.training.trial_folder import result_of, score_of
+from fsl_core.training.trial_paths import TrialPaths
+from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, record_from_plain
+from orchestrator.errors import StoreError
+from orchestrator.records import TrialRecord
+from orchestrator.sealed import read_sealed
 from orchestrator.trial_edition import edition_in
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
-
-
-@dataclass(frozen=True)
-class TrialPaths:
-    """Where the parts of one trial lie."""
-
-    folder: Path
-
-    @property
-    def recipe(self) -> Path:
-        """The recipe, written before any work."""
-        return self.folder / "recipe.json"
-
-    @property
-    def log(self) -> Path:
-        """What the trial said while it ran, all attempts one after another."""
-        return self.folder / "log.txt"
-
-    @property
-    def result(self) -> Path:
-        """The training's outcome; that it exists says that the training is done."""
-        return self.folder / "result.json"
-
-    @property
-    def execution(self) -> Path:
-        """Seconds, host, versions."""
-        return self.folder / "execution.json"
-
-    @property
-    def failure(self) -> Path:
-        """The last failure; absent once the trial has succeeded."""
-        return self.folder / "failure.json"
-
-    @property
-    def progress(self) -> Path:
-        """The last checkpoint in numbers."""
-        return self.folder / "progress.json"
-
-    @property
-    def evaluations(self) -> Path:
-        """The folder of scores."""
-        return self.folder / "evaluations"
-
-    @property
-    def selected(self) -> Path:
-        """The selected weights."""
-        return self.folder / "selected.pt"
-
-    @property
-    def picture(self) -> Path:
-        """A picture of an episode that the trial was asked."""
-        return self.folder / "episode.png"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of training checkpoints."""
-        return self.folder / "checkpoints"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that works on the trial."""
-        return self.folder / ".lock"
 
 
 class Store:
@@ -126,7 +67,7 @@ class Store:
         edition = self.edition(fingerprint)
         result = None
         if edition == SCHEMA_VERSION:
-            result = self._read(paths.result, lambda plain: _of(trial_result_from_plain(plain), fingerprint), old)
+            result = self._read(paths.result, partial(result_of, fingerprint), old)
         return TrialRecord(
             fingerprint=fingerprint,
             result=result,
@@ -154,7 +95,7 @@ class Store:
 
     def _scores(self, folder: Path, result: TrialResult, old: list[str]) -> dict[str, EvaluationResult]:
         """The scores in a folder by fingerprint. While a result is lost its scores wait: it is trained again to the same bits."""
-        found = {path: self._read(path, partial(_score_of, result, path.stem), old) for path in sorted(folder.glob("*.json"))}
+        found = {path: self._read(path, partial(score_of, result, path.stem), old) for path in sorted(folder.glob("*.json"))}
         return {path.stem: score for path, score in found.items() if score is not None}
 
     def records(self, fingerprints: Iterable[str]) -> dict[str, TrialRecord]:
@@ -179,15 +120,19 @@ class Store:
 
     def write_execution(self, fingerprint: str, record: ExecutionRecord) -> None:
         """Write how a trial was executed."""
-        self._write(self.paths(fingerprint).execution, dataclasses.asdict(record))
+        self.write_record(fingerprint, record)
 
     def write_progress(self, fingerprint: str, record: ProgressRecord) -> None:
         """Write how far a trial is."""
-        self._write(self.paths(fingerprint).progress, dataclasses.asdict(record))
+        self.write_record(fingerprint, record)
 
     def write_failure(self, fingerprint: str, record: FailureRecord) -> None:
         """Write why a trial failed."""
-        self._write(self.paths(fingerprint).failure, dataclasses.asdict(record))
+        self.write_record(fingerprint, record)
+
+    def write_record(self, fingerprint: str, record: ExecutionRecord | ProgressRecord | FailureRecord) -> None:
+        """Write one of the three into its own place."""
+        self._write(self.paths(fingerprint).of_record(type(record)), dataclasses.asdict(record))
 
     def clear_failure(self, fingerprint: str) -> None:
         """Forget an earlier failure of a trial that has since succeeded; its traceback stays in the log."""
@@ -229,17 +174,3 @@ class Store:
             raise StoreError(f"{path} is damaged and cannot be renamed ({error.strerror})") from error
         self.damaged = [other for other in self.damaged if other != path]
         return aside
-
-
-def _score_of(result: TrialResult, name: str, plain: dict[str, Any]) -> EvaluationResult:
-    score = evaluation_result_from_plain(plain)
-    found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest, score.data_digest)
-    if found != (name, result.recipe.fingerprint, result.weights_digest, result.data_digest):
-        raise RecipeError(f"the score is of (evaluation, recipe, weights, images) {found}, not of what its place says")
-    return score
-
-
-def _of(result: TrialResult, fingerprint: str) -> TrialResult:
-    if result.recipe.fingerprint != fingerprint:
-        raise RecipeError(f"the result is of trial {result.recipe.fingerprint}, not of {fingerprint}")
-    return result

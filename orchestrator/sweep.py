@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsl_core.provenance import running_code
 from orchestrator.driver_lock import driver_lock
 from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
@@ -17,7 +18,6 @@ from orchestrator.launch_times import LaunchClock, LaunchTimes
 from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch, record_times
 from orchestrator.plan import Plan, PlannedTrial
 from orchestrator.progress import SweepView
-from orchestrator.provenance import running_code
 from orchestrator.records import TrialRecord
 from orchestrator.signals import stop_file_on_signals
 from orchestrator.store import Store

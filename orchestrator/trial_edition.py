@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from fsl_core.errors import RecordDamagedError
 from fsl_core.recipe.edition import edition_name, edition_of
 from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.counted import counted
-from orchestrator.errors import RecordDamagedError, StoreError
+from orchestrator.errors import StoreError
 from orchestrator.sealed import read_sealed
 
 

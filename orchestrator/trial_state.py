@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from fsl_core.training.trial_records import attempts_recorded
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 
@@ -38,5 +39,5 @@ def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
 
 
 def attempts_of(record: TrialRecord) -> int:
-    """How often the training was begun, as far as any record tells: one of them may have been lost."""
-    return max((known.attempts for known in (record.progress, record.failure, record.execution) if known is not None), default=0)
+    """How often the training was begun, as far as any record tells."""
+    return attempts_recorded(record.progress, record.failure, record.execution)

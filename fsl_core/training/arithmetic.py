@@ -1,4 +1,4 @@
-"""Variables by which numerical libraries round otherwise than this library promises: what is accepted of each."""
+"""Variables by which numerical libraries round otherwise: what is accepted of each, and which are recorded beside a result."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ ACCEPTED: Mapping[str, tuple[str, ...]] = {
     "ONEDNN_DEFAULT_FPMATH_MODE": ("STRICT",),
 }
 """The values, in capitals, under which float32 is float32 and a computation is repeatable; unset or empty is accepted too."""
+
+
+OTHER_LAST_BITS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+"""Variables that choose among a processor's instructions: the last bits are those of another processor, and float32 is float32."""
+
+
+def recorded(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """The variables that are set and change the last bits of a result."""
+    return {name: environ[name] for name in OTHER_LAST_BITS if environ.get(name)}
 
 
 def refuse_other_arithmetic(environ: Mapping[str, str] = os.environ) -> None:

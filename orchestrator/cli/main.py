@@ -57,6 +57,12 @@ _COMMANDS = (
         "Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.",
         lambda: import_module("orchestrator.cli.ui").ui,
     ),
+    ImportedLater(
+        "bring",
+        "Take up the finished trials in FOLDERS: those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train` trained, "
+        "or the runs folder of another machine.",
+        lambda: import_module("orchestrator.cli.bring").bring,
+    ),
     ImportedLater("data", "The images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data),
     ImportedLater(
         "gc",

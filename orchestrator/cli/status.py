@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
@@ -20,7 +21,6 @@ from orchestrator.launches import launch_on_record
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
 from orchestrator.spec import SweepSpec
-from orchestrator.store import TrialPaths
 from orchestrator.sweep import sweep_folder
 from orchestrator.trial_state import STATES, TrialState
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from orchestrator.store import TrialPaths
+from fsl_core.training.trial_paths import TrialPaths
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from fsl_core.provenance import now
 from orchestrator.execution.job import EventKind, TrialEvent, TrialJob
-from orchestrator.provenance import now
 
 Report = Callable[[TrialEvent], None]
 

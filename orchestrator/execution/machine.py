@@ -1,31 +1,17 @@
-"""What computes here, as far as only torch or the running process can tell.
-
-torch is imported where a GPU is asked about alone: what a CPU is called, commands want to know that compute nothing.
-"""
+"""What computes here, as far as costs depend on it and only torch can tell; torch is imported where a GPU is asked about alone."""
 
 from __future__ import annotations
 
 import math
-import resource
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fsl_core.errors import ExecutionPathError
-from fsl_core.processor import processor_name
-from orchestrator.environment import recorded, usable_cpus
+from fsl_core.provenance import library_versions
+from fsl_core.training.process_facts import device_name
+from orchestrator.environment import usable_cpus
 from orchestrator.execution.gpu_driver import gpu_driver_is_here
-from orchestrator.provenance import library_versions
 from orchestrator.remembered import Machine
 from orchestrator.slots import Node, Share, slots
-
-
-def device_name(device: str) -> str:
-    """The name of the GPU, or of the processor."""
-    if device != "cuda":
-        return processor_name()
-    import torch
-
-    return torch.cuda.get_device_name()
 
 
 def this_machine(device: str, *, threads: int = 1) -> Machine:
@@ -71,19 +57,3 @@ def gpu_count() -> int:
     import torch
 
     return torch.cuda.device_count()
-
-
-def versions() -> Mapping[str, str]:
-    """The libraries, the CUDA that torch was built for, and the variables that choose among their instructions."""
-    import torch
-
-    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {}), **recorded()}
-
-
-def peak_memory_bytes(device: str) -> int:
-    """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
-    if device == "cuda":
-        import torch
-
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

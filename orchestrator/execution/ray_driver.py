@@ -21,7 +21,7 @@ import ray
 from ray import tune
 from ray.exceptions import OutOfMemoryError
 
-from orchestrator.code_digest import code_digest
+from fsl_core.code_digest import code_digest
 from orchestrator.execution.job import TrialJob
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_environment import QUIET, WORKER

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.code_digest import code_digest, code_location
+from fsl_core.code_digest import code_digest, code_location
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.messages import Hello
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fsl_core.provenance import now
+from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import StoreError
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
-from orchestrator.provenance import now
-from orchestrator.records import FailureRecord
 from orchestrator.store import Store
 from orchestrator.trial_state import attempts_of
 
@@ -54,6 +54,15 @@ def cause_of(error: str) -> str:
         return f"{died}, at last because the memory ran out"
     lines = error.strip().splitlines() or [""]
     return lines[-1] if "Traceback" in error or "ray::" in error else died
+
+
+def recorded_so_far(store: Store, fingerprint: str) -> tuple[int, int]:
+    """Attempts at a trial and its step as they are on record, for an attempt that may have ended before its own books began."""
+    try:
+        record = store.read(fingerprint)
+    except StoreError:  # it may be the very error that ended the attempt
+        return 0, 0
+    return attempts_of(record), record.progress.step if record.progress else 0
 
 
 def record_failure(job: TrialJob, cause: str, error: str) -> TrialEvent:

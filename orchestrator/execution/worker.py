@@ -7,23 +7,26 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from fsl_core.code_digest import code_location
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, ExecutionPathError, StopRequested
+from fsl_core.provenance import host_name, now, running_code
 from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import TrialResult
 from fsl_core.training.trial import Progress, evaluate_trial, run_trial
-from orchestrator.code_digest import code_location
+from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import CodeDiffersError
-from orchestrator.execution.bookkeeping import Bookkeeping, recorded_so_far
 from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
+from orchestrator.execution.reports import recorded_so_far
 from orchestrator.execution.trial_lock import trial_lock
-from orchestrator.provenance import host_name, now, running_code
-from orchestrator.records import FailureRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.drawing import drawn
 from orchestrator.store import Store
 
@@ -85,7 +88,8 @@ class _Attempt:
     def run(self) -> None:
         check_code(self.job.code_digest)
         job, record = self.job, self._read()
-        books = Bookkeeping.begin(job, self.store, record)
+        write = partial(self.store.write_record, job.fingerprint)
+        books = Bookkeeping.begin(job.recipe, write, record.progress, record.execution, record.failure)
         self.journal.best = books.progress.best
         if record.result is None:
             self.journal.say(f"attempt {books.attempt_begins()} on {host_name()}")

@@ -7,18 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from fsl_core.datasets.catalogue import SplitDataset
-from fsl_core.episodes.sampler import frozen_episodes
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
-from fsl_core.training.trial import META_TEST_STREAM
+from fsl_core.training.meta_test_episodes import meta_test_episodes
 from orchestrator.report.canvas import Figure, default_style, write_figure
 from orchestrator.report.line_styles import THEIRS
 
 
 def draw_first_episode(recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset, path: Path) -> Path:
     """Draw the support and the query images of the first episode of a recipe's evaluation into a PNG file."""
-    bank = dataset.meta_test
-    pool = bank.pool(distinct_characters=recipe.data.distinct_characters)
-    drawn = frozen_episodes(pool, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
+    bank, drawn = dataset.meta_test, meta_test_episodes(recipe, evaluation, dataset)
     classes = drawn.classes[0].unsqueeze(1)
     support, query = (bank.pixels(classes.expand_as(index), index) for index in (drawn.support[0], drawn.query[0]))
     title = f"{dataset.name}, meta-test episode 1 of {evaluation.episodes}: {evaluation.shape}\nsupport left of the line"

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from fsl_core.atomic_file import write_atomically
 from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import ExecutionRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import CellRow
 from orchestrator.report.export_columns import COLUMNS, ID_LISTS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
 from orchestrator.report.identifiers import PREFIXES, identifier

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.code_digest import code_digest
 from fsl_core.json_digest import json_digest
-from orchestrator.code_digest import code_digest
 from orchestrator.plan import Plan
 from orchestrator.records import TrialRecord
 from orchestrator.report.drawing import Notice

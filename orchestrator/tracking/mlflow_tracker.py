@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
-from orchestrator.store import TrialPaths
 from orchestrator.tracking import run_tags
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.known_run import KnownRun

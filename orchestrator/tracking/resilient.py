@@ -15,10 +15,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
-from orchestrator.store import TrialPaths
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 from orchestrator.tracking.tracker import StoreTracker

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from fsl_core.errors import RecipeError
+from fsl_core.provenance import now
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain, from_plain
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.provenance import now
 from orchestrator.tracking.address import without_password
 
 OWN_STORE = "default"

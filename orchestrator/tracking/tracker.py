@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
-from orchestrator.store import TrialPaths
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from orchestrator.sealed import document_text, unsealed
+from fsl_core.sealed import document_text, unsealed
 
 
 def edit(path: Path, **changes: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fsl_core.recipe.edition import FIRST_EDITION
 from fsl_core.recipe.fingerprint import fingerprint_of_plain
-from orchestrator.sealed import document_text
+from fsl_core.sealed import document_text
 from tests.fsl_core.test_edition import EVALUATION, RECIPE
 
 DIGEST = "d" * 64

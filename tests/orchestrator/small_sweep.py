@@ -11,7 +11,7 @@ from orchestrator.plan import Plan, build_plan
 from orchestrator.records import TrialRecord
 from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
 from orchestrator.sweep_loader import load_sweep
-from orchestrator.tracking.tracker import NullTracker
+from orchestrator.tracking.tracker import NullTracker, Tracker
 
 SMALL = """
 name: small
@@ -59,13 +59,19 @@ def no_report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) ->
 
 
 def launch(
-    plan: Plan, runs: Path, *, view: Recorder | None = None, executor: Executor | None = None, expected: Forecast | None = None
+    plan: Plan,
+    runs: Path,
+    *,
+    view: Recorder | None = None,
+    executor: Executor | None = None,
+    expected: Forecast | None = None,
+    tracker: Tracker | None = None,
 ) -> SweepOutcome:
     return run_sweep(
         plan,
         RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data"),
         executor=executor or InProcessExecutor(),
-        tracker=NullTracker(),
+        tracker=tracker or NullTracker(),
         view=view or Recorder(),
         reporter=no_report,
         expected=expected,

@@ -8,9 +8,10 @@ import pytest
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.timing import BUSY_FROM, Timing
+from fsl_core.training.trial_records import ExecutionRecord, ScoringRecord
 from fsl_core.training.unit_work import evaluation_bill
 from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
-from orchestrator.records import ExecutionRecord, ScoringRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.remembered import Machine, key
 from orchestrator.span import Span
 from tests.made_up_answers import made_up

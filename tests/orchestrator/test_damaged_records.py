@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.records import FailureRecord, ProgressRecord, TrialRecord
+from fsl_core.sealed import SEAL
+from fsl_core.training.trial_records import FailureRecord, ProgressRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.export import frames
 from orchestrator.report.published import Registries
-from orchestrator.sealed import SEAL
 from orchestrator.tracking.run_view import run_view
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep

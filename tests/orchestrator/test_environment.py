@@ -13,10 +13,12 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from fsl_core.errors import ExecutionPathError
+from fsl_core.provenance import for_git
+from fsl_core.training.arithmetic import OTHER_LAST_BITS, recorded
+from fsl_core.training.process_facts import versions
 from orchestrator.cli.main import main
-from orchestrator.environment import INHERITED, decision_on, for_git, recorded, settle
+from orchestrator.environment import INHERITED, decision_on, settle
 from orchestrator.errors import InheritedError
-from orchestrator.execution.machine import versions
 from orchestrator.terminal import spell_anything
 from orchestrator.tracking.location import default_address
 from orchestrator.tracking.mlflow_experiments import connect
@@ -161,7 +163,11 @@ def test_the_two_packages_come_from_one_place(tmp_path: Path) -> None:
     assert f"orchestrator comes from {ROOT}, but fsl_core from {tmp_path / 'copied'}; unset PYTHONPATH" in done.stderr
 
 
-@pytest.mark.parametrize("name", [row.name for row in INHERITED if row.decision == "recorded"])
+def test_the_variables_that_are_recorded_are_those_decided_on() -> None:
+    assert sorted(OTHER_LAST_BITS) == sorted(row.name for row in INHERITED if row.decision == "recorded")
+
+
+@pytest.mark.parametrize("name", OTHER_LAST_BITS)
 def test_what_changes_the_last_bits_is_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert recorded({"PATH": "/bin", name: ""}) == {}
     assert recorded({"PATH": "/bin", name: "AVX2"}) == {name: "AVX2"}

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.training.trial_records import ProgressRecord
 from orchestrator.cost import UNKNOWN, Cost, CostBook
 from orchestrator.forecast import ASK_FROM_TRIALS, Forecast, Parts, Prediction, StartUp, make_forecast, makespan
 from orchestrator.plan import Plan
-from orchestrator.records import ProgressRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.span import NOTHING, Span
 from tests.orchestrator.small_sweep import small_plan
 from tests.orchestrator.test_cost import HERE, quiet, record, score

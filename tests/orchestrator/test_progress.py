@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fsl_core.training.trial_records import ProgressRecord
 from orchestrator.execution.job import EventKind, TrialEvent
 from orchestrator.live_view import LiveView
 from orchestrator.plan import Plan
 from orchestrator.progress import LineView, make_view
-from orchestrator.records import ProgressRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.trial_table import Columns, shortened
 from orchestrator.trial_view import TrialView, spell_seconds, sweep_seconds_left, views_at_start
 from tests.orchestrator.report.reported_sweep import finished

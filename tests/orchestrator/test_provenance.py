@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.code_digest import code_digest
-from orchestrator.provenance import CodeState, code_state, library_versions, now
+from fsl_core.code_digest import code_digest
+from fsl_core.provenance import CodeState, code_state, library_versions, now
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +116,7 @@ def test_a_variable_of_a_hook_never_makes_the_commit_a_strangers(
 def test_a_real_hook_of_another_checkout_sees_our_commit(project: Path, stranger: Path):
     """Git itself sets the variables here; the hook runs the code as a user's post-commit hook would run a sweep."""
     seen = stranger / "seen"
-    code = f"from orchestrator.provenance import code_state; print(code_state(Path({str(project)!r})).git_commit)"
+    code = f"from fsl_core.provenance import code_state; print(code_state(Path({str(project)!r})).git_commit)"
     hook = stranger / ".git" / "hooks" / "post-commit"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(

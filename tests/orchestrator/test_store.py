@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fsl_core.sealed import SEAL
 from fsl_core.training.result import EvaluationResult
+from fsl_core.training.trial_records import FailureRecord, ProgressRecord
 from orchestrator.errors import StoreError
 from orchestrator.plan import PlannedTrial
-from orchestrator.records import FailureRecord, ProgressRecord, TrialRecord
-from orchestrator.sealed import SEAL
+from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, execution_of, result_of, tracked_sweep

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.provenance import running_code
 from orchestrator.errors import StoreError, SweepLockedError
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launches import read_launches
-from orchestrator.provenance import running_code
 from orchestrator.store import Store
 from orchestrator.trial_state import is_done
 from tests.orchestrator.edited_record import edit

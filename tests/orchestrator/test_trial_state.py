@@ -7,11 +7,12 @@ import filelock
 import pandas as pd
 import pytest
 
+from fsl_core.training.trial_records import FailureRecord, ProgressRecord
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.options import Given, Places
 from orchestrator.cli.status import trial_statuses
 from orchestrator.plan import PlannedTrial
-from orchestrator.records import FailureRecord, ProgressRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.report.export import frames
 from orchestrator.store import Store
 from orchestrator.tracking.run_view import run_view

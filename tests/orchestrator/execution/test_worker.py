@@ -13,17 +13,19 @@ import torch
 
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
+from fsl_core.provenance import running_code
+from fsl_core.training import process_facts
+from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
+from fsl_core.training.trial_paths import TrialPaths
+from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord
 from orchestrator.errors import StoreError
-from orchestrator.execution import bookkeeping
-from orchestrator.execution.bookkeeping import Bookkeeping
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.reports import record_failure
 from orchestrator.execution.worker import execute
-from orchestrator.provenance import running_code
-from orchestrator.records import ExecutionRecord, ProgressRecord, TrialRecord
-from orchestrator.store import Store, TrialPaths
+from orchestrator.records import TrialRecord
+from orchestrator.store import Store
 from orchestrator.trial_state import trial_state
 from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
@@ -214,7 +216,7 @@ def test_who_scores_later_is_not_taken_for_who_trained(tmp_path: Path, monkeypat
     first, second, *_ = job.evaluations
     for letter, evaluations in (("a", (first,)), ("b", (first, second))):
         code = dataclasses.replace(running_code(), git_commit=letter * 40, git_dirty=letter == "b")
-        monkeypatch.setattr(bookkeeping, "running_code", lambda code=code: code)
+        monkeypatch.setattr(process_facts, "running_code", lambda code=code: code)
         before = Store(tmp_path).read(job.fingerprint).execution
         run(dataclasses.replace(job, evaluations=evaluations))
     assert before is not None
@@ -251,7 +253,7 @@ def test_a_failure_before_an_attempt_begins_is_the_last_thing_known_of_the_trial
 
 
 def begun(job: TrialJob) -> ProgressRecord:
-    return Bookkeeping.begin(job, Store(job.runs_root), TrialRecord(fingerprint=job.fingerprint)).progress
+    return Bookkeeping.begin(job.recipe, lambda record: None).progress
 
 
 def test_a_trial_whose_workers_never_came_up_was_attempted_once(tmp_path: Path):

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.cell_settings import CellSettings
 from orchestrator.flat_settings import recipe_settings
 from orchestrator.plan import Plan
-from orchestrator.records import ExecutionRecord
 from orchestrator.report.aggregate import aggregate
 from orchestrator.report.bundle import provenance, write_bundle
 from orchestrator.report.export import frames, write_exports

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
 from orchestrator.plan import PlannedTrial
 from orchestrator.records import TrialRecord
-from orchestrator.store import TrialPaths
 from orchestrator.tracking.address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.location import artifact_root

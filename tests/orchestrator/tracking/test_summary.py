@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.records import FailureRecord
+from fsl_core.training.trial_records import FailureRecord
 from orchestrator.tracking.summary import summary_metrics
 from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
 

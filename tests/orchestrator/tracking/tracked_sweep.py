@@ -9,8 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.plan import Plan, PlannedTrial, build_plan
-from orchestrator.records import ExecutionRecord, TrialRecord
+from orchestrator.records import TrialRecord
 from orchestrator.store import Store
 from orchestrator.sweep_loader import load_sweep
 from tests.made_up_answers import made_up

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import os
 import platform
 import re
 import socket
@@ -16,10 +17,10 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.code_digest import code_digest
-from orchestrator.environment import for_git
+from fsl_core.code_digest import code_digest
 
 _PROJECT = Path(__file__).resolve().parent.parent
+_USED_OF_GIT = ("GIT_CONFIG_GLOBAL",)
 _LIBRARIES = ("torch", "torchvision", "numpy", "ray", "mlflow", "few-shot-sweeps")
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
@@ -29,7 +30,7 @@ class CodeState:
     """The code that runs: its commit and whether the working tree differed (None outside a git checkout), its lock's SHA-256.
 
     ``lock_digest`` is None where there is no lock, or a library is installed in another version than the lock's.
-    ``code_digest`` names the content of the two packages; see :func:`orchestrator.code_digest.code_digest`.
+    ``code_digest`` names the content of the two packages; see :func:`fsl_core.code_digest.code_digest`.
     ``git_problem`` says why git could not tell, where the project is a checkout.
     """
 
@@ -101,6 +102,16 @@ def host_name() -> str:
 def now() -> str:
     """The time, ISO in UTC, to the millisecond."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process.
+
+    A hook's ``GIT_DIR`` would name a stranger's commit; the user's own settings of git, such as safe.directory, count.
+    """
+    return {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _USED_OF_GIT} | {
+        "LC_ALL": "C"
+    }
 
 
 class _NoAnswer(Exception):

@@ -1,0 +1,101 @@
+"""``python -m fsl_core.train FOLDER…``: train and score the trials that ``fsl plan SWEEP --write-trials DIR`` prepared.
+
+It needs torch, numpy and Pillow alone, so that a machine without the orchestrator can train a sweep; ``fsl bring DIR`` takes the trials
+up where the sweep is. Several processes share the folders: a trial that one of them works on is left to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from fsl_core.errors import FslError
+from fsl_core.provenance import running_code
+from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
+from fsl_core.training.requested_trial import Ending, TrainingPlace, train_requested
+
+COMPLETE, USAGE, TRIAL_FAILED, INCOMPLETE = 0, 2, 3, 4
+"""What the command exits with, as ``fsl`` does."""
+
+
+class _Stop:
+    """Whether somebody asked to stop. A second signal ends the process at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        _say("stopping: the trial writes its checkpoint; once more stops at once")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fsl_core.train",
+        description="Train and score the trial folders that `fsl plan SWEEP --write-trials DIR` prepared. Run it again to resume.",
+        epilog="Exit codes: 0 all done; 2 usage; 3 some trial failed; 4 some trial was stopped, or is another process's.",
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="a trial's folder; files among them are passed over"
+    )
+    parser.add_argument(
+        "--data-root", type=Path, default=os.environ.get("FSL_DATA_ROOT"), help="folder that holds omniglot/*.zip"
+    )
+    parser.add_argument("--prepared", type=Path, default=Path("prepared"), help="folder of prepared images; default ./prepared")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute; default auto")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of one operation; default 1")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train the folders one after another. Returns the exit code."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    device = given.device if given.device != "auto" else "cuda" if cuda_is_here() else "cpu"
+    path = ExecutionPath(device=device, threads=given.threads)
+    prepared = given.prepared.absolute()
+    folders = [folder for folder in given.folders if not folder.is_file() and folder.absolute() != prepared]
+    try:
+        path.check_available()
+    except FslError as error:
+        parser.error(str(error))
+    if absent := [str(folder) for folder in folders if not folder.is_dir()]:
+        parser.error(f"no folder: {', '.join(absent)}")
+    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop.ask)
+    data_root = None if given.data_root is None else Path(given.data_root)
+    place = TrainingPlace(data_root=data_root, prepared=prepared, path=path, should_stop=lambda: stop.asked, say=_say)
+    running_code()  # now: the files may change while a command runs, what it imported does not
+    try:
+        return _train(folders, place)
+    except KeyboardInterrupt:
+        return INCOMPLETE
+
+
+def _train(folders: Sequence[Path], place: TrainingPlace) -> int:
+    endings: dict[Path, Ending] = {}
+    for folder in folders:
+        endings[folder] = "stopped" if place.should_stop() else train_requested(folder, place)
+        if endings[folder] == "held":
+            _say(f"{folder.name} is left to another process, which works on it")
+    _say(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()) or "no trial's folder was given")
+    if "failed" in endings.values():
+        return TRIAL_FAILED
+    return INCOMPLETE if {"stopped", "held"} & set(endings.values()) else COMPLETE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

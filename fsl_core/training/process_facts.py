@@ -1,0 +1,51 @@
+"""What computes here, as far as only torch or the running process can tell: the facts that stand beside a result."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from fsl_core.processor import processor_name
+from fsl_core.provenance import host_name, library_versions, now, running_code
+from fsl_core.training.arithmetic import recorded
+from fsl_core.training.execution_path import ExecutionPath
+
+
+def device_name(device: str) -> str:
+    """The name of the GPU, or of the processor."""
+    return torch.cuda.get_device_name() if device == "cuda" else processor_name()
+
+
+def versions() -> Mapping[str, str]:
+    """The libraries, the CUDA that torch was built for, and the variables that choose among their instructions."""
+    return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {}), **recorded()}
+
+
+def peak_memory_bytes(device: str) -> int:
+    """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def facts_of_this_process(path: ExecutionPath) -> Mapping[str, Any]:
+    """The fields of :class:`fsl_core.training.trial_records.ComputedBy`, found out in this process: a driver's may be others."""
+    code = running_code()
+    return {
+        "host": host_name(),
+        "device": path.device,
+        "device_name": device_name(path.device),
+        "threads": path.threads,
+        "finished_at": now(),
+        "git_commit": code.git_commit,
+        "git_dirty": code.git_dirty,
+        "git_problem": code.git_problem,
+        "lock_digest": code.lock_digest,
+        "code_digest": code.code_digest,
+        "versions": versions(),
+        "peak_memory_bytes": peak_memory_bytes(path.device),
+    }

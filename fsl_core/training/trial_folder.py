@@ -1,0 +1,129 @@
+"""One trial's folder, its records read as they were written or not at all; for whoever trains or brings trials without a runs folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.errors import RecipeError, RecordDamagedError
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.sealed import Value, document_text, read_sealed
+from fsl_core.training.result import EvaluationResult, TrialResult, evaluation_result_from_plain, trial_result_from_plain
+from fsl_core.training.trial_paths import TrialPaths
+from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, Record, record_from_plain
+from fsl_core.training.trial_request import TrialRequest, request_from_plain
+
+
+def result_of(fingerprint: str, plain: Mapping[str, Any]) -> TrialResult:
+    """The result in a document of the trial ``fingerprint``. Raises RecipeError where it is of another one."""
+    result = trial_result_from_plain(plain)
+    if result.recipe.fingerprint != fingerprint:
+        raise RecipeError(f"the result is of trial {result.recipe.fingerprint}, not of {fingerprint}")
+    return result
+
+
+def score_of(result: TrialResult, name: str, plain: Mapping[str, Any]) -> EvaluationResult:
+    """The score ``name`` in a document of a trained trial. Raises RecipeError where it is of other work."""
+    score = evaluation_result_from_plain(plain)
+    found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest, score.data_digest)
+    if found != (name, result.recipe.fingerprint, result.weights_digest, result.data_digest):
+        raise RecipeError(f"the score is of (evaluation, recipe, weights, images) {found}, not of what its place says")
+    return score
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """A folder that is named by its trial's fingerprint.
+
+    Every reading raises RecordDamagedError for a file that is not what was written, or has no seal, and OSError for one that cannot be
+    read; a file that is not there is None.
+    """
+
+    paths: TrialPaths
+
+    @staticmethod
+    def at(folder: Path) -> TrialFolder:
+        """The trial in ``folder``."""
+        return TrialFolder(TrialPaths(folder))
+
+    @property
+    def fingerprint(self) -> str:
+        """What the folder's name says."""
+        return self.paths.folder.absolute().name
+
+    def request(self) -> TrialRequest | None:
+        """What is asked of whoever trains the trial. Raises RecordDamagedError also where it is of another trial than the folder."""
+        request = _read(self.paths.request, request_from_plain)
+        if request is not None and request.recipe.fingerprint != self.fingerprint:
+            raise RecordDamagedError(f"{self.paths.request} is of trial {request.recipe.fingerprint}, not of {self.fingerprint}")
+        return request
+
+    def result(self) -> TrialResult | None:
+        """The training's outcome."""
+        return _read(self.paths.result, partial(result_of, self.fingerprint))
+
+    def scores(self, result: TrialResult) -> dict[str, EvaluationResult]:
+        """The scores of the trained trial, by the fingerprints of their evaluations."""
+        found = {
+            path.stem: _read(path, partial(score_of, result, path.stem)) for path in sorted(self.paths.evaluations.glob("*.json"))
+        }
+        return {name: score for name, score in found.items() if score is not None}
+
+    def record(self, kind: type[Record]) -> Record | None:
+        """The record of how the trial was executed, how far it is, or why it failed."""
+        return _read(self.paths.of_record(kind), partial(record_from_plain, kind))
+
+    def write_request(self, request: TrialRequest) -> None:
+        """Ask for the trial."""
+        _write(self.paths.request, request.as_plain())
+        _write(self.paths.recipe, as_plain(request.recipe))
+
+    def write_result(self, result: TrialResult) -> None:
+        """Declare the training done."""
+        _write(self.paths.result, result.as_plain())
+
+    def write_score(self, score: EvaluationResult) -> None:
+        """Declare an evaluation done."""
+        _write(self.paths.evaluations / f"{score.evaluation.fingerprint}.json", score.as_plain())
+
+    def write_record(self, record: ExecutionRecord | FailureRecord | ProgressRecord) -> None:
+        """Write how the trial was executed, how far it is, or why it failed."""
+        _write(self.paths.of_record(type(record)), dataclasses.asdict(record))
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Be the one process that works on the trial; false where another one does. The system frees the lock of one that dies."""
+        with self.paths.lock.open("ab") as file:
+            yield _lock(file.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        import fcntl  # where the system has none, nobody else is looked for
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
+def _read(path: Path, parse: Callable[[dict[str, Any]], Value]) -> Value | None:
+    found = read_sealed(path, parse)
+    if found is None:
+        return None
+    value, was_sealed = found
+    if not was_sealed:
+        raise RecordDamagedError(f"{path} has no digest of its own content: an edit of it would not show")
+    return value
+
+
+def _write(path: Path, plain: Mapping[str, Any]) -> None:
+    write_atomically(path, document_text(plain))
