@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsl_core.provenance import running_code
 from orchestrator.driver_lock import driver_lock
@@ -26,6 +27,9 @@ from orchestrator.tracking.summary import summary_metrics
 from orchestrator.tracking.tracker import Tracker
 from orchestrator.trial_state import is_done, trial_state
 
+if TYPE_CHECKING:
+    from fsl_core.training.execution_path import ExecutionPath
+
 Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
 """Writes the table and its files from the records, complete or not; returns the files and the table in Markdown."""
 
@@ -34,7 +38,8 @@ Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path
 class RunOptions:
     """How a sweep is run here. ``device`` is ``cpu`` or ``cuda``; ``gpus`` the share of a GPU that each trial sets aside.
 
-    ``replace`` takes the sweep's name over from another sweep file.
+    ``path`` is the execution path of trials that have none yet; None has the fastest measured. ``replace`` takes the sweep's name over
+    from another sweep file.
     """
 
     runs_root: Path
@@ -43,6 +48,7 @@ class RunOptions:
     device: str = "cpu"
     threads: int = 1
     gpus: float = 0.0
+    path: ExecutionPath | None = None
     command: str | None = None
     replace: bool = False
 
@@ -152,6 +158,7 @@ def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest:
         device=options.device,
         threads=options.threads,
         gpus=options.gpus,
+        path=options.path,
     )
 
 

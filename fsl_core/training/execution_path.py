@@ -42,6 +42,12 @@ class ExecutionPath:
     stem: Stem = "patches"
     captured: bool = False
 
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        episodes = f"{self.episodes_at_once} episode{'s' if self.episodes_at_once > 1 else ''} at once"
+        forms = f"{self.layout}, {self.normalisation} normalisation, {self.convolution} convolution, stem on {self.stem}"
+        return f"{self.device}, {threads}, {episodes}; {forms}{', captured' if self.captured else ''}"
+
     @property
     def kernels(self) -> Kernels:
         """How the backbone is computed along this path."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -38,6 +39,7 @@ class HowToRun:
     device: Literal["auto", "cpu", "cuda"]
     threads: int
     gpus_per_trial: float | None
+    path: Path | None
 
     @property
     def cluster_address(self) -> str | None:
@@ -70,6 +72,11 @@ _HOW = (
         "--gpus-per-trial",
         type=click.FloatRange(0, min_open=True),
         help=f"Of a GPU that each trial sets aside on CUDA, such as 0.1, or whole GPUs; default {GPU_SHARE:g}.",
+    ),
+    click.option(
+        "--path",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Execution path of trials that have none yet: a file such as a trial's path.json; default: the fastest, measured once.",
     ),
 )
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.forecasting import Probing, forecast, takes_probing
+from orchestrator.cli.given_path import given_path
 from orchestrator.cli.launch import (
     Device,
     HowToRun,
@@ -124,7 +125,9 @@ def somebody_can_answer() -> bool:
 def _launched(
     opened: OpenedSweep, how: HowToRun, device: Device, expected: Forecast, view: SweepView, *, replace: bool
 ) -> SweepOutcome:
-    places = opened.places
+    places, path = opened.places, None
+    if how.path is not None:
+        path = given_path(how.path, device=device, threads=expected.share.cpus)
     tracker = launch_tracker(places, view.notice)
     options = RunOptions(
         runs_root=places.runs_root,
@@ -133,6 +136,7 @@ def _launched(
         device=device,
         threads=expected.share.cpus,
         gpus=expected.share.gpus,
+        path=path,
         command=shlex.join(["fsl", *map(places.tracking.redact, sys.argv[1:])]),
         replace=replace,
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+
+if TYPE_CHECKING:
+    from fsl_core.training.execution_path import ExecutionPath
 
 EventKind = Literal["started", "notice", "progress", "scoring", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
@@ -20,7 +23,8 @@ class TrialJob:
 
     ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the
     scheduler sets aside. ``stop_file``: the trial ends at its next step once this file exists. ``code_digest`` names the code that the
-    driver runs, and that whoever runs the trial must run.
+    driver runs, and that whoever runs the trial must run. ``path`` is the execution path that a trial takes which has none yet; None has
+    the fastest measured.
     """
 
     recipe: TrainingRecipe
@@ -33,6 +37,7 @@ class TrialJob:
     device: str = "cpu"
     threads: int = 1
     gpus: float = 0.0
+    path: ExecutionPath | None = None
 
     @property
     def fingerprint(self) -> str:

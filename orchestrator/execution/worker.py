@@ -31,6 +31,8 @@ from orchestrator.report.drawing import drawn
 from orchestrator.store import Store
 
 _STOP_POLL_SECONDS = 0.5
+CHOICES = "paths"
+"""Folder of the execution paths that were chosen under a runs root, one for each kind of training step."""
 
 
 def execute(job: TrialJob, report: Report) -> None:
@@ -131,7 +133,7 @@ class _Attempt:
         def on_path(path: ExecutionPath) -> None:
             nonlocal taken
             taken = path
-            self.journal.say(f"training on {path.device}, {path.threads} thread(s)")
+            self.journal.say(f"training on {path}")
 
         try:
             result = run_trial(
@@ -140,6 +142,8 @@ class _Attempt:
                 dataset=self._dataset(),
                 device=wanted.device,
                 threads=wanted.threads,
+                path=job.path,
+                choices=job.runs_root / CHOICES,
                 observe=observe,
                 should_stop=self.should_stop,
                 announce=self.journal.announce,

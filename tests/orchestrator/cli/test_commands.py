@@ -16,6 +16,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_file import path_as_document, read_path
 from orchestrator.cli.main import main
 from orchestrator.driver_lock import driver_lock
 from orchestrator.plan import build_plan
@@ -133,6 +135,23 @@ def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:
     result = fresh.run("--dry-run")
     assert result.exit_code == 0 and "2 to do" in result.stdout
     assert not (fresh.runs / "trials").exists()
+
+
+def test_trials_take_the_path_that_is_given(fresh: Workplace) -> None:
+    given = ExecutionPath(layout="channels_first", stem="maps")
+    file = fresh.folder / "path.json"
+    file.write_bytes(path_as_document(given))
+    refused = fresh.run("--no-probe", "--threads", "2", "--path", str(file), "--set", "steps=5", "--seeds", "0")
+    assert refused.exit_code == 2 and "give --device cpu --threads 1" in refused.stderr
+    assert fresh.run("--no-probe", "--path", str(file), "--set", "steps=5", "--seeds", "0").exit_code == 0
+    paths = [read_path(each) for each in (fresh.runs / "trials").glob("*/path.json")]
+    assert paths and set(paths) == {given}
+
+
+def test_paths_that_are_measured_are_kept_for_later_trials(fresh: Workplace) -> None:
+    assert fresh.run("--no-probe", "--set", "steps=5", "--seeds", "0").exit_code == 0
+    kept = [read_path(file) for file in (fresh.runs / "paths").iterdir()]
+    assert kept and {read_path(each) for each in (fresh.runs / "trials").glob("*/path.json")} == set(kept)
 
 
 def test_trials_compute_with_the_threads_that_are_asked_for(fresh: Workplace) -> None:

@@ -1,0 +1,30 @@
+"""The execution path that ``--path`` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsl_core.errors import ExecutionPathError
+
+if TYPE_CHECKING:
+    from fsl_core.training.execution_path import ExecutionPath
+
+
+def given_path(file: Path, *, device: str, threads: int) -> ExecutionPath:
+    """The execution path in a file.
+
+    Raises:
+        ExecutionPathError: there is none in it, or it is of another device or number of threads than the trials have.
+    """
+    from fsl_core.training.path_file import read_path
+
+    path = read_path(file)
+    if path is None:
+        raise ExecutionPathError(f"{file} holds no execution path; expected a file such as a trial's path.json")
+    if (path.device, path.threads) != (device, threads):
+        raise ExecutionPathError(
+            f"{file} is of {path.device} with {path.threads} threads, these trials of {device} with {threads}; "
+            f"give --device {path.device} --threads {path.threads}"
+        )
+    return path
