@@ -134,6 +134,7 @@ def _first_times(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, tu
     for path in kind.candidates():
         try:
             take = stopwatch(kind.recipe, path, kind.image_shape)
+            take()  # does not count: the first candidate's has what happens once in a process, and would look hopeless
             times[path] = take, take()
         except RuntimeError:  # such as an operation that this device lacks, or no memory for it
             if path == kind.usual_path() and path.device == "cpu":

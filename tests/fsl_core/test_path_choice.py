@@ -103,16 +103,39 @@ def test_a_usual_path_that_does_not_work_on_a_cpu_is_an_error(tmp_path: Path) ->
 
 
 def test_candidates_are_measured_in_turns_and_the_hopeless_once() -> None:
+    """After a step of each that does not count."""
     calls: list[str] = []
+    seconds = {"channels_first patches": 9.0, "channels_last maps": 1.2, "channels_last patches": 1.0}
 
     def noting(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         name = f"{path.layout} {path.stem}"
-        return lambda: calls.append(name) or {"channels_first patches": 9.0, "channels_last maps": 1.2}.get(name, 1.0)  # type: ignore[func-returns-value]
+
+        def take() -> float:
+            calls.append(name)
+            return seconds[name]
+
+        return take
 
     choose_path(kind_of(), None, noting)
-    first, rest = calls[:3], calls[3:]
-    assert sorted(first) == ["channels_first patches", "channels_last maps", "channels_last patches"]
+    first, rest = calls[:6], calls[6:]
+    assert sorted(first) == sorted([*seconds, *seconds])
     assert rest == ["channels_last patches", "channels_last maps"] * (len(rest) // 2) and len(rest) >= 4
+
+
+def test_what_happens_once_in_a_process_makes_no_path_hopeless() -> None:
+    """The usual path is measured first: its first step takes long, and it is the fastest all the same."""
+    happened: list[ExecutionPath] = []
+
+    def beginning(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        def take() -> float:
+            happened.append(path)
+            if len(happened) == 1:
+                return 100.0
+            return 1.0 if path == kind_of().usual_path() else 2.0
+
+        return take
+
+    assert choose_path(kind_of(), None, beginning) == kind_of().usual_path()
 
 
 def test_every_candidate_of_a_cpu_can_be_timed() -> None:

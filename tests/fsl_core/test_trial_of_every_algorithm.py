@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -70,6 +71,18 @@ def test_how_many_episodes_are_differentiated_at_once_is_pinned_by_the_checkpoin
     assert [value for _, value in one_by_one.curves["train_loss"]] == pytest.approx(
         [value for _, value in whole.curves["train_loss"]], rel=1e-3
     )
+
+
+@pytest.mark.parametrize("normalisation", ["fused", "plain"])
+def test_second_order_trains_through_batch_norm_without_a_scale(
+    normalisation: Literal["fused", "plain"], glyphs: SplitDataset, folder: Path
+) -> None:
+    """Torch's own cannot be differentiated twice then."""
+    without = Conv4Settings(filters=4, batch_norm="batch", batch_norm_scale=False)
+    recipe = dataclasses.replace(recipe_of(FORMS["maml order 2"]), backbone=without, steps=4)
+    result = run_trial(recipe, folder=folder, dataset=glyphs, path=ExecutionPath(normalisation=normalisation))
+    assert result.status == "complete"
+    assert result.weights_digest != weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
 
 
 def test_a_score_records_the_accuracy_after_every_number_of_steps(glyphs: SplitDataset, folder: Path) -> None:
