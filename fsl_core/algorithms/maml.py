@@ -57,7 +57,7 @@ class Maml:
         """
         seeds, second_order = len(weights[_HEAD]), self.settings.order == 2
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
-        support = Images(episodes.support.flatten(1, 2))
+        support = Images(episodes.support.flatten(1, 2), reused=self.settings.adaptation_steps > 1)
         trail: list[tuple[Weights, Gradients]] = []
         for _ in range(self.settings.adaptation_steps):
             leaves, gradients = self._support_gradient(fast, support, kernels, differentiable=second_order)
@@ -153,7 +153,7 @@ class Maml:
         """
         # Paper: the text says nothing of BatchNorm at test; the authors' code is transductive and has no inductive form.
         fast = {name: repeated(value, len(episodes) // len(value)) for name, value in weights.items()}
-        support, query = Images(episodes.support.flatten(1, 2)), Images(episodes.query.flatten(1, 2))
+        support, query = Images(episodes.support.flatten(1, 2), reused=True), Images(episodes.query.flatten(1, 2), reused=True)
         scores = []
         for step in range(adaptation_steps[-1] + 1):
             if step:

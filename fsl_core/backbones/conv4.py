@@ -80,7 +80,7 @@ class Conv4:
     ) -> tuple[torch.Tensor, Statistics]:
         """The images of each group to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
         used, first = Statistics(), self._norms[0]
-        by_patches = kernels.stem == "patches" and statistics is None
+        by_patches = statistics is None and (kernels.stem == "patches" or (kernels.stem == "reused_patches" and images.reused))
         if by_patches:
             maps, used[first.name] = self._stem(images, weights, first, kernels)
         else:

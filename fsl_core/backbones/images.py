@@ -11,9 +11,10 @@ from fsl_core.backbones.patches import Patches, patches_of
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """``pixels``: the images ``[G, B, C, H, W]`` of each group; they have no gradient."""
+    """``pixels``: the images ``[G, B, C, H, W]`` of each group; they have no gradient. ``reused``: they pass more than once."""
 
     pixels: torch.Tensor
+    reused: bool = False
     _patches: dict[tuple[bool, bool], Patches] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -13,7 +13,7 @@ from fsl_core.backbones.weights import channels_last
 Layout = Literal["channels_last", "channels_first"]
 Normalisation = Literal["fused", "plain"]
 Convolution = Literal["grouped", "unfolded"]
-Stem = Literal["patches", "maps"]
+Stem = Literal["patches", "reused_patches", "maps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Kernels:
 
     ``layout`` orders maps and kernels in memory. ``normalisation``: BatchNorm, pooling and ReLU as one operation with its own first
     and second derivatives, or as torch's. ``convolution`` of groups: one grouped convolution, or one matrix product of a group's
-    kernels and its unfolded maps. ``stem``: the first block on patches of the images, whose moments replace passes over its maps, or on
-    the maps as the other blocks.
+    kernels and its unfolded maps. ``stem``: the first block on patches of the images, whose moments replace passes over its maps;
+    on patches where images pass more than once, and on the maps of others; or always on the maps, as the other blocks.
     """
 
     layout: Layout = "channels_last"

@@ -17,6 +17,7 @@ import torch
 from fsl_core.atomic_file import write_atomically, write_if_absent
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
+from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
@@ -72,6 +73,8 @@ class StepKind:
             if size != usual.episodes_at_once and size <= most:
                 yield replace(usual, episodes_at_once=size)
         yield replace(usual, stem="maps")
+        if isinstance(self.recipe.algorithm, MamlSettings):
+            yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
         if self.device == "cuda":
             yield from _on_cuda(usual)
