@@ -4,6 +4,7 @@
 #   make sweep SWEEP=sweeps/X.yaml  set up, then run another sweep
 #   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
 #   make test-slow                  set up, then run those that take more than a minute each
+#   make test-cuda                  run the tests that need a CUDA device, by .venv or else by a Python with torch and pytest
 #   make check                      set up, then lint, format and types
 #   make bench                      set up, then time the training steps beside the peers: docs/performance.md
 #   make bench WORKLOAD=X           the same of one workload (BENCH_ARGS='--rounds 10' gives each more turns)
@@ -22,7 +23,7 @@ export UV_HTTP_TIMEOUT ?= 300
 UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check bench lock
+.PHONY: help setup sweep test test-slow test-cuda check bench lock
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +55,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+# Without the setup: a machine with a GPU often has a torch of its own, and neither ray nor mlflow.
+test-cuda:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pytest -m cuda $$(grep -rl 'mark\.cuda' tests --include='*.py') $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .

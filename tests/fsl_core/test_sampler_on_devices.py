@@ -45,6 +45,7 @@ def test_a_draw_never_waits_for_the_device(distinct_characters: bool) -> None:
     assert reads.seen
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("distinct_characters", [False, True])
 def test_cuda_draws_the_episodes_that_the_cpu_draws(distinct_characters: bool) -> None:

@@ -1,0 +1,162 @@
+"""The proofs of equality on a CUDA device, and of bits where a step is recorded as a graph; `make test-cuda` runs these alone."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episodes.episode import EpisodeBatch
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.randomness import Stream
+from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.state import TrainingState, start_training
+from fsl_core.training.step import StepSettings, meta_gradient
+from fsl_core.training.step_runner import step_runner
+from tests.fsl_core.algorithms.learners import Learner
+from tests.fsl_core.forms import ALGORITHMS, FORMS, backbones, kernels_of
+from tests.fsl_core.pairs import Pair, episodes_of, recipe_of
+from tests.fsl_core.test_execution_paths import assert_near
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+EXACT = 1e-9
+"""Of each tensor's largest entry, in float64: sums are taken in another order than on a CPU."""
+FLOAT32 = 1e-3
+STEPS = 6
+TRAJECTORY = 2e-4
+"""Of 6 steps of 1e-3 in float32, where Adam may move an entry whose gradient is all rounding by some of a step the other way."""
+STEPPED = [
+    ("prototypical", "max_pool"),
+    ("matching full context", "max_pool"),
+    ("maml order 1", "stride"),
+    ("maml order 2", "max_pool"),
+    ("maml order 2", "mlp"),
+]
+stepped = pytest.mark.parametrize(("algorithm", "backbone"), STEPPED)
+captured_or_not = pytest.mark.parametrize("captured", [False, True], ids=["eager", "captured"])
+
+
+@pytest.fixture(autouse=True)
+def cuda() -> Iterator[None]:
+    with ExecutionPath(device="cuda").active():
+        yield
+
+
+def recipe(algorithm: str, backbone: str) -> TrainingRecipe:
+    chosen = ALGORITHMS[algorithm]
+    optimiser = OptimiserSettings(halve_every=2, clip_norm=5.0)
+    return recipe_of(chosen, backbones(chosen)[backbone], meta_batch_size=2, optimiser=optimiser)
+
+
+class Training:
+    """Seeds of a recipe that train together on glyphs."""
+
+    def __init__(
+        self,
+        of: TrainingRecipe,
+        glyphs: SplitDataset,
+        *,
+        seeds: tuple[int, ...] = (0,),
+        captured: bool = False,
+        device: str = "cuda",
+    ) -> None:
+        bank, streams = glyphs.meta_train.to(device), [Stream(seed, "weights") for seed in seeds]
+        algorithm = build_algorithm(of, image_shape=bank.image_shape)
+        self.captured = captured
+        self.settings = StepSettings.of(of, episodes_at_once=2, kernels=ExecutionPath().kernels)
+        self.samplers = [EpisodeSampler(bank, of.episode, seed=seed, stream="train") for seed in seeds]
+        self.state = start_training(algorithm, of.optimiser, streams=streams, device=device, captured=captured)
+
+    def stepped(self, steps: int) -> TrainingState:
+        take_step = step_runner(self.state, self.samplers, self.settings, captured=self.captured)
+        for _ in range(steps):
+            take_step()
+        return self.state
+
+
+def bits(state: TrainingState, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Everything that a checkpoint has of a seed as tensors."""
+    plain = state.as_checkpoint(seed)
+    moments = {f"{moment} {name}": value for moment, own in plain["moments"].items() for name, value in own.items()}
+    sums = {name: torch.tensor(plain[name], dtype=torch.float64) for name in ("interval_loss", "interval_accuracy")}
+    return {**plain["weights"], **plain["statistics"], **moments, **sums}
+
+
+def assert_same_bits(one: TrainingState, other: TrainingState) -> None:
+    theirs = bits(other)
+    assert one.step == other.step == STEPS
+    assert not [name for name, value in bits(one).items() if not torch.equal(value, theirs[name])]
+
+
+def assert_close(one: TrainingState, other: TrainingState, seed: int = 0) -> None:
+    """The weights and statistics of two trainings, of which the second has one seed, agree to :data:`TRAJECTORY`."""
+    theirs = other.named()
+    for name, value in one.named(seed).items():
+        distance, largest = float((value.cpu() - theirs[name].cpu()).abs().max()), float(theirs[name].abs().max())
+        assert distance <= TRAJECTORY * max(1.0, largest), name
+
+
+@pytest.mark.parametrize(("algorithm", "backbone"), FORMS)
+def test_loss_and_gradient_are_those_of_the_plain_loop_on_a_cpu(algorithm: str, backbone: str) -> None:
+    chosen = ALGORITHMS[algorithm]
+    pair, episodes = Pair.of(recipe_of(chosen, backbones(chosen)[backbone])), episodes_of(3)
+    loss, gradient = pair.plain_loss(episodes).detach(), pair.plain_gradient(episodes)
+    for kernels in kernels_of(pair.recipe.backbone):
+        settings = StepSettings.of(pair.recipe, episodes_at_once=2, kernels=kernels)
+        for dtype, tolerance in ((torch.float64, EXACT), (torch.float32, FLOAT32)):
+            there = {name: kernels.lay_out(value.to("cuda", dtype)) for name, value in pair.learner.weights.items()}
+            images = EpisodeBatch(*(part.to("cuda", dtype) for part in (episodes.support, episodes.query)))
+            state = Learner(pair.learner.algorithm, there).training(pair.recipe.optimiser)
+            taught = meta_gradient(state, [images], settings)
+            assert_near(taught.loss[0].cpu(), loss, tolerance)
+            for name, theirs in gradient.items():
+                assert_near(taught.gradient[name][0].cpu(), theirs, tolerance, f"{name} {kernels} {dtype}")
+
+
+@stepped
+def test_a_captured_training_is_the_uncaptured_one_and_that_of_a_cpu(algorithm: str, backbone: str, glyphs: SplitDataset) -> None:
+    of = recipe(algorithm, backbone)
+    captured = Training(of, glyphs, captured=True).stepped(STEPS)
+    assert captured.step == int(captured.clock) == STEPS
+    assert_close(captured, Training(of, glyphs).stepped(STEPS))
+    assert_close(captured, Training(of, glyphs, device="cpu").stepped(STEPS))
+    assert float(captured.interval_loss) > 0
+
+
+@stepped
+@captured_or_not
+def test_twice_the_same_training_has_the_same_bits(algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset) -> None:
+    of = recipe(algorithm, backbone)
+    assert_same_bits(*(Training(of, glyphs, captured=captured).stepped(STEPS) for _ in range(2)))
+    other = Training(of, glyphs, captured=captured, seeds=(1,)).stepped(STEPS)
+    with pytest.raises(AssertionError):
+        assert_same_bits(Training(of, glyphs, captured=captured).stepped(STEPS), other)
+
+
+@stepped
+@captured_or_not
+def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(
+    algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
+) -> None:
+    of = recipe(algorithm, backbone)
+    checkpoint = Training(of, glyphs, captured=captured).stepped(STEPS // 2).as_checkpoint()
+    resumed = Training(of, glyphs, captured=captured)
+    resumed.state.restore(checkpoint)
+    assert_same_bits(resumed.stepped(STEPS - STEPS // 2), Training(of, glyphs, captured=captured).stepped(STEPS))
+
+
+@stepped
+@captured_or_not
+def test_seeds_together_are_each_alone(algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset) -> None:
+    of = recipe(algorithm, backbone)
+    together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured).stepped(STEPS)
+    for place, seed in enumerate((0, 1, 2)):
+        alone = Training(dataclasses.replace(of, seed=seed), glyphs, seeds=(seed,), captured=captured).stepped(STEPS)
+        assert_close(together, alone, place)
