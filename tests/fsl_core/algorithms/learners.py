@@ -45,7 +45,7 @@ class AsTheyAre:
 
 @dataclass(frozen=True)
 class Learner:
-    """An algorithm, and weights ``[1, ...]`` that it is asked at."""
+    """An algorithm, and weights that it is asked at: ``[1, ...]``, or of several seeds."""
 
     algorithm: Any
     weights: Weights
@@ -85,11 +85,11 @@ class Learner:
         answer: torch.Tensor = logits[0]
         return answer
 
-    def training(self, settings: OptimiserSettings, *, seeds: int = 1) -> TrainingState:
-        """A training that begins at these weights, in their type, for so many seeds."""
-        begun = start_training(self.algorithm, settings, streams=[Stream(0, "unused")] * seeds)
-        weights = {name: value.repeat_interleave(seeds, dim=0) for name, value in self.weights.items()}
-        return with_weights(begun, weights)
+    def training(self, settings: OptimiserSettings) -> TrainingState:
+        """A training that begins at these weights, in their type, with a seed for each of their groups."""
+        groups = len(next(iter(self.weights.values())))
+        begun = start_training(self.algorithm, settings, streams=[Stream(0, "unused")] * groups)
+        return with_weights(begun, self.weights)
 
 
 def with_weights(begun: TrainingState, weights: Weights) -> TrainingState:
@@ -97,8 +97,9 @@ def with_weights(begun: TrainingState, weights: Weights) -> TrainingState:
     values = next(iter(weights.values()))
     own = {name: value.detach().clone() for name, value in weights.items()}
     optimiser = torch.optim.Adam(list(own.values()), lr=begun.optimiser.defaults["lr"], fused=True)
-    statistics = {name: value.to(values.dtype) for name, value in begun.statistics.items()}
-    return dataclasses.replace(begun, weights=own, statistics=statistics, optimiser=optimiser)
+    statistics = {name: value.to(values) for name, value in begun.statistics.items()}
+    sums = {name: getattr(begun, name).to(values.device) for name in ("interval_loss", "interval_accuracy", "clock")}
+    return dataclasses.replace(begun, weights=own, statistics=statistics, optimiser=optimiser, **sums)
 
 
 def assert_teaches(taught: MetaGradient, loss: torch.Tensor, leaves: Weights, tolerance: float = 1e-10) -> None:
