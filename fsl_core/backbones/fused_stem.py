@@ -38,12 +38,20 @@ def _sum(values: torch.Tensor) -> torch.Tensor:
     return values.sum(dim=1)
 
 
-def _largest(patches: Patches, kernels: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Of each window the largest response ``[G, N, F]``, and for each place but the first whether it beats those before it: 1 or 0."""
+def _largest(patches: Patches, kernels: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Of each window the largest response ``[G, N, F]``, and for each place but the first whether it beats those before it: 1 or 0.
+
+    Where the scale is 0 all places are equal, and the first is taken.
+    """
+    alike = (scale == 0).unsqueeze(1)
+    # On a CPU the look is free, and most scales are not 0; on CUDA it would make the host wait for the device.
+    any_alike = scale.device.type != "cpu" or bool(alike.any())
     flipped, beats = kernels.transpose(1, 2), []
     largest = torch.bmm(patches.parts[0], flipped)
     for part in patches.parts[1:]:
         response = torch.bmm(part, flipped)
+        if any_alike:
+            response = torch.where(alike, largest, response)
         beats.append(torch.gt(response, largest, out=torch.empty_like(largest)))
         torch.maximum(largest, response, out=largest)
     return largest, beats
@@ -84,7 +92,7 @@ class _FusedStem(torch.autograd.Function):
         mean = (exact * patches.mean).sum(dim=2)
         variance = (w_covariance * exact).sum(dim=2).clamp(min=0)
         spread = torch.rsqrt(variance + epsilon).to(w.dtype)
-        chosen, beats = _largest(patches, w)
+        chosen, beats = _largest(patches, w, g)
         m, factor = mean.to(w.dtype), g * spread
         out = torch.addcmul((shift - m * factor).unsqueeze(1), chosen, factor.unsqueeze(1)).relu_()
         context.save_for_backward(kernels, scale, chosen, out, m, spread, w_covariance.to(w.dtype), sign, *beats)

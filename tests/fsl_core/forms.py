@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import get_args
 
-from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 
@@ -51,8 +51,11 @@ def backbones(algorithm: AlgorithmSettings) -> dict[str, BackboneSettings]:
 
 FORMS = [(name, form) for name, algorithm in ALGORITHMS.items() for form in backbones(algorithm)]
 EVERY_KERNELS = [
-    Kernels(layout=layout, normalisation=normalisation, convolution=convolution)
-    for layout, normalisation, convolution in product(get_args(Layout), get_args(Normalisation), get_args(Convolution))
+    *(
+        Kernels(layout=layout, normalisation=normalisation, convolution=convolution, stem="maps")
+        for layout, normalisation, convolution in product(get_args(Layout), get_args(Normalisation), get_args(Convolution))
+    ),
+    *(Kernels(layout=layout, stem=stem) for layout in get_args(Layout) for stem in get_args(Stem) if stem != "maps"),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fsl_core.algorithms.algorithm import class_labels
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights, part, repeated
 from fsl_core.episodes.episode import EpisodeBatch
@@ -25,7 +26,7 @@ SHIFT_ALONE = [
 
 
 def scores(algorithm: Any, weights: Weights, images: torch.Tensor, kernels: Kernels) -> torch.Tensor:
-    embedded, _ = algorithm.backbone.apply(part(weights, "network.0."), images.flatten(1, 2), kernels=kernels)
+    embedded, _ = algorithm.backbone.apply(part(weights, "network.0."), Images(images.flatten(1, 2)), kernels=kernels)
     return embedded @ weights["network.1.weight"].transpose(1, 2) + weights["network.1.bias"][:, None]
 
 

@@ -10,6 +10,7 @@ import torch
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.backbones.running_statistics import as_layer_statistics, initial_running_statistics, update_running_statistics
@@ -28,7 +29,7 @@ def first_weights(network: Backbone, *, seed: int = 0, dtype: torch.dtype = torc
 
 def embedded(network: Backbone, weights: Weights, images: torch.Tensor, statistics: Statistics | None = None) -> torch.Tensor:
     """The embeddings ``[B, D]`` of images ``[B, C, H, W]``."""
-    return network.apply(weights, images[None], kernels=Kernels(), statistics=statistics)[0][0]
+    return network.apply(weights, Images(images[None]), kernels=Kernels(), statistics=statistics)[0][0]
 
 
 @pytest.mark.parametrize(("size", "channels", "width"), [(28, 1, 64), (84, 3, 1600)])
@@ -46,8 +47,8 @@ def test_convolutions_before_a_batch_norm_have_no_bias() -> None:
 def test_it_is_the_block_of_the_papers() -> None:
     """Convolution, BatchNorm, ReLU, then max-pool: the textbook order gives the same values and gradients."""
     network = Conv4((1, 28, 28), Conv4Settings(filters=8))
-    weights = first_weights(network, dtype=torch.float64)
-    images = torch.rand(6, 1, 28, 28, dtype=torch.float64, requires_grad=True)
+    weights = {name: value.requires_grad_() for name, value in first_weights(network, dtype=torch.float64).items()}
+    images = torch.rand(6, 1, 28, 28, dtype=torch.float64)
     textbook = images
     for block in range(4):
         convolved = torch.nn.functional.conv2d(textbook, weights[f"blocks.{block}.conv.weight"][0], padding=1)
@@ -57,8 +58,10 @@ def test_it_is_the_block_of_the_papers() -> None:
     ours = embedded(network, weights, images)
     torch.testing.assert_close(ours, textbook.flatten(1))
     by = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    (mine,), (theirs,) = (torch.autograd.grad((out.flatten(1) * by).sum(), images) for out in (ours, textbook))
-    torch.testing.assert_close(mine, theirs)
+    leaves = list(weights.values())
+    mine, theirs = (torch.autograd.grad((out.flatten(1) * by).sum(), leaves) for out in (ours, textbook))
+    for own, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(own, other)
 
 
 def test_the_same_stream_gives_the_same_weights() -> None:
@@ -110,7 +113,7 @@ def test_the_statistics_that_are_returned_normalise_another_batch_as_this_one(ki
     """A batch by its own statistics has the same embeddings given or not, and a part of it by those of the whole."""
     network = network_of(kind())
     weights, images = first_weights(network, dtype=torch.float64), IMAGES.double()
-    own, statistics = network.apply(weights, images[None], kernels=Kernels())
+    own, statistics = network.apply(weights, Images(images[None]), kernels=Kernels())
     torch.testing.assert_close(embedded(network, weights, images[:3], statistics), own[0, :3])
     assert not torch.allclose(embedded(network, weights, images[:3]), own[0, :3], atol=1e-5)
 
@@ -126,7 +129,7 @@ def test_running_statistics_are_gathered_as_torch_gathers_them(kind: Callable[..
     assert all(torch.equal(value, fresh[name]) for name, value in running.items())
     backbone_weights = {name.removeprefix("backbone."): value for name, value in weights.items()}
     for batch in (images, images[:4]):
-        _, used = algorithm.backbone.apply(backbone_weights, batch[None], kernels=Kernels())
+        _, used = algorithm.backbone.apply(backbone_weights, Images(batch[None]), kernels=Kernels())
         update_running_statistics(running, {f"backbone.{name}": values for name, values in used.items()})
         pair.plain.embed(batch)
     theirs: dict[str, Any] = dict(pair.plain.named_buffers())

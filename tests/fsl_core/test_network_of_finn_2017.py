@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.backbones.weights import Weights, one_group
@@ -78,7 +79,7 @@ def drawn_weights(network: Backbone, seed: int = 0) -> tuple[Weights, list[Array
 
 def embedded(network: Backbone, weights: Weights, images: torch.Tensor) -> Array:
     """The embeddings ``[B, D]`` of images ``[B, C, H, W]``."""
-    values: Array = network.apply(one_group(weights), images[None], kernels=Kernels())[0][0].numpy()
+    values: Array = network.apply(one_group(weights), Images(images[None]), kernels=Kernels())[0][0].numpy()
     return values
 
 

@@ -9,6 +9,7 @@ from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetaGradient, Model
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import cross_entropy
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights, repeated
 from fsl_core.datasets.catalogue import SplitDataset
@@ -47,8 +48,9 @@ class Reptile:
         seeds = len(next(iter(weights.values())))
         first = {name: repeated(value, len(episodes) // seeds) for name, value in weights.items()}
         fast: Weights = first
+        images = Images(torch.cat([episodes.support, episodes.query], dim=2).flatten(1, 2), reused=True)
         for _ in range(self.steps):
-            fast = self.learner.adapt(fast, torch.cat([episodes.support, episodes.query], dim=2), kernels=kernels)
+            fast = self.learner.adapt(fast, images, kernels=kernels)
         logits, labels = self.logits_after(weights, episodes, (1,), kernels=kernels)[0], query_labels(episodes.shape)
         return MetaGradient(
             gradient={name: mean_of_groups(value - fast[name], seeds) for name, value in first.items()},

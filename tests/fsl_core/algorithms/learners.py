@@ -12,6 +12,7 @@ import torch
 from fsl_core.algorithms.algorithm import MetaGradient
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.initialisation import Draw, uniform_by_fan_in
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights, of_group, one_group
@@ -35,12 +36,12 @@ class AsTheyAre:
     def apply(
         self,
         weights: Mapping[str, torch.Tensor],
-        images: torch.Tensor,
+        images: Images,
         *,
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        return images.flatten(2), {}
+        return images.pixels.flatten(2), {}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import nn
 
 from fsl_core.algorithms.algorithm import class_labels
 from fsl_core.algorithms.maml import Maml
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
 from fsl_core.backbones.weights import Statistics, Weights
@@ -46,17 +47,17 @@ class Normalised(AsTheyAre):
     def apply(
         self,
         weights: Mapping[str, torch.Tensor],
-        images: torch.Tensor,
+        images: Images,
         *,
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        summed = images @ weights["matrix"].transpose(1, 2)
+        summed = images.pixels @ weights["matrix"].transpose(1, 2)
         if statistics is not None:
             factor, constant = NORM.as_affine(weights, statistics["norm"])
             return NORM.rectify(summed * factor[:, None] + constant[:, None]), statistics
         maps, used = NORM.rectified(summed.transpose(0, 1).flatten(1)[:, :, None, None], weights, kernels)
-        return maps.flatten(1).unflatten(1, (len(images), HIDDEN)).transpose(0, 1), {"norm": used}
+        return maps.flatten(1).unflatten(1, (images.groups, HIDDEN)).transpose(0, 1), {"norm": used}
 
 
 def normalised(way: int, seed: int, **changes: object) -> Learner:

@@ -9,6 +9,7 @@ from fsl_core.algorithms.algorithm import MetricAlgorithm
 from fsl_core.algorithms.metric import squared_euclidean
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.conv4 import Conv4
+from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import part
 from fsl_core.episodes.episode import EpisodeBatch
@@ -116,7 +117,7 @@ def test_support_and_query_share_their_batch_statistics_in_training() -> None:
     batch = image_episodes(3, 2, 4, episodes=1)
     learner = conv_network()
     every = torch.cat([batch.support.flatten(0, 2), batch.query.flatten(0, 2)])
-    embedded, _ = learner.algorithm.backbone.apply(part(learner.weights, "backbone."), every[None], kernels=Kernels())
+    embedded, _ = learner.algorithm.backbone.apply(part(learner.weights, "backbone."), Images(every[None]), kernels=Kernels())
     support, query = embedded[0, :6].reshape(1, 3, 2, -1), embedded[0, 6:].reshape(1, 3, 4, -1)
     expected = loss_of(learner.embedded_logits(EpisodeBatch(support=support, query=query)), batch)
     torch.testing.assert_close(losses(learner, batch), expected[None])
