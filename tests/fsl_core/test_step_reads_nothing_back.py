@@ -63,8 +63,9 @@ def test_a_gradient_needs_no_value_on_the_host(name: str, kernels: Kernels) -> N
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("normalisation", ["plain", "fused"])
 def test_a_step_reads_nothing(name: str, normalisation: str, glyphs: SplitDataset) -> None:
-    """From sampling to Adam; but that the fused form looks at its scales on a CPU, in each pooled layer, where it does not wait."""
-    state, settings = begun(name, "cpu", Kernels(normalisation=normalisation))  # type: ignore[arg-type]
+    """From sampling to Adam; but that the fused forms look at their scales on a CPU, in each pooled layer, where nothing waits."""
+    stem = "patches" if normalisation == "fused" else "maps"
+    state, settings = begun(name, "cpu", Kernels(normalisation=normalisation, stem=stem))  # type: ignore[arg-type]
     sampler = EpisodeSampler(glyphs.meta_train, EpisodeShape(way=3, shot=2, query=2), seed=0, stream="train")
     begin_moments(state.optimiser, 0)
     with ReadsOfTheDevice() as reads:
