@@ -1,33 +1,44 @@
-"""What computes here, as far as only torch or the running process can tell: the facts that stand beside a result."""
+"""What computes here, as far as only torch or the running process can tell: the facts that are kept beside a result.
+
+torch is imported where it is asked alone: a command that only wants the processor's name computes nothing.
+"""
 
 from __future__ import annotations
 
 import resource
 import sys
 from collections.abc import Mapping
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from fsl_core.processor import processor_name
 from fsl_core.provenance import host_name, library_versions, now, running_code
 from fsl_core.training.arithmetic import recorded
-from fsl_core.training.execution_path import ExecutionPath
+
+if TYPE_CHECKING:
+    from fsl_core.training.execution_path import ExecutionPath
 
 
 def device_name(device: str) -> str:
     """The name of the GPU, or of the processor."""
-    return torch.cuda.get_device_name() if device == "cuda" else processor_name()
+    if device != "cuda":
+        return processor_name()
+    import torch
+
+    return torch.cuda.get_device_name()
 
 
 def versions() -> Mapping[str, str]:
     """The libraries, the CUDA that torch was built for, and the variables that choose among their instructions."""
+    import torch
+
     return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {}), **recorded()}
 
 
 def peak_memory_bytes(device: str) -> int:
     """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
     if device == "cuda":
+        import torch
+
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
