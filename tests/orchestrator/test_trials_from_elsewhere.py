@@ -1,7 +1,6 @@
 """Trials that a machine without the orchestrator trains: asked for by `fsl plan`, trained by `fsl_core.train`, taken up by `fsl bring`."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fsl_core.sealed import SEAL, unsealed
+from fsl_core.train import main as train_command
 from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.requested_trial import TrainingPlace, train_requested
 from fsl_core.training.trial_folder import TrialFolder
@@ -29,6 +29,7 @@ from tests.orchestrator.edited_record import edit
 from tests.orchestrator.small_sweep import contents, launch, small_plan
 
 ABSENT = (
+    "torchvision",
     "ray",
     "mlflow",
     "pandas",
@@ -271,6 +272,7 @@ def test_a_trial_that_another_process_works_on_is_left_to_it(elsewhere: Elsewher
         assert fsl("bring", folder, "--runs-root", tmp_path / "runs").exit_code == 4
 
 
-def test_what_is_no_folder_of_a_trial_is_a_usage_error(tmp_path: Path):
-    done = subprocess.run(train(tmp_path / "absent"), capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
-    assert done.returncode == 2 and "no folder" in done.stderr
+def test_what_is_no_folder_of_a_trial_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        train_command([str(tmp_path / "absent"), "--device", "cpu"])
+    assert ended.value.code == 2 and f"no folder: {tmp_path / 'absent'}" in capsys.readouterr().err
