@@ -85,7 +85,7 @@ class _FusedStem(torch.autograd.Function):
     def forward(
         context: Any, kernels: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, patches: Patches, epsilon: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        sign = torch.where(scale < 0, -1.0, 1.0).to(scale.dtype)
+        sign = (scale < 0).to(scale.dtype).mul_(-2).add_(1)  # on its device: a number to choose from may come from the host
         w, g = kernels * sign.unsqueeze(2), scale * sign
         exact = w.double()
         w_covariance = torch.bmm(exact, patches.covariance)

@@ -5,16 +5,18 @@ What is kept is obeyed by every later attempt, executor and stage of a trial, so
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from fsl_core.atomic_file import write_atomically, write_if_absent
+from fsl_core.backbones.kernels import Layout
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
 from fsl_core.recipe.algorithm_settings import MamlSettings
@@ -25,7 +27,7 @@ from fsl_core.training.path_file import path_as_document, read_path
 from fsl_core.training.path_timing import stopwatch_of
 from fsl_core.training.unit_work import step_bill
 
-_PIXELS_AT_ONCE = {"cpu": 2_500_000, "cuda": 60_000_000}  # of the episodes differentiated together: bounds the memory
+_PIXELS_AT_ONCE = {"cpu": 2_500_000, "cuda": 25_000_000}  # of the episodes differentiated together: bounds the memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where maps of more outgrow its caches
 _HOPELESS = 1.5  # times the best: a path that takes so long is not measured again
 _ROUNDS = 5
@@ -87,8 +89,10 @@ class StepKind:
 
 
 def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
-    yield replace(usual, normalisation="plain")
-    yield replace(usual, normalisation="plain", layout="channels_first")
+    yield replace(usual, stem="maps", layout="channels_first")
+    for layout in get_args(Layout):
+        yield replace(usual, normalisation="plain", layout=layout)
+        yield replace(usual, normalisation="plain", stem="maps", layout=layout)
     if usual.episodes_at_once > 1:
         yield replace(usual, convolution="unfolded", layout="channels_first")
         yield replace(usual, convolution="unfolded", normalisation="plain", layout="channels_first")
@@ -106,6 +110,8 @@ def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | Non
     if file is not None and (kept := read_path(file)) is not None:
         return kept
     measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch)
+    if kind.device == "cuda":
+        _leave_no_trace()
     fastest = min(measured, key=lambda path: measured[path])
     if file is None:
         return fastest
@@ -116,30 +122,50 @@ def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | Non
     return read_path(file) or fastest
 
 
+def _leave_no_trace() -> None:
+    """Hand the memory of all measurements back, which other trials may share, and count the trial's own from here on."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+
+
 def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float]:
-    """The least seconds of an episode along each candidate that works here."""
+    """The least seconds of an episode along each candidate that works here.
+
+    What is hopeless is released at once: each recorded step holds the memory of all its activations.
+    """
     with kind.usual_path().active():
-        times = _first_times(kind, stopwatch)
-        least = {path: seconds for path, (_, seconds) in times.items()}
+        takes: dict[ExecutionPath, Callable[[], float]] = {}
+        least: dict[ExecutionPath, float] = {}
+        for path in kind.candidates():
+            if (timed := _first_time(kind, path, stopwatch)) is not None:
+                takes[path], least[path] = timed
+                del timed
+            takes = _hopeful(takes, least)
         began = time.perf_counter()
         for _ in range(_ROUNDS):  # in turns, so that what else the machine does meets all of them
-            for path, (take, _) in times.items():
-                if least[path] <= _HOPELESS * min(least.values()):
-                    least[path] = min(least[path], take())
+            for path, take in takes.items():
+                least[path] = min(least[path], take())
+            takes = _hopeful(takes, least)
             if time.perf_counter() - began > _ENOUGH_SECONDS:
                 break
     return least or {ExecutionPath(device=kind.device, threads=kind.threads): math.inf}
 
 
-def _first_times(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, tuple[Callable[[], float], float]]:
-    """For each candidate that works here what times it, and what it took first."""
-    times: dict[ExecutionPath, tuple[Callable[[], float], float]] = {}
-    for path in kind.candidates():
-        try:
-            take = stopwatch(kind.recipe, path, kind.image_shape)
-            take()  # does not count: the first candidate's has what happens once in a process, and would look hopeless
-            times[path] = take, take()
-        except RuntimeError:  # such as an operation that this device lacks, or no memory for it
-            if path == kind.usual_path() and path.device == "cpu":
-                raise
-    return times
+def _hopeful(
+    takes: dict[ExecutionPath, Callable[[], float]], least: dict[ExecutionPath, float]
+) -> dict[ExecutionPath, Callable[[], float]]:
+    """Those that may yet turn out to be the fastest."""
+    return {path: take for path, take in takes.items() if least[path] <= _HOPELESS * min(least.values())}
+
+
+def _first_time(kind: StepKind, path: ExecutionPath, stopwatch: Stopwatch) -> tuple[Callable[[], float], float] | None:
+    """What times a candidate, and what it took first; None where it does not work here."""
+    try:
+        take = stopwatch(kind.recipe, path, kind.image_shape)
+        take()  # does not count: the first candidate's has what happens once in a process, and would look hopeless
+        return take, take()
+    except RuntimeError:  # such as an operation that this device lacks, or no memory for it
+        if path == kind.usual_path() and path.device == "cpu":
+            raise
+        return None

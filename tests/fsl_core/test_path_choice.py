@@ -18,8 +18,8 @@ from tests.fsl_core.conftest import glyphs_recipe
 Shape = tuple[int, int, int]
 
 
-def kind_of(*, threads: int = 1) -> StepKind:
-    return StepKind(recipe=glyphs_recipe(), image_shape=(1, 28, 28), device="cpu", threads=threads)
+def kind_of(*, threads: int = 1, device: str = "cpu") -> StepKind:
+    return StepKind(recipe=glyphs_recipe(), image_shape=(1, 28, 28), device=device, threads=threads)
 
 
 def preferring(layout: str) -> Stopwatch:
@@ -155,3 +155,41 @@ def test_a_path_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = ExecutionPath(threads=3, episodes_at_once=4, layout="channels_first", normalisation="plain", convolution="unfolded")
     (tmp_path / "path.json").write_bytes(path_as_document(path, measured=[]))
     assert read_path(tmp_path / "path.json") == path
+
+
+def test_what_cannot_be_the_fastest_is_released_before_the_next_is_measured() -> None:
+    """A recorded step holds the memory of all its activations, which the next candidates need."""
+    alive: set[int] = set()
+    most: list[int] = []
+
+    class Timed:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+            alive.add(id(self))
+            most.append(len(alive))
+
+        def __call__(self) -> float:
+            return self.seconds
+
+        def __del__(self) -> None:
+            alive.discard(id(self))
+
+    def slower_and_slower(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        return Timed(2.0 ** len(most))
+
+    assert choose_path(kind_of(), None, slower_and_slower) == kind_of().usual_path()
+    assert len(most) == len(list(kind_of().candidates())) > 2
+    assert max(most) == 2, "the best and the one that is measured"
+
+
+def test_on_cuda_each_form_is_recorded_and_one_is_not() -> None:
+    paths = list(kind_of(device="cuda").candidates())
+    assert len(set(paths)) == len(paths)
+    assert [path.captured for path in paths].count(False) == 1
+    forms = {(path.layout, path.normalisation, path.stem) for path in paths if path.convolution == "grouped"}
+    assert {(layout, norm, stem) for layout, norm, stem in forms if stem in ("patches", "maps")} == {
+        (layout, norm, stem)
+        for layout in ("channels_last", "channels_first")
+        for norm in ("fused", "plain")
+        for stem in ("patches", "maps")
+    }
