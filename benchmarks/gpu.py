@@ -1,0 +1,128 @@
+"""``python -m benchmarks.gpu``: our training steps on one GPU along every execution path, and the hours of a sweep from them.
+
+It needs torch, numpy and Pillow alone, as ``python -m fsl_core.train`` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu_page import file_stem, write_gpu_page
+from benchmarks.gpu_projection import algorithm_of, projected, requests_in
+from benchmarks.gpu_steps import fastest, kind_of, timed_paths
+from benchmarks.gpu_workloads import WORKLOADS, GpuWorkload, tiny
+from benchmarks.machine import this_machine
+from fsl_core.processor import processor_name
+from fsl_core.training.execution_path import ExecutionPath, cuda_is_here, fix_cublas_workspace
+
+RESULTS = Path(__file__).parent / "results"
+_SHARE_OF_STEPS = 0.55  # of the time, where hours are projected too
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="What a training step costs on one GPU.")
+    parser.add_argument(
+        "--device", choices=("cuda", "cpu"), default="cuda", help="cpu: the same with hardly any work, as a rehearsal"
+    )
+    parser.add_argument("--minutes", type=float, default=5.0, help="no path is begun after so many (default: 5)")
+    parser.add_argument(
+        "--workload", action="append", default=[], metavar="TEXT", help="only those whose title has TEXT; may be repeated"
+    )
+    parser.add_argument("--trials", type=Path, help="folder that `fsl plan SWEEP --write-trials` wrote: project their hours")
+    parser.add_argument(
+        "--results", type=Path, help="where the figures go (default: benchmarks/results; needed for --device cpu)"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Time the steps, project the hours, and write both; what is timed is written after each step."""
+    parser = _arguments()
+    given = parser.parse_args(arguments)
+    if given.device == "cuda" and not cuda_is_here():
+        parser.error("this machine offers no CUDA device; --device cpu --results DIR rehearses")
+    if given.device == "cpu" and given.results is None:
+        parser.error("--device cpu needs --results DIR: its figures say nothing of a GPU")
+    try:
+        requests = () if given.trials is None else requests_in(given.trials)
+    except FileNotFoundError as error:
+        parser.error(str(error))
+    chosen = [each for each in WORKLOADS if not given.workload or any(text in each.title for text in given.workload)]
+    fix_cublas_workspace()
+    seconds, began = 60 * given.minutes, time.monotonic()
+    document = _begun(given.device)
+    target = (RESULTS if given.results is None else given.results) / file_stem(document["gpu"]["name"])
+    workloads = chosen if given.device == "cuda" else [tiny(each) for each in chosen]
+    winners = _time_steps(document, workloads, given.device, target, until=began + seconds * (_SHARE_OF_STEPS if requests else 1))
+    if requests:
+        left = max(0.0, began + seconds - time.monotonic())
+        projection = projected(requests, given.device, winners, seconds=left)
+        document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
+    document["seconds"] = time.monotonic() - began
+    _write(document, target)
+    print(f"written: {target}.json and .md, after {document['seconds']:.0f} s")
+
+
+def _begun(device: str) -> dict[str, Any]:
+    on_cuda = device == "cuda"
+    gpu = {
+        "name": torch.cuda.get_device_name() if on_cuda else f"cpu {processor_name()}",
+        "memory_mb": torch.cuda.get_device_properties(0).total_memory // 2**20 if on_cuda else None,
+        "cuda": torch.version.cuda if on_cuda else None,
+        "driver": _driver() if on_cuda else None,
+    }
+    return {"gpu": gpu, "machine": vars(this_machine()), "seconds": None, "steps": [], "projection": None}
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, where its own command says it."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer[0] if answer else None
+
+
+def _time_steps(
+    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float
+) -> dict[str, list[ExecutionPath]]:
+    """Time every workload, in equal shares of what time is left; the fastest paths by the kind of their algorithm."""
+    winners: dict[str, list[ExecutionPath]] = {}
+    for number, workload in enumerate(workloads):
+        now = time.monotonic()
+        kind = kind_of(workload.recipe, device)
+        timings = list(timed_paths(workload.recipe, kind.candidates(), until=now + (until - now) / (len(workloads) - number)))
+        best = fastest(timings)
+        document["steps"].append(
+            {
+                "title": workload.title,
+                "work": kind.as_plain(),
+                "fastest": None if best is None else best.as_plain(),
+                "paths": [each.as_plain() for each in timings],
+            }
+        )
+        _write(document, target)
+        found = "none works" if best is None or best.milliseconds is None else f"{best.milliseconds.median:.3f} ms, {best.path}"
+        print(f"{workload.title}: {found}", flush=True)
+        if best is not None:
+            winners.setdefault(algorithm_of(workload.recipe), []).append(best.path)
+    return winners
+
+
+def _write(document: dict[str, Any], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_gpu_page(target.with_suffix(".md"), document)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What was timed on a GPU as a page to read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_ABSENT = "–"
+
+
+def file_stem(device_name: str) -> str:
+    """The name of a device's results, without an ending."""
+    return f"gpu-{re.sub('[^a-z0-9]+', '-', device_name.lower()).strip('-')}"
+
+
+def write_gpu_page(path: Path, document: Mapping[str, Any]) -> None:
+    """Write the page of a document of :mod:`benchmarks.gpu`."""
+    path.write_text("\n\n".join(_sections(document)) + "\n", encoding="utf-8")
+
+
+def _sections(document: Mapping[str, Any]) -> Iterator[str]:
+    gpu, machine = document["gpu"], document["machine"]
+    yield f"# Training steps on {gpu['name']}"
+    yield (
+        f"Written by `python -m benchmarks.gpu`, commit {machine['commit']}, {machine['day']}; torch {machine['versions']['torch']}, CUDA "
+        f"{gpu['cuda'] or _ABSENT}, driver {gpu['driver'] or _ABSENT}; host with {machine['cores']} cores, load {machine['load']}. "
+        "Float32; milliseconds of wall clock a step, median [quartiles] of batches of steps, after each of which the host waits for the "
+        "device. "
+        "Preparing is all before the first step is done: libraries, recording of the graph and the steps before it. Memory is the peak of "
+        "tensors, and of what the process held on the device."
+    )
+    yield "## The fastest path of each step"
+    yield _table(
+        ["step", "ms", "path", "preparing, s", "tensors / held, MB"],
+        [[each["title"], *_cells(each["fastest"])] for each in document["steps"] if each["fastest"] is not None],
+    )
+    for each in document["steps"]:
+        yield f"### {each['title']}"
+        yield _table(
+            ["ms", "path", "preparing, s", "tensors / held, MB"],
+            [_cells(timing) for timing in sorted(each["paths"], key=_median)],
+        )
+    if document["projection"] is not None:
+        yield from _projection(document["projection"])
+
+
+def _projection(projection: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## Projected hours of {projection['trials']}"
+    yield (
+        "One trial after another on the one device. Where patience ends each trial at its earliest, to where none ends before its budget; "
+        f"the parts are of the latter. Not counted: {projection['leaves_out']}. Units of work that could not be measured in the time "
+        f"given: {projection['unknown']}."
+    )
+    yield _table(
+        ["trials", "counted", "hours", "steps", "validations", "evaluations"],
+        [
+            [
+                each["name"],
+                f"{each['counted']}/{each['trials']}",
+                f"{each['least']:.3g} to {each['most']:.3g}" if each["counted"] else _ABSENT,
+                *(f"{each[part]:.3g}" if each["counted"] else _ABSENT for part in ("steps", "validations", "evaluations")),
+            ]
+            for each in projection["groups"]
+        ],
+    )
+
+
+def _median(timing: Mapping[str, Any]) -> float:
+    return float("inf") if timing["milliseconds"] is None else float(timing["milliseconds"]["median"])
+
+
+def _cells(timing: Mapping[str, Any]) -> list[str]:
+    spread = timing["milliseconds"]
+    if spread is None:
+        return [_ABSENT, f"{_name(timing['path'])}: {timing['problem']}".replace("|", "/"), _ABSENT, _ABSENT]
+    held = timing["allocated_mb"]
+    return [
+        f"{spread['median']:.3g} [{spread['low']:.3g}, {spread['high']:.3g}]",
+        _name(timing["path"]),
+        f"{timing['preparing']:.2f}",
+        _ABSENT if held is None else f"{held:.0f} / {timing['reserved_mb']:.0f}",
+    ]
+
+
+def _name(path: Mapping[str, Any]) -> str:
+    forms = (
+        f"{path['layout']}, {path['normalisation']}, {path['convolution']}, {path['stem']}, {path['episodes_at_once']} at once"
+    )
+    return f"{forms}{', graph' if path['captured'] else ''}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

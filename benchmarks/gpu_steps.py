@@ -1,0 +1,170 @@
+"""One training step along each execution path: seconds of preparing it, milliseconds of replaying it, and its memory."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from benchmarks.score import Spread, quartiles
+from benchmarks.stand_in_images import stand_in_bank
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.datasets.extent import IMAGE_SHAPES
+from fsl_core.datasets.image_bank import ImageBank
+from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.randomness import Stream
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_choice import StepKind
+from fsl_core.training.state import start_training
+from fsl_core.training.step import StepSettings
+from fsl_core.training.step_runner import step_runner
+
+_BATCH_SECONDS = 0.02  # of steps that are launched before the host waits: a wait takes some 20 microseconds
+_MOST_STEPS = 200  # of a batch
+_ENOUGH_SECONDS = 0.4
+_LEAST_BATCHES, _MOST_BATCHES = 5, 100
+_SLOW_SECONDS = 0.3  # a step that takes longer is a batch of its own, and three of them are enough
+_HOPELESS = 3.0  # times the best: one batch of it is enough
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathTiming:
+    """A step along a path: ``milliseconds`` of a step over so many batches of ``steps`` steps; None where ``problem`` says why not.
+
+    ``preparing`` is the seconds before the first step is done, recording among them. ``allocated_mb`` is the peak of tensors, the images
+    among them, and ``reserved_mb`` that of what the process held on the device; both None on a CPU.
+    """
+
+    path: ExecutionPath
+    milliseconds: Spread | None = None
+    batches: int = 0
+    steps: int = 0
+    preparing: float | None = None
+    allocated_mb: float | None = None
+    reserved_mb: float | None = None
+    problem: str | None = None
+
+    def as_plain(self) -> dict[str, Any]:
+        """This timing as JSON types."""
+        return asdict(self)
+
+
+def kind_of(recipe: TrainingRecipe, device: str) -> StepKind:
+    """The kind of a recipe's step."""
+    return StepKind(recipe=recipe, image_shape=IMAGE_SHAPES[recipe.data.dataset], device=device, threads=1)
+
+
+def timed_paths(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until: float) -> Iterator[PathTiming]:
+    """The step along each path in turn, as long as ``until`` of the monotonic clock is not over; the first one in any case."""
+    best = None
+    for number, path in enumerate(paths):
+        if number and time.monotonic() > until:
+            yield PathTiming(path=path, problem="no time was left")
+            continue
+        timing = _timed(recipe, path, best)
+        if timing.milliseconds is not None:
+            best = min(best or timing.milliseconds.median, timing.milliseconds.median)
+        yield timing
+
+
+def fastest(timings: Iterable[PathTiming]) -> PathTiming | None:
+    """That with the least median."""
+    timed = [(each.milliseconds.median, place, each) for place, each in enumerate(timings) if each.milliseconds is not None]
+    return min(timed)[2] if timed else None
+
+
+def _timed(recipe: TrainingRecipe, path: ExecutionPath, best: float | None) -> PathTiming:
+    _release(path)
+    try:
+        with path.active() as device:
+            return _measured(recipe, path, device, best)
+    except RuntimeError as error:  # what this device lacks, or no memory: the next path may work
+        return PathTiming(path=path, problem=f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}")
+
+
+def _measured(recipe: TrainingRecipe, path: ExecutionPath, device: torch.device, best: float | None) -> PathTiming:
+    began = time.perf_counter()
+    take_step = _step(recipe, path, device)
+    _seconds(take_step, 1, device)
+    preparing = time.perf_counter() - began
+    one = min(_seconds(take_step, 1, device) for _ in range(2))
+    size = max(1, min(_MOST_STEPS, round(_BATCH_SECONDS / one)))
+    batches = _batches(take_step, size, device, least=_least_batches(one, best))
+    on_cuda = device.type == "cuda"
+    return PathTiming(
+        path=path,
+        milliseconds=quartiles([1000 * each / size for each in batches]),
+        batches=len(batches),
+        steps=size,
+        preparing=preparing,
+        allocated_mb=torch.cuda.max_memory_allocated() / 2**20 if on_cuda else None,
+        reserved_mb=torch.cuda.max_memory_reserved() / 2**20 if on_cuda else None,
+    )
+
+
+def _least_batches(one: float, best: float | None) -> int:
+    if best is not None and 1000 * one > _HOPELESS * best:
+        return 1
+    return 3 if one > _SLOW_SECONDS else _LEAST_BATCHES
+
+
+def _batches(take_step: Callable[[], None], size: int, device: torch.device, *, least: int) -> list[float]:
+    batches = [_seconds(take_step, size, device)]
+    while len(batches) < least or (least > 1 and sum(batches) < _ENOUGH_SECONDS and len(batches) < _MOST_BATCHES):
+        batches.append(_seconds(take_step, size, device))
+    return batches
+
+
+def _seconds(take_step: Callable[[], None], times: int, device: torch.device) -> float:
+    """The wall clock of so many steps, which the device has done."""
+    _wait(device)
+    began = time.perf_counter()
+    for _ in range(times):
+        take_step()
+    _wait(device)
+    return time.perf_counter() - began
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _step(recipe: TrainingRecipe, path: ExecutionPath, device: torch.device) -> Callable[[], None]:
+    """What takes a step, from a bank as large as the data set's: sampling looks at all its classes."""
+    bank = _images(recipe).to(device)
+    state = start_training(
+        build_algorithm(recipe, image_shape=bank.image_shape),
+        recipe.optimiser,
+        streams=[Stream(recipe.seed, "train/weights")],
+        kernels=path.kernels,
+        device=device,
+        captured=path.captured,
+    )
+    sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "train/episodes", recipe.data.distinct_characters)
+    settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
+    return step_runner(state, [sampler], settings, captured=path.captured)
+
+
+@functools.lru_cache(maxsize=1)
+def _images(recipe: TrainingRecipe) -> ImageBank:
+    return stand_in_bank(recipe)
+
+
+def _release(path: ExecutionPath) -> None:
+    """Hand back what the path before held, and count memory anew."""
+    gc.collect()
+    if path.device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def suited(path: ExecutionPath, kind: StepKind) -> ExecutionPath:
+    """The forms of a path for another kind of step on the same device."""
+    return replace(path, episodes_at_once=kind.usual_path().episodes_at_once)

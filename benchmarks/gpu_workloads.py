@@ -1,0 +1,71 @@
+"""The steps that are timed on a GPU. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks.workloads import (
+    MINI_IMAGENET,
+    OMNIGLOT,
+    maml_mini_imagenet,
+    maml_omniglot,
+    prototypical,
+    training_recipe,
+)
+from fsl_core.episodes.episode import EpisodeShape
+from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.recipe import TrainingRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuWorkload:
+    """A training step by its name."""
+
+    title: str
+    recipe: TrainingRecipe
+
+
+def _matching(data: Any, shot: int, **settings: Any) -> TrainingRecipe:
+    shape = EpisodeShape(way=5, shot=shot, query=15)
+    return training_recipe(MatchingSettings(**settings), data, shape, clip_norm=1.0)
+
+
+WORKLOADS = (
+    GpuWorkload(title="MAML order 2, Omniglot 5-way 1-shot, 32 episodes", recipe=maml_omniglot(2)),
+    GpuWorkload(title="MAML order 1, Omniglot 5-way 1-shot, 32 episodes", recipe=maml_omniglot(1)),
+    GpuWorkload(
+        title="MAML order 2, Omniglot 20-way 1-shot, 16 episodes, 5 steps",
+        recipe=maml_omniglot(2, episodes=16, way=20, adaptation_steps=5),
+    ),
+    GpuWorkload(title="MAML order 2, miniImageNet 5-way 5-shot, 15 queries, 2 episodes, 5 steps", recipe=maml_mini_imagenet(2)),
+    GpuWorkload(title="MAML order 1, miniImageNet 5-way 5-shot, 15 queries, 2 episodes, 5 steps", recipe=maml_mini_imagenet(1)),
+    GpuWorkload(title="Prototypical Networks, Omniglot 60-way 1-shot, 5 queries", recipe=prototypical(60, 1)),
+    GpuWorkload(
+        title="Prototypical Networks, miniImageNet 20-way 5-shot, 15 queries",
+        recipe=training_recipe(PrototypicalSettings(), MINI_IMAGENET, EpisodeShape(way=20, shot=5, query=15)),
+    ),
+    GpuWorkload(title="Matching Networks, Omniglot 5-way 1-shot, 15 queries", recipe=_matching(OMNIGLOT, 1)),
+    GpuWorkload(
+        title="Matching Networks with full context, miniImageNet 5-way 5-shot, 15 queries",
+        recipe=_matching(MINI_IMAGENET, 5, fce=True, reading_steps=2, support_order="by_class"),
+    ),
+)
+"""The steps of the table in the order in which they are timed."""
+
+
+def tiny(workload: GpuWorkload) -> GpuWorkload:
+    """The same step with hardly any work, to see on any machine that it can be timed."""
+    recipe, shape = workload.recipe, EpisodeShape(way=2, shot=1, query=1)
+    algorithm = recipe.algorithm
+    if isinstance(algorithm, MamlSettings):
+        algorithm = replace(algorithm, adaptation_steps=min(2, algorithm.adaptation_steps))
+    changed = replace(
+        recipe,
+        algorithm=algorithm,
+        episode=shape,
+        validation=replace(recipe.validation, shape=shape),
+        meta_batch_size=min(2, recipe.meta_batch_size),
+        backbone=replace(recipe.backbone, filters=2),  # type: ignore[call-arg]
+    )
+    return replace(workload, recipe=changed)

@@ -1,0 +1,128 @@
+"""The benchmark of a GPU runs on a CPU with hardly any work, and its hours are the sums of what it measured."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import gpu_steps
+from benchmarks.gpu import main
+from benchmarks.gpu_page import file_stem
+from benchmarks.gpu_projection import requests_in
+from benchmarks.gpu_workloads import WORKLOADS, tiny
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.trial_folder import TrialFolder
+from fsl_core.training.trial_request import TrialRequest
+from fsl_core.training.unit_work import step_bill
+from tests.test_import_boundaries import ROOT, imported
+
+STEPS, EVERY, EPISODES = 70, 7, 10
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Requests of two trials on Omniglot: Prototypical Networks, and MAML of order 1."""
+    folder = tmp_path_factory.mktemp("trials")
+    for workload in (tiny(WORKLOADS[5]), tiny(WORKLOADS[1])):
+        recipe = workload.recipe
+        watched = replace(recipe.validation, every=EVERY, episodes=EPISODES)
+        recipe = replace(recipe, steps=STEPS, validation=watched)
+        adapting = 2 if isinstance(recipe.algorithm, MamlSettings) else None
+        evaluation = Evaluation(shape=recipe.episode, episodes=EPISODES, adaptation_steps=adapting)
+        trial = TrialFolder.at(folder / recipe.fingerprint)
+        trial.paths.folder.mkdir()
+        trial.write_request(TrialRequest(name=workload.title, recipe=recipe, evaluations=(evaluation,)))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_ENOUGH_SECONDS", 0.01), ("_LEAST_BATCHES", 2), ("_BATCH_SECONDS", 0.001)):
+        monkeypatch.setattr(gpu_steps, name, value)
+
+
+def test_it_times_the_steps_and_projects_the_hours(trials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = (WORKLOADS[1], WORKLOADS[5])
+    asked = [argument for each in chosen for argument in ("--workload", each.title)]
+    main(["--device", "cpu", "--results", str(tmp_path), "--trials", str(trials), "--minutes", "9", *asked])
+    (file,) = tmp_path.glob("gpu-cpu-*.json")
+    document = json.loads(file.read_text())
+    assert [each["title"] for each in document["steps"]] == [each.title for each in chosen]
+    for each in document["steps"]:
+        timed = [path["milliseconds"] for path in each["paths"] if path["milliseconds"] is not None]
+        assert each["fastest"]["milliseconds"]["median"] == min(spread["median"] for spread in timed) > 0
+        assert all(spread["low"] <= spread["median"] <= spread["high"] for spread in timed)
+        assert all(path["problem"] is None for path in each["paths"])
+    check_projection(document["projection"], trials)
+    page = file.with_suffix(".md").read_text()
+    assert all(f"### {each.title}" in page for each in chosen)
+    assert "Projected hours of 2 trials" in page
+    assert "written: " in capsys.readouterr().out
+
+
+def check_projection(projection: dict[str, object], trials: Path) -> None:
+    groups = {each["name"]: each for each in projection["groups"]}  # type: ignore[attr-defined]
+    assert sorted(groups) == ["all", "maml order 1, omniglot", "prototypical, omniglot"]
+    whole = groups.pop("all")
+    assert (whole["trials"], whole["counted"], projection["unknown"]) == (2, 2, 0)
+    for part in ("least", "most", "steps", "validations", "evaluations"):
+        assert whole[part] == pytest.approx(sum(each[part] for each in groups.values()))
+    assert whole["most"] == pytest.approx(whole["steps"] + whole["validations"] + whole["evaluations"])
+    assert whole["least"] == pytest.approx(whole["most"]), "neither has patience"
+    medians = [each["milliseconds"]["median"] for each in projection["steps"]]  # type: ignore[attr-defined]
+    assert len(medians) == len({step_bill(each.recipe) for each in requests_in(trials)}) == 2
+    assert whole["steps"] == pytest.approx(sum(medians) * STEPS / 1000 / 3600)
+
+
+def test_trials_without_a_measured_unit_are_not_counted(trials: Path, tmp_path: Path) -> None:
+    arguments = ["--device", "cpu", "--results", str(tmp_path), "--trials", str(trials)]
+    main([*arguments, "--minutes", "0", "--workload", "Prototypical Networks, Omniglot"])
+    (file,) = tmp_path.glob("*.json")
+    document = json.loads(file.read_text())
+    assert [path["problem"] for path in document["steps"][0]["paths"]] == [None] + ["no time was left"] * 2
+    projection = document["projection"]
+    assert projection["unknown"] > 0
+    assert projection["groups"][-1]["counted"] < projection["groups"][-1]["trials"] == 2
+    assert "0/2 | – |" in file.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("arguments", [["--device", "cpu"], ["--device", "cpu", "--results", "x", "--trials", "/nowhere"]])
+def test_what_it_cannot_do_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+
+
+def test_a_path_that_does_not_work_leaves_its_reason_and_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tiny(WORKLOADS[5]).recipe
+    usual = gpu_steps.kind_of(recipe, "cpu").usual_path()
+    other, step = replace(usual, layout="channels_first"), gpu_steps._step
+
+    def without_memory(recipe: TrainingRecipe, path: ExecutionPath, device: torch.device) -> Callable[[], None]:
+        if path == other:
+            raise torch.OutOfMemoryError("CUDA out of memory\nTried to allocate")
+        return step(recipe, path, device)
+
+    monkeypatch.setattr(gpu_steps, "_step", without_memory)
+    bad, good = gpu_steps.timed_paths(recipe, [other, usual], until=math.inf)
+    assert (bad.milliseconds, bad.problem) == (None, "OutOfMemoryError: CUDA out of memory")
+    assert gpu_steps.fastest([bad, good]) == good
+    assert gpu_steps.fastest([bad]) is None
+
+
+def test_a_file_is_named_after_its_device() -> None:
+    assert file_stem("NVIDIA H100 80GB HBM3") == "gpu-nvidia-h100-80gb-hbm3"
+
+
+def test_it_needs_torch_alone() -> None:
+    """And what torch brings: a GPU machine has neither the orchestrator nor its libraries."""
+    for file in ("gpu", "gpu_page", "gpu_projection", "gpu_steps", "gpu_workloads"):
+        names = {name.partition(".")[0] for _, name in imported((ROOT / "benchmarks" / f"{file}.py").read_text())}
+        assert not names & {"ray", "mlflow", "pandas", "click", "orchestrator", "scipy", "yaml"}, file
