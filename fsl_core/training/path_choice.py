@@ -118,7 +118,7 @@ def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | Non
 
 def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float]:
     """The least seconds of an episode along each candidate that works here."""
-    with kind.usual_path().active():
+    with kind.usual_path().active(kind.recipe.matmul_precision):
         times = _first_times(kind, stopwatch)
         least = {path: seconds for path, (_, seconds) in times.items()}
         began = time.perf_counter()
