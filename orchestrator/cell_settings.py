@@ -32,6 +32,7 @@ from fsl_core.recipe.backbone_settings import (
     Padding,
 )
 from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, WITHOUT_ROTATIONS, DatasetName, DataSettings, Resize, SplitName
+from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.model_selection import Selection
 from orchestrator.cell_keys import FILLED_FROM, named_by_key
@@ -110,6 +111,7 @@ class CellSettings:
     batch_norm_epsilon: float | None = None
     initialisation: Initialisation | None = None
     retrain: bool = False
+    matmul_precision: MatmulPrecision = "float32"
 
     def __post_init__(self) -> None:
         one_of("algorithm", self.algorithm, ALGORITHM_NAMES)
@@ -184,6 +186,7 @@ class CellSettings:
                 clip_value=_as_float("clip_value", self.clip_value),
             ),
             retrain=self.retrain,
+            matmul_precision=self.matmul_precision,
         )
 
     def data(self) -> DataSettings:

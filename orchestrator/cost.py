@@ -142,7 +142,8 @@ class CostBook:
         """What so many steps cost, with the validations between them; an untrained network is validated once."""
         if not recipe.steps:
             return self._of_bill(validation_bill(recipe))
-        kind = (recipe.algorithm, recipe.backbone, recipe.data, recipe.episode, recipe.meta_batch_size, recipe.validation)
+        how = recipe.meta_batch_size, recipe.matmul_precision
+        kind = (recipe.algorithm, recipe.backbone, recipe.data, recipe.episode, *how, recipe.validation)
         if kind not in self._known_steps:
             self._known_steps[kind] = self._step(recipe)
         return self._known_steps[kind].times(steps)

@@ -68,7 +68,9 @@ INHERITED = (
         "PYTHONPATH", "refused", "no entry may be empty or ., the current folder, and the two packages must come from one place"
     ),
     Inherited("CUBLAS_WORKSPACE_CONFIG", "refused", "other values than :16:8 and :4096:8 make CUDA differ from run to run"),
-    Inherited("NVIDIA_TF32_OVERRIDE", "refused", "1 computes float32 with 10 bits on CUDA"),
+    Inherited(
+        "NVIDIA_TF32_OVERRIDE", "refused", "1 computes float32 with 10 bits on CUDA; any value where a recipe asks for TF32"
+    ),
     Inherited("DNNL_DEFAULT_FPMATH_MODE", "refused", "BF16 and others compute float32 with fewer bits on the CPU"),
     Inherited("ONEDNN_DEFAULT_FPMATH_MODE", "refused", "as DNNL_DEFAULT_FPMATH_MODE"),
     Inherited("ATEN_CPU_CAPABILITY", "recorded", "which instructions torch uses: other last bits, as on another processor"),
@@ -76,7 +78,7 @@ INHERITED = (
     Inherited("ONEDNN_MAX_CPU_ISA", "recorded", "as DNNL_MAX_CPU_ISA"),
     Inherited("MKL_CBWR", "recorded", "as ATEN_CPU_CAPABILITY, of matrix products"),
     Inherited("MKL_ENABLE_INSTRUCTIONS", "recorded", "as MKL_CBWR"),
-    Inherited("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "neutralised", "a trial computes in full float32"),
+    Inherited("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "neutralised", "a recipe says whether a trial multiplies in TF32"),
     Inherited("OMP_*", "neutralised", "a trial's execution path says how many threads it has"),
     Inherited("MKL_NUM_THREADS", "neutralised", "as OMP_*"),
     Inherited("MKL_DYNAMIC", "neutralised", "as OMP_*"),

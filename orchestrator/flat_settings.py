@@ -27,6 +27,7 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
         "backbone": recipe.backbone.name,
         **_fields(recipe.backbone),
         "retrain": recipe.retrain,
+        "matmul_precision": recipe.matmul_precision,
         "selection": watched.selection,
         "patience": watched.patience,
         "validation_every": watched.every,

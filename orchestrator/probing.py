@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fsl_core.recipe.matmul_precision import device_has
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
@@ -36,10 +37,14 @@ class UnknownKind:
 
 
 def unknown_kinds(plan: Plan, records: Mapping[str, TrialRecord], book: CostBook) -> list[UnknownKind]:
-    """The kinds of trials of whose remaining work the book lacks something, those that have to train on most images first."""
+    """The kinds of trials of whose remaining work the book lacks something, those that have to train on most images first.
+
+    Work that the book's device cannot do at all is not among it.
+    """
     images: dict[tuple[UnitWork, ...], float] = {}
     for trial, record in _to_do(plan, records):
-        if works := book.unknown_work(trial.recipe, _missing(trial, record), trained=record.result is not None):
+        lacking = book.unknown_work(trial.recipe, _missing(trial, record), trained=record.result is not None)
+        if works := tuple(work for work in lacking if device_has(book.machine.device, work.matmul_precision)):
             images[works] = images.get(works, 0.0) + (0.0 if record.result else _images_of(trial))
     return sorted((UnknownKind(*each) for each in images.items()), key=lambda kind: -kind.images)
 

@@ -67,6 +67,8 @@ def _spelled(key: str, settings: Settings) -> str:
             return f"lr first halved at {value}" if value else "no first halving"
         case "selection":
             return "last weights" if value == "last" else f"selected by {value}"
+        case "matmul_precision":
+            return "TF32" if value == "tf32" else str(value)
         case "normalise":
             return "normalised" if value else "x/255"
         case "filters":

@@ -15,7 +15,8 @@ from fsl_core.errors import SettingError, within
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.recipe.data_settings import DataSettings
-from fsl_core.recipe.fingerprint import NONE_IS_OFF, fingerprint, from_plain
+from fsl_core.recipe.fingerprint import ADDED_LATER, NONE_IS_OFF, fingerprint, from_plain
+from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.model_selection import Selection
 
 
@@ -87,6 +88,7 @@ class TrainingRecipe:
     the network untrained, which shows what training is worth. ``retrain`` repeats the training on meta-train and meta-validation
     classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by
     the statistics of a batch; an algorithm that compares embeddings by running ones, so that a score depends on no other episode.
+    ``matmul_precision`` is that of the training's products on CUDA; whatever it is, validation and evaluation score in full float32.
 
     Raises:
         SettingError: if a value is impossible, alone or beside the others.
@@ -102,12 +104,14 @@ class TrainingRecipe:
     backbone: BackboneSettings = field(default_factory=Conv4Settings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     retrain: bool = False
+    matmul_precision: MatmulPrecision = field(default="float32", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         whole("steps", self.steps, 0)
         whole("seed", self.seed, 0)
         size("meta_batch_size", self.meta_batch_size, 1)
         truth("retrain", self.retrain)
+        one_of("matmul_precision", self.matmul_precision, get_args(MatmulPrecision))
         if 0 < self.steps < self.validation.every:
             problem = f"a validation every {self.validation.every} steps never happens in {self.steps} steps"
             raise SettingError("steps", self.steps, problem, ("validation.every",), {"validation.every": self.steps})

@@ -18,7 +18,9 @@ import torch
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.checks import one_of, size, truth
 from fsl_core.errors import ExecutionPathError, SettingError
+from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
+from fsl_core.training.multiplying import check_precision_available, multiplying_in
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 _MIB = 2**20
@@ -66,8 +68,11 @@ class ExecutionPath:
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is recorded as a CUDA graph on CUDA alone", beside=("device",))
 
-    def check_available(self) -> None:
-        """Raises ExecutionPathError when this machine cannot offer the path, or its environment asks for another arithmetic."""
+    def check_available(self, precision: MatmulPrecision = "float32") -> None:
+        """Raises ExecutionPathError when this machine cannot offer the path, or not in ``precision``.
+
+        Neither can a machine whose environment asks for another arithmetic.
+        """
         refuse_other_arithmetic()
         try:
             self.check_sound()
@@ -75,28 +80,25 @@ class ExecutionPath:
             raise ExecutionPathError(str(error)) from error
         if self.device == "cuda" and not cuda_is_here():
             raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
+        check_precision_available(self.device, precision)
 
     @contextmanager
-    def active(self) -> Iterator[torch.device]:
-        """Compute along this path inside the block: its thread count, deterministic kernels, full float32."""
+    def active(self, precision: MatmulPrecision = "float32") -> Iterator[torch.device]:
+        """Compute along this path inside the block: its thread count, deterministic kernels, full float32 unless TF32 is asked for."""
         if self.device == "cuda":
             fix_cublas_workspace()
-        self.check_available()
+        self.check_available(precision)
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-        benchmark, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
-        precision = torch.get_float32_matmul_precision()  # TORCH_ALLOW_TF32_CUBLAS_OVERRIDE lowers it
+        benchmark = torch.backends.cudnn.benchmark
         torch.set_num_threads(self.threads)
-        torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        torch.backends.cudnn.allow_tf32 = False
         keep_freed_memory()
         try:
-            yield torch.device(self.device)
+            with multiplying_in(precision):
+                yield torch.device(self.device)
         finally:
             torch.set_num_threads(threads)
-            torch.set_float32_matmul_precision(precision)
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
-            torch.backends.cudnn.allow_tf32 = tf32
 
 
 def cuda_is_here() -> bool:

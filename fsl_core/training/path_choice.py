@@ -134,7 +134,7 @@ def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float
 
     What is hopeless is released at once: each recorded step holds the memory of all its activations.
     """
-    with kind.usual_path().active():
+    with kind.usual_path().active(kind.recipe.matmul_precision):
         takes: dict[ExecutionPath, Callable[[], float]] = {}
         least: dict[ExecutionPath, float] = {}
         for path in kind.candidates():

@@ -49,7 +49,7 @@ def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int
     """
     recipe = _recipe(work)
     path = StepKind(recipe=recipe, image_shape=work.image_shape, device=device, threads=threads).usual_path()
-    with path.active() as there:
+    with path.active(recipe.matmul_precision) as there:
         repeat, units = _prepared(work, recipe, path, there)
         timed = [_seconds(repeat, there, threads)]
         if timed[0][1] <= LONG_SECONDS:
@@ -105,6 +105,7 @@ def _recipe(work: UnitWork) -> TrainingRecipe:
         seed=0,
         meta_batch_size=_EPISODES_OF_A_STEP if adaptation else 1,
         backbone=work.backbone,
+        matmul_precision=work.matmul_precision,
     )
 
 

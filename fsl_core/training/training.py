@@ -13,6 +13,7 @@ from fsl_core.episodes.evaluation import score_episodes
 from fsl_core.episodes.sampler import EpisodeIndices
 from fsl_core.recipe.recipe import OptimiserSettings, ValidationSettings
 from fsl_core.training.model_selection import ValidationScore, selects
+from fsl_core.training.multiplying import multiplying_in
 from fsl_core.training.optimiser import outer_lr_at
 from fsl_core.training.state import SeedState, TrainingState
 
@@ -27,9 +28,10 @@ class Validation:
     kernels: Kernels = Kernels()  # noqa: RUF009 - it is frozen
 
     def score(self, model: Model) -> ValidationScore:
-        """The mean loss and accuracy over the queries of the frozen episodes."""
+        """The mean loss and accuracy over the queries of the frozen episodes, in full float32 however the training multiplies."""
         steps = None if self.settings.adaptation_steps is None else (self.settings.adaptation_steps,)
-        scored = score_episodes(model, self.bank, self.episodes, kernels=self.kernels, adaptation_steps=steps)
+        with multiplying_in("float32"):
+            scored = score_episodes(model, self.bank, self.episodes, kernels=self.kernels, adaptation_steps=steps)
         queries = scored.right.numel()
         return ValidationScore(loss=float(scored.loss.sum()) / queries, accuracy=int(scored.right.sum()) / queries)
 

@@ -115,7 +115,7 @@ def run_trial(
         StopRequested: ``should_stop`` said so.
         CheckpointEditionError: the checkpoint is of another edition of the recipes.
         CheckpointFormatError: the checkpoint holds an earlier form of the training's state.
-        ExecutionPathError: the trial's execution path, or the wanted one, is not to be had here.
+        ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
     run = TrialRun(
@@ -180,7 +180,7 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
         run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
     path = _pinned_path(recipe, run, None if checkpoint is None else path_of(checkpoint))
     run.on_path(path)
-    with path.active() as device:
+    with path.active(recipe.matmul_precision) as device:
         bank = stage.bank.to(device)
         sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes", recipe.data.distinct_characters)
         state = start_training(
@@ -206,13 +206,13 @@ def _pinned_path(recipe: TrainingRecipe, run: TrialRun, of_checkpoint: Execution
     if pinned is not None:
         return pinned
     path = of_checkpoint or run.path or _chosen_path(recipe, run)
-    path.check_available()
+    path.check_available(recipe.matmul_precision)
     write_path(run.folder, path)
     return path
 
 
 def _chosen_path(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
-    ExecutionPath(device=run.device, threads=run.threads).check_available()
+    ExecutionPath(device=run.device, threads=run.threads).check_available(recipe.matmul_precision)
     shape = run.dataset.meta_train.image_shape
     return choose_path(StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads), run.choices)
 
@@ -269,7 +269,7 @@ def _progress(state: TrainingState, steps: int) -> Progress:
 def evaluate_trial(
     result: TrialResult, evaluation: Evaluation, *, folder: Path, dataset: SplitDataset, device: str = "cpu", threads: int = 1
 ) -> EvaluationResult:
-    """Score a trained trial's selected weights on frozen episodes of meta-test classes.
+    """Score a trained trial's selected weights on frozen episodes of meta-test classes, in full float32 however they were trained.
 
     Raises:
         CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.

@@ -10,13 +10,15 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings
+from fsl_core.recipe.fingerprint import ADDED_LATER
+from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 COSTS_NOTHING: Mapping[str, object] = {
@@ -43,7 +45,7 @@ class UnitWork:
     ``train``: the gradient of one training episode, and the optimiser's step. ``embed``: one image through the backbone.
     ``compare``: the scores of one episode of embedded images. ``adapt``: one episode adapted to for ``adaptation_steps`` steps and
     answered after ``answers`` of them, ``inductive`` or not. ``image_shape`` is ``(C, H, W)``; ``shape`` is that of the episode, None
-    for one image.
+    for one image. ``matmul_precision`` is that of training; what scores is in full float32.
     """
 
     kind: Kind
@@ -54,6 +56,7 @@ class UnitWork:
     adaptation_steps: int | None = None
     answers: int | None = None
     inductive: bool | None = None
+    matmul_precision: MatmulPrecision = field(default="float32", metadata=ADDED_LATER)
 
 
 Bill = tuple[tuple[UnitWork, float], ...]
@@ -68,6 +71,7 @@ def step_bill(recipe: TrainingRecipe) -> Bill:
         image_shape=IMAGE_SHAPES[recipe.data.dataset],
         algorithm=_what_costs(recipe.algorithm),
         shape=recipe.episode,
+        matmul_precision=recipe.matmul_precision,
     )
     return ((work, float(recipe.meta_batch_size)),)
 

@@ -36,6 +36,7 @@ from orchestrator.execution.messages import Cluster
 from orchestrator.forecast import Forecast, done_trials
 from orchestrator.launches import check_name_is_free
 from orchestrator.plan import Plan
+from orchestrator.precisions import refuse_precisions_not_had
 from orchestrator.progress import SweepView, make_view
 from orchestrator.records import TrialRecord
 from orchestrator.signals import interrupted_by_signals
@@ -86,11 +87,12 @@ def _agreed(
     opened: OpenedSweep, how: HowToRun, cluster: Cluster | None, probing: Probing, view: SweepView, *, ask: bool
 ) -> tuple[Device, Forecast]:
     """The device and the forecast of a launch that its user wants; the images are prepared by then."""
+    device = choose_device(how, cluster)
+    refuse_precisions_not_had(opened.plan, opened.records, device)
     todo = len(done_trials(opened.plan, opened.records)) < len(opened.plan.trials)
     if todo and not data_is_here(opened.plan.spec, opened.places):  # what is missing is said before anything is timed or asked
         _prepare(opened, view)
     view.phase("the time that it takes is being predicted")
-    device = choose_device(how, cluster)
     expected = forecast(opened, device=device, how=how, cluster=cluster, probing=probing)
     if todo:
         _tell(f"predicted: {answer_text(expected)}")

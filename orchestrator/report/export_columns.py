@@ -65,6 +65,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "selection": (TEXT, "loss, accuracy or last: what chooses the weights"),
         "patience": (WHOLE, "steps"),
         "retrain": (TRUTH, "retrained with meta-validation classes"),
+        "matmul_precision": (TEXT, "of the training's products on CUDA: float32 or tf32"),
         "seed": (WHOLE, "training seed"),
         "steps_done": (WHOLE, "steps"),
         "selected_step": (WHOLE, "step of the selected weights"),

@@ -31,7 +31,7 @@ def differences(settings: CellSettings, published: PublishedCell) -> tuple[Diffe
 
 def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
     if key not in published.settings:
-        return _shortfall(settings, published) if key == "steps" else []
+        return _unstated(key, settings, published)
     if not settings.has(key):
         return []
     ours, theirs = getattr(settings, key), published.settings[key]
@@ -46,6 +46,13 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
         said = {True: "inductively", False: "transductively"}
         return [Difference(f"scored {said[ours]}, published {said[bool(theirs)]}", weight_of(key, settings))]
     return [Difference(f"{key} {written(ours)}, published {written(theirs)}", weight_of(key, settings))]
+
+
+def _unstated(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
+    """What is said of a setting that the source does not state: a training short of a full one, and one in TF32."""
+    if key == "matmul_precision" and settings.matmul_precision != "float32":
+        return [Difference(f"{key} {settings.matmul_precision}, published without a word of it", weight_of(key, settings))]
+    return _shortfall(settings, published) if key == "steps" else []
 
 
 def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from fsl_core.checks import MOST_WHOLE
 from fsl_core.recipe.data_settings import DatasetName, Resize
+from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.model_selection import Selection
 
 Kind = Literal["paper", "authors_code", "independent"]
@@ -60,6 +61,7 @@ class Protocol(_Strict):
     selection: Selection = "loss"
     filters: _Count = 1
     retrain: bool = False
+    matmul_precision: MatmulPrecision = "float32"
     learn_scale: bool = False
     reading_steps: _Count = 1
     clamp: _Rate | None = None

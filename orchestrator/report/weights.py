@@ -62,6 +62,7 @@ LIGHTER: Mapping[str, tuple[Lighter, ...]] = {
     "clip_value": (Lighter(reason=_CODE_ALONE),),
     "selection": (Lighter(reason="other weights of the same training"),),
     "retrain": (Lighter(reason="a sixth to a quarter more classes of the same data set"),),
+    "matmul_precision": (Lighter(reason="the same training, rounded more coarsely; what scores is in full float32"),),
     "steps": (Lighter(reason="a shorter training says nothing of a longer one", weight="budget"),),
 }
 """By the keys of sweep files."""

@@ -89,6 +89,7 @@ def test_every_field_changes_the_fingerprint() -> None:
         a_recipe(optimiser=OptimiserSettings(outer_lr=2e-3)),
         a_recipe(optimiser=OptimiserSettings(halve_every=None)),
         a_recipe(retrain=True),
+        a_recipe(matmul_precision="tf32"),
     ]
     assert len({recipe.fingerprint for recipe in [base, *changed]}) == len(changed) + 1
 

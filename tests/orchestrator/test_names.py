@@ -123,6 +123,7 @@ AXES: dict[str, tuple[Any, ...]] = {
     "validation_every": (1, 100),
     "validation_way": (None, 5, 20),
     "retrain": (False, True),
+    "matmul_precision": ("float32", "tf32"),
     "rotations": (False, True),
     "distinct_characters": (False, True),
     "resize": ("antialiased", "nearest"),

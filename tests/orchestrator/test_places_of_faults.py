@@ -70,6 +70,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "batch_norm_epsilon": (0.0, {}),
     "initialisation": ("he", {}),
     "retrain": ("twice", {}),
+    "matmul_precision": ("bf16", {}),
 }
 """A wrong value for each key, and what else a cell must have for it to be the only fault."""
 NEEDED: dict[str, Any] = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1}

@@ -9,11 +9,12 @@ import pytest
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.cost import CostBook
+from orchestrator.cost import UNKNOWN, CostBook
 from orchestrator.plan import build_plan
 from orchestrator.probing import UnknownKind, busy_works, probe, probe_again, unknown_kinds
 from orchestrator.records import TrialRecord
 from orchestrator.remembered import key
+from orchestrator.span import Span
 from orchestrator.sweep_loader import load_sweep
 from tests.orchestrator.test_cost import HERE, busy, quiet, record, score
 
@@ -153,3 +154,14 @@ def test_nothing_is_measured_again_after_the_time_is_up(probes: Probes) -> None:
     known_by_busy_probes(probes)
     again(probes, enough=-1.0)
     assert probes.measured == [] and probes.kept == {}
+
+
+def test_what_this_device_cannot_do_is_not_probed(tmp_path: Path) -> None:
+    """A plan for a GPU can be looked at on a CPU: its trainings in TF32 are unknown there, all else of them is measured."""
+    probes = Probes(tmp_path, f"{GRID}  matmul_precision: [tf32]\n")
+    probes.run()
+    assert probes.measured and not [work for work in probes.measured if work.kind == "train"]
+    assert probes.book.training(probes.plan.trials[0].recipe, Span.of([10])) == UNKNOWN
+    probes.book = CostBook(dataclasses.replace(HERE, device="cuda"), {})
+    probes.run()
+    assert {work.matmul_precision for work in probes.measured if work.kind == "train"} == {"tf32"}

@@ -47,6 +47,7 @@ def test_the_papers_own_protocol_does_not_differ() -> None:
         ({"halve_every": None}, "halve_every null, published 2000", "noted"),
         ({"meta_batch_size": 4}, "meta_batch_size 4, published 1", "noted"),
         ({"retrain": False}, "trained on meta-train classes alone, published with meta-validation classes added", "noted"),
+        ({"matmul_precision": "tf32"}, "matmul_precision tf32, published without a word of it", "noted"),
         ({"steps": 200}, "steps 200, a full training has 10000", "budget"),
     ],
 )
