@@ -30,6 +30,7 @@ from tests.orchestrator.first_edition_runs import (
     write_first_edition,
     write_first_table,
 )
+from tests.orchestrator.test_cost import quiet
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 __all__ = ["clean_environment"]
@@ -188,14 +189,14 @@ def test_a_sweep_has_another_parent_run_in_each_edition(tmp_path: Path) -> None:
 
 def test_costs_of_the_first_edition_are_kept_and_not_used(tmp_path: Path) -> None:
     path = tmp_path / "cost.json"
-    test_remembered.probes(path).write({test_remembered.WORK: [0.5]})
+    test_remembered.probes(path).write({test_remembered.WORK: quiet(0.5)})
     written = json.loads(path.read_text())
     (before,) = written["probes"]
     del before["edition"]
     path.write_text(json.dumps(written))
     assert test_remembered.probes(path).read() == {}
-    test_remembered.probes(path).write({test_remembered.WORK: [9.0]})
-    assert list(test_remembered.probes(path).read().values()) == [(9.0,)]
+    test_remembered.probes(path).write({test_remembered.WORK: quiet(9.0)})
+    assert list(test_remembered.probes(path).read().values()) == [quiet(9.0)]
     assert [entry["edition"] for entry in json.loads(path.read_text())["probes"]] == [1, SCHEMA_VERSION]
     assert datetime.datetime.fromisoformat(before["at"]) == test_remembered.NOW
 
