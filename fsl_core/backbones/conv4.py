@@ -125,7 +125,6 @@ class Conv4:
         """The maps, and by how much a convolution has to pad them."""
         if self.settings.padding == "symmetric":
             return maps, 1
-        height, width = maps.shape[
-            -2:
-        ]  # TensorFlow's "SAME" for a 3x3 convolution of stride 2: an even side by a pixel at its end
+        # TensorFlow's "SAME" for a 3x3 convolution of stride 2: an even side by a pixel at its end
+        height, width = maps.shape[-2:]
         return nn.functional.pad(maps, (width % 2, 1, height % 2, 1)), 0

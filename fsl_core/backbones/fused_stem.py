@@ -69,9 +69,8 @@ def _chosen(patches: Patches, kernels: torch.Tensor, beats: Sequence[torch.Tenso
 def _summed_patches(patches: Patches, values: torch.Tensor, beats: Sequence[torch.Tensor]) -> torch.Tensor:
     """The sum of the chosen patches, each times its value ``[G, N, F]``: ``[G, F, K]``."""
     summed, left = None, values
-    for part, beat in zip(
-        patches.parts[:0:-1], beats[::-1], strict=True
-    ):  # the last that beats those before it is the chosen one
+    # Backwards: the last place that beats those before it is the chosen one.
+    for part, beat in zip(patches.parts[:0:-1], beats[::-1], strict=True):
         own = left * beat
         left = left - own
         product = torch.bmm(own.transpose(1, 2), part)
