@@ -64,11 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     device = given.device if given.device != "auto" else "cuda" if cuda_is_here() else "cpu"
-    path = ExecutionPath(device=device, threads=given.threads)
     prepared = given.prepared.absolute()
     folders = [folder for folder in given.folders if not folder.is_file() and folder.absolute() != prepared]
     try:
-        path.check_available()
+        ExecutionPath(device=device, threads=given.threads).check_available()
     except FslError as error:
         parser.error(str(error))
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
@@ -77,7 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop.ask)
     data_root = None if given.data_root is None else Path(given.data_root)
-    place = TrainingPlace(data_root=data_root, prepared=prepared, path=path, should_stop=lambda: stop.asked, say=_say)
+    place = TrainingPlace(
+        data_root=data_root,
+        prepared=prepared,
+        device=device,
+        threads=given.threads,
+        should_stop=lambda: stop.asked,
+        say=_say,
+    )
     running_code()  # now: the files may change while a command runs, what it imported does not
     try:
         return _train(folders, place)

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +28,12 @@ Ending = Literal["done", "diverged", "failed", "stopped", "held"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlace:
-    """Where trials are trained: the sources of the images, the prepared ones, the execution path, and who is asked and told."""
+    """Where trials are trained: the sources of the images, the prepared ones, the device and its threads, and what hears of it."""
 
     data_root: Path | None
     prepared: Path
-    path: ExecutionPath = field(default_factory=ExecutionPath)
+    device: str = "cpu"
+    threads: int = 1
     should_stop: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = lambda message: None
 
@@ -107,7 +108,7 @@ class _Attempt:
         return dataset
 
     def _train(self, request: TrialRequest, dataset: SplitDataset, books: Bookkeeping) -> tuple[TrialResult, ExecutionPath]:
-        taken = [self.place.path]
+        taken = [self._asked_path()]
         self._say(f"attempt {books.attempt_begins()}: {request.name}")
 
         def observe(progress: Progress) -> None:
@@ -120,8 +121,8 @@ class _Attempt:
                 request.recipe,
                 folder=self.trial.paths.folder,
                 dataset=dataset,
-                device=self.place.path.device,
-                threads=self.place.path.threads,
+                device=self.place.device,
+                threads=self.place.threads,
                 choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
                 observe=observe,
                 should_stop=self.place.should_stop,
@@ -137,16 +138,19 @@ class _Attempt:
         return result, taken[-1]
 
     def _scoring_path(self, books: Bookkeeping) -> ExecutionPath:
-        """The path of the training, where it is on record and can be had here."""
+        """The path of the training, where it is on record and this machine offers it."""
         if books.execution is None:
-            return self.place.path
+            return self._asked_path()
         trained = ExecutionPath(device=books.execution.device, threads=books.execution.threads)
         try:
             trained.check_available()
         except ExecutionPathError as error:
-            self._say(f"trained on {trained.device}; scored on {self.place.path.device} ({error})")
-            return self.place.path
+            self._say(f"trained on {trained.device}; scored on {self.place.device} ({error})")
+            return self._asked_path()
         return trained
+
+    def _asked_path(self) -> ExecutionPath:
+        return ExecutionPath(device=self.place.device, threads=self.place.threads)
 
     def _score_missing(
         self, request: TrialRequest, result: TrialResult, dataset: SplitDataset, path: ExecutionPath, books: Bookkeeping
