@@ -87,7 +87,7 @@ def _version(name: str) -> str | None:
 def library_versions() -> Mapping[str, str]:
     """The versions of Python and of the libraries that matter to a result; one that is not installed is left out.
 
-    They are looked up once in a process, which goes on with what it imported.
+    They are read once in a process, whose imports do not change with the files.
     """
     versions = {"python": platform.python_version()}
     found = {name: version for name in _LIBRARIES if (version := _version(name)) is not None}

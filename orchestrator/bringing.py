@@ -1,4 +1,4 @@
-"""Brings finished trials of another machine into a runs folder, one at a time and each whole or not at all."""
+"""Imports finished trials of another machine into a runs folder, each whole or not at all."""
 
 from __future__ import annotations
 

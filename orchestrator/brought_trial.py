@@ -52,7 +52,7 @@ class TrialCheck:
 
         Checked are the seal, type and range of every record, that all are of the recipe that the folder is named by and of the edition
         in force, the digest of the images against those here, the digest of the weights against the weights, and the digest and the
-        classes of every evaluation's episodes against those that are drawn here.
+        classes of every evaluation's episodes against those of this machine.
 
         Raises:
             FslError: the folder is not what it claims; the message says in which way.
@@ -94,7 +94,7 @@ class TrialCheck:
         return scores
 
     def _episodes(self, recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset) -> tuple[str, EpisodeClasses]:
-        """The digest and the classes of an evaluation's episodes, drawn once for all trials."""
+        """The digest and the classes of an evaluation's episodes, computed once for all trials."""
         key = (recipe.data, evaluation)
         if key not in self._asked:
             episodes, bank = meta_test_episodes(recipe, evaluation, dataset), dataset.meta_test

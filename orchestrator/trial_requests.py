@@ -1,4 +1,4 @@
-"""Asks for the trials that a sweep lacks in folders that can travel to a machine without the orchestrator."""
+"""Writes the trials that a sweep lacks into folders that a machine without the orchestrator can train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An execution path as a JSON document: a trial's ``path.json``, and the choices that trials of one kind share."""
+"""An execution path as a JSON document: a trial's ``path.json``, and the choice that trials of one kind share."""
 
 from __future__ import annotations
 

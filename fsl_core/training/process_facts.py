@@ -1,6 +1,6 @@
-"""What computes here, as far as only torch or the running process can tell: the facts that are kept beside a result.
+"""The facts of this process and its device, which are recorded beside a result.
 
-torch is imported where it is asked alone: a command that only wants the processor's name computes nothing.
+Only the functions that need torch import it: a command that asks for the processor's name computes nothing.
 """
 
 from __future__ import annotations

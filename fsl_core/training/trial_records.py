@@ -171,5 +171,5 @@ def record_from_plain(kind: type[Record], plain: Mapping[str, Any]) -> Record:
 
 
 def attempts_recorded(*records: ProgressRecord | FailureRecord | ExecutionRecord | None) -> int:
-    """How often a training was begun, as far as any record of its trial tells: one of them may have been lost."""
+    """The number of attempts at a training: the most that any of its records holds, for one of them may be lost."""
     return max((known.attempts for known in records if known is not None), default=0)
