@@ -205,6 +205,9 @@ def _pinned_path(recipe: TrainingRecipe, run: TrialRun, of_checkpoint: Execution
     pinned = read_path(run.folder / PATH_FILE)
     if pinned is not None:
         return pinned
+    if (run.folder / PATH_FILE).exists():
+        source = "the checkpoint's path" if of_checkpoint is not None else "another path"
+        run.announce(f"{PATH_FILE} holds no execution path that this version can read; {source} replaces it")
     path = of_checkpoint or run.path or _chosen_path(recipe, run)
     path.check_available(recipe.matmul_precision)
     write_path(run.folder, path)

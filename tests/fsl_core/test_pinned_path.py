@@ -113,10 +113,12 @@ def test_a_damaged_path_without_a_checkpoint_is_chosen_anew(
     content: bytes | None, glyphs: SplitDataset, folder: Path, prefer: Prefer
 ) -> None:
     prefer("channels_first")
+    said: list[str] = []
     folder.mkdir()
     damage(folder / PATH_FILE, content)
-    run_trial(glyphs_recipe(steps=0), folder=folder, dataset=glyphs)
+    run_trial(glyphs_recipe(steps=0), folder=folder, dataset=glyphs, announce=said.append)
     assert read_path(folder / PATH_FILE) == FIRST
+    assert [PATH_FILE in each for each in said] == ([] if content is None else [True])
 
 
 def damage(file: Path, content: bytes | None) -> None:
