@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Literal
 
 from fsl_core.atomic_file import write_atomically
 from fsl_core.errors import FslError, StopRequested
-from fsl_core.training.path_file import PATH_FILE
+from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from orchestrator.brought_trial import FinishedTrial, TrialCheck
 from orchestrator.errors import StoreError
 from orchestrator.execution.trial_lock import is_held, trial_lock
@@ -21,7 +22,7 @@ Outcome = Literal["brought", "known", "unfinished", "refused"]
 """``brought`` counts as finished from now on; ``known`` was finished here already, ``unfinished`` is not finished there either."""
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
-_AS_IT_IS = (PATH_FILE, "log.txt")
+_LOG = "log.txt"
 """Files that are copied where the trial has none here: they are read by whoever computes on it next, or by people."""
 
 
@@ -94,6 +95,16 @@ def _copy_files(finished: FinishedTrial, store: Store) -> None:
     store.write_recipe(finished.result.recipe)
     if finished.result.weights_digest is not None:
         write_atomically(here.selected, there.selected.read_bytes())
-    for name in _AS_IT_IS:
-        if (there.folder / name).is_file() and not (here.folder / name).exists():
-            write_atomically(here.folder / name, (there.folder / name).read_bytes())
+    path = read_path(there.folder / PATH_FILE)
+    if path is not None:
+        if read_path(here.folder / PATH_FILE) not in (None, path):
+            _put_checkpoints_aside(here.folder)  # those of another path: a retraining must not resume from them
+        write_path(here.folder, path)
+    if (there.folder / _LOG).is_file() and not (here.folder / _LOG).exists():
+        write_atomically(here.folder / _LOG, (there.folder / _LOG).read_bytes())
+
+
+def _put_checkpoints_aside(folder: Path) -> None:
+    checkpoints = folder / "checkpoints"
+    if checkpoints.is_dir():
+        checkpoints.replace(folder / f"checkpoints.{secrets.token_hex(4)}.aside")

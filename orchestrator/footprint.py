@@ -8,33 +8,29 @@ from fsl_core.datasets.extent import IMAGE_SHAPES
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.episode_memory import episode_bytes, most_episodes_at_once
 from orchestrator.plan import PlannedTrial
 
 _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, as measured
-_TRAINING_BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
-_SCORING_BYTES = 12  # the same without gradients, for the images that scoring embeds at once,
+_SCORING_BYTES = 12  # a pixel and filter, as measured: activations without gradients, for the images that scoring embeds at once,
 _SCORING_PIXELS = 500 * 28 * 28
 _SCORES_BYTES = 600 * 2**20  # and the distances of a chunk of episodes
 _WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
 
 
 def memory_bytes(recipe: TrainingRecipe) -> int:
-    """The memory of a trial's process at its peak: the libraries, the weights, and training on an episode or scoring. An estimate.
+    """The memory of a trial's process at its peak: the libraries, the weights, and training or scoring. An estimate.
 
-    MAML keeps one pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass.
+    Of a meta-batch as many episodes count as may be differentiated together.
     """
-    side = IMAGE_SHAPES[recipe.data.dataset][1]
+    image_shape = IMAGE_SHAPES[recipe.data.dataset]
+    training = episode_bytes(recipe, image_shape) * most_episodes_at_once(recipe, image_shape)
     filters = recipe.backbone.filters if isinstance(recipe.backbone, Conv4Settings) else 1
-    shape, algorithm = recipe.episode, recipe.algorithm
-    images = float(shape.way * shape.images_per_class)
-    if isinstance(algorithm, MamlSettings):
-        kept = 3 * algorithm.adaptation_steps if algorithm.order == 2 else 1
-        images = shape.way * (shape.query + shape.shot * kept)
     weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
     scoring = 0.0
-    if not isinstance(algorithm, MamlSettings):
+    if not isinstance(recipe.algorithm, MamlSettings):
         scoring = _SCORING_PIXELS * filters * _SCORING_BYTES + _SCORES_BYTES
-    return round(_PROCESS_BYTES + weights + max(images * side**2 * filters * _TRAINING_BYTES, scoring))
+    return round(_PROCESS_BYTES + weights + max(training, scoring))
 
 
 def weight_count(recipe: TrainingRecipe) -> int:

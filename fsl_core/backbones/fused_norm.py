@@ -11,6 +11,7 @@ window, and its transpose ``P^T`` puts values back in their places. With ``d = 1
 - ``grad b = B``, ``grad g = S``, ``grad y = g r (P^T d - B / n - x S / n)``.
 
 The second derivative is that of ``<u, grad y> + <s, grad g> + <t, grad b>``; the names of the code are those of its docstring.
+There are no third derivatives: nothing here may be differentiated three times.
 """
 
 from __future__ import annotations

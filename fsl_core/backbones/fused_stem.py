@@ -7,6 +7,7 @@ differentiated in the images.
 The letters are those of :mod:`fsl_core.backbones.fused_norm`, and ``w`` the kernels ``[G, F, K]``, ``c`` the patches with mean ``a`` and
 covariance ``C``. A negative scale turns a kernel and the scale around, which leaves the block as it is and makes each window's
 largest value the one to choose.
+There are no third derivatives: nothing here may be differentiated three times.
 """
 
 from __future__ import annotations

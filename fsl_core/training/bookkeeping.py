@@ -28,6 +28,7 @@ class Bookkeeping:
     progress: ProgressRecord
     execution: ExecutionRecord | None
     began: float = field(default_factory=time.perf_counter)
+    trains: bool = False
 
     @staticmethod
     def begin(
@@ -66,6 +67,11 @@ class Bookkeeping:
         noted = dataclasses.replace(progress, train_seconds=self._train_seconds(), at=now())
         self.write(noted)
         self.progress = dataclasses.replace(progress, at=noted.at)
+
+    def training_begins(self) -> None:
+        """Count the seconds of this attempt from the first call on: choosing an execution path is no part of the training."""
+        if not self.trains:
+            self.began, self.trains = time.perf_counter(), True
 
     def _train_seconds(self) -> float:
         """Seconds of all attempts; ``self.progress`` keeps those of the earlier ones alone."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.sampler import EpisodeIndices, frozen_episodes
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
-from fsl_core.training.trial import META_TEST_STREAM
+
+META_TEST_STREAM = "meta-test"
+"""The stream that test episodes are sampled from."""
 
 
 def meta_test_episodes(recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset) -> EpisodeIndices:

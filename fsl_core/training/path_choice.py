@@ -17,17 +17,19 @@ import torch
 
 from fsl_core.atomic_file import write_atomically, write_if_absent
 from fsl_core.backbones.kernels import Layout
+from fsl_core.errors import ExecutionPathError
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
 from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document, read_path
 from fsl_core.training.path_timing import stopwatch_of
 from fsl_core.training.unit_work import step_bill
 
-_PIXELS_AT_ONCE = {"cpu": 2_500_000, "cuda": 25_000_000}  # of the episodes differentiated together: bounds the memory
+_PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds the memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where maps of more outgrow its caches
 _HOPELESS = 1.5  # times the best: a path that takes so long is not measured again
 _ROUNDS = 5
@@ -63,12 +65,12 @@ class StepKind:
     def usual_path(self) -> ExecutionPath:
         """The path that is taken where nothing is measured, as for a prediction."""
         on_cuda = self.device == "cuda"
-        pixels = _PIXELS_AT_ONCE["cuda"] if on_cuda else _USUAL_PIXELS_AT_ONCE
-        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=self._fitting(pixels), captured=on_cuda)
+        at_once = self._most() if on_cuda else min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
+        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once, captured=on_cuda)
 
     def candidates(self) -> Iterator[ExecutionPath]:
         """The paths that are measured, the usual one first."""
-        usual, most = self.usual_path(), self._fitting(_PIXELS_AT_ONCE[self.device])
+        usual, most = self.usual_path(), self._most()
         yield usual
         near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
         for size in near if self.device == "cpu" else [most]:
@@ -80,6 +82,12 @@ class StepKind:
         yield replace(usual, layout="channels_first")
         if self.device == "cuda":
             yield from _on_cuda(usual)
+
+    def _most(self) -> int:
+        """How many episodes the memory allows to differentiate together."""
+        if self.device == "cuda":
+            return self._fitting(_PIXELS_AT_ONCE_ON_CUDA)
+        return most_episodes_at_once(self.recipe, self.image_shape)
 
     def _fitting(self, pixels: int) -> int:
         """How many episodes of a meta-batch have so many pixels together: one at least."""
@@ -137,35 +145,53 @@ def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float
     with kind.usual_path().active(kind.recipe.matmul_precision):
         takes: dict[ExecutionPath, Callable[[], float]] = {}
         least: dict[ExecutionPath, float] = {}
+        problem = ""
         for path in kind.candidates():
-            if (timed := _first_time(kind, path, stopwatch)) is not None:
+            timed = _first_time(kind, path, stopwatch)
+            if isinstance(timed, str):
+                problem = problem or timed
+            else:
                 takes[path], least[path] = timed
-                del timed
+            del timed
             takes = _hopeful(takes, least)
         began = time.perf_counter()
         for _ in range(_ROUNDS):  # in turns, so that what else the machine does meets all of them
             for path, take in takes.items():
-                least[path] = min(least[path], take())
+                took = _again(take)
+                least[path] = took if math.isinf(took) else min(least[path], took)
             takes = _hopeful(takes, least)
             if time.perf_counter() - began > _ENOUGH_SECONDS:
                 break
-    return least or {ExecutionPath(device=kind.device, threads=kind.threads): math.inf}
+    if not least or math.isinf(min(least.values())):
+        raise ExecutionPathError(
+            f"no execution path on {kind.device} works here now: {problem or 'each failed after a first step'}"
+        )
+    return {path: seconds for path, seconds in least.items() if math.isfinite(seconds)}
+
+
+def _again(take: Callable[[], float]) -> float:
+    """What a candidate takes this time; infinitely long where it no longer works, such as for want of memory."""
+    try:
+        return take()
+    except RuntimeError:
+        return math.inf
 
 
 def _hopeful(
     takes: dict[ExecutionPath, Callable[[], float]], least: dict[ExecutionPath, float]
 ) -> dict[ExecutionPath, Callable[[], float]]:
     """Those that may yet turn out to be the fastest."""
-    return {path: take for path, take in takes.items() if least[path] <= _HOPELESS * min(least.values())}
+    best = min(least.values(), default=math.inf)
+    return {path: take for path, take in takes.items() if least[path] <= _HOPELESS * best and math.isfinite(least[path])}
 
 
-def _first_time(kind: StepKind, path: ExecutionPath, stopwatch: Stopwatch) -> tuple[Callable[[], float], float] | None:
-    """What times a candidate, and what it took first; None where it does not work here."""
+def _first_time(kind: StepKind, path: ExecutionPath, stopwatch: Stopwatch) -> tuple[Callable[[], float], float] | str:
+    """What times a candidate, and what it took first; or why it does not work here."""
     try:
         take = stopwatch(kind.recipe, path, kind.image_shape)
         take()  # does not count: the first candidate's has what happens once in a process, and would look hopeless
         return take, take()
-    except RuntimeError:  # such as an operation that this device lacks, or no memory for it
+    except RuntimeError as error:  # such as an operation that this device lacks, or no memory for it
         if path == kind.usual_path() and path.device == "cpu":
             raise
-        return None
+        return str(error)  # not the error: its traceback holds the tensors

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from fsl_core.atomic_file import write_atomically
-from fsl_core.errors import RecipeError
+from fsl_core.errors import ExecutionPathError, RecipeError
 from fsl_core.training.execution_path import ExecutionPath
 
 PATH_FILE = "path.json"
+_FIELDS = tuple(item.name for item in fields(ExecutionPath))
 
 
 def path_as_document(path: ExecutionPath, **more: Any) -> bytes:
@@ -21,19 +22,31 @@ def path_as_document(path: ExecutionPath, **more: Any) -> bytes:
 
 
 def path_from_plain(plain: Any) -> ExecutionPath:
-    """The path of a document. Raises RecipeError where it is none."""
+    """The path of a document.
+
+    Raises:
+        RecipeError: it is none.
+        ExecutionPathError: it has all that a path has, and more: it is of a later version.
+    """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not an execution path: {plain!r}")
-    try:
-        path = ExecutionPath(**plain)
-    except TypeError as error:
-        raise RecipeError(f"not an execution path: {error}") from error
+    if missing := [name for name in _FIELDS if name not in plain]:
+        raise RecipeError(f"not an execution path: it has no {', '.join(missing)}")
+    if unknown := sorted(map(str, plain.keys() - set(_FIELDS))):
+        raise ExecutionPathError(
+            f"the execution path has {', '.join(unknown)}, which this version does not know: it is of a later one"
+        )
+    path = ExecutionPath(**plain)
     path.check_sound()
     return path
 
 
 def read_path(file: Path) -> ExecutionPath | None:
-    """The path in a file; None where there is no file, or none that can be read as one."""
+    """The path in a file; None where there is no file, or none that can be read as one.
+
+    Raises:
+        ExecutionPathError: the path is of a later version.
+    """
     try:
         return path_from_plain(json.loads(file.read_bytes())["path"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):

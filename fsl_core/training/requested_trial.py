@@ -17,7 +17,8 @@ from fsl_core.provenance import now
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import Progress, evaluate_trial, run_trial
+from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, attempts_recorded
 from fsl_core.training.trial_request import TrialRequest
@@ -116,6 +117,10 @@ class _Attempt:
             shown = ", ".join(f"{name} {value:.5g}" for name, value in progress.metrics.items())
             self._say(f"step {progress.step} of {progress.steps}: {shown}")
 
+        def on_path(path: ExecutionPath) -> None:
+            taken.append(path)
+            books.training_begins()
+
         try:
             result = run_trial(
                 request.recipe,
@@ -127,7 +132,7 @@ class _Attempt:
                 observe=observe,
                 should_stop=self.place.should_stop,
                 announce=self._say,
-                on_path=taken.append,
+                on_path=on_path,
             )
         except StopRequested:
             books.stopped()

@@ -16,26 +16,20 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.weights import Weights
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
-from fsl_core.episodes.answers import hex_answers
-from fsl_core.episodes.episode_classes import EpisodeClasses
-from fsl_core.episodes.evaluation import score_episodes
 from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes
-from fsl_core.errors import CheckpointCorruptError, DataChangedError, StopRequested
+from fsl_core.errors import StopRequested
 from fsl_core.randomness import Stream
-from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
-from fsl_core.training.checkpoint import load_newest_checkpoint, load_weights, save_weights, weights_digest
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.checkpoint import load_newest_checkpoint, save_weights, weights_digest
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, choose_path
-from fsl_core.training.path_file import PATH_FILE, read_path, write_path
-from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.pinned_path import pinned_path
+from fsl_core.training.result import TrialResult
 from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
-from fsl_core.training.trained_model import trained_model
 from fsl_core.training.training import Schedule, Validation, meta_train
 from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
-
-META_TEST_STREAM = "meta-test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +172,13 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
     checkpoint, useless = load_newest_checkpoint(folder, expected.check)
     for aside in useless:
         run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
-    path = _pinned_path(recipe, run, None if checkpoint is None else path_of(checkpoint))
+    path = pinned_path(
+        recipe,
+        run.folder,
+        of_checkpoint=None if checkpoint is None else path_of(checkpoint),
+        otherwise=lambda: _otherwise(recipe, run),
+        announce=run.announce,
+    )
     run.on_path(path)
     with path.active(recipe.matmul_precision) as device:
         bank = stage.bank.to(device)
@@ -200,21 +200,10 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
     return state
 
 
-def _pinned_path(recipe: TrainingRecipe, run: TrialRun, of_checkpoint: ExecutionPath | None) -> ExecutionPath:
-    """The path of a trial, in its folder from now on."""
-    pinned = read_path(run.folder / PATH_FILE)
-    if pinned is not None:
-        return pinned
-    if (run.folder / PATH_FILE).exists():
-        source = "the checkpoint's path" if of_checkpoint is not None else "another path"
-        run.announce(f"{PATH_FILE} holds no execution path that this version can read; {source} replaces it")
-    path = of_checkpoint or run.path or _chosen_path(recipe, run)
-    path.check_available(recipe.matmul_precision)
-    write_path(run.folder, path)
-    return path
-
-
-def _chosen_path(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
+def _otherwise(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
+    """The path of a trial that has none yet."""
+    if run.path is not None:
+        return run.path
     ExecutionPath(device=run.device, threads=run.threads).check_available(recipe.matmul_precision)
     shape = run.dataset.meta_train.image_shape
     return choose_path(StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads), run.choices)
@@ -267,49 +256,3 @@ def _progress(state: TrainingState, steps: int) -> Progress:
     metrics = {name: curve[-1][1] for name, curve in seed.curves.items() if curve and curve[-1][0] == state.step}
     best = metrics.get("validation_accuracy") if seed.best is None else seed.best.accuracy
     return Progress(step=state.step, steps=steps, metrics=metrics, best=best)
-
-
-def evaluate_trial(
-    result: TrialResult, evaluation: Evaluation, *, folder: Path, dataset: SplitDataset, device: str = "cpu", threads: int = 1
-) -> EvaluationResult:
-    """Score a trained trial's selected weights on frozen episodes of meta-test classes, in full float32 however they were trained.
-
-    Raises:
-        CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
-        DataChangedError: the trial was trained on other images, or their file was written to meanwhile.
-        EpisodeError: the meta-test classes cannot give such episodes.
-        RecipeError: the trial cannot be scored so, such as with adaptation steps where nothing adapts.
-    """
-    evaluation.check_suits(result.recipe)
-    if result.weights_digest is None:
-        raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
-    if result.data_digest != dataset.digest:
-        raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
-    bank, steps = dataset.meta_test, evaluation.adaptation_steps
-    pool = bank.pool(distinct_characters=result.recipe.data.distinct_characters)
-    episodes = frozen_episodes(pool, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)
-    path = ExecutionPath(device=device, threads=threads)
-    with path.active() as there:
-        algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape)
-        model = trained_model(algorithm, load_weights(folder / "selected.pt", digest=result.weights_digest), there)
-        scored = score_episodes(
-            model,
-            bank.to(there),
-            episodes,
-            kernels=path.kernels,
-            adaptation_steps=None if steps is None else range(steps + 1),
-            inductive=evaluation.inductive,
-        )
-    dataset.check_unchanged()
-    by_step = tuple(map(tuple, scored.counts.tolist()))
-    return EvaluationResult(
-        recipe_fingerprint=result.recipe.fingerprint,
-        evaluation=evaluation,
-        weights_digest=result.weights_digest,
-        data_digest=dataset.digest,
-        episodes_digest=episodes.digest(),
-        correct=by_step[-1],
-        answers=hex_answers(scored.right.numpy()),
-        classes=EpisodeClasses.of(episodes.classes.numpy(), bank.class_names, bank.turns),
-        correct_by_step=None if steps is None else by_step,
-    )

@@ -18,7 +18,8 @@ from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import Progress, evaluate_trial, run_trial
+from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import CodeDiffersError
 from orchestrator.execution.full_disk import advice
@@ -133,6 +134,7 @@ class _Attempt:
         def on_path(path: ExecutionPath) -> None:
             nonlocal taken
             taken = path
+            books.training_begins()
             self.journal.say(f"training on {path}")
 
         try:

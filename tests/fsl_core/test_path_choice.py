@@ -1,5 +1,6 @@
 """The choice of an execution path: measured once, kept by whoever writes first, and obeyed whatever a timer says later."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.errors import RecipeError
+from fsl_core.errors import ExecutionPathError, RecipeError
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
@@ -149,6 +150,46 @@ def test_every_candidate_of_a_cpu_can_be_timed() -> None:
 def test_what_is_no_path_is_refused(plain: object) -> None:
     with pytest.raises(RecipeError):
         path_from_plain(plain)
+
+
+def test_a_path_of_a_later_version_is_refused_and_not_replaced(tmp_path: Path) -> None:
+    document = json.loads(path_as_document(ExecutionPath()))
+    document["path"]["tiling"] = "square"
+    (tmp_path / "path.json").write_text(json.dumps(document))
+    with pytest.raises(ExecutionPathError, match="tiling, which this version does not know"):
+        read_path(tmp_path / "path.json")
+
+
+def test_every_part_of_a_path_is_asked_for() -> None:
+    """A part that is absent is not today's default: the trial that wrote the file may have had another."""
+    for name in dataclasses.asdict(ExecutionPath()):
+        plain = {key: value for key, value in dataclasses.asdict(ExecutionPath()).items() if key != name}
+        with pytest.raises(RecipeError, match=name):
+            path_from_plain(plain)
+
+
+def test_where_no_path_works_nothing_is_kept(tmp_path: Path) -> None:
+    def broken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        def take() -> float:
+            raise RuntimeError("no memory left")
+
+        return take
+
+    def broken_later(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        calls = iter([1.0, 1.0])
+
+        def take() -> float:
+            for each in calls:
+                return each
+            raise RuntimeError("no memory left")
+
+        return take
+
+    with pytest.raises(RuntimeError, match="no memory left"):
+        choose_path(kind_of(), tmp_path, broken)
+    with pytest.raises(ExecutionPathError, match="no execution path on cpu works here now"):
+        choose_path(kind_of(), tmp_path, broken_later)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_path_is_read_as_it_was_written(tmp_path: Path) -> None:

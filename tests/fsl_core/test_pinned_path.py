@@ -140,6 +140,15 @@ def test_a_path_of_a_device_that_is_not_here_is_refused_and_stays(glyphs: SplitD
     assert not (folder / "checkpoints").exists()
 
 
+def test_a_path_that_the_checkpoint_does_not_have_is_refused(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:
+    """A training of two paths has the bits of neither."""
+    prefer("channels_first")
+    stop(glyphs, folder, 6)
+    write_path(folder, LAST)
+    with pytest.raises(ExecutionPathError, match="one of the two is of other work"):
+        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+
+
 def test_retraining_keeps_the_path(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:
     prefer("channels_first")
     run_trial(retraining_recipe(), folder=folder, dataset=glyphs, observe=lambda progress: prefer("channels_last"))

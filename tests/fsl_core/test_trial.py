@@ -17,7 +17,8 @@ from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, Data
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import Progress, evaluate_trial, run_trial
+from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
 EVALUATION = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=50)

@@ -10,7 +10,7 @@ from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.episodes.sampler import frozen_episodes
 from fsl_core.recipe.recipe import Evaluation
-from fsl_core.training.trial import META_TEST_STREAM
+from fsl_core.training.meta_test_episodes import META_TEST_STREAM
 from orchestrator.report import episode_picture
 from orchestrator.report.episode_picture import episode_figure
 from tests.fsl_core.datasets.small_mini_imagenet import PHOTOGRAPHS, as_folders, make_small, opened, small_pictures

@@ -1,0 +1,63 @@
+"""An evaluation of a trained trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.episodes.answers import hex_answers
+from fsl_core.episodes.episode_classes import EpisodeClasses
+from fsl_core.episodes.evaluation import score_episodes
+from fsl_core.errors import CheckpointCorruptError, DataChangedError
+from fsl_core.recipe.recipe import Evaluation
+from fsl_core.training.checkpoint import load_weights
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.meta_test_episodes import meta_test_episodes
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.trained_model import trained_model
+
+
+def evaluate_trial(
+    result: TrialResult, evaluation: Evaluation, *, folder: Path, dataset: SplitDataset, device: str = "cpu", threads: int = 1
+) -> EvaluationResult:
+    """Score a trained trial's selected weights on frozen episodes of meta-test classes, in full float32 however they were trained.
+
+    Raises:
+        CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
+        DataChangedError: the trial was trained on other images, or their file was written to meanwhile.
+        EpisodeError: the meta-test classes cannot give such episodes.
+        RecipeError: the trial cannot be scored so, such as with adaptation steps where nothing adapts.
+    """
+    evaluation.check_suits(result.recipe)
+    if result.weights_digest is None:
+        raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
+    if result.data_digest != dataset.digest:
+        raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
+    bank, steps = dataset.meta_test, evaluation.adaptation_steps
+    episodes = meta_test_episodes(result.recipe, evaluation, dataset)
+    path = ExecutionPath(device=device, threads=threads)
+    with path.active() as there:
+        algorithm = build_algorithm(result.recipe, image_shape=bank.image_shape)
+        model = trained_model(algorithm, load_weights(folder / "selected.pt", digest=result.weights_digest), there)
+        scored = score_episodes(
+            model,
+            bank.to(there),
+            episodes,
+            kernels=path.kernels,
+            adaptation_steps=None if steps is None else range(steps + 1),
+            inductive=evaluation.inductive,
+        )
+    dataset.check_unchanged()
+    by_step = tuple(map(tuple, scored.counts.tolist()))
+    return EvaluationResult(
+        recipe_fingerprint=result.recipe.fingerprint,
+        evaluation=evaluation,
+        weights_digest=result.weights_digest,
+        data_digest=dataset.digest,
+        episodes_digest=episodes.digest(),
+        correct=by_step[-1],
+        answers=hex_answers(scored.right.numpy()),
+        classes=EpisodeClasses.of(episodes.classes.numpy(), bank.class_names, bank.turns),
+        correct_by_step=None if steps is None else by_step,
+    )
