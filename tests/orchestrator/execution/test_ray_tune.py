@@ -49,9 +49,7 @@ class KillsAWorker(RayTuneExecutor):
 
 def _workers() -> list[int]:
     """The processes of this driver's own cluster that train."""
-    return [child.pid for child in psutil.Process().children(recursive=True) if "_trainable" in "".join(child.cmdline())] or [
-        child.pid for child in psutil.Process().children(recursive=True) if "ImplicitFunc" in "".join(child.cmdline())
-    ]
+    return [child.pid for child in psutil.Process().children(recursive=True) if "Trainable" in "".join(child.cmdline())]
 
 
 def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
