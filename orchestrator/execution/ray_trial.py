@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from ray import tune
@@ -13,7 +13,6 @@ from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 
 EVENTS = "events"
 """The key of a result under which the events since the last one lie."""
-_SECONDS_TO_END = 2.0
 
 
 class RayTrial(tune.Trainable):
@@ -29,27 +28,22 @@ class RayTrial(tune.Trainable):
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin with another trial in the same process; not where the last one is still at work."""
-        self._thread.join(_SECONDS_TO_END)
-        if self._thread.is_alive():
-            return False
+        """Begin with another trial in the same process: Tune asks for it once the last one is over."""
+        self._thread.join()
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait until the trial says something, or ends. Raises what ended it from outside its own code."""
+        """Wait until the trial says something, or ends. Raises what ended it from outside its own code, after all that it said."""
         events = self._said()
-        if any(event.kind in ENDS for event in events):  # it has no more to say: a further step would be another round trip
-            self._ended.wait()
-        done = self._ended.is_set() and self._events.empty()
-        if done and self._error is not None:
+        if self._error is not None and not events:
             raise self._error
-        return {EVENTS: events, "done": done}
+        return {EVENTS: events, "done": self._over and self._error is None}
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         self._job = self._jobs[config["trial"]]
         self._events: SimpleQueue[TrialEvent | None] = SimpleQueue()
-        self._ended = threading.Event()
+        self._over = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=self._job.fingerprint, daemon=True)
         self._thread.start()
@@ -62,14 +56,18 @@ class RayTrial(tune.Trainable):
         except BaseException as error:
             self._error = error
         finally:
-            self._events.put(None)  # wakes who waits for an event
-            self._ended.set()
+            self._events.put(None)  # it has no more to say
 
     def _said(self) -> list[TrialEvent]:
-        """What was said since the last call, at least one event; none where the trial has ended."""
-        said = [self._events.get()]
-        try:
-            while True:
-                said.append(self._events.get_nowait())
-        except Empty:
-            return [event for event in said if event is not None]
+        """What was said since the last call, at least one event; none where the trial is over.
+
+        After the event of an end the trial is waited for: a further step would be another round trip.
+        """
+        events: list[TrialEvent] = []
+        while not self._over and (not events or events[-1].kind in ENDS or not self._events.empty()):
+            event = self._events.get()
+            if event is None:
+                self._over = True
+            else:
+                events.append(event)
+        return events
