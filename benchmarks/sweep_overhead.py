@@ -25,6 +25,8 @@ from pathlib import Path
 
 import psutil
 
+from fsl_core.provenance import running_code
+
 RESULTS = Path(__file__).parent / "results"
 _EXECUTORS = ("ray", "in-process")
 _SAMPLED_EVERY = 0.3
@@ -171,8 +173,10 @@ def help_row(rounds: int = 5) -> dict[str, object]:
 
 
 def machine() -> dict[str, object]:
-    """What ran it, and how busy it was."""
+    """What ran it, of which commit, and how busy it was."""
+    code = running_code()
     return {
+        "commit": f"{(code.git_commit or 'unknown')[:7]}{'+' if code.git_dirty else ''}",
         "processor": platform.processor() or platform.machine(),
         "cpus": os.cpu_count(),
         "memory GiB": round(psutil.virtual_memory().total / 2**30, 1),

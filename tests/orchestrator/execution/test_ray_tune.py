@@ -99,7 +99,7 @@ class KillsEveryWorkerOf(RayTuneExecutor):
 def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    plan, view = small_plan(tmp_path, steps="200"), Recorder()
+    plan, view = small_plan(tmp_path, steps="1000", validation_every="1000"), Recorder()  # no attempt gets as far as a checkpoint
     outcome = launch(
         plan, tmp_path, view=view, executor=KillsEveryWorkerOf(storage=tmp_path / "ray" / "launch", max_concurrent=1)
     )
