@@ -22,7 +22,7 @@ class RayTrial(tune.Trainable):
     for the next trial, so that each worker imports torch and verifies the images once.
     """
 
-    def setup(self, config: dict[str, Any], *, jobs: Mapping[str, TrialJob]) -> None:
+    def setup(self, config: dict[str, Any], *, jobs: Mapping[str, TrialJob]) -> None:  # type: ignore[override]  # tune.with_parameters
         """Take in the jobs, once for each worker, and begin with the one that the config names."""
         self._jobs = jobs
         self._begin(config)

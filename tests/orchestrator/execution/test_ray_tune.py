@@ -14,6 +14,7 @@ from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.store import Store
+from tests.orchestrator.execution.ray_workers import ray_workers
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 
@@ -49,7 +50,7 @@ class KillsAWorker(RayTuneExecutor):
 
 def _workers() -> list[int]:
     """The processes of this driver's own cluster that train."""
-    return [child.pid for child in psutil.Process().children(recursive=True) if "Trainable" in "".join(child.cmdline())]
+    return [worker.pid for worker in ray_workers()]
 
 
 def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
