@@ -14,6 +14,7 @@ from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.folder import REFUSALS
+from orchestrator.footprint import memory_bytes
 from orchestrator.forecast import Forecast
 from orchestrator.launch_times import LaunchClock, LaunchTimes
 from orchestrator.launches import check_name_is_free, no_launch_begins, record_launch, record_times
@@ -159,6 +160,7 @@ def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest:
         threads=options.threads,
         gpus=options.gpus,
         path=options.path,
+        memory=memory_bytes(trial.recipe) if options.device == "cpu" else 0,  # the prediction is of a trial on a CPU
     )
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
 ONLY_IN = {
-    "ray": ("orchestrator/execution/ray_driver.py",),
+    "ray": ("orchestrator/execution/ray_driver.py", "orchestrator/execution/ray_trial.py"),
     "mlflow": ("orchestrator/tracking/mlflow_",),
     "click": ("orchestrator/cli/",),
     "matplotlib": ("orchestrator/report/canvas.py",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import types
 import typing
@@ -70,7 +71,7 @@ def from_plain(kind: type[Any], plain: Any) -> Any:
     if plain.get("name") != own:
         raise RecipeError(f"not settings of {kind.__name__}: the name is {plain.get('name')!r}, not {own!r}")
     rest = {key: value for key, value in plain.items() if key != "name"}
-    hints = typing.get_type_hints(kind)
+    hints = _hints(typing.cast(Any, kind))
     values: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
         if item.name in rest:
@@ -86,6 +87,11 @@ def from_plain(kind: type[Any], plain: Any) -> Any:
         return kind(**values)
     except TypeError as error:
         raise RecipeError(f"not settings of {kind.__name__}: {error}") from error
+
+
+@functools.cache  # a third of the time that reading a record takes
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _field_from_plain(hint: Any, plain: Any) -> Any:

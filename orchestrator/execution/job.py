@@ -21,10 +21,10 @@ ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopp
 class TrialJob:
     """One recipe and the evaluations wanted of it, and where and how to run them.
 
-    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the
-    scheduler sets aside. ``stop_file``: the trial ends at its next step once this file exists. ``code_digest`` names the code that the
-    driver runs, and that whoever runs the trial must run. ``path`` is the execution path that a trial takes which has none yet; None has
-    the fastest measured.
+    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the scheduler
+    sets aside, ``memory`` the bytes of memory, 0 where none are asked for. ``stop_file``: the trial ends at its next step once this
+    file exists. ``code_digest`` names the code that the driver runs, and that whoever runs the trial must run. ``path`` is the execution
+    path that a trial takes which has none yet; None has the fastest measured.
     """
 
     recipe: TrainingRecipe
@@ -38,6 +38,7 @@ class TrialJob:
     threads: int = 1
     gpus: float = 0.0
     path: ExecutionPath | None = None
+    memory: int = 0
 
     @property
     def fingerprint(self) -> str:

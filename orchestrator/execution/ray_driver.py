@@ -1,4 +1,4 @@
-"""The process that runs Ray: connects, has Tune schedule the trials, and passes on what happens. The only module that imports ray.
+"""The process that runs Ray: connects, has Tune schedule the trials, and passes on what happens.
 
 It is started by :mod:`orchestrator.execution.ray_process`, so that the death of a part of Ray, which ends this process without a word,
 ends nothing else. Tune schedules and nothing more: every launch gives it a
@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from ray import tune
 from ray.exceptions import OutOfMemoryError
 
 from fsl_core.code_digest import code_digest
-from orchestrator.execution.job import TrialJob
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.memory_request import Room, alone_text, memory_requests
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_environment import QUIET, WORKER
+from orchestrator.execution.ray_trial import EVENTS, RayTrial
 from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
-from orchestrator.slots import Node
+from orchestrator.slots import Node, Share
 
 Send = Callable[[object], None]
 
@@ -66,8 +69,7 @@ def _connect(address: str, send: Send) -> End | None:
 
 
 def _describe() -> Cluster:
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    return Cluster(nodes=tuple(Node(cpus=int(have.get("CPU", 0)), gpus=int(have.get("GPU", 0))) for have in alive))
+    return Cluster(nodes=tuple(map(_node, _nodes())))
 
 
 def _start(request: RunTrials, send: Send) -> End | None:
@@ -93,14 +95,15 @@ def _start(request: RunTrials, send: Send) -> End | None:
 
 def _fit(request: RunTrials, send: Send) -> End:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    _leave_trackers_alone()
     jobs = {job.fingerprint: job for job in request.jobs}
-    first = request.jobs[0]
+    rooms = _rooms(request.jobs[0])
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_trainable, jobs=jobs), {"cpu": first.threads, "gpu": first.gpus}),
+        tune.with_resources(tune.with_parameters(RayTrial, jobs=jobs), _resources(jobs, rooms, send)),
         param_space={"trial": tune.grid_search(list(jobs))},
         tune_config=tune.TuneConfig(
             reuse_actors=True,
-            max_concurrent_trials=request.at_once,
+            max_concurrent_trials=_at_once(request, rooms),
             trial_name_creator=lambda trial: trial.config["trial"],
             trial_dirname_creator=lambda trial: trial.config["trial"],
         ),
@@ -109,6 +112,7 @@ def _fit(request: RunTrials, send: Send) -> End:
             storage_path=str(request.storage.parent),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS_FORGIVEN),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a trial writes its own
             callbacks=[_EventCallback(send)],
         ),
     )
@@ -121,12 +125,54 @@ def _fit(request: RunTrials, send: Send) -> End:
     return End("finished")
 
 
-def _trainable(config: Mapping[str, Any], jobs: Mapping[str, TrialJob]) -> None:
-    """What a Ray worker runs: the same function as every executor, its events sent through Tune."""
-    from orchestrator.execution.worker import execute  # torch, in workers alone
+def _leave_trackers_alone() -> None:
+    """Tune imports the trackers that it has callbacks for, to count callbacks for statistics that are off: seconds for MLflow."""
+    sys.modules.setdefault("mlflow", None)  # type: ignore[arg-type]
 
-    execute(jobs[config["trial"]], lambda event: tune.report({"event": event}))
-    tune.report({"event": "ended"})  # Tune prints a line for a trial without a result that it can spell
+
+def _nodes() -> list[Mapping[str, float]]:
+    """What each node has that is there now, by the name of the resource."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _node(have: Mapping[str, float]) -> Node:
+    return Node(cpus=int(have.get("CPU", 0)), gpus=int(have.get("GPU", 0)))
+
+
+def _rooms(job: TrialJob) -> list[Room]:
+    """What the nodes have for trials like this one; those that hold none are left out."""
+    share = Share(cpus=job.threads, gpus=job.gpus)
+    rooms = [Room(memory=int(have.get("memory", 0)), slots=share.times_in(_node(have))) for have in _nodes()]
+    return [room for room in rooms if room.slots]
+
+
+def _at_once(request: RunTrials, rooms: Sequence[Room]) -> int | None:
+    """The most trials that Tune may hold ready. On this machine no more than run: it would ask Ray for places that it then gives up.
+
+    A cluster may grow, and there Tune holds some trials ready for the nodes that come.
+    """
+    if request.address is not None:
+        return request.at_once
+    slots = max(1, sum(room.slots for room in rooms))
+    return min(slots, request.at_once or slots)
+
+
+def _resources(
+    jobs: Mapping[str, TrialJob], rooms: Sequence[Room], send: Send
+) -> Callable[[Mapping[str, Any]], tune.PlacementGroupFactory]:
+    """What each trial asks of Ray. A trial that is predicted to need more memory than any node has is named, and runs alone."""
+    requests = memory_requests({name: job.memory for name, job in jobs.items()}, rooms)
+    if requests.alone:
+        largest = requests.alone[0]
+        text = alone_text(jobs[largest].memory, max(room.memory for room in rooms), others=len(requests.alone) - 1)
+        send(TrialEvent(kind="notice", fingerprint=largest, message=text))
+
+    def resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        job = jobs[config["trial"]]
+        bundle = {"CPU": job.threads, "GPU": job.gpus, "memory": requests.bytes[job.fingerprint]}
+        return tune.PlacementGroupFactory([{what: amount for what, amount in bundle.items() if amount}])
+
+    return resources
 
 
 class _EventCallback(tune.Callback):
@@ -139,7 +185,8 @@ class _EventCallback(tune.Callback):
         return {}  # Tune pickles its callbacks into a file that nobody reads
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
-        self._send(result.get("event"))
+        for event in result.get(EVENTS, ()):
+            self._send(event)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._send(WorkerDied(trial.config["trial"]))

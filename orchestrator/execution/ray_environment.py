@@ -16,13 +16,14 @@ QUIET: Mapping[str, str] = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its state is thrown away: each launch asks the records what is missing
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
 }
 """Ray without its reports, its own loggers and its handlers of signals; workers get these too."""
 
-# Keep the memory of freed activations: glibc reads these once, when a worker starts, also for the thread that Tune trains in.
+# Keep the memory of freed activations: glibc reads these once, when a worker starts, also for the thread that a trial runs in.
 WORKER: Mapping[str, str] = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "4000000000",

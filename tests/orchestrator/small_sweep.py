@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fsl_core.training.execution_path import ExecutionPath
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent
@@ -69,7 +70,8 @@ def launch(
 ) -> SweepOutcome:
     return run_sweep(
         plan,
-        RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data"),
+        # equal bits are promised for equal paths, and which one is fastest may differ from one runs folder to the next
+        RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data", path=ExecutionPath()),
         executor=executor or InProcessExecutor(),
         tracker=tracker or NullTracker(),
         view=view or Recorder(),

@@ -20,6 +20,7 @@ from orchestrator.execution.ray_environment import INHERITED_BY_LOCAL_RAY, clust
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.store import Store
 from orchestrator.sweep import SweepOutcome
+from tests.orchestrator.execution.ray_workers import ray_workers
 from tests.orchestrator.small_sweep import contents, launch, small_plan
 
 STRANGER = """
@@ -71,7 +72,7 @@ def _look_around(seen: Observed) -> None:
     bare |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # a client on loopback; another one dies before it is asked for a token
     bare |= {"RAY_gcs_rpc_server_connect_timeout_s": "5", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
     command = [sys.executable, "-P", "-c", STRANGER, f"127.0.0.1:{port}"]
-    with _suspended(process for process in processes if "ImplicitFunc" in "".join(process.cmdline())):
+    with _suspended(ray_workers()):
         clients = {
             name: subprocess.Popen(
                 command, env=bare | secrets, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -14,6 +14,7 @@ from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.store import Store
+from tests.orchestrator.execution.ray_workers import ray_workers
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 
@@ -49,9 +50,7 @@ class KillsAWorker(RayTuneExecutor):
 
 def _workers() -> list[int]:
     """The processes of this driver's own cluster that train."""
-    return [child.pid for child in psutil.Process().children(recursive=True) if "_trainable" in "".join(child.cmdline())] or [
-        child.pid for child in psutil.Process().children(recursive=True) if "ImplicitFunc" in "".join(child.cmdline())
-    ]
+    return [worker.pid for worker in ray_workers()]
 
 
 def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
@@ -101,7 +100,7 @@ class KillsEveryWorkerOf(RayTuneExecutor):
 def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    plan, view = small_plan(tmp_path, steps="200"), Recorder()
+    plan, view = small_plan(tmp_path, steps="1000", validation_every="1000"), Recorder()  # no attempt gets as far as a checkpoint
     outcome = launch(
         plan, tmp_path, view=view, executor=KillsEveryWorkerOf(storage=tmp_path / "ray" / "launch", max_concurrent=1)
     )

@@ -1,0 +1,88 @@
+"""The worker's side of Tune, without a cluster: what is said is handed on, together where Tune is slow, and the process is used again."""
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.ray_trial import EVENTS, RayTrial
+from orchestrator.sweep import RunOptions, _job
+from tests.orchestrator.small_sweep import small_plan
+
+Execute = Callable[[TrialJob, Callable[[TrialEvent], None]], None]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> dict[str, TrialJob]:
+    options = RunOptions(runs_root=tmp_path, data_root=None, cache_root=tmp_path)
+    return {trial.fingerprint: _job(trial, options, tmp_path / "stop", "") for trial in small_plan(tmp_path).trials}
+
+
+@pytest.fixture
+def begun(jobs: dict[str, TrialJob], monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], RayTrial]:
+    """A worker that has begun the first job by this function."""
+
+    def begin(execute: Execute) -> RayTrial:
+        monkeypatch.setitem(sys.modules, "orchestrator.execution.worker", SimpleNamespace(execute=execute))
+        worker = RayTrial.__new__(RayTrial)  # without Tune's own set-up, which wants a cluster
+        worker.setup({"trial": next(iter(jobs))}, jobs=jobs)
+        return worker
+
+    return begin
+
+
+def _event(kind: str, job: TrialJob) -> TrialEvent:
+    return TrialEvent(kind=kind, fingerprint=job.fingerprint)  # type: ignore[arg-type]
+
+
+def test_a_trial_does_not_wait_for_tune_and_the_next_one_has_the_same_process(
+    begun: Callable[[Execute], RayTrial], jobs: dict[str, TrialJob]
+):
+    over = threading.Event()
+
+    def execute(job: TrialJob, report: Callable[[TrialEvent], None]) -> None:
+        for kind in ("started", "progress", "finished"):
+            report(_event(kind, job))
+        over.set()
+
+    worker = begun(execute)
+    first, second = jobs
+    for fingerprint in (first, second):
+        assert over.wait(10)  # it has ended, and nobody has asked for a result
+        result = worker.step()
+        assert [event.kind for event in result[EVENTS]] == ["started", "progress", "finished"]
+        assert {event.fingerprint for event in result[EVENTS]} == {fingerprint}
+        assert result["done"]
+        over.clear()
+        if fingerprint == first:
+            assert worker.reset_config({"trial": second})
+
+
+def test_what_is_said_is_handed_on_before_the_trial_ends(begun: Callable[[Execute], RayTrial]):
+    heard = threading.Event()
+
+    def execute(job: TrialJob, report: Callable[[TrialEvent], None]) -> None:
+        report(_event("started", job))
+        assert heard.wait(10)
+
+    worker = begun(execute)
+    result = worker.step()
+    assert ([event.kind for event in result[EVENTS]], result["done"]) == (["started"], False)
+    heard.set()
+    assert worker.step() == {EVENTS: [], "done": True}  # a trial that is left alone on request says nothing more
+
+
+def test_an_error_from_outside_the_trial_is_raised_so_that_tune_gives_it_another_worker(begun: Callable[[Execute], RayTrial]):
+    def execute(job: TrialJob, report: Callable[[TrialEvent], None]) -> None:
+        report(_event("started", job))
+        raise MemoryError("no more")
+
+    worker = begun(execute)
+    result = worker.step()  # what it said before is heard first
+    assert ([event.kind for event in result[EVENTS]], result["done"]) == (["started"], False)
+    with pytest.raises(MemoryError, match="no more"):
+        worker.step()
