@@ -297,7 +297,7 @@ def test_a_pinned_path_is_recorded_and_scores_too(tmp_path: Path):
     run(dataclasses.replace(job, threads=2))
     assert execution(job).threads == 1
     assert {each.threads for each in execution(job).evaluations.values()} == {1}
-    assert "training on cpu, 1 thread" in paths_of(job).log.read_text() and "2 thread(s)" not in paths_of(job).log.read_text()
+    assert "training on cpu, 1 thread" in paths_of(job).log.read_text() and "2 threads" not in paths_of(job).log.read_text()
 
 
 def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path):
