@@ -69,9 +69,9 @@ def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_sa
     runs, undisturbed, view = tmp_path / "runs", tmp_path / "undisturbed", Recorder()
     for folder in (runs, undisturbed):
         folder.mkdir()
-    launch(small_plan(undisturbed, steps="200"), undisturbed)
+    launch(small_plan(undisturbed, steps="1500"), undisturbed)
     executor = Kills(victim=victim, storage=runs / "ray" / "launch", max_concurrent=1)
-    outcome = launch(small_plan(runs, steps="200"), runs, view=view, executor=executor)
+    outcome = launch(small_plan(runs, steps="1500"), runs, view=view, executor=executor)
     assert executor.killed
     assert outcome.complete and outcome.broken is None
     assert contents(runs) == contents(undisturbed)

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.store import Store
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
-STEPS = "400"
+STEPS = "2000"
 DRIVER = """
 import sys
 from pathlib import Path

@@ -21,7 +21,7 @@ from tests.orchestrator.small_sweep import Recorder, contents, launch, small_pla
 @pytest.fixture(scope="module")
 def in_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("in_process")
-    launch(small_plan(runs, steps="60"), runs)
+    launch(small_plan(runs, steps="600"), runs)
     return runs
 
 
@@ -58,7 +58,7 @@ def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
 ) -> None:
     view = Recorder()
     outcome = launch(
-        small_plan(tmp_path, steps="60"), tmp_path, view=view, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch")
+        small_plan(tmp_path, steps="600"), tmp_path, view=view, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch")
     )
     assert outcome.complete
     assert contents(tmp_path) == contents(in_process)
@@ -69,7 +69,7 @@ def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(in_process: Path, tmp_path: Path) -> None:
-    plan, view = small_plan(tmp_path, steps="60"), Recorder()
+    plan, view = small_plan(tmp_path, steps="600"), Recorder()
     outcome = launch(plan, tmp_path, view=view, executor=KillsAWorker(storage=tmp_path / "ray" / "launch"))
     assert outcome.complete
     assert contents(tmp_path) == contents(in_process)
@@ -160,9 +160,9 @@ def test_trials_survive_that_the_memory_runs_out(tmp_path: Path, monkeypatch: py
     undisturbed, disturbed, view = tmp_path / "undisturbed", tmp_path / "disturbed", Recorder()
     for folder in (undisturbed, disturbed):
         folder.mkdir()
-    launch(small_plan(undisturbed, steps="400"), undisturbed)
+    launch(small_plan(undisturbed, steps="1500"), undisturbed)
     executor = TakesTheMemory(storage=disturbed / "ray" / "launch")
-    outcome = launch(small_plan(disturbed, steps="400"), disturbed, view=view, executor=executor)
+    outcome = launch(small_plan(disturbed, steps="1500"), disturbed, view=view, executor=executor)
     assert any("memory ran out" in notice for notice in view.notices)
     assert outcome.complete
     assert contents(disturbed) == contents(undisturbed)
