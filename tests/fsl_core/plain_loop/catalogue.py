@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fsl_core.backbones.initialisation import head_draw
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
 from tests.fsl_core.plain_loop.conv4 import Conv4
-from tests.fsl_core.plain_loop.initialisation import check_initialised, head_draw
+from tests.fsl_core.plain_loop.initialisation import check_initialised
 from tests.fsl_core.plain_loop.maml import Maml
 from tests.fsl_core.plain_loop.matching import MatchingNetworks
 from tests.fsl_core.plain_loop.mlp import Mlp

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fsl_core.backbones.initialisation import backbone_draw
 from fsl_core.randomness import Stream
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from tests.fsl_core.plain_loop.batch_norm import batch_norm
-from tests.fsl_core.plain_loop.initialisation import backbone_draw, initialise, uninitialised
+from tests.fsl_core.plain_loop.initialisation import initialise, uninitialised
 
 BLOCKS = 4
 

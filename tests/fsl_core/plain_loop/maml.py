@@ -8,13 +8,14 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from fsl_core.backbones.initialisation import Draw, uniform_by_fan_in
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.errors import RecipeError
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
 from tests.fsl_core.plain_loop.algorithm import class_labels
 from tests.fsl_core.plain_loop.batch_norm import BATCH_NORM, noted_statistics
-from tests.fsl_core.plain_loop.initialisation import Draw, initialise, uniform_by_fan_in, uninitialised
+from tests.fsl_core.plain_loop.initialisation import initialise, uninitialised
 
 Weights = Mapping[str, torch.Tensor]
 Answer = Callable[[Weights, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -9,8 +9,6 @@ from torch import nn
 
 from fsl_core.episodes.episode import EpisodeBatch
 
-_DIFFERENCES_AT_ONCE = 25_000_000  # in scoring: 100 MB of float32
-
 
 class MetricNetworks(nn.Module, ABC):
     """A backbone and a rule that scores queries by their embeddings; see :class:`tests.fsl_core.plain_loop.algorithm.MetricAlgorithm`."""
@@ -52,26 +50,8 @@ class MetricNetworks(nn.Module, ABC):
 
 
 def similarity(distance: str, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """The similarity ``[E, A, B]`` of rows of ``[E, A, D]`` and of ``[E, B, D]``: the negative distance, or the cosine."""
-    return cosine_similarity(left, right) if distance == "cosine" else -squared_euclidean(left, right)
-
-
-def squared_euclidean(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Squared distances ``[E, A, B]`` between rows of ``[E, A, D]`` and of ``[E, B, D]``.
-
-    By differences rather than by ``a^2 - 2ab + b^2``, which loses the small distances to cancellation in float32. In scoring some
-    rows of ``left`` are taken at a time, which bounds the memory whatever they are compared with: prototypes, or every support image.
-    """
-    if torch.is_grad_enabled():  # a graph would hold all the differences anyway, and sum their gradients in another order
-        return _squared_differences(left, right)
-    at_once = max(1, _DIFFERENCES_AT_ONCE // (len(left) * right.shape[1] * right.shape[2]))
-    return torch.cat([_squared_differences(part, right) for part in torch.split(left, at_once, dim=1)], dim=1)
-
-
-def _squared_differences(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return (left.unsqueeze(2) - right.unsqueeze(1)).square().sum(dim=3)
-
-
-def cosine_similarity(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Cosines ``[E, A, B]`` between rows of ``[E, A, D]`` and of ``[E, B, D]``; a zero row has cosine 0 with everything."""
-    return nn.functional.normalize(left, dim=2) @ nn.functional.normalize(right, dim=2).transpose(1, 2)
+    """The similarity ``[E, A, B]`` of rows of ``[E, A, D]`` and of ``[E, B, D]``, by torch's own cosine or distance of each pair."""
+    left, right = left.unsqueeze(2), right.unsqueeze(1)
+    if distance == "cosine":
+        return nn.functional.cosine_similarity(left, right, dim=3)
+    return -(torch.linalg.vector_norm(left - right, dim=3) ** 2)

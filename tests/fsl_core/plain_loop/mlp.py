@@ -7,10 +7,11 @@ import math
 import torch
 from torch import nn
 
+from fsl_core.backbones.initialisation import backbone_draw
 from fsl_core.randomness import Stream
 from fsl_core.recipe.backbone_settings import MlpSettings
 from tests.fsl_core.plain_loop.batch_norm import batch_norm
-from tests.fsl_core.plain_loop.initialisation import backbone_draw, initialise, uninitialised
+from tests.fsl_core.plain_loop.initialisation import initialise, uninitialised
 
 WIDTHS = (256, 128, 64, 64)
 
