@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from fsl_core.errors import ExecutionPathError
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.plan import build_plan
 from orchestrator.precisions import refuse_precisions_not_had
@@ -32,6 +35,7 @@ def test_what_is_trained_already_is_scored_anywhere(tmp_path: Path) -> None:
     workplace = Workplace(tmp_path)
     plan = build_plan(load_sweep(workplace.sweep, set_values=[TF32[1]]))
     refuse_precisions_not_had(plan, {trial.fingerprint: finished(trial.recipe, []) for trial in plan.trials}, "cpu")
-    refuse_precisions_not_had(
-        plan, {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials}, "cuda"
-    )
+    untrained = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials}
+    refuse_precisions_not_had(plan, untrained, "cuda")
+    with pytest.raises(ExecutionPathError, match="does not have it"):
+        refuse_precisions_not_had(plan, untrained, "cpu")
