@@ -11,8 +11,8 @@ from fsl_core.provenance import now
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.process_facts import facts_of_this_process
+from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import Progress
 from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, ScoringRecord, attempts_recorded
 
 

@@ -16,8 +16,9 @@ from fsl_core.errors import DataChangedError, ExecutionPathError, RecordDamagedE
 from fsl_core.provenance import now
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, attempts_recorded

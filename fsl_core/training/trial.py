@@ -24,26 +24,13 @@ from fsl_core.training.checkpoint import load_newest_checkpoint, save_weights, w
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, choose_path
 from fsl_core.training.pinned_path import pinned_path
+from fsl_core.training.progress import Progress, progress_of
 from fsl_core.training.result import TrialResult
 from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
 from fsl_core.training.training import Schedule, Validation, meta_train
 from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What an observer learns at every point of the curves.
-
-    ``step`` of at most ``steps``; ``metrics`` are the values that the curves got at this step (accuracies in 0..1); ``best`` is the
-    meta-validation accuracy of the weights selected so far, or of the present ones where none are, None where nothing is watched.
-    """
-
-    step: int
-    steps: int
-    metrics: Mapping[str, float]
-    best: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +211,7 @@ def _train(
 
     def after_interval(state: TrainingState) -> None:
         save(state)
-        run.observe(_progress(state, stage.steps))
+        run.observe(progress_of(state, stage.steps))
 
     def before_step(state: TrainingState) -> None:
         if run.should_stop():
@@ -249,10 +236,3 @@ def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.dev
     episodes = frozen_episodes(pool, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
     bank = dataset.meta_validation.to(device)
     return Validation(bank=bank, episodes=episodes, settings=settings, kernels=path.kernels)
-
-
-def _progress(state: TrainingState, steps: int) -> Progress:
-    seed = state.seeds[0]
-    metrics = {name: curve[-1][1] for name, curve in seed.curves.items() if curve and curve[-1][0] == state.step}
-    best = metrics.get("validation_accuracy") if seed.best is None else seed.best.accuracy
-    return Progress(step=state.step, steps=steps, metrics=metrics, best=best)

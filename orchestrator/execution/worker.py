@@ -17,8 +17,9 @@ from fsl_core.provenance import host_name, now, running_code
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import CodeDiffersError

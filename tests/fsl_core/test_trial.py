@@ -16,8 +16,9 @@ from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError, ExecutionPathError, StopRequested
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
+from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import Progress, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
