@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,14 @@ def given_path(file: Path, *, device: str, threads: int) -> ExecutionPath:
     Raises:
         ExecutionPathError: there is none in it, or it is of another device or number of threads than the trials have.
     """
-    from fsl_core.training.path_file import read_path
+    from fsl_core.training.path_file import path_from_plain
 
-    path = read_path(file)
-    if path is None:
-        raise ExecutionPathError(f"{file} holds no execution path; expected a file such as a trial's path.json")
+    try:
+        path = path_from_plain(json.loads(file.read_bytes())["path"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExecutionPathError(
+            f"{file} holds no execution path ({error}); expected a file such as a trial's path.json"
+        ) from error
     if (path.device, path.threads) != (device, threads):
         raise ExecutionPathError(
             f"{file} is of {path.device} with {path.threads} threads, these trials of {device} with {threads}; "

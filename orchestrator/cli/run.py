@@ -88,6 +88,8 @@ def _agreed(
 ) -> tuple[Device, Forecast]:
     """The device and the forecast of a launch that its user wants; the images are prepared by then."""
     device = choose_device(how, cluster)
+    if how.path is not None:
+        given_path(how.path, device=device, threads=how.threads)  # first: a wrong file must not wait for images
     refuse_precisions_not_had(opened.plan, opened.records, device)
     todo = len(done_trials(opened.plan, opened.records)) < len(opened.plan.trials)
     if todo and not data_is_here(opened.plan.spec, opened.places):  # what is missing is said before anything is timed or asked
@@ -127,9 +129,8 @@ def somebody_can_answer() -> bool:
 def _launched(
     opened: OpenedSweep, how: HowToRun, device: Device, expected: Forecast, view: SweepView, *, replace: bool
 ) -> SweepOutcome:
-    places, path = opened.places, None
-    if how.path is not None:
-        path = given_path(how.path, device=device, threads=expected.share.cpus)
+    places = opened.places
+    path = None if how.path is None else given_path(how.path, device=device, threads=how.threads)
     tracker = launch_tracker(places, view.notice)
     options = RunOptions(
         runs_root=places.runs_root,

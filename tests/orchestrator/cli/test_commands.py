@@ -148,6 +148,14 @@ def test_trials_take_the_path_that_is_given(fresh: Workplace) -> None:
     assert paths and set(paths) == {given}
 
 
+def test_a_file_that_holds_no_path_is_refused_before_the_images(fresh: Workplace) -> None:
+    file = fresh.folder / "path.json"
+    file.write_text('{"path": {"device": "cpu", "threads": 1}}')
+    refused = fresh.run("--path", file)
+    assert refused.exit_code == 2 and "it has no episodes_at_once, layout" in refused.stderr
+    assert not (fresh.runs / "data").exists()
+
+
 def test_paths_that_are_measured_are_kept_for_later_trials(fresh: Workplace) -> None:
     assert fresh.run("--no-probe", "--set", "steps=5", "--seeds", "0").exit_code == 0
     kept = [read_path(file) for file in (fresh.runs / "paths").iterdir()]
