@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fsl_core.code_digest import code_location
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, ExecutionPathError, StopRequested
-from fsl_core.provenance import host_name, now, running_code
+from fsl_core.provenance import host_name, now
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
@@ -22,7 +21,7 @@ from fsl_core.training.result import TrialResult
 from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_records import FailureRecord
-from orchestrator.errors import CodeDiffersError
+from orchestrator.execution.code_check import check_code
 from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
@@ -67,16 +66,6 @@ def execute(job: TrialJob, report: Report) -> None:
     finally:
         with suppress(OSError):  # what a full disk did not take of the log is written again here
             log.close()
-
-
-def check_code(wanted: str) -> None:
-    """Raises CodeDiffersError unless this process runs the code with the digest ``wanted``."""
-    own = running_code().code_digest
-    if own != wanted:
-        raise CodeDiffersError(
-            f"this worker on {host_name()} runs the code in {code_location()} (digest {own[:16]}), the driver runs other code "
-            f"(digest {wanted[:16]}): install one version everywhere, and launch again after a change of the code"
-        )
 
 
 @dataclass
