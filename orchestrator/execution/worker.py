@@ -21,6 +21,7 @@ from fsl_core.training.result import TrialResult
 from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_records import FailureRecord
+from orchestrator.counted import counted
 from orchestrator.execution.code_check import check_code
 from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
@@ -126,6 +127,9 @@ class _Attempt:
             taken = path
             books.training_begins()
             self.journal.say(f"training on {path}")
+            if (path.device, path.threads) != (job.device, job.threads):
+                began = f"{path.device} with {counted(path.threads, 'thread')}"
+                self.journal.announce(f"this trial began on {began}, and keeps to it: its bits hang on that")
 
         try:
             result = run_trial(

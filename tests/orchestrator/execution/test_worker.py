@@ -294,8 +294,10 @@ def test_a_pinned_path_is_recorded_and_scores_too(tmp_path: Path):
 
     with pytest.raises(KeyboardInterrupt):
         run(job, stop)
-    run(dataclasses.replace(job, threads=2))
+    events: list[TrialEvent] = []
+    run(dataclasses.replace(job, threads=2), events.append)
     assert execution(job).threads == 1
+    assert "this trial began on cpu with 1 thread, and keeps to it" in " ".join(event.message for event in events)
     assert {each.threads for each in execution(job).evaluations.values()} == {1}
     assert "training on cpu, 1 thread" in paths_of(job).log.read_text() and "2 threads" not in paths_of(job).log.read_text()
 
