@@ -4,7 +4,7 @@
 #   make sweep SWEEP=sweeps/X.yaml  set up, then run another sweep
 #   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
 #   make test-slow                  set up, then run those that take more than a minute each
-#   make test-cuda                  run the tests that need a CUDA device, by .venv or else by a Python with torch and pytest
+#   make test-cuda                  run the tests that need a CUDA device, by .venv or else by a Python with torch, pytest and hypothesis
 #   make check                      set up, then lint, format and types
 #   make bench                      set up, then time the training steps beside the peers: docs/performance.md
 #   make bench WORKLOAD=X           the same of one workload (BENCH_ARGS='--rounds 10' gives each more turns)
