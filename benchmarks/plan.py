@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fsl_core.training.timing import Timing
-from orchestrator.cost import CostBook
-from orchestrator.forecast import RAY_START, make_forecast
-from orchestrator.plan import build_plan
-from orchestrator.probing import unknown_kinds
-from orchestrator.remembered import Machine
-from orchestrator.store import Store
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.launch.cost import CostBook
+from orchestrator.launch.forecast import RAY_START, make_forecast
+from orchestrator.launch.probing import unknown_kinds
+from orchestrator.records.remembered import Machine
+from orchestrator.records.store import Store
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 
 _SWEEP = """
 name: large

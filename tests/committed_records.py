@@ -13,9 +13,9 @@ from fsl_core.episodes.episode_classes import EpisodeClasses
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord, ScoringRecord
-from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.identifiers import PREFIXES
+from orchestrator.sweep.plan import Plan, PlannedTrial
 from tests.counts_by_step import counts_like
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from rich.console import Console
 from orchestrator.cli import run
 from orchestrator.cli.main import main
 from orchestrator.execution.job import TrialEvent
-from orchestrator.live_view import LiveView
+from orchestrator.launch.live_view import LiveView
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "live_view.svg"
@@ -34,7 +34,7 @@ class PicturedView(LiveView):
     taken: bool = False
 
     def event(self, event: TrialEvent) -> None:
-        """See :class:`orchestrator.progress.SweepView`."""
+        """See :class:`orchestrator.launch.sweep_view.SweepView`."""
         super().event(event)
         if not self.taken and self._tells_all():
             self.taken = True

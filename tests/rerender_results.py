@@ -14,10 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.plan import build_plan
-from orchestrator.report.bundle import write_bundle
 from orchestrator.report.published import load_registries
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.report.report_folder import write_bundle
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.committed_records import RESULTS, ROOT, CommittedResults
 
 SHOWN_TABLE = re.compile(r"(?<=<!-- )(results/[\w/]+/table\.md)( -->\n\n)(.*?)(?=\n\n<!-- end of table -->)", re.DOTALL)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.report.published import load_registries
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.sweep.loader import load_sweep
 from tests.committed_records import COMMITTED, FIRST_EDITION, ROOT, read_export
 from tests.exports_document import PATH
 from tests.exports_document import document as exports_page

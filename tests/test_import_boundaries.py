@@ -16,6 +16,16 @@ ONLY_IN = {
     "click": ("orchestrator/cli/",),
     "matplotlib": ("orchestrator/report/canvas.py",),
 }
+LAYERS = (
+    {"errors", "counted"},
+    {"process"},
+    {"sweep"},
+    {"records"},
+    {"execution", "tracking", "report"},
+    {"launch"},
+    {"cli"},
+)
+"""The rooms of the orchestrator: a room imports itself and those above it in this list. Rooms of one layer do not import each other."""
 NOWHERE = ("matplotlib.pyplot", "pylab")  # they open the backend of the user's environment
 IMPORTERS_BY_NAME = {"import_module", "__import__", "find_spec", "lazy_import", "resolve_name"}
 
@@ -45,6 +55,8 @@ def violations(path: str, source: str) -> list[str]:
             found.append(f"{path}:{line} imports {name}: imports are absolute here, so that this test can read them")
         elif name == "<computed>":
             found.append(f"{path}:{line} imports a module by a computed name, which nobody can check")
+        elif problem := against_layers(path, name):
+            found.append(f"{path}:{line} imports {name}: {problem}")
         elif path.startswith("fsl_core/") and top not in CORE_MAY_IMPORT | sys.stdlib_module_names:
             found.append(f"{path}:{line} imports {name}: fsl_core may import {', '.join(sorted(CORE_MAY_IMPORT))} and the stdlib")
         elif name.startswith(NOWHERE):
@@ -52,6 +64,26 @@ def violations(path: str, source: str) -> list[str]:
         elif top in ONLY_IN and not path.startswith(ONLY_IN[top]):
             found.append(f"{path}:{line} imports {name}: only {', '.join(ONLY_IN[top])} may")
     return found
+
+
+def against_layers(path: str, name: str) -> str | None:
+    """Why a file of the orchestrator may not import a module of another of its rooms; None where it may, or neither is of a room."""
+    here, there = (room(parts) for parts in (path.removesuffix(".py").split("/"), name.split(".")))
+    if here is None or there is None or here == there:
+        return None
+    layer = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+    if here not in layer or there not in layer:
+        return f"{here if here not in layer else there} is no room of the orchestrator"
+    return (
+        None
+        if layer[there] < layer[here]
+        else f"{here} may import {', '.join(sorted(set().union(*LAYERS[: layer[here]])))} alone"
+    )
+
+
+def room(parts: list[str]) -> str | None:
+    """The room of a module, by the parts of its name; None outside the orchestrator and for the package itself."""
+    return parts[1] if parts[0] == "orchestrator" and parts[1:] and parts[1] != "__init__" else None
 
 
 SOURCES = [str(path.relative_to(ROOT)) for package in ("fsl_core", "orchestrator") for path in (ROOT / package).rglob("*.py")]
@@ -72,19 +104,24 @@ def test_a_file_imports_only_what_it_may(path):
     [
         ("fsl_core/training/trial.py", "import ray"),
         ("fsl_core/training/trial.py", "import pandas as pd"),
-        ("fsl_core/training/trial.py", "from orchestrator.store import Store"),
+        ("fsl_core/training/trial.py", "from orchestrator.records.store import Store"),
         ("fsl_core/algorithms/prototypical.py", "def f():\n    import mlflow.pytorch"),
         ("fsl_core/training/trial.py", "import importlib\nimportlib.import_module('click')"),
         ("fsl_core/training/trial.py", "__import__(name)"),
         ("fsl_core/training/trial.py", "from ..orchestrator import store"),
-        ("orchestrator/sweep.py", "def f():\n    from ray import tune"),
+        ("orchestrator/launch/driver.py", "def f():\n    from ray import tune"),
         ("orchestrator/execution/in_process.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import ray"),
         ("orchestrator/tracking/tracker.py", "try:\n    import mlflow\nexcept ImportError:\n    pass"),
-        ("orchestrator/store.py", "import click"),
+        ("orchestrator/records/store.py", "import click"),
         ("orchestrator/report/cells_figure.py", "from matplotlib.figure import Figure"),
         ("orchestrator/report/canvas.py", "import matplotlib.pyplot as plt"),
         ("orchestrator/report/canvas.py", "from matplotlib import pyplot"),
         ("orchestrator/report/canvas.py", "def f():\n    import pylab"),
+        ("orchestrator/sweep/loader.py", "from orchestrator.records.store import Store"),
+        ("orchestrator/records/store.py", "def f():\n    from orchestrator.launch.driver import run_sweep"),
+        ("orchestrator/execution/worker.py", "from orchestrator.report.drawing import drawn"),
+        ("orchestrator/launch/driver.py", "from orchestrator.cli.options import Places"),
+        ("orchestrator/launch/driver.py", "from orchestrator.helpers import anything"),
     ],
 )
 def test_a_sabotaged_file_is_caught(path, source):
@@ -101,8 +138,12 @@ def test_a_sabotaged_file_is_caught(path, source):
         ("orchestrator/execution/ray_driver.py", "import ray\nfrom ray import tune"),
         ("orchestrator/tracking/mlflow_tracker.py", "from mlflow.tracking import MlflowClient"),
         ("orchestrator/report/canvas.py", "import matplotlib as mpl\nfrom matplotlib.figure import Figure"),
-        ("orchestrator/cli/run.py", "import click\nfrom orchestrator.sweep import run_sweep"),
-        ("orchestrator/sweep.py", "from fsl_core.recipe.recipe import TrainingRecipe\nimport raylib"),
+        ("orchestrator/cli/run.py", "import click\nfrom orchestrator.launch.driver import run_sweep"),
+        (
+            "orchestrator/launch/driver.py",
+            "from orchestrator.records.store import Store\nfrom orchestrator.errors import StoreError",
+        ),
+        ("orchestrator/launch/driver.py", "from fsl_core.recipe.recipe import TrainingRecipe\nimport raylib"),
     ],
 )
 def test_a_rightful_import_passes(path, source):

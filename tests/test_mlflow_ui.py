@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from orchestrator.tracking.address import TrackingAddress
-from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.mlflow_experiments import experiment_ids
 from orchestrator.tracking.mlflow_server import UiServer, runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
+from orchestrator.tracking.tracking_uri import artifact_root, default_address
 from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

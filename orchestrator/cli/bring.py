@@ -9,7 +9,7 @@ import click
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import Given, Places, takes_places
-from orchestrator.store import Store
+from orchestrator.records.store import Store
 
 
 @click.command()
@@ -22,8 +22,8 @@ def bring(folders: tuple[Path, ...], given: Given) -> None:
     Each is checked against its fingerprint, its digests and the images of this machine, and refused by name where it does not fit.
     The next `fsl run` counts the others as finished. Exit code 3: some trial was refused; 4: some is not finished.
     """
-    from orchestrator.bringing import bring, trial_folders  # torch, only where trials are checked
-    from orchestrator.brought_trial import TrialCheck, opened_once
+    from orchestrator.records.bringing import bring, trial_folders  # torch, only where trials are checked
+    from orchestrator.records.brought_trial import TrialCheck, opened_once
 
     places = Places.resolve(given)
     places.check_writable()

@@ -11,7 +11,7 @@ import click
 
 from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, folder_option, json_option, takes_places
-from orchestrator.folder import check_folder
+from orchestrator.sweep.folder import check_folder
 
 if TYPE_CHECKING:
     from orchestrator.report.comparison_row import ComparedRow
@@ -48,7 +48,7 @@ def compare(
     same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
     """
     from orchestrator.report.comparison import compare as compare_pairs
-    from orchestrator.report.comparison_bundle import write_comparison
+    from orchestrator.report.comparison_folder import write_comparison
     from orchestrator.report.comparison_pairs import choose_pairs, selected
     from orchestrator.report.comparison_text import render_comparison
 

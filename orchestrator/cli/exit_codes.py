@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from fsl_core.errors import FslError, StopRequested
-from orchestrator.environment import settle
 from orchestrator.errors import ExecutorError, OrchestratorError, SweepLockedError
-from orchestrator.folder import REFUSALS
-from orchestrator.terminal import spell_anything
-from orchestrator.tracking.address import without_password
+from orchestrator.process.environment import settle
+from orchestrator.process.terminal import spell_anything
+from orchestrator.sweep.folder import REFUSALS
+from orchestrator.sweep.tracking_address import without_password
 
 
 class ExitCode(IntEnum):

@@ -9,8 +9,8 @@ import click
 
 from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, folder_option, json_option, takes_places, takes_selection
-from orchestrator.execution.trial_lock import is_held
-from orchestrator.folder import check_folder
+from orchestrator.records.trial_lock import is_held
+from orchestrator.sweep.folder import check_folder
 
 
 @click.command()

@@ -12,8 +12,8 @@ from orchestrator.cli.launch import Device, HowToRun, share_of_a_trial, shown_pr
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.options import Command, gathered
 from orchestrator.execution.messages import Cluster
-from orchestrator.forecast import IN_PROCESS_START, RAY_START, Forecast
-from orchestrator.known_costs import KnownCosts
+from orchestrator.launch.forecast import IN_PROCESS_START, RAY_START, Forecast
+from orchestrator.launch.known_costs import KnownCosts
 
 
 @dataclass(frozen=True, kw_only=True)

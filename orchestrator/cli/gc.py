@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.columns import aligned, size_text
 from orchestrator.cli.options import Given, Places, json_option, takes_places, type_of_file
+from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
-from orchestrator.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
-from orchestrator.store import Store
-from orchestrator.wanted_trials import Wanted, wanted_trials
+from orchestrator.launch.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
+from orchestrator.launch.wanted_trials import Wanted, wanted_trials
+from orchestrator.records.store import Store
 
 
 @click.command()

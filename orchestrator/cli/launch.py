@@ -21,10 +21,10 @@ from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.messages import Cluster
 from orchestrator.execution.ray_address import given_address
-from orchestrator.plan import Plan
-from orchestrator.slots import GPU_SHARE, Share
-from orchestrator.spec import SweepSpec
-from orchestrator.sweep import sweep_folder
+from orchestrator.execution.slots import GPU_SHARE, Share
+from orchestrator.launch.driver import sweep_folder
+from orchestrator.sweep.plan import Plan
+from orchestrator.sweep.spec import SweepSpec
 
 Device = Literal["cpu", "cuda"]
 

@@ -15,14 +15,14 @@ from fsl_core.recipe.data_settings import DatasetName, DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.options import Given, Places, Selection
 from orchestrator.counted import counted
-from orchestrator.execution.trial_lock import is_held
-from orchestrator.plan import Plan, PlannedTrial, build_plan
-from orchestrator.records import TrialRecord
-from orchestrator.spec import SweepSpec, with_dataset
-from orchestrator.store import Store
-from orchestrator.tracking.location import default_address
-from orchestrator.trial_edition import earlier_editions_text
-from orchestrator.trial_state import TrialState, trial_state
+from orchestrator.records.store import Store
+from orchestrator.records.trial_edition import earlier_editions_text
+from orchestrator.records.trial_lock import is_held
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import TrialState, trial_state
+from orchestrator.sweep.plan import Plan, PlannedTrial, build_plan
+from orchestrator.sweep.spec import SweepSpec, with_dataset
+from orchestrator.tracking.tracking_uri import default_address
 
 MANY_TRIALS = 5_000
 """Above so many trials it takes seconds to plan them, and is said."""

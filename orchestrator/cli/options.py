@@ -12,11 +12,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from orchestrator.folder import check_folder, folder_named
-from orchestrator.spec import SweepSpec
-from orchestrator.sweep_loader import load_sweep
-from orchestrator.tracking.address import TrackingAddress, problem_with
-from orchestrator.tracking.location import default_address
+from orchestrator.launch.loading import load
+from orchestrator.sweep.folder import check_folder, folder_named
+from orchestrator.sweep.spec import SweepSpec
+from orchestrator.sweep.tracking_address import TrackingAddress, problem_with
+from orchestrator.tracking.tracking_uri import default_address
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -78,7 +78,7 @@ class Selection:
 
     def load(self) -> SweepSpec:
         """The sweep that is meant. Raises SweepFileError."""
-        return load_sweep(self.sweep, set_values=self.set_values, only=self.only, seeds=self.seeds)
+        return load(self.sweep, set_values=self.set_values, only=self.only, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ from orchestrator.cli.plan_text import plan_text
 from orchestrator.cli.reports import registries_for
 from orchestrator.cli.settings import settings_text
 from orchestrator.counted import counted
-from orchestrator.folder import check_folder
 from orchestrator.report.reach import reaches
+from orchestrator.sweep.folder import check_folder
 
 
 @click.command()
@@ -51,7 +51,7 @@ def plan(
 
 
 def _write_trials(opened: OpenedSweep, folder: Path) -> None:
-    from orchestrator.trial_requests import write_requests  # torch, only where trials are written
+    from orchestrator.launch.trial_requests import write_requests  # torch, only where trials are written
 
     check_folder(folder, "folder of trials", for_writing=True)
     places = opened.places

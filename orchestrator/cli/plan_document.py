@@ -10,11 +10,11 @@ from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.settings import plain_settings
-from orchestrator.forecast import Forecast, Parts
-from orchestrator.plan import PlannedTrial
+from orchestrator.launch.forecast import Forecast, Parts
+from orchestrator.launch.span import Span
+from orchestrator.records.trial_state import TrialState
 from orchestrator.report.reach import Reach
-from orchestrator.span import Span
-from orchestrator.trial_state import TrialState
+from orchestrator.sweep.plan import PlannedTrial
 
 
 def plan_document(

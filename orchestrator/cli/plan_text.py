@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.cli.columns import about_text, aligned, size_text
 from orchestrator.cli.image_words import images_text, prepare_command
 from orchestrator.cli.opened import OpenedSweep
-from orchestrator.cost import PROBE_RANGE, TRIALS_RANGE
+from orchestrator.cli.text_layout import about_text, aligned, size_text
 from orchestrator.counted import counted
-from orchestrator.forecast import Forecast, StartUp
-from orchestrator.probing import ENOUGH_SECONDS
+from orchestrator.launch.cost import PROBE_RANGE, TRIALS_RANGE
+from orchestrator.launch.forecast import Forecast, StartUp
+from orchestrator.launch.probing import ENOUGH_SECONDS
+from orchestrator.launch.span import Span
 from orchestrator.report.reach import Reach
-from orchestrator.span import Span
 
 MOST_LINES = 100
 """Cells beyond so many are counted, not listed, unless the trials are asked for as well."""

@@ -12,15 +12,15 @@ import click
 
 from fsl_core.atomic_file import write_atomically
 from orchestrator.cli.opened import OpenedSweep
-from orchestrator.plan import Plan
-from orchestrator.records import TrialRecord
-from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.launch.driver import Reporter, sweep_folder
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.drawing import Notice
-from orchestrator.report.kept_bundle import kept_or_written, made_from
-from orchestrator.report.place import cleared_folder, free_folder, owner_in
+from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
-from orchestrator.sweep import Reporter, sweep_folder
+from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.unchanged_report import kept_or_written, made_from
+from orchestrator.sweep.plan import Plan
 
 
 def registries_for(opened: OpenedSweep) -> Registries:
@@ -70,7 +70,9 @@ def reporter_for(opened: OpenedSweep, run_ids: Callable[[], Mapping[str, str]], 
         folder = report_folder(opened, complete=complete, replace=replace)
 
         def write(notice: Notice) -> tuple[Path, ...]:
-            from orchestrator.report.bundle import write_bundle  # pandas, pyarrow and matplotlib, only where something changed
+            from orchestrator.report.report_folder import (
+                write_bundle,  # pandas, pyarrow and matplotlib, only where something changed
+            )
 
             return write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
 

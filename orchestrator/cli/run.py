@@ -33,15 +33,15 @@ from orchestrator.cli.status import failures_text, trial_statuses
 from orchestrator.cli.times_text import times_text
 from orchestrator.cli.trackers import launch_tracker
 from orchestrator.execution.messages import Cluster
-from orchestrator.forecast import Forecast, done_trials
-from orchestrator.launches import check_name_is_free
-from orchestrator.plan import Plan
-from orchestrator.precisions import refuse_precisions_not_had
-from orchestrator.progress import SweepView, make_view
-from orchestrator.records import TrialRecord
-from orchestrator.signals import interrupted_by_signals
-from orchestrator.sweep import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
-from orchestrator.terminal import leave_refused_stdout
+from orchestrator.launch.driver import Reporter, RunOptions, SweepOutcome, run_sweep, sweep_folder
+from orchestrator.launch.forecast import Forecast, done_trials
+from orchestrator.launch.launches import check_name_is_free
+from orchestrator.launch.precisions import refuse_precisions_not_had
+from orchestrator.launch.sweep_view import SweepView, make_view
+from orchestrator.process.signals import interrupted_by_signals
+from orchestrator.process.terminal import leave_refused_stdout
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import Plan
 
 
 @click.command()

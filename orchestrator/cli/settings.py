@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fsl_core.written import written
-from orchestrator.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.plan import Cell, Plan
-from orchestrator.presets import find_preset
-from orchestrator.spec import SweepSpec
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.plan import Cell, Plan
+from orchestrator.sweep.presets import find_preset
+from orchestrator.sweep.spec import SweepSpec
 
 _SHOWN_ELSEWHERE = {"preset", "algorithm", "dataset", "way", "shot"}
 

@@ -11,18 +11,18 @@ from typing import Any
 import click
 
 from fsl_core.training.trial_paths import TrialPaths
-from orchestrator.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.cli.columns import aligned
 from orchestrator.cli.opened import OpenedSweep, open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
+from orchestrator.cli.text_layout import aligned
 from orchestrator.cli.times_text import times_text
-from orchestrator.launch_times import LaunchTimes
-from orchestrator.launches import launch_on_record
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
-from orchestrator.spec import SweepSpec
-from orchestrator.sweep import sweep_folder
-from orchestrator.trial_state import STATES, TrialState
+from orchestrator.launch.driver import sweep_folder
+from orchestrator.launch.launch_times import LaunchTimes
+from orchestrator.launch.launches import launch_on_record
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import STATES, TrialState
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.plan import PlannedTrial
+from orchestrator.sweep.spec import SweepSpec
 
 _ALWAYS_COUNTED = ("running", "waiting", "done", "failed")
 _LISTED: tuple[TrialState, ...] = ("running", "scoring", "stopped", "waiting", "done", "diverged")
@@ -73,7 +73,7 @@ def command_in_process(trial: PlannedTrial, opened: OpenedSweep) -> str:
 
 def _only_that_keeps(settings: CellSettings, spec: SweepSpec) -> str:
     """The sweep's own ``--only`` that a cell is there by; empty where there is none. Several are a union, so one is enough."""
-    from orchestrator.overrides import parse_overrides  # ruamel.yaml, only where something failed
+    from orchestrator.sweep.overrides import parse_overrides  # ruamel.yaml, only where something failed
 
     return next((text for text in spec.only_texts if parse_overrides([], [text], None).keep(settings)), "")
 

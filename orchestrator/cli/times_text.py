@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.columns import about_text, took_text
+from orchestrator.cli.text_layout import about_text, took_text
 from orchestrator.counted import counted
-from orchestrator.launch_times import LaunchTimes
-from orchestrator.span import Span
+from orchestrator.launch.launch_times import LaunchTimes
+from orchestrator.launch.span import Span
 
 
 def times_text(times: LaunchTimes) -> str:

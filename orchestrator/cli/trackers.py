@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from orchestrator.cli.options import Places
 from orchestrator.tracking.backlog import Backlog
-from orchestrator.tracking.location import artifact_root, store_key
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
+from orchestrator.tracking.tracking_uri import artifact_root, store_key
 
 
 def mlflow_tracker(places: Places) -> MlflowTracker:

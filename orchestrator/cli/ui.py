@@ -9,13 +9,13 @@ import click
 from orchestrator.cli.options import Given, Places, takes_places
 from orchestrator.cli.trackers import backlog_of
 from orchestrator.errors import TrackingError
-from orchestrator.store import Store
+from orchestrator.records.store import Store
+from orchestrator.records.trial_edition import earlier_editions_text
 from orchestrator.tracking.backlog import BacklogSender
-from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_experiments import experiment_ids, refuse_broken_file
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
 from orchestrator.tracking.run_tags import EDITION
-from orchestrator.trial_edition import earlier_editions_text
+from orchestrator.tracking.tracking_uri import artifact_root
 
 PATIENCE = 10.0
 """Seconds that the pages wait for what earlier commands left unsent; the rest is sent while they are looked at."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from fsl_core.errors import ExecutionPathError
 from fsl_core.provenance import library_versions
 from fsl_core.training.process_facts import device_name
-from orchestrator.environment import usable_cpus
 from orchestrator.execution.gpu_driver import gpu_driver_is_here
-from orchestrator.remembered import Machine
-from orchestrator.slots import Node, Share, slots
+from orchestrator.execution.slots import Node, Share, slots
+from orchestrator.process.environment import usable_cpus
+from orchestrator.records.remembered import Machine
 
 
 def this_machine(device: str, *, threads: int = 1) -> Machine:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.execution.job import TrialJob
-from orchestrator.slots import Node
+from orchestrator.execution.slots import Node
 
 
 @dataclass(frozen=True, kw_only=True)

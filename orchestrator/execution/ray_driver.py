@@ -30,7 +30,7 @@ from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
 from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
-from orchestrator.slots import Node, Share
+from orchestrator.execution.slots import Node, Share
 
 Send = Callable[[object], None]
 

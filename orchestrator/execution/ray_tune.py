@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.counted import counted
-from orchestrator.environment import usable_cpus
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
@@ -23,6 +22,7 @@ from orchestrator.execution.ray_environment import cluster_environment, local_en
 from orchestrator.execution.ray_process import RayProcess, ray_process, wait_for_end
 from orchestrator.execution.reports import Reports, cause_of, record_failure
 from orchestrator.execution.session_folder import session_folder
+from orchestrator.process.environment import usable_cpus
 
 RAY_DEATHS_FORGIVEN = 3
 """So often in a row, without any trial ending meanwhile, a part of Ray may die before the launch gives up."""

@@ -8,8 +8,8 @@ from fsl_core.provenance import now
 from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import StoreError
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
-from orchestrator.store import Store
-from orchestrator.trial_state import attempts_of
+from orchestrator.records.store import Store
+from orchestrator.records.trial_state import attempts_of
 
 WORKER_DEATHS_FORGIVEN = 3
 

@@ -8,7 +8,6 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import CheckpointCorruptError, ExecutionPathError, StopRequested
@@ -27,10 +26,9 @@ from orchestrator.execution.full_disk import advice
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal, Report
 from orchestrator.execution.reports import recorded_so_far
-from orchestrator.execution.trial_lock import trial_lock
-from orchestrator.records import TrialRecord
-from orchestrator.report.drawing import drawn
-from orchestrator.store import Store
+from orchestrator.records.store import Store
+from orchestrator.records.trial_lock import trial_lock
+from orchestrator.records.trial_record import TrialRecord
 
 _STOP_POLL_SECONDS = 0.5
 CHOICES = "paths"
@@ -97,7 +95,6 @@ class _Attempt:
         if result.status == "diverged":
             self.journal.tell("diverged", step=result.steps_done)
             return
-        self._draw_episode()
         self.store.clear_failure(job.fingerprint)
         self.journal.tell("finished", step=result.steps_done)
 
@@ -213,19 +210,6 @@ class _Attempt:
         if again.weights_digest != result.weights_digest:
             self.journal.announce("the new weights are not the old ones to the bit: every evaluation is repeated")
         return again
-
-    def _draw_episode(self) -> None:
-        """Leave a picture of what the trial was asked; it is for people, so that it cannot be drawn fails nothing."""
-        path = self.store.paths(self.job.fingerprint).picture
-        if path.exists() or not self.job.evaluations:
-            return
-
-        def draw(path: Path) -> Path:
-            from orchestrator.report.episode_picture import draw_first_episode  # matplotlib, only once a trial is done
-
-            return draw_first_episode(self.job.recipe, self.job.evaluations[0], self._dataset(), path)
-
-        drawn(draw, path, self.journal.announce)
 
     def should_stop(self) -> bool:
         """Whether the stop file is there; looked at no more than twice a second, for it may lie on a network."""

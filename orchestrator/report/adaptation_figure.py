@@ -10,10 +10,10 @@ import numpy as np
 from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.result import EvaluationResult
-from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.canvas import Axes, Figure, MaxNLocator, default_style, wrapped, write_figure, write_title
 from orchestrator.report.line_styles import DASHES, UNTRAINED, line_style
+from orchestrator.sweep.plan import Plan, PlannedTrial
 
 _PANELS_A_ROW = 3
 _PANEL = (4.8, 3.8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.report.aggregate import CellRow
 from orchestrator.report.canvas import Axes, Figure, default_style, wrapped, write_figure, write_title
 from orchestrator.report.line_styles import COLOURS, OURS
+from orchestrator.report.table_rows import CellRow
 
 _LABEL_CHARACTERS = 56
 _LINE, _DOT = 0.16, 0.15

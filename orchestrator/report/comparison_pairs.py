@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from orchestrator.cell_settings import SETTING_NAMES
 from orchestrator.errors import ComparisonError
-from orchestrator.overrides import parse_overrides, parse_pattern
 from orchestrator.report.comparison import unlike
 from orchestrator.report.comparison_row import ComparedRow
-from orchestrator.sweep_file import nearest
+from orchestrator.sweep.cell_settings import SETTING_NAMES
+from orchestrator.sweep.document import nearest
+from orchestrator.sweep.overrides import parse_overrides, parse_pattern
 
 Pair = tuple[ComparedRow, ComparedRow]
 _KIND = (

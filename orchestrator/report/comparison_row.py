@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from fsl_core.datasets.class_names import character_of
-from orchestrator.cell_settings import SETTING_NAMES
 from orchestrator.errors import ExportError
 from orchestrator.report.export import RENAMED_SETTINGS
+from orchestrator.sweep.cell_settings import SETTING_NAMES
 
 Pairing = Literal["episodes", "evaluation"]
 """By what two rows are known to answer the same episodes: the episodes' own digest, or evaluation and images."""

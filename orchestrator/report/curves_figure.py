@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fsl_core.training.result import TrialResult
-from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.canvas import (
     Axes,
     Figure,
@@ -23,6 +22,7 @@ from orchestrator.report.canvas import (
     write_title,
 )
 from orchestrator.report.line_styles import line_style
+from orchestrator.sweep.plan import Plan, PlannedTrial
 
 _LABEL_CHARACTERS = 42
 _DECADE = 10.0

@@ -15,13 +15,13 @@ from fsl_core.atomic_file import write_atomically
 from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.trial_records import ExecutionRecord
-from orchestrator.flat_settings import recipe_settings
-from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.records import TrialRecord
-from orchestrator.report.aggregate import CellRow
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import trial_state
 from orchestrator.report.export_columns import COLUMNS, ID_LISTS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
 from orchestrator.report.identifiers import PREFIXES, identifier
-from orchestrator.trial_state import trial_state
+from orchestrator.report.table_rows import CellRow
+from orchestrator.sweep.flat_settings import recipe_settings
+from orchestrator.sweep.plan import Plan, PlannedTrial
 
 Row = dict[str, Any]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from orchestrator.report.aggregate import CellRow
 from orchestrator.report.published_columns import RANKS
 from orchestrator.report.row_text import SPREAD, TEXTS_FIRST, Line, head, table_text
-from orchestrator.spec import SweepSpec
+from orchestrator.report.table_rows import CellRow
+from orchestrator.sweep.spec import SweepSpec
 
 _SHORTER = {SPREAD: "std", RANKS[1]: "also"}
 """In place of headings that are wider than what stands beneath them."""

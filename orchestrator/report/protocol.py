@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fsl_core.datasets.class_counts import base_classes
 from fsl_core.written import written
-from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.report.published import FULL_STEPS, PublishedCell
 from orchestrator.report.weights import Weight, weight_of
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError, SweepFileError
 from orchestrator.report.margins import Assumptions, MarginsFile
 from orchestrator.report.registry_schema import Kind, Protocol, RegistryCell, RegistryFile
-from orchestrator.sweep_file import Document, explain, nearest, read_document
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.document import Document, explain, nearest, read_document
 
 FULL_STEPS = "full_steps"
 """The key of what counts as a full training where the source does not say how long its own was."""

@@ -6,10 +6,10 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.aggregate import CellRow
 from orchestrator.report.published import registry_of
 from orchestrator.report.published_number import PublishedNumber
 from orchestrator.report.registry_schema import Kind
+from orchestrator.report.table_rows import CellRow
 
 MISSING = "–"
 MOST_COLUMNS = 2

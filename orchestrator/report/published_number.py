@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fsl_core.written import written
-from orchestrator.cell_settings import CellSettings
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries, registry_of
 from orchestrator.report.registry_schema import Kind
+from orchestrator.sweep.cell_settings import CellSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.plan import Cell, Plan
 from orchestrator.report.episode_spread import EpisodeSpread, answer_variance
 from orchestrator.report.margins import Assumptions
 from orchestrator.report.protocol import differences
@@ -14,6 +13,7 @@ from orchestrator.report.published import PublishedCell, Registries
 from orchestrator.report.seed_spread import ENOUGH_FREEDOM, OWN_SEEDS, SeedSpread
 from orchestrator.report.sides import Kind, printed_side
 from orchestrator.report.verdict import Measured, interval
+from orchestrator.sweep.plan import Cell, Plan
 
 _NO_SPREAD = SeedSpread(logits=0.0, freedom=ENOUGH_FREEDOM, origin="prior")
 

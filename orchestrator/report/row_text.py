@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.aggregate import CellRow
 from orchestrator.report.published_columns import MISSING, PublishedColumns, published_columns
 from orchestrator.report.published_number import PublishedNumber
-from orchestrator.spec import SweepSpec
+from orchestrator.report.table_rows import CellRow
+from orchestrator.sweep.spec import SweepSpec
 
 _DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
 _BEFORE = ("algorithm", "data set", "way", "shot")

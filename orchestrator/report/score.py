@@ -10,12 +10,12 @@ import numpy as np
 
 from fsl_core.episodes.statistics import Z_95, mean, sample_std, standard_error
 from fsl_core.training.result import EvaluationResult, TrialResult
-from orchestrator.plan import Cell
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.episode_spread import EpisodeSpread, measured_spread
 from orchestrator.report.seed_spread import Trainings
 from orchestrator.report.verdict import Measured
+from orchestrator.sweep.plan import Cell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from orchestrator.plan import Cell
 from orchestrator.report.episode_spread import EpisodeSpread, widest_variance
 from orchestrator.report.margins import Assumptions
 from orchestrator.report.published import PublishedCell
 from orchestrator.report.score import CellScore
 from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread, pooled
 from orchestrator.report.verdict import Printed
+from orchestrator.sweep.plan import Cell
 
 Kind = tuple[str, str]
 """A data set and an algorithm: cells whose trainings lie about as far apart, on the scale of logits."""

@@ -8,14 +8,14 @@ import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
-from orchestrator.report.aggregate import CellRow
 from orchestrator.report.identifiers import identifier
 from orchestrator.report.json_keys import CELL_KEYS, NUMBERS_OF_REGISTRY, PUBLISHED_KEYS, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import latex
 from orchestrator.report.published_columns import registries_of
 from orchestrator.report.published_number import PublishedNumber
 from orchestrator.report.row_text import TEXTS_FIRST, TableText, head, table_text
-from orchestrator.spec import SweepSpec
+from orchestrator.report.table_rows import CellRow
+from orchestrator.sweep.spec import SweepSpec
 
 WIDTH = 100
 """The most columns that the text table takes."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.cell_settings import CellSettings
 from orchestrator.report.published import Setting
+from orchestrator.sweep.cell_settings import CellSettings
 
 Weight = Literal["material", "budget", "noted"]
 """``material``: the two numbers answer different questions, so that nothing is compared. ``budget``: the training was shorter. ``noted``:

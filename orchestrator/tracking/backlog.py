@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.store import Store
+from orchestrator.records.store import Store
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.shown_sweep import ShownSweep
 from orchestrator.tracking.tracker import StoreTracker

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.address import TrackingAddress
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.client_settings import prepare_client
 from orchestrator.tracking.mlflow_new_store import make_store_file
 from orchestrator.tracking.run_tags import NOTE, fitting

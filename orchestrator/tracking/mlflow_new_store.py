@@ -9,7 +9,7 @@ import filelock
 
 from fsl_core.atomic_file import sync_folder
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.location import sqlite_address
+from orchestrator.tracking.tracking_uri import sqlite_address
 
 PATIENCE = 120.0
 """Seconds that a process waits while another one makes the same file; it takes ten on a busy machine."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from orchestrator.tracking.known_run import KnownRun
+from orchestrator.tracking.cached_run import KnownRun
 from orchestrator.tracking.run_view import DatasetView, FileView, Point
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from types import FrameType
 from typing import IO, Any
 
 from orchestrator.errors import TrackingError
-from orchestrator.terminal import leave_lost_terminal
-from orchestrator.tracking.address import TrackingAddress
+from orchestrator.process.terminal import leave_lost_terminal
+from orchestrator.sweep.tracking_address import TrackingAddress
 
 HOST = "127.0.0.1"
 MODEL_TRAINING = "workflowType=machine_learning"

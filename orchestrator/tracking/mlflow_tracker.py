@@ -12,11 +12,11 @@ from pathlib import Path
 
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import PlannedTrial
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking import run_tags
-from orchestrator.tracking.address import TrackingAddress
-from orchestrator.tracking.known_run import KnownRun
+from orchestrator.tracking.cached_run import KnownRun
 from orchestrator.tracking.mlflow_experiments import connect, open_experiment, refusals
 from orchestrator.tracking.mlflow_run_writer import RunWriter
 from orchestrator.tracking.recipe_params import recipe_params

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 from orchestrator.tracking.tracker import StoreTracker

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fsl_core.recipe.edition import FIRST_EDITION
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
-from orchestrator.plan import PlannedTrial
+from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.tracking.shown_sweep import ShownSweep, SweepContext
 
 KIND, SWEEP, OVERRIDES = "fsl.kind", "fsl.sweep", "fsl.overrides"

@@ -14,11 +14,11 @@ from typing import Any, Literal
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import ExecutionRecord
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import TrialState, trial_state
+from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.tracking.metric_names import curve_name, exact_suffix, representatives
 from orchestrator.tracking.run_tags import fitting
-from orchestrator.trial_state import TrialState, trial_state
 
 MOST_DIGEST_CHARACTERS = 36
 

@@ -15,8 +15,8 @@ from fsl_core.provenance import now
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain, from_plain
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
-from orchestrator.plan import Plan, PlannedTrial
-from orchestrator.tracking.address import without_password
+from orchestrator.sweep.plan import Plan, PlannedTrial
+from orchestrator.sweep.tracking_address import without_password
 
 OWN_STORE = "default"
 """Stands for the store that a runs folder has of its own, wherever the folder lies."""
@@ -46,7 +46,7 @@ class ShownSweep:
     """A sweep as one launch shows it: its words, its file, its trials, and its table once there is one.
 
     ``document`` is the text of the sweep file without passwords; ``since`` tells launches apart. ``store`` is the one that the launch
-    named, as :func:`~orchestrator.tracking.location.store_key` has it: no other one is to be sent this.
+    named, as :func:`~orchestrator.tracking.tracking_uri.store_key` has it: no other one is to be sent this.
     """
 
     name: str

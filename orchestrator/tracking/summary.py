@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from statistics import fmean
 
-from orchestrator.plan import Cell, Plan
-from orchestrator.records import TrialRecord
-from orchestrator.trial_state import trial_state
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import trial_state
+from orchestrator.sweep.plan import Cell, Plan
 
 
 def summary_metrics(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, float]:

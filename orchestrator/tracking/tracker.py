@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fsl_core.training.trial_paths import TrialPaths
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 
 

@@ -7,11 +7,11 @@ from fsl_core.training.execution_path import ExecutionPath
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent
-from orchestrator.forecast import Forecast
-from orchestrator.plan import Plan, build_plan
-from orchestrator.records import TrialRecord
-from orchestrator.sweep import RunOptions, SweepOutcome, run_sweep
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.launch.driver import RunOptions, SweepOutcome, run_sweep
+from orchestrator.launch.forecast import Forecast
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import Plan, build_plan
 from orchestrator.tracking.tracker import NullTracker, Tracker
 
 SMALL = """

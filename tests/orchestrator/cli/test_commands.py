@@ -19,10 +19,10 @@ from click.testing import CliRunner, Result
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document, read_path
 from orchestrator.cli.main import main
-from orchestrator.driver_lock import driver_lock
-from orchestrator.plan import build_plan
-from orchestrator.store import Store
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.records.driver_lock import driver_lock
+from orchestrator.records.store import Store
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.small_sweep import SMALL, contents
 
 ENVIRONMENT = ("FSL_DATA_ROOT", "FSL_RUNS_ROOT", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "FSL_DEBUG")

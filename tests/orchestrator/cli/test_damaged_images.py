@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestrator.cli.main import main
-from orchestrator.plan import build_plan
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.small_sweep import SMALL, contents, launch
 
 SAID = "is not what was prepared"

@@ -16,8 +16,8 @@ from orchestrator.cli.options import Given, Places
 from orchestrator.cli.plan import plan
 from orchestrator.cli.ui import ui
 from orchestrator.errors import FolderError
-from orchestrator.folder import check_folder, folder_named
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.sweep.folder import check_folder, folder_named
+from orchestrator.sweep.loader import load_sweep
 from tests.orchestrator.small_sweep import SMALL
 
 NAMED = """

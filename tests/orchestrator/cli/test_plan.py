@@ -11,11 +11,11 @@ from click.testing import Result
 
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.cli.columns import about_text, two_digits
+from orchestrator.cli.text_layout import about_text, two_digits
 from orchestrator.execution.messages import Cluster
-from orchestrator.slots import GPU_SHARE, Node
+from orchestrator.execution.slots import GPU_SHARE, Node
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
-from tests.orchestrator.edited_record import edit
+from tests.orchestrator.records.edited_record import edit
 
 __all__ = ["clean_environment"]
 
@@ -265,7 +265,7 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     def launched(*arguments: object) -> None:
         raise LaunchedError
 
-    monkeypatch.setattr("orchestrator.forecast.ASK_FROM_TRIALS", 1)
+    monkeypatch.setattr("orchestrator.launch.forecast.ASK_FROM_TRIALS", 1)
     monkeypatch.setattr("orchestrator.cli.run._launched", launched)
 
 

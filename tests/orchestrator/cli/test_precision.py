@@ -6,10 +6,10 @@ import pytest
 
 from fsl_core.errors import ExecutionPathError
 from orchestrator.cli.exit_codes import ExitCode
-from orchestrator.plan import build_plan
-from orchestrator.precisions import refuse_precisions_not_had
-from orchestrator.records import TrialRecord
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.launch.precisions import refuse_precisions_not_had
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
 from tests.orchestrator.report.reported_sweep import finished
 

@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli.main import main
-from orchestrator.execution.trial_lock import is_held
-from orchestrator.launches import record_launch
-from orchestrator.sweep import sweep_folder
+from orchestrator.launch.driver import sweep_folder
+from orchestrator.launch.launches import record_launch
+from orchestrator.records.trial_lock import is_held
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep
 
 LOOK = """

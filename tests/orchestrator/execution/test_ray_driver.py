@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store import Store
+from orchestrator.records.store import Store
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 STEPS = "2000"

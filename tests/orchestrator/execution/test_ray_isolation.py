@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from fsl_core.provenance import running_code
-from orchestrator import environment
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_environment import INHERITED_BY_LOCAL_RAY, cluster_environment, local_environment
 from orchestrator.execution.ray_tune import RayTuneExecutor
-from orchestrator.store import Store
-from orchestrator.sweep import SweepOutcome
+from orchestrator.launch.driver import SweepOutcome
+from orchestrator.process import environment
+from orchestrator.records.store import Store
 from tests.orchestrator.execution.ray_workers import ray_workers
 from tests.orchestrator.small_sweep import contents, launch, small_plan
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
-from orchestrator.sweep import RunOptions, _job
+from orchestrator.launch.driver import RunOptions, _job
 from tests.orchestrator.small_sweep import small_plan
 
 Execute = Callable[[TrialJob, Callable[[TrialEvent], None]], None]

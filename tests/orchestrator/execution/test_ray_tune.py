@@ -13,7 +13,7 @@ import pytest
 from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_tune import RayTuneExecutor
-from orchestrator.store import Store
+from orchestrator.records.store import Store
 from tests.orchestrator.execution.ray_workers import ray_workers
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 

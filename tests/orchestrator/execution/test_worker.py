@@ -1,7 +1,6 @@
 """One job in this process: what it records, what it mends, and that it never raises."""
 
 import dataclasses
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +23,10 @@ from orchestrator.errors import StoreError
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.reports import record_failure
 from orchestrator.execution.worker import execute
-from orchestrator.records import TrialRecord
-from orchestrator.store import Store
-from orchestrator.trial_state import trial_state
-from tests.orchestrator.edited_record import edit
+from orchestrator.records.store import Store
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import trial_state
+from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
 
 
@@ -445,20 +444,6 @@ def test_a_failure_counts_its_attempts_and_goes_when_the_trial_succeeds(tmp_path
     assert kinds(run(job))[-1] == "finished"
     assert Store(tmp_path).read(job.fingerprint).failure is None
     assert execution(job).attempts == 3
-
-
-def test_without_matplotlib_a_trial_is_finished_and_says_that_its_picture_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """As where a notebook's ``MPLBACKEND`` kept Matplotlib from being imported: the trial failed after its training."""
-    for name in [name for name in sys.modules if name.startswith("orchestrator.report.") and not name.endswith("drawing")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    job = job_in(tmp_path)
-    events = run(job)
-    assert kinds(events)[-2:] == ["notice", "finished"]
-    assert events[-2].message.startswith("episode.png was not drawn (ModuleNotFoundError")
-    assert not paths_of(job).picture.exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -20,14 +20,14 @@ from scipy.special import stdtrit
 from scipy.stats import betabinom
 
 from fsl_core.episodes.statistics import Z_95
-from orchestrator.plan import Cell, build_plan
 from orchestrator.report.episode_spread import answer_variance, measured_spread
 from orchestrator.report.margins import Assumptions
 from orchestrator.report.published import PublishedCell, Registries, load_registries
 from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread, pooled
 from orchestrator.report.sides import printed_side
 from orchestrator.report.verdict import Measured, Printed, decide
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import Cell, build_plan
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"
 SEEDS = (1, 3, 10)

@@ -8,10 +8,10 @@ from pathlib import Path
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial_records import ExecutionRecord
-from orchestrator.plan import Plan, build_plan
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.published import Registries, load_registries
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import Plan, build_plan
 from tests.made_up_answers import made_up
 
 SWEEP = """

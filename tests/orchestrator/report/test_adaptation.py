@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from fsl_core.training.result import EvaluationResult
-from orchestrator.plan import Plan
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report.adaptation_figure import adaptation_figure
-from orchestrator.report.aggregate import aggregate
-from orchestrator.report.bundle import write_bundle
 from orchestrator.report.canvas import Figure
 from orchestrator.report.export import frames
+from orchestrator.report.report_folder import write_bundle
+from orchestrator.report.table_rows import aggregate
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
 from tests.orchestrator.report.test_figures import BLUE, ORANGE, inked, picture
 

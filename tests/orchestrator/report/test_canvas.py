@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.aggregate import aggregate
-from orchestrator.report.bundle import write_bundle
 from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.drawing import drawn
+from orchestrator.report.report_folder import write_bundle
+from orchestrator.report.table_rows import aggregate
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 UGLY = (

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fsl_core.episodes.statistics import Z_95
-from orchestrator.report.aggregate import aggregate
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.table import render
+from orchestrator.report.table_rows import aggregate
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 WAY, QUERY, TRIES = 5, 5, 200

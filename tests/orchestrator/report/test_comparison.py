@@ -12,14 +12,14 @@ import pytest
 from scipy.stats import ttest_rel
 
 from orchestrator.errors import ComparisonError, ExportError, SweepFileError
-from orchestrator.report.aggregate import aggregate
 from orchestrator.report.comparison import Comparison, compare, holm
-from orchestrator.report.comparison_bundle import write_comparison
+from orchestrator.report.comparison_folder import write_comparison
 from orchestrator.report.comparison_pairs import choose_pairs, selected
 from orchestrator.report.comparison_row import ComparedRow, Questions, read_rows, rows_of_tables
 from orchestrator.report.comparison_text import render_comparison
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import COMPARISON_KEYS
+from orchestrator.report.table_rows import aggregate
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"

@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fsl_core.training.trial_records import ExecutionRecord
-from orchestrator.cell_settings import CellSettings
-from orchestrator.flat_settings import recipe_settings
-from orchestrator.plan import Plan
-from orchestrator.report.aggregate import aggregate
-from orchestrator.report.bundle import provenance, write_bundle
+from orchestrator.records.trial_state import trial_state
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
 from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
+from orchestrator.report.report_folder import provenance, write_bundle
 from orchestrator.report.table import render
-from orchestrator.trial_state import trial_state
+from orchestrator.report.table_rows import aggregate
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.flat_settings import recipe_settings
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished, plan_of, records_of, registries
 from tests.orchestrator.report.sql_words import SQLITE, STANDARD
 

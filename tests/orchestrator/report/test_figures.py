@@ -12,17 +12,17 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from PIL import Image
 
-from orchestrator.plan import Plan
-from orchestrator.records import TrialRecord
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report import cells_figure as cells_module
 from orchestrator.report import curves_figure as curves_module
-from orchestrator.report.aggregate import aggregate
 from orchestrator.report.canvas import Axes, Figure
 from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.curves_figure import curves_figure
 from orchestrator.report.episode_picture import episode_figure
 from orchestrator.report.line_styles import line_style
+from orchestrator.report.table_rows import aggregate
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, finished, plan_of, records_of, registries, score
 
 ROOT = Path(__file__).parents[3]

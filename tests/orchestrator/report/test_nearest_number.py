@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError
 from orchestrator.report.published import PublishedCell, Registries, load_registries
 from orchestrator.report.published_number import numbers_beside
+from orchestrator.sweep.cell_settings import CellSettings
 from tests.orchestrator.report.reported_sweep import registries
 from tests.orchestrator.report.test_published_columns import NAMES, registry
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.cell_settings import CellSettings
+from orchestrator.sweep.cell_settings import CellSettings
 from tests.orchestrator.report.printed_numbers import FOUR, printed, tables_of
 from tests.orchestrator.report.reported_sweep import registries
 

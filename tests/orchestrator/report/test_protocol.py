@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.report.protocol import Difference, differences
 from orchestrator.report.registry_schema import Protocol
 from orchestrator.report.weights import LIGHTER, weight_of
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 from tests.orchestrator.report.reported_sweep import registries
 
 

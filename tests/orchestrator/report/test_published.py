@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cell_settings import CellSettings
 from orchestrator.errors import RegistryError
 from orchestrator.report.published import PublishedCell, load_registries
+from orchestrator.sweep.cell_settings import CellSettings
 from tests.orchestrator.report.printed_numbers import FOUR, printed
 from tests.orchestrator.report.reported_sweep import registries
 

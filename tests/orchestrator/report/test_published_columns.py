@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import RegistryError
-from orchestrator.plan import Plan
-from orchestrator.report.aggregate import CellRow, aggregate
-from orchestrator.report.bundle import write_bundle
 from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.export import frames
 from orchestrator.report.json_keys import PUBLISHED_KEYS
 from orchestrator.report.published import Registries, load_registries
 from orchestrator.report.published_columns import MOST_COLUMNS, published_columns, registries_of
+from orchestrator.report.report_folder import write_bundle
 from orchestrator.report.table import render
+from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 NAMES = ("anna_2020", "bert_2021", "carl_2022", "dora_2023", "emil_2024")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan import build_plan
-from orchestrator.report.aggregate import aggregate
 from orchestrator.report.reach import Reach, reaches
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.report.table_rows import aggregate
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 SWEEPS = Path(__file__).parents[3] / "sweeps"

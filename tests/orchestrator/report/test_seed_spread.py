@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import Cell, Plan
 from orchestrator.report.score import score_cell
 from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread, pooled
 from orchestrator.report.sides import table_spreads
+from orchestrator.sweep.plan import Cell, Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 PRIOR = SeedSpread(logits=0.1, freedom=4, origin="prior")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan import Plan
-from orchestrator.report.aggregate import aggregate
 from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, NUMBERS_OF_REGISTRY, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import escaped
 from orchestrator.report.table import FORMATS, render
+from orchestrator.report.table_rows import aggregate
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, diverged, plan_of, records_of, registries
 
 ASKED_FOR = """

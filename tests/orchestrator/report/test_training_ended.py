@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from fsl_core.training.result import TrialResult
-from orchestrator.plan import Plan
-from orchestrator.records import TrialRecord
-from orchestrator.report.aggregate import CellRow, aggregate
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.export import frames
 from orchestrator.report.published import PublishedCell
 from orchestrator.report.table import render
+from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 CORRECT = {0: [74], 1: [73], 2: [75]}

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.tracking.address import TrackingAddress
-from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.mlflow_server import ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
+from orchestrator.tracking.tracking_uri import artifact_root, default_address
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from orchestrator.tracking.address import TrackingAddress
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog, BacklogSender
-from orchestrator.tracking.location import artifact_root, default_address, store_key
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.resilient import ResilientTracker
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep, shown_sweep_from_plain
+from orchestrator.tracking.tracking_uri import artifact_root, default_address, store_key
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep
 
 TABLE = ShownTable(files=(), markdown="| the table |", complete=True)

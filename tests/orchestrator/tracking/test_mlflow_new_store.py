@@ -15,17 +15,17 @@ from click.testing import CliRunner
 
 from orchestrator.cli.main import main
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.location import artifact_root, default_address
 from orchestrator.tracking.mlflow_experiments import connect
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
+from orchestrator.tracking.tracking_uri import artifact_root, default_address
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 KILLED = """\
 import os, signal, sys, time
 from pathlib import Path
 import mlflow.store.tracking.sqlalchemy_store, alembic.command
-from orchestrator.tracking.location import default_address
+from orchestrator.tracking.tracking_uri import default_address
 from orchestrator.tracking.mlflow_experiments import connect
 
 def kill_one(runs, delay):

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from orchestrator.cli.main import main
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.address import TrackingAddress
-from orchestrator.tracking.location import default_address
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.mlflow_experiments import experiment_ids
 from orchestrator.tracking.mlflow_server import runs_page, ui_server
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import SweepContext, shown_sweep
+from orchestrator.tracking.tracking_uri import default_address
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
@@ -66,7 +66,7 @@ def test_a_log_that_cannot_be_written_is_an_error_and_starts_no_server(tmp_path:
 SERVE = """
 import sys
 from pathlib import Path
-from orchestrator.tracking.location import default_address
+from orchestrator.tracking.tracking_uri import default_address
 from orchestrator.tracking.mlflow_server import ui_server
 folder = Path(sys.argv[1])
 try:

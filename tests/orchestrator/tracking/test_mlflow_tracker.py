@@ -15,11 +15,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.address import TrackingAddress
-from orchestrator.tracking.location import artifact_root, default_address
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.mlflow_experiments import refuse_broken_file
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sweep
+from orchestrator.tracking.tracking_uri import artifact_root, default_address
 from tests.orchestrator.tracking.tracked_sweep import (
     POINTS_A_TRIAL,
     TrackedSweep,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from orchestrator.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.tracking.recipe_params import recipe_params
 
 CELLS = [

@@ -16,16 +16,16 @@ from mlflow import MlflowClient
 
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
-from orchestrator.plan import PlannedTrial
-from orchestrator.records import TrialRecord
-from orchestrator.tracking.address import TrackingAddress
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import PlannedTrial
+from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog
-from orchestrator.tracking.location import artifact_root
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.resilient import LATER, ResilientTracker
 from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable, SweepContext, shown_sweep
 from orchestrator.tracking.tracker import StoreTracker, Tracker
+from orchestrator.tracking.tracking_uri import artifact_root
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, curve_of, tracked_sweep
 
 

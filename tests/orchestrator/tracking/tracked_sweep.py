@@ -10,10 +10,10 @@ from PIL import Image
 
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial_records import ExecutionRecord
-from orchestrator.plan import Plan, PlannedTrial, build_plan
-from orchestrator.records import TrialRecord
-from orchestrator.store import Store
-from orchestrator.sweep_loader import load_sweep
+from orchestrator.records.store import Store
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import Plan, PlannedTrial, build_plan
 from tests.made_up_answers import made_up
 
 SWEEP = """\

@@ -1,0 +1,206 @@
+"""What trials cost: learnt from trials that are done, else put together from units of work that were probed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.timing import Timing
+from fsl_core.training.trial_records import ComputedBy, ExecutionRecord
+from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
+from orchestrator.launch.span import NOTHING, Span
+from orchestrator.records.remembered import Machine, key
+from orchestrator.records.trial_record import TrialRecord
+
+Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "unknown"]
+"""Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor."""
+
+PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
+"""What a probe of a few steps is trusted to: trials beside it share memory and caches, and long ones vary less than short ones."""
+TRIALS_RANGE: Mapping[str, float] = {"low": 0.9, "high": 1.2}
+"""What the fastest and the slowest of the trials so far are trusted to."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, and where they were learnt; None where some part of them is unknown."""
+
+    seconds: Span | None
+    source: Source
+
+    def times(self, count: float | Span) -> Cost:
+        """The cost of so many."""
+        return self if self.seconds is None else Cost(self.seconds * count, self.source)
+
+
+UNKNOWN = Cost(None, "unknown")
+FREE = Cost(NOTHING, "earlier trials")
+_SURENESS: Sequence[Source] = ("earlier trials", "remembered probe", "probe", "busy probe", "unknown")
+
+
+def of_probe(timing: Timing, source: Source) -> Cost:
+    """What a unit of work costs by a probe; of one on a busy machine the range ends no sooner than the wall clock that it took."""
+    seconds = Span.of(timing.seconds, **PROBE_RANGE)
+    if not timing.busy:
+        return Cost(seconds, source)
+    return Cost(dataclasses.replace(seconds, high=max((seconds.high, *timing.wall))), "busy probe")
+
+
+def together(costs: Sequence[Cost]) -> Cost:
+    """The cost of several things: unknown where one is; its source is the least sure of theirs."""
+    total = NOTHING
+    for cost in costs:
+        if cost.seconds is None:
+            return UNKNOWN
+        total = total + cost.seconds
+    return Cost(total, max((cost.source for cost in costs), key=_SURENESS.index, default="earlier trials"))
+
+
+class CostBook:
+    """What is known of costs on one machine: of whole steps and evaluations, of units of work; and after how many steps trials end.
+
+    ``remembered``: the probes of earlier commands, as :class:`orchestrator.records.remembered.RememberedProbes` reads them.
+    """
+
+    def __init__(self, machine: Machine, remembered: Mapping[str, Timing]) -> None:
+        self.machine, self._remembered = machine, remembered
+        self._some_busy = any(timing.busy for timing in remembered.values())
+        self._steps: dict[object, list[float]] = {}
+        self._evaluations: dict[Bill, list[float]] = {}
+        self._ends: dict[TrainingRecipe, list[float]] = {}
+        self._units: dict[UnitWork, Cost] = {}
+        self._paths: dict[Bill, Cost] = {}
+        self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
+        self._known_evaluations: dict[object, Cost] = {}
+
+    def learn(self, records: Iterable[TrialRecord]) -> None:
+        """Take in what trials that are done have cost on such a machine, and after how many steps they ended on any."""
+        for record in records:
+            if record.result is None:
+                continue
+            self._learn_end(record.result)
+            if record.execution is not None:
+                self._learn_steps(record.result, record.execution)
+                self._learn_evaluations(record.result.recipe, record.evaluations, record.execution)
+
+    def _learn_end(self, result: TrialResult) -> None:
+        if result.stopped_by != "divergence":
+            self._ends.setdefault(_of_any_seed(result.recipe), []).append(result.steps_done)
+
+    def _learn_steps(self, result: TrialResult, execution: ExecutionRecord) -> None:
+        steps = result.steps_done + max((step for step, _ in result.curves.get("retrain_train_loss", ())), default=0)
+        if steps and execution.train_seconds > 0 and self._is_here(execution):
+            self._steps.setdefault(_kind_of_step(result.recipe), []).append(execution.train_seconds / steps)
+
+    def _learn_evaluations(
+        self, recipe: TrainingRecipe, scores: Mapping[str, EvaluationResult], execution: ExecutionRecord
+    ) -> None:
+        for name, scoring in execution.evaluations.items():
+            if name in scores and self._is_here(scoring):
+                self._evaluations.setdefault(evaluation_bill(recipe, scores[name].evaluation), []).append(scoring.seconds)
+
+    def _is_here(self, computed: ComputedBy) -> bool:
+        return self.machine == Machine(
+            device=computed.device,
+            device_name=computed.device_name if self.machine.device_name else None,
+            threads=computed.threads,
+            torch=computed.versions.get("torch", ""),
+        )
+
+    def probed(self, work: UnitWork, timing: Timing) -> None:
+        """Take in a probe of this command, unless what is remembered is surer."""
+        before = self._remembered.get(key(work))
+        if before is not None and not timing.surer_than(before):
+            return
+        self._units[work] = of_probe(timing, "probe")
+        self._known_steps.clear()
+        self._known_evaluations.clear()
+
+    def path_chosen(self, recipe: TrainingRecipe, seconds: Sequence[float]) -> None:
+        """Take in how long it took the processes of trials to choose and compile the execution path of such a step."""
+        self._paths[step_bill(recipe)] = Cost(Span.of(seconds), "earlier trials")
+
+    def path(self, recipe: TrainingRecipe) -> Cost:
+        """What choosing and compiling its execution path costs a trial's process; nothing where nothing is known of it."""
+        return self._paths.get(step_bill(recipe), FREE) if recipe.steps else FREE
+
+    def steps(self, recipe: TrainingRecipe) -> Span:
+        """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
+        seen = self._ends.get(_of_any_seed(recipe)) if self._ends else None
+        most = float(recipe.steps)
+        ends = Span(low=min(seen), likely=median(seen), high=most) if seen else Span.of([most])
+        if not recipe.retrain:
+            return ends
+        return Span(low=2 * ends.low, likely=2 * ends.likely, high=2 * most + (recipe.validation.patience or 0))
+
+    def training(self, recipe: TrainingRecipe, steps: Span) -> Cost:
+        """What so many steps cost, with the validations between them; an untrained network is validated once."""
+        if not recipe.steps:
+            return self._of_bill(validation_bill(recipe))
+        how = recipe.meta_batch_size, recipe.matmul_precision
+        kind = (recipe.algorithm, recipe.backbone, recipe.data, recipe.episode, *how, recipe.validation)
+        if kind not in self._known_steps:
+            self._known_steps[kind] = self._step(recipe)
+        return self._known_steps[kind].times(steps)
+
+    def _step(self, recipe: TrainingRecipe) -> Cost:
+        """What one step costs, with its share of the validations."""
+        learnt = self._steps.get(_kind_of_step(recipe))
+        if learnt:
+            return Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials")
+        validation = self._of_bill(validation_bill(recipe)).times(1 / recipe.validation.every)
+        return together([self._of_bill(step_bill(recipe)), validation])
+
+    def evaluation(self, recipe: TrainingRecipe, evaluation: Evaluation) -> Cost:
+        """What one evaluation of a trained trial costs."""
+        kind = (recipe.algorithm, recipe.backbone, recipe.data, evaluation)
+        if kind not in self._known_evaluations:
+            bill = evaluation_bill(recipe, evaluation)
+            learnt = self._evaluations.get(bill)
+            known = Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials") if learnt else self._of_bill(bill)
+            self._known_evaluations[kind] = known
+        return self._known_evaluations[kind]
+
+    def unknown_work(
+        self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
+    ) -> tuple[UnitWork, ...]:
+        """The units of work that a trial's cost hangs on, or that of its evaluations once it is ``trained``, and that are unknown."""
+        return self._work_known_by("unknown", recipe, evaluations, trained)
+
+    def busy_work(
+        self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
+    ) -> tuple[UnitWork, ...]:
+        """Those that are known by a remembered probe on a busy machine alone."""
+        return self._work_known_by("busy probe", recipe, evaluations, trained) if self._some_busy else ()
+
+    def _work_known_by(
+        self, source: Source, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
+    ) -> tuple[UnitWork, ...]:
+        bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations]
+        if not trained and _kind_of_step(recipe) not in self._steps:
+            bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
+        works = dict.fromkeys(work for bill in bills for work, _ in bill)
+        return tuple(work for work in works if self._of_unit(work).source == source)
+
+    def _of_bill(self, bill: Bill) -> Cost:
+        return together([self._of_unit(work).times(count) for work, count in bill])
+
+    def _of_unit(self, work: UnitWork) -> Cost:
+        if work not in self._units:
+            timing = self._remembered.get(key(work))
+            self._units[work] = of_probe(timing, "remembered probe") if timing else UNKNOWN
+        return self._units[work]
+
+
+def _of_any_seed(recipe: TrainingRecipe) -> TrainingRecipe:
+    return dataclasses.replace(recipe, seed=0)
+
+
+def _kind_of_step(recipe: TrainingRecipe) -> object:
+    """What the seconds of a step hang on, those of the validations among them."""
+    return step_bill(recipe), validation_bill(recipe), recipe.validation.every

@@ -1,0 +1,239 @@
+"""What a plan will take: each trial's seconds, memory and disk, and the whole on so many slots. What is not known stays unknown."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.unit_work import earliest_end
+from orchestrator.execution.slots import ONE_CPU, Share
+from orchestrator.launch.cost import FREE, Cost, CostBook, Source, together
+from orchestrator.launch.footprint import disk_bytes, memory_bytes
+from orchestrator.launch.span import NOTHING, Span
+from orchestrator.records.remembered import Machine
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_state import is_done
+from orchestrator.sweep.plan import Plan, PlannedTrial
+
+ASK_FROM_SECONDS = 1800.0
+"""A launch that is predicted to take longer asks first,"""
+ASK_FROM_TRIALS = 1000
+"""and so does one of more trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartUp:
+    """Seconds beside the trials' own work: of a launch, such as Ray's start, MLflow's and the report; and of each trial's process."""
+
+    launch: Span
+    trial: Span
+
+
+RAY_START = StartUp(launch=Span(low=10, likely=30, high=90), trial=Span(low=2, likely=5, high=12))
+IN_PROCESS_START = StartUp(launch=Span(low=5, likely=12, high=40), trial=Span(low=0, likely=0.2, high=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the seconds of a trial are made of.
+
+    ``start_up``: of its process. ``path``: choosing and compiling the execution path, nothing where that is unknown. ``training``: the
+    steps, with the validations between them. ``evaluations``: the scoring of the trained network.
+    """
+
+    start_up: Cost
+    path: Cost = FREE
+    training: Cost = FREE
+    evaluations: Cost = FREE
+
+    @cached_property
+    def work(self) -> Cost:
+        """All but the start-up."""
+        return together([self.path, self.training, self.evaluations])
+
+    @cached_property
+    def whole(self) -> Cost:
+        """All of it."""
+        return together([self.start_up, self.work])
+
+
+_NO_PARTS = Parts(start_up=FREE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The seconds of one trial, of all of it and of what is not done yet.
+
+    ``earliest``: of what is left if patience ends the training as early as it can.
+    """
+
+    of_all: Parts
+    of_the_rest: Parts
+    earliest: float | None
+    memory_bytes: int
+    disk_bytes: int
+
+    @property
+    def whole(self) -> Span | None:
+        """All of it; None where some part is unknown."""
+        return self.of_all.whole.seconds
+
+    @property
+    def left(self) -> Span | None:
+        """What is not done yet; None where some part is unknown."""
+        return self.of_the_rest.whole.seconds
+
+    @property
+    def source(self) -> Source:
+        """Where the least sure part of the whole was learnt."""
+        return self.of_all.whole.source
+
+    @property
+    def left_source(self) -> Source:
+        """Where the least sure part of what is left was learnt."""
+        return self.of_the_rest.whole.source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
+
+    ``share`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    """
+
+    predictions: Mapping[str, Prediction]
+    done: frozenset[str]
+    slots: int
+    start: StartUp
+    machine: Machine
+    share: Share = ONE_CPU
+    on_cluster: bool = False
+
+    @property
+    def left(self) -> Mapping[str, Prediction]:
+        """The predictions of the trials that are not done."""
+        return {name: prediction for name, prediction in self.predictions.items() if name not in self.done}
+
+    @property
+    def unknown(self) -> int:
+        """How many of the trials that are not done are of unknown cost."""
+        return sum(prediction.left is None for prediction in self.left.values())
+
+    @property
+    def all_unknown(self) -> bool:
+        """Whether there is something to do and nothing is known of any of it."""
+        return 0 < len(self.left) == self.unknown
+
+    @property
+    def known_seconds(self) -> Span:
+        """How long the trials of known cost that are not done take together."""
+        spans = [prediction.left for prediction in self.left.values() if prediction.left is not None]
+        if not spans:
+            return NOTHING
+        each = {end: makespan([getattr(span, end) for span in spans], self.slots) for end in ("low", "likely", "high")}
+        return self.start.launch + Span(**each)
+
+    @property
+    def total_seconds(self) -> Span | None:
+        """How long all that is not done takes; None where the cost of some trial is unknown."""
+        return None if self.unknown else self.known_seconds
+
+    @property
+    def earliest_seconds(self) -> float | None:
+        """The same if patience ends every training as early as it can; None where that is unknown or changes nothing."""
+        left = self.left.values()
+        seconds = [prediction.earliest for prediction in left if prediction.earliest is not None]
+        total = self.total_seconds
+        if total is None or not seconds:
+            return None
+        earliest = self.start.launch.likely + makespan(seconds, self.slots)
+        return earliest if earliest < total.likely else None
+
+    @property
+    def longest_first(self) -> Mapping[str, float]:
+        """The seconds that are left of each trial, for ordering; a trial of unknown cost counts as the longest."""
+        return {
+            name: float("inf") if prediction.left is None else prediction.left.likely
+            for name, prediction in self.predictions.items()
+        }
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a launch is large enough, or of so unknown a size, that its user is asked before it starts."""
+        trials, seconds = len(self.left), self.known_seconds.likely
+        return bool(self.unknown) or trials > ASK_FROM_TRIALS or seconds > ASK_FROM_SECONDS
+
+
+def make_forecast(
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    book: CostBook,
+    *,
+    slots: int,
+    start: StartUp,
+    share: Share = ONE_CPU,
+    on_cluster: bool = False,
+) -> Forecast:
+    """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
+    predictions = {
+        trial.fingerprint: predict(trial, records[trial.fingerprint], book, start=start.trial) for trial in plan.trials
+    }
+    return Forecast(
+        predictions=predictions,
+        done=done_trials(plan, records),
+        slots=slots,
+        start=start,
+        machine=book.machine,
+        share=share,
+        on_cluster=on_cluster,
+    )
+
+
+def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str]:
+    """The fingerprints of the trials that need nothing more."""
+    return frozenset(trial.fingerprint for trial in plan.trials if is_done(trial, records[trial.fingerprint]))
+
+
+def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: Span) -> Prediction:
+    """What one trial takes, whole and from where it stands."""
+    recipe, own, steps = trial.recipe, Cost(start, "earlier trials"), book.steps(trial.recipe)
+    evaluations = {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
+    path, scoring = book.path(recipe), together(list(evaluations.values()))
+    rest = early = _NO_PARTS
+    if not is_done(trial, record):
+        missing = together([cost for name, cost in evaluations.items() if name not in record.evaluations])
+        left = functools.partial(Parts, start_up=own, path=FREE if record.result else path, evaluations=missing)
+        rest = left(training=_training_left(book, recipe, record, steps))
+        soonest = Span.of([min(steps.likely, earliest_end(recipe))])
+        early = left(training=_training_left(book, recipe, record, soonest))
+    return Prediction(
+        of_all=Parts(start_up=own, path=path, training=book.training(recipe, steps), evaluations=scoring),
+        of_the_rest=rest,
+        earliest=early.whole.seconds.likely if early.whole.seconds else None,
+        memory_bytes=memory_bytes(recipe),
+        disk_bytes=disk_bytes(trial),
+    )
+
+
+def _training_left(book: CostBook, recipe: TrainingRecipe, record: TrialRecord, steps: Span) -> Cost:
+    """What is left of a training that ends after ``steps`` steps."""
+    if record.result is not None:
+        return FREE
+    reached = 0 if record.progress is None or recipe.retrain else record.progress.step  # of which of two trainings is not known
+    return book.training(recipe, _less(steps, reached))
+
+
+def _less(steps: Span, done: float) -> Span:
+    return Span(low=max(0.0, steps.low - done), likely=max(0.0, steps.likely - done), high=max(0.0, steps.high - done))
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """How long trials take on ``slots`` equal slots when the longest waiting one always starts next."""
+    ends = [0.0] * max(slots, 1)
+    for length in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + length)
+    return max(ends)

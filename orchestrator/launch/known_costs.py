@@ -1,0 +1,91 @@
+"""The cost book of this machine, filled from the records under the runs root, from remembered probes, and from new ones."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from fsl_core.training.timing import Timing
+from fsl_core.training.unit_work import UnitWork
+from orchestrator.execution.slots import ONE_CPU, Share
+from orchestrator.launch.cost import CostBook
+from orchestrator.launch.forecast import Forecast, StartUp, make_forecast
+from orchestrator.launch.probing import (
+    ENOUGH_SECONDS,
+    MOST_KINDS,
+    Measure,
+    UnknownKind,
+    busy_works,
+    probe,
+    probe_again,
+    unknown_kinds,
+)
+from orchestrator.records.remembered import Machine, RememberedProbes
+from orchestrator.records.store import Store
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import Plan
+
+ShownProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownCosts:
+    """How costs are found out. ``fresh`` leaves aside what earlier trials and probes took; without ``measure`` nothing is probed."""
+
+    store: Store
+    machine: Machine
+    measure: Measure | None
+    fresh: bool
+    announce: Callable[[str], None]
+    shown_progress: ShownProgress
+
+    def forecast(
+        self,
+        plan: Plan,
+        records: Mapping[str, TrialRecord],
+        *,
+        slots: int,
+        start: StartUp,
+        share: Share = ONE_CPU,
+        on_cluster: bool = False,
+    ) -> Forecast:
+        """What a plan takes; what nothing is known of is probed where that is wanted."""
+        probes = RememberedProbes(
+            self.store.runs_root / "cost.json", machine=self.machine, now=datetime.datetime.now(datetime.UTC)
+        )
+        book = CostBook(self.machine, {} if self.fresh else probes.read())
+        if not self.fresh:
+            self._learn(book)
+        if self.measure is not None:
+            busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
+            self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
+            self._probe_again(busy, book, probes, self.measure)
+        return make_forecast(plan, records, book, slots=slots, start=start, share=share, on_cluster=on_cluster)
+
+    def _learn(self, book: CostBook) -> None:
+        book.learn(self.store.read(folder.name) for folder in self.store.folders())
+
+    def _probe(self, kinds: Sequence[UnknownKind], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
+        if not kinds:
+            return
+        what = f"{min(len(kinds), MOST_KINDS)} kinds of trials that never ran here" if len(kinds) > 1 else "a kind of trial"
+        self.announce(f"timing single steps of {what}, for at most {ENOUGH_SECONDS:.0f} s; --no-probe leaves that out")
+
+        with self.shown_progress("kinds of trials timed") as progress:
+            probe(kinds, book, measure, progress=progress, keep=functools.partial(self._remember, probes))
+
+    def _probe_again(self, works: Sequence[UnitWork], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
+        if works:
+            self.announce(
+                "timing again what was timed while this machine was busy, as long as it is quiet; --no-probe leaves that out"
+            )
+            probe_again(works, book, measure, keep=functools.partial(self._remember, probes))
+
+    def _remember(self, probes: RememberedProbes, measured: Mapping[UnitWork, Timing]) -> None:
+        try:
+            probes.write(measured)
+        except OSError as error:  # whoever may not write here may still look
+            self.announce(f"the times are not remembered: {self.store.runs_root} cannot be written to ({error.strerror})")

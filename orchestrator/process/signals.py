@@ -1,0 +1,71 @@
+"""The signals that ask a launch to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from orchestrator.process.terminal import leave_lost_terminal
+
+
+def stopping_signals() -> list[int]:
+    """SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under ``nohup``."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return [int(each) for each in signals]
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Inside the block each of the signals is a KeyboardInterrupt: by default SIGTERM and SIGHUP end Python without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous: dict[int, Any] = {}
+    try:
+        for number in stopping_signals():
+            previous[number] = signal.signal(number, _interrupt)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    leave_lost_terminal()
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block the first SIGINT, SIGTERM or SIGHUP makes the stop file, which every worker watches.
+
+    A further one raises, but for SIGHUP: a terminal that closes may send it twice, by the kernel and by the shell.
+    """
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        leave_lost_terminal()
+        if stop_file.exists():
+            if signal_number == signal.SIGHUP:
+                return
+            raise KeyboardInterrupt
+        try:
+            stop_file.touch()
+        except OSError as error:  # without it no worker would hear of the stop
+            raise KeyboardInterrupt from error
+        notice("stopping: running trials write their checkpoints; once more stops at once")
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in stopping_signals():
+            previous[number] = signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,102 @@
+"""Trials that were finished elsewhere, checked for what their folders claim before they count here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from fsl_core.datasets.catalogue import SplitDataset, open_dataset
+from fsl_core.episodes.episode_classes import EpisodeClasses
+from fsl_core.errors import DataChangedError, RecipeError, RecordDamagedError
+from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.edition import edition_name
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training.checkpoint import load_weights
+from fsl_core.training.meta_test_episodes import meta_test_episodes
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.trial_folder import TrialFolder
+from fsl_core.training.trial_paths import TrialPaths
+from fsl_core.training.trial_records import ExecutionRecord
+from orchestrator.records.trial_edition import edition_in
+
+
+def opened_once(
+    *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None]
+) -> Callable[[DataSettings], SplitDataset]:
+    """What opens the images of this machine, each data set once."""
+    return cache(lambda data: open_dataset(data, data_root=data_root, cache_root=cache_root, announce=announce))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedTrial:
+    """A trial that another machine trained and scored, as its folder says and as it was checked."""
+
+    paths: TrialPaths
+    result: TrialResult
+    scores: tuple[EvaluationResult, ...]
+    execution: ExecutionRecord
+
+
+@dataclass(frozen=True)
+class TrialCheck:
+    """Checks the folders of finished trials against the images of this machine, which ``dataset_of`` opens."""
+
+    dataset_of: Callable[[DataSettings], SplitDataset]
+    _asked: dict[tuple[DataSettings, Evaluation], tuple[str, EpisodeClasses]] = field(default_factory=dict)
+
+    def finished(self, folder: Path) -> FinishedTrial | None:
+        """The trial in a folder; None where it is not finished.
+
+        Checked are the seal, type and range of every record, that all are of the recipe that the folder is named by and of the edition
+        in force, the digest of the images against those here, the digest of the weights against the weights, and the digest and the
+        classes of every evaluation's episodes against those of this machine.
+
+        Raises:
+            FslError: the folder is not what it claims; the message says in which way.
+            OSError: it cannot be read.
+        """
+        trial = TrialFolder.at(folder)
+        edition = edition_in(trial.paths.recipe, trial.paths.result, trial.fingerprint)
+        if edition not in (None, SCHEMA_VERSION):
+            raise RecipeError(f"it is of the {edition_name(edition)} of the recipes; {edition_name(SCHEMA_VERSION)} is in force")
+        request, result = trial.request(), trial.result()
+        if result is None:
+            return None
+        execution = trial.record(ExecutionRecord)
+        if execution is None or execution.steps != result.steps_done:
+            raise RecordDamagedError(
+                f"{trial.paths.execution} does not say who trained the {result.steps_done} steps of the result"
+            )
+        dataset = self.dataset_of(result.recipe.data)
+        if result.data_digest != dataset.digest:
+            seen, here = result.data_digest[:16], dataset.digest[:16]
+            raise DataChangedError(f"the trial saw {dataset.name} images with digest {seen}; those of this machine have {here}")
+        scores = self._scores(trial, result, dataset)
+        wanted = set() if request is None or result.status == "diverged" else set(request.evaluations)
+        if not wanted <= {score.evaluation for score in scores}:
+            return None
+        return FinishedTrial(paths=trial.paths, result=result, scores=scores, execution=execution)
+
+    def _scores(self, trial: TrialFolder, result: TrialResult, dataset: SplitDataset) -> tuple[EvaluationResult, ...]:
+        scores = tuple(trial.scores(result).values())
+        if result.weights_digest is None:
+            return ()
+        load_weights(trial.paths.selected, digest=result.weights_digest)
+        for score in scores:
+            score.evaluation.check_suits(result.recipe)
+            if (score.episodes_digest, score.classes) != self._episodes(result.recipe, score.evaluation, dataset):
+                raise RecordDamagedError(
+                    f"the score {score.evaluation.fingerprint} is of other episodes than the evaluation asks for"
+                )
+        return scores
+
+    def _episodes(self, recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset) -> tuple[str, EpisodeClasses]:
+        """The digest and the classes of an evaluation's episodes, computed once for all trials."""
+        key = (recipe.data, evaluation)
+        if key not in self._asked:
+            episodes, bank = meta_test_episodes(recipe, evaluation, dataset), dataset.meta_test
+            self._asked[key] = episodes.digest(), EpisodeClasses.of(episodes.classes.numpy(), bank.class_names, bank.turns)
+        return self._asked[key]

@@ -1,0 +1,111 @@
+"""Everything that a sweep leaves for people, in one folder: the table, its exports, its figures, its provenance."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.recipe.fingerprint import SCHEMA_VERSION as EDITION
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.report.drawing import Notice, drawn
+from orchestrator.report.export import frames, write_exports
+from orchestrator.report.json_keys import SCHEMA_VERSION
+from orchestrator.report.published import Registries
+from orchestrator.report.table import render
+from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.sweep.plan import Plan
+
+_log = logging.getLogger(__name__)
+_TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
+
+
+def write_bundle(
+    folder: Path,
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    registries: Registries,
+    *,
+    run_ids: Mapping[str, str] | None = None,
+    notice: Notice = _log.warning,
+) -> tuple[Path, ...]:
+    """Write the bundle of a sweep, complete or not; each file appears whole or not at all.
+
+    It is a function of the records and the published numbers, but for the ids of MLflow's runs in ``trials.parquet``.
+    A figure that cannot be drawn is left out, and ``notice`` is given the reason.
+    """
+    rows = aggregate(plan, records, registries)
+    # First: a folder that a kill left half written says whose it is.
+    write_atomically(
+        folder / "provenance.json",
+        json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
+    )
+    paths = []
+    for form, name in _TABLES.items():
+        write_atomically(folder / name, render(rows, form, spec=plan.spec).encode())
+        paths.append(folder / name)
+    paths += write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet")
+    paths += _figures(folder, plan, records, rows, notice)
+    return (*paths, folder / "provenance.json")
+
+
+def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], notice: Notice) -> list[Path]:
+    """The figures; Matplotlib is imported inside, for an installation of it that is broken is a notice too."""
+
+    def curves(path: Path) -> Path | None:
+        from orchestrator.report.curves_figure import curves_figure
+
+        return curves_figure(plan, records, path)
+
+    def adaptation(path: Path) -> Path | None:
+        from orchestrator.report.adaptation_figure import adaptation_figure
+
+        return adaptation_figure(plan, records, path)
+
+    def cells(path: Path) -> Path | None:
+        from orchestrator.report.cells_figure import cells_figure
+
+        return cells_figure(rows, path, title=plan.spec.title)
+
+    figures: dict[str, Callable[[Path], Path | None]] = {"curves": curves, "cells": cells}
+    if any(evaluation.adaptation_steps for trial in plan.trials for evaluation in trial.evaluations):
+        figures["adaptation"] = adaptation
+    paths = [drawn(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
+    return [path for path in paths if path is not None]
+
+
+def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, object]:
+    """Which sweep this is, and for each trial that is trained, scored or not: code, libraries, machine, data, time."""
+    trials = {}
+    for trial in plan.trials:
+        record = records.get(trial.fingerprint)
+        if record is None or record.result is None or record.execution is None:
+            continue
+        execution = record.execution
+        trials[trial.fingerprint] = {
+            "name": trial.name,
+            "data_digest": record.result.data_digest,
+            "weights_digest": record.result.weights_digest,
+            "git_commit": execution.git_commit,
+            "git_dirty": execution.git_dirty,
+            "git_problem": execution.git_problem,
+            "code_digest": execution.code_digest,
+            "lock_digest": execution.lock_digest,
+            "versions": dict(execution.versions),
+            "device": execution.device_name,
+            "threads": execution.threads,
+            "train_seconds": round(execution.train_seconds, 1),
+            "finished_at": execution.finished_at,
+        }
+    spec = plan.spec
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "sweep": spec.name,
+        "edition": EDITION,
+        "plan": plan.fingerprint,
+        "seeds": list(spec.seeds),
+        "overrides": list(spec.overrides),
+        "trials": trials,
+    }

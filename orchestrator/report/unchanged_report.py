@@ -1,0 +1,77 @@
+"""A bundle whose files are there, as they were written from the same values, stays: pictures and exports take over a second.
+
+What it was written from, and what was written, stands in a file beside the runs. It is a cache and may hold anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fsl_core.atomic_file import write_atomically
+from fsl_core.code_digest import code_digest
+from fsl_core.json_digest import json_digest
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.report.drawing import Notice
+from orchestrator.report.published import Registries
+from orchestrator.sweep.plan import Plan
+
+_LIBRARIES = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy")
+"""Another version of these may write the same values otherwise."""
+
+
+def made_from(
+    folder: Path, plan: Plan, records: Mapping[str, TrialRecord], registries: Registries, run_ids: Mapping[str, str]
+) -> str:
+    """The SHA-256 of all that a bundle in ``folder`` is a function of, the code and the libraries that write it among it."""
+    known = {name: _record(record) for name, record in records.items()}
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
+    return json_digest([str(folder), repr(plan), known, repr(registries), dict(run_ids), code_digest(), versions])
+
+
+def _record(record: TrialRecord) -> list[Any]:
+    result = record.result.as_plain() if record.result else None
+    scores = {name: score.as_plain() for name, score in record.evaluations.items()}
+    return [result, scores, repr([record.execution, record.progress, record.failure, record.unsealed])]
+
+
+def kept_or_written(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
+    """The files of a bundle: those that the ``note`` says were written from this ``source``, where all are there and whole.
+
+    Else what ``write`` writes, which is noted unless something was left out of it.
+    """
+    kept = _kept(note, source)
+    if kept is not None:
+        return kept
+    said: list[str] = []
+
+    def hear(text: str) -> None:
+        said.append(text)
+        notice(text)
+
+    files = write(hear)
+    if not said:
+        written = {"made_from": source, "files": {str(path): _digest(path) for path in files}}
+        with suppress(OSError):  # the next launch writes all again
+            write_atomically(note, json.dumps(written, indent=1).encode())
+    return files
+
+
+def _kept(note: Path, source: str) -> tuple[Path, ...] | None:
+    try:
+        written = json.loads(note.read_bytes())
+        files = {Path(path): digest for path, digest in written["files"].items()}
+        same = written["made_from"] == source and all(_digest(path) == digest for path, digest in files.items())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return tuple(files) if same else None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,176 @@
+"""Reads a YAML file as plain values that remember their lines, and turns every fault into one clear message."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from fsl_core.written import quoted
+from orchestrator.errors import SweepFileError
+from orchestrator.sweep.place import Place
+
+KeyPath = tuple[str | int, ...]
+
+_MOST_BYTES = 1_000_000
+_MOST_NODES = 50_000  # aliases may name one node many times: a small file must not grow without bound
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML mapping as plain dicts, lists and scalars; ``lines`` tells where each key path stands, counted from 1."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: Mapping[KeyPath, int]
+
+    def place(self, at: KeyPath) -> Place:
+        """A key path with the file and the line of the nearest place that is known."""
+        line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
+        return Place(f"{self.path}:{line}: {spell(at)}" if at else f"{self.path}:{line}")
+
+    def fault(self, at: KeyPath, problem: str) -> SweepFileError:
+        """The error for a problem at a key path."""
+        return self.place(at).fault(problem)
+
+
+def spell(path: KeyPath) -> str:
+    """A key path as people write it: ``grid.way[1]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def nearest(name: str, accepted: Iterable[str]) -> str:
+    """A hint that names the accepted name nearest to a wrong one, or lists all of them."""
+    names = sorted(accepted)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"accepted: {', '.join(names)}"
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML 1.2 file whose top level is a mapping.
+
+    Raises:
+        SweepFileError: if it cannot be read, is no YAML, repeats a key, uses tags, or is not a mapping.
+    """
+    text = _read_text(path)
+    parser = YAML(typ="rt")
+    parser.allow_duplicate_keys = False
+    try:
+        root = parser.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise SweepFileError(f"{path}:{line}: {_first_line(error.problem or error.context)}") from error
+    except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, KeyError, AssertionError, IndexError) as error:
+        raise SweepFileError(f"{path}: not YAML: {_first_line(error)}") from error
+    if not isinstance(root, CommentedMap):
+        raise SweepFileError(f"{path}:1: a sweep file is a mapping of keys such as name, title, seeds, fixed and grid")
+    lines: dict[KeyPath, int] = {(): 1}
+    values = _Plain(path, lines).convert(root, ())
+    return Document(path=path, values=values, lines=lines)
+
+
+def parse_scalar(text: str, *, source: str) -> Any:
+    """A value typed on the command line, read as YAML: a scalar or a list of scalars."""
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise SweepFileError(f"{source}: not a YAML value: {_first_line(error)}") from error
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, list | Mapping) for item in value)):
+        raise SweepFileError(f"{source}: the value is nested; a scalar or a list of scalars is accepted")
+    return value
+
+
+def explain(error: ValidationError) -> tuple[KeyPath, str]:
+    """The place and the text of a pydantic error's first fault, with the value and what is accepted."""
+    fault = error.errors(include_url=False)[0]
+    path = tuple(part for part in fault["loc"] if isinstance(part, str | int))
+    if fault["type"] == "missing":
+        return path, "this key is required"
+    return path, f"{quoted(fault['input'])} is not accepted: {_wanted(fault['type'], fault['input'], fault['msg'])}"
+
+
+def _wanted(kind: str, value: object, message: str) -> str:
+    """What a schema wants, in the words of sweep files."""
+    if kind == "dict_type":
+        return "it should be a mapping of keys to values"
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"a whole number has neither point nor exponent: {int(value)}"
+    return message[0].lower() + message[1:]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise SweepFileError(f"{path}: larger than {_MOST_BYTES} bytes; a sweep file is small")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SweepFileError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise SweepFileError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _first_line(problem: object) -> str:
+    return (str(problem).strip().splitlines() or ["it cannot be parsed"])[0]
+
+
+class _Plain:
+    """Turns ruamel's round-trip nodes into plain values and notes their lines."""
+
+    def __init__(self, path: Path, lines: dict[KeyPath, int]) -> None:
+        self.path, self.lines, self.nodes = path, lines, 0
+
+    def convert(self, node: Any, at: KeyPath) -> Any:
+        self.nodes += 1
+        if self.nodes > _MOST_NODES or len(at) > 8:
+            raise SweepFileError(f"{self.path}: too many or too deeply nested values")
+        if isinstance(node, CommentedMap):
+            return {self._key(node, key, at): self.convert(value, (*at, key)) for key, value in node.items()}
+        if isinstance(node, CommentedSeq):
+            return [self._item(node, index, value, at) for index, value in enumerate(node)]
+        return self._scalar(node, at)
+
+    def _key(self, node: CommentedMap, key: object, at: KeyPath) -> str:
+        line = _line(node, key)
+        if not isinstance(key, str):
+            raise SweepFileError(f"{self.path}:{line or 1}: the key {key!r} is not text")
+        if line is not None:
+            self.lines[(*at, key)] = line
+        return str(key)
+
+    def _item(self, node: CommentedSeq, index: int, value: Any, at: KeyPath) -> Any:
+        line = _line(node, index)
+        if line is not None:
+            self.lines[(*at, index)] = line
+        return self.convert(value, (*at, index))
+
+    def _scalar(self, node: Any, at: KeyPath) -> Any:
+        for kind in (bool, int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        if node is None:
+            return None
+        if type(node).__name__ == "ScalarBoolean":
+            return bool(node)
+        line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
+        raise SweepFileError(
+            f"{self.path}:{line}: {spell(at)}: a value of type {type(node).__name__}; accepted: text, numbers, true, false"
+        )
+
+
+def _line(node: CommentedMap | CommentedSeq, key: object) -> int | None:
+    try:
+        place: Sequence[int] = node.lc.data[key]
+        return place[0] + 1
+    except (AttributeError, KeyError, TypeError, IndexError):
+        return None

@@ -1,0 +1,49 @@
+"""Recipes and cells, flat: the keys of sweep files, for names and exports."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from fsl_core.recipe.recipe import TrainingRecipe
+from orchestrator.sweep.cell_settings import CellSettings
+
+Settings = Mapping[str, Any]
+"""Settings by their keys in sweep files. A key that an algorithm or a backbone does not have is absent; None is a value."""
+
+
+def recipe_settings(recipe: TrainingRecipe) -> Settings:
+    """Everything that a recipe says, and ``seed``: two recipes differ where their settings do."""
+    watched, shape = recipe.validation, recipe.episode
+    return {
+        "algorithm": recipe.algorithm.name,
+        **_fields(recipe.algorithm),
+        **_fields(recipe.data),
+        **{f"train_{name}": value for name, value in _fields(shape).items()},
+        "steps": recipe.steps,
+        **_fields(recipe.optimiser),
+        "meta_batch_size": recipe.meta_batch_size,
+        "backbone": recipe.backbone.name,
+        **_fields(recipe.backbone),
+        "retrain": recipe.retrain,
+        "matmul_precision": recipe.matmul_precision,
+        "selection": watched.selection,
+        "patience": watched.patience,
+        "validation_every": watched.every,
+        "validation_episodes": watched.episodes,
+        **{f"validation_{name}": value for name, value in _fields(watched.shape).items()},
+        **({} if watched.adaptation_steps is None else {"validation_adaptation_steps": watched.adaptation_steps}),
+        "seed": recipe.seed,
+    }
+
+
+def cell_settings(cell: CellSettings) -> Settings:
+    """Everything that a cell says, its ``preset`` included."""
+    return {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if cell.has(field.name)}
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    fields = {field.name: field for field in dataclasses.fields(part)}
+    values = {name: getattr(part, name) for name in fields}
+    return {name: value for name, value in values.items() if value is not None or fields[name].metadata.get("none_is_off")}

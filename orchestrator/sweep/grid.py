@@ -1,0 +1,182 @@
+"""How a sweep file unfolds into cells: its grid, what it includes and excludes, its presets, and what the command line changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fsl_core.errors import SettingError
+from orchestrator.errors import SweepFileError
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.document import Document, KeyPath, nearest
+from orchestrator.sweep.draft import Draft
+from orchestrator.sweep.overrides import Overrides
+from orchestrator.sweep.place import Place
+from orchestrator.sweep.presets import Preset, find_preset, matches, with_defaults
+from orchestrator.sweep.schema import SweepFile, Values, axis_of
+
+_Placed = tuple[Any, Place]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The values of a setting, each with its place, and the settings that a cell must have for it to have this axis."""
+
+    values: Sequence[_Placed]
+    condition: Values
+
+
+_Axes = Mapping[str, _Axis]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellGrid:
+    """A sweep file, read, and what is needed to make cells of it."""
+
+    document: Document
+    file: SweepFile
+    presets: Sequence[Preset]
+    overrides: Overrides
+
+    def cells(self) -> tuple[CellSettings, ...]:
+        """All cells in the file's order: the grid, its last axis fastest, then ``include``, less ``exclude``.
+
+        An axis that ``--set`` gives other values stays an axis of the same cells. What ``--only`` rules out is not looked at, so that
+        a ``--set`` may be about the cells that are left alone.
+
+        Raises:
+            SweepFileError: if a cell makes no recipe, two cells are the same, or none is left.
+        """
+        cells: dict[CellSettings, None] = {}
+        for draft, cell in self._not_excluded():
+            self._refuse_silence(draft, cell)
+            if cell in cells and not self.overrides.values:
+                raise draft.origin.fault(f"two cells are the same: {draft}")
+            cells[cell] = None
+        if not cells and not self.overrides.patterns:
+            problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
+            raise self.document.fault(("exclude",), problem)
+        kept = tuple(cell for cell in cells if self.overrides.keep(cell))
+        if not kept:
+            raise SweepFileError(
+                f"{'; '.join(f'--only {text}' for text in self.overrides.only_texts)}: no cell of the sweep matches; fsl plan lists them"
+            )
+        return kept
+
+    def _drafts(self) -> list[Draft]:
+        every = [*self._grid(), *(draft for index in range(len(self.file.include)) for draft in self._included(index))]
+        drafts = [self._with_preset(draft) for draft in every if not self.overrides.rule_out(draft.own)]
+        return [draft for draft in drafts if not self.overrides.rule_out(draft.values)]
+
+    def _not_excluded(self) -> Iterator[tuple[Draft, CellSettings]]:
+        """The cells that ``exclude`` leaves, by all that they have, given or by default; it may be about what makes no recipe."""
+        idle = set(range(len(self.file.exclude)))
+        for draft in self._drafts():
+            made = self._attempted(draft)
+            known = with_defaults(draft.values) if isinstance(made, SweepFileError) else vars(made)
+            excluding = {index for index, pattern in enumerate(self.file.exclude) if matches(known, pattern)}
+            idle -= excluding
+            if excluding:
+                continue
+            if isinstance(made, SweepFileError):
+                raise made
+            yield draft, made
+        if idle and not self.overrides.values and not self.overrides.patterns:  # those change which cells there are
+            raise self.document.fault(("exclude", min(idle)), "no cell of the sweep matches it")
+
+    def _grid(self) -> list[Draft]:
+        if not self.file.grid and self.file.include:
+            return []
+        axes = {key: self._axis(key) for key in self.file.grid}
+        self._check_conditions(axes)
+        drafts = [self._fixed(("grid",) if axes else ("fixed",))]
+        for key, axis in self._overridden(axes).items():
+            drafts = [longer for draft in drafts for longer in _extend(draft, key, axis)]
+        return drafts
+
+    def _fixed(self, origin: KeyPath) -> Draft:
+        """A cell of the fixed settings alone, which stands at ``origin``."""
+        places = {key: self.document.place(("fixed", key)) for key in self.file.fixed}
+        return Draft(origin=self.document.place(origin), own=self.file.fixed, own_places=places)
+
+    def _axis(self, key: str) -> _Axis:
+        values, condition = axis_of(self.document, self.file, key)
+        base: KeyPath = ("grid", key) if isinstance(self.file.grid[key], list) else ("grid", key, "values")
+        return _Axis([(value, self.document.place((*base, index))) for index, value in enumerate(values)], condition)
+
+    def _overridden(self, axes: _Axes) -> _Axes:
+        """The axes with the command line's values; what it sets beside them comes first where it is one value, else last."""
+        asked = {key: self.overrides.placed(key) for key in self.overrides.values}
+        given = {key: _Axis(values, {}) for key, values in asked.items() if key not in axes}
+        single = {key: axis for key, axis in given.items() if len(axis.values) == 1}
+        replaced = {key: _Axis(asked.get(key, axis.values), axis.condition) for key, axis in axes.items()}  # each in its place
+        return {**single, **replaced, **{key: axis for key, axis in given.items() if key not in single}}
+
+    def _included(self, index: int) -> list[Draft]:
+        """A cell of the ``include`` list, once for each combination of the command line's values that it can have."""
+        draft = self._fixed(("include", index))
+        for key, value in self.file.include[index].items():
+            draft = draft.having(key, value, self.document.place(("include", index, key)))
+        conditions = {key: axis_of(self.document, self.file, key)[1] for key in self.file.grid}
+        asked = [key for key in self.overrides.values if key in draft.own or matches(draft.own, conditions.get(key, {}))]
+        combined = [draft]
+        for key in asked:
+            combined = [longer for each in combined for longer in _extend(each, key, _Axis(self.overrides.placed(key), {}))]
+        return combined
+
+    def _check_conditions(self, axes: _Axes) -> None:
+        """A condition is about what is known by then: fixed settings and the axes above, which some cells may lack."""
+        known = set(self.file.fixed)
+        for key, axis in axes.items():
+            for name in axis.condition:
+                if name not in known:
+                    raise self.document.fault(("grid", key, "when"), f"{name!r} is neither fixed nor an axis above this one")
+            known.add(key)
+
+    def _with_preset(self, draft: Draft) -> Draft:
+        """A cell's settings on those of its preset, if it has one."""
+        name = draft.own.get("preset")
+        if name is None:
+            return draft
+        place = draft.own_places["preset"]
+        preset = find_preset(self.presets, name)
+        if preset is None:
+            raise place.fault(f"unknown preset {name!r}; {nearest(str(name), [known.id for known in self.presets])}")
+        rules = preset.rules_about(draft.own)
+        if not rules:
+            raise place.fault(f"the preset {name!r} has no rule for such a cell: {draft}")
+        return draft.on_rules(rules)
+
+    def _attempted(self, draft: Draft) -> CellSettings | SweepFileError:
+        """The cell of a draft, or why there can be none: that is no fault of a cell that is excluded."""
+        try:
+            return self._cell(draft)
+        except SweepFileError as error:
+            return error
+
+    def _cell(self, draft: Draft) -> CellSettings:
+        values = draft.values
+        missing = [name for name in ("dataset", "split", "way", "shot") if name not in values]
+        if missing:
+            raise draft.origin.fault(f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}")
+        try:
+            return CellSettings(**values)
+        except SettingError as error:
+            raise draft.place_of((error.setting, *error.beside)).fault(f"{error} (in the cell {draft})") from error
+
+    def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
+        """A cell whose preset leaves settings open must give them itself: it would bear the preset's name under other settings."""
+        preset = find_preset(self.presets, cell.preset)
+        silence = preset.silence(draft.values, cell) if preset else None
+        if silence is None:
+            return
+        raise draft.place_of((*silence.known, "preset")).fault(
+            f"the preset {cell.preset!r} {silence}; give them in fixed, grid, include or by --set (in the cell {draft})"
+        )
+
+
+def _extend(draft: Draft, key: str, axis: _Axis) -> list[Draft]:
+    if not matches(draft.own, axis.condition):
+        return [draft]
+    return [draft.having(key, value, place) for value, place in axis.values]

@@ -1,0 +1,145 @@
+"""The names of trials and cells: each says all in which it differs from those beside it, and that first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.data_settings import SPLITS_OF_DATASET
+from fsl_core.recipe.recipe import TrainingRecipe
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.spelling import UNSAID, Words, cell_words, trial_words
+
+_FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps", "inductive")
+_DATA = ("dataset", "shape")
+_IMAGES = ("split", "rotations", "distinct_characters", "resize", "normalise")
+_KIND = (*_FORM, *_DATA)
+"""What makes two things different in kind. A setting that follows from it in the whole plan is not said."""
+_LEADING = ("preset", "train_way")
+"""What is said next of things of one kind; nor are settings said that follow from these too."""
+_HEADS = ("algorithm", "dataset")
+_TRAILING = ("train_query", "query", "evaluation_", "validation_")
+"""What is said last of a training, or of a cell: how settings other than these begin is what people look for."""
+_LONGEST = 200
+"""Characters of a full name: some of MLflow's stores keep 250."""
+
+
+@dataclass(frozen=True)
+class CellName:
+    """A cell's name among the cells of its plan, and the ``variant``: what a table shows of it beside its own columns."""
+
+    name: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class TrialName:
+    """A trial's name among the trials of its plan, and its ``kind``: the same without the seed."""
+
+    name: str
+    kind: str
+
+
+def trial_names(recipes: Sequence[TrainingRecipe]) -> tuple[TrialName, ...]:
+    """The names of distinct trials, no two of them alike: ``maml order 2 · omniglot 5w1s · s0``."""
+    every = [trial_words(recipe) for recipe in recipes]
+    said, first = _said(every), _differing(every)
+    whole, kind = _layout([*said, "seed"], first), _layout(said, first)
+    return tuple(TrialName(_name(words, whole), _name(words, kind)) for words in every)
+
+
+def cell_names(cells: Sequence[CellSettings]) -> tuple[CellName, ...]:
+    """The names of distinct cells, no two of them alike: ``maml order 2, 3 adaptation steps · omniglot 5-way 1-shot``."""
+    every = [cell_words(cell) for cell in cells]
+    said, first = _said(every), _differing(every)
+    layout, beside = _layout(said, first), [key for key in said if key not in ("algorithm", *_DATA)]
+    return tuple(CellName(_name(words, layout), ", ".join(_texts(words, beside))) for words in every)
+
+
+def full_name(recipe: TrainingRecipe) -> str:
+    """A trial's name wherever it stands: its kind, its steps and every setting unlike the default. Distinct trials' names differ."""
+    words, usual = trial_words(recipe), trial_words(_usual(recipe))
+    said = [key for key in _ordered(words) if _notable(key, words[key]) or key == "steps" or words[key] != usual.get(key)]
+    kind = _name(words, _layout(said, ()))
+    if len(kind) > _LONGEST:
+        kind = f"{kind[: _LONGEST - 20]}… {recipe.fingerprint}"
+    return f"{kind} · {words['seed']}"
+
+
+def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
+    """The recipe of the same algorithm on the same images in episodes of the same shape; every other setting has its default."""
+    data = recipe.data.dataset
+    split = SPLITS_OF_DATASET[data][0]
+    kinds: dict[str, Any] = {
+        "algorithm": recipe.algorithm.name,
+        "backbone": recipe.backbone.name,
+        "dataset": data,
+        "split": split,
+    }
+    # In a usual shape: that of the training need be none that the test classes can supply.
+    plain = CellSettings(**kinds, way=5, shot=1).recipe(0)
+    own = replace(plain.episode, way=recipe.episode.way, shot=recipe.episode.shot)
+    way = own.way if isinstance(recipe.algorithm, MamlSettings) else plain.validation.shape.way
+    shape = replace(plain.validation.shape, way=way, shot=own.shot)
+    return replace(plain, episode=own, validation=replace(plain.validation, shape=shape))
+
+
+def _said(every: Sequence[Words]) -> list[str]:
+    """What all of them say that have such a thing, so that none leaves out what another states."""
+    keys = _ordered(dict.fromkeys(key for words in every for key in words))
+    said = {key for key in keys if any(_notable(key, words[key]) for words in every if key in words)}
+    said |= {key for key in _KIND if len({words[key] for words in every if key in words}) > 1}
+    classes: list[Hashable] = [tuple(words.get(key) for key in _KIND) for words in every]
+    for key in _LEADING:
+        if _varies_within(classes, every, key):
+            said.add(key)
+            classes = [(known, words.get(key)) for known, words in zip(classes, every, strict=True)]
+    said |= {key for key in keys if key not in (*_KIND, *_LEADING) and _varies_within(classes, every, key)}
+    return [key for key in keys if key in said]
+
+
+def _ordered(keys: Iterable[str]) -> list[str]:
+    """The keys in the order in which a name says them; the seed, which comes last, is left to the caller."""
+    front = {key: place for place, key in enumerate((*_KIND, *_IMAGES, *_LEADING, "steps"))}
+    return sorted((key for key in keys if key != "seed"), key=lambda key: front.get(key, 100 + key.startswith(_TRAILING)))
+
+
+def _notable(key: str, word: str) -> bool:
+    return (key in _KIND and word not in UNSAID) or word == "untrained"
+
+
+def _differing(every: Sequence[Words]) -> set[str]:
+    keys = {key for words in every for key in words}
+    return {key for key in keys if len({words.get(key) for words in every}) > 1}
+
+
+def _varies_within(classes: Sequence[Hashable], every: Sequence[Words], key: str) -> bool:
+    """Whether two of one class differ in a setting."""
+    seen: dict[Hashable, str | None] = {}
+    return any(seen.setdefault(each, words.get(key)) != words.get(key) for each, words in zip(classes, every, strict=True))
+
+
+Part = tuple[Sequence[str], Sequence[str]]
+"""A part of a name: the algorithm or the data set if it begins with one, and what follows, separated by commas."""
+
+
+def _layout(said: Sequence[str], first: Collection[str]) -> list[Part]:
+    """The parts of every name of a plan, in their order: the form, the images, the rest and the seed of what differs; then of the rest."""
+    ahead, after = [key for key in said if key in first], [key for key in said if key not in first]
+    parts = [[key for key in keys if _group(key) == group] for keys in (ahead, after) for group in range(4)]
+    return [([key for key in part if key in _HEADS], [key for key in part if key not in _HEADS]) for part in parts if part]
+
+
+def _group(key: str) -> int:
+    return 0 if key in _FORM else 1 if key in (*_DATA, *_IMAGES) else 3 if key == "seed" else 2
+
+
+def _name(words: Words, layout: Sequence[Part]) -> str:
+    parts = (" ".join(filter(None, (*_texts(words, heads), ", ".join(_texts(words, others))))) for heads, others in layout)
+    return " · ".join(filter(None, parts))
+
+
+def _texts(words: Words, keys: Iterable[str]) -> list[str]:
+    return [words[key] for key in keys if key in words]

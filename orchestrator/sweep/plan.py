@@ -1,0 +1,134 @@
+"""What a sweep has to do: its cells, and the trials that they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fsl_core.json_digest import json_digest
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.labels import cell_names, full_name, trial_names
+from orchestrator.sweep.spec import SweepSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One entry of the table: an evaluation of one recipe a seed.
+
+    ``name`` is unlike that of every other cell of its plan; ``variant`` is the part of it that has no column of its own in the table.
+    """
+
+    settings: CellSettings
+    name: str
+    variant: str
+    evaluation: Evaluation
+    recipes: tuple[TrainingRecipe, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the cell: what it trains, whatever the seeds, how it is scored, and the preset that it is compared under."""
+        training = dataclasses.replace(self.recipes[0], seed=0).fingerprint
+        return json_digest([training, self.evaluation.fingerprint, self.settings.preset])[:16]
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm's name as sweep files spell it."""
+        return self.settings.algorithm
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name."""
+        return self.settings.dataset
+
+    @property
+    def way(self) -> int:
+        """Classes of an evaluation episode."""
+        return self.settings.way
+
+    @property
+    def shot(self) -> int:
+        """Support images per class of an evaluation episode."""
+        return self.settings.shot
+
+    @property
+    def order(self) -> int | None:
+        """The order of MAML's gradient; None for other algorithms."""
+        return self.settings.order
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedTrial:
+    """One recipe to execute, the evaluations wanted of it, and the names of the cells that it serves.
+
+    ``name`` is unlike that of every other trial of its plan; what sets it apart comes first, because narrow columns cut the end.
+    ``kind`` is the same for trials that differ in the seed alone.
+    """
+
+    recipe: TrainingRecipe
+    evaluations: tuple[Evaluation, ...]
+    cells: tuple[str, ...]
+    name: str
+    kind: str
+
+    @property
+    def fingerprint(self) -> str:
+        """The recipe's fingerprint, which names the trial's folder."""
+        return self.recipe.fingerprint
+
+    @property
+    def full_name(self) -> str:
+        """The trial in words for places where several plans meet: it says the same in all of them."""
+        return full_name(self.recipe)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A sweep unfolded: its cells in the order of the table, and each distinct trial once."""
+
+    spec: SweepSpec
+    cells: tuple[Cell, ...]
+    trials: tuple[PlannedTrial, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the work as a whole: the trials with their evaluations, whatever their order."""
+        work = sorted([trial.fingerprint, sorted(each.fingerprint for each in trial.evaluations)] for trial in self.trials)
+        return json_digest(work)[:16]
+
+
+def build_plan(spec: SweepSpec) -> Plan:
+    """Unfold a sweep. Cells that train the same recipe share its trial; a pure function."""
+    cells = tuple(
+        Cell(
+            settings=settings,
+            name=named.name,
+            variant=named.variant,
+            evaluation=settings.evaluation(),
+            recipes=tuple(map(settings.recipe, spec.seeds)),
+        )
+        for settings, named in zip(spec.cells, cell_names(spec.cells), strict=True)
+    )
+    return Plan(spec=spec, cells=cells, trials=_trials(cells))
+
+
+def _trials(cells: Sequence[Cell]) -> tuple[PlannedTrial, ...]:
+    """Each distinct recipe once, in the order of the cells, with all that the cells want of it."""
+    recipes = {recipe.fingerprint: recipe for cell in cells for recipe in cell.recipes}
+    wanted: dict[str, dict[Evaluation, None]] = {name: {} for name in recipes}
+    serving: dict[str, dict[str, None]] = {name: {} for name in recipes}
+    for cell in cells:
+        for recipe in cell.recipes:
+            wanted[recipe.fingerprint][cell.evaluation] = None
+            serving[recipe.fingerprint][cell.name] = None
+    return tuple(
+        PlannedTrial(
+            recipe=recipe,
+            evaluations=tuple(wanted[fingerprint]),
+            cells=tuple(serving[fingerprint]),
+            name=named.name,
+            kind=named.kind,
+        )
+        for (fingerprint, recipe), named in zip(recipes.items(), trial_names(tuple(recipes.values())), strict=True)
+    )

@@ -1,0 +1,39 @@
+"""The settings that sweep files and presets may give, and the check of a value against its setting's type."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.document import Document, KeyPath, explain, nearest
+
+_TYPES = {
+    name: TypeAdapter(kind, config=ConfigDict(strict=True))
+    for name, kind in typing.get_type_hints(CellSettings).items()
+    if name in SETTING_NAMES
+}
+
+
+def problem_with(key: str, value: Any) -> str | None:
+    """What is wrong with giving ``value`` to the setting ``key``: no such setting, or another type; None when nothing is."""
+    if key not in _TYPES:
+        return f"unknown setting {key!r}; {nearest(key, SETTING_NAMES)}"
+    try:
+        _TYPES[key].validate_python(value)
+    except ValidationError as error:
+        return explain(error)[1]
+    return None
+
+
+def check_settings(document: Document, base: KeyPath, values: dict[str, Any], *, lists: bool = False) -> None:
+    """Raises SweepFileError at the first of ``values``, found under ``base``, that no setting accepts.
+
+    With ``lists`` a list of values stands for each of them, as in a pattern.
+    """
+    for key, value in values.items():
+        for one in value if lists and isinstance(value, list) else [value]:
+            if problem := problem_with(key, one):
+                raise document.fault((*base, key), problem)

@@ -1,0 +1,167 @@
+"""Forecasts: start-up counted, what is done not, ranges kept, and unknown is never 0."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsl_core.training.trial_records import ProgressRecord
+from orchestrator.launch.cost import UNKNOWN, Cost, CostBook
+from orchestrator.launch.forecast import ASK_FROM_TRIALS, Forecast, Parts, Prediction, StartUp, make_forecast, makespan
+from orchestrator.launch.span import NOTHING, Span
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.sweep.plan import Plan
+from tests.orchestrator.launch.test_cost import HERE, quiet, record, score
+from tests.orchestrator.small_sweep import small_plan
+
+START = StartUp(launch=Span(low=1, likely=2, high=3), trial=Span(low=10, likely=20, high=30))
+NO_START = StartUp(launch=NOTHING, trial=NOTHING)
+
+
+def forecast(plan: Plan, *, start: StartUp = NO_START, slots: int = 1, known: bool = True, **records: TrialRecord) -> Forecast:
+    """Each trial's unit of work takes a second where it is ``known``."""
+    book = CostBook(HERE, {})
+    for trial in plan.trials if known else ():
+        for work in book.unknown_work(trial.recipe, trial.evaluations):
+            book.probed(work, quiet(1.0))
+    found = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials} | records
+    return make_forecast(plan, found, book, slots=slots, start=start)
+
+
+def done(plan: Plan) -> dict[str, TrialRecord]:
+    trial = plan.trials[0]
+    scored = {each.fingerprint: score(trial.recipe, each) for each in trial.evaluations}
+    return {trial.fingerprint: dataclasses.replace(record(trial.recipe, 5), evaluations=scored)}
+
+
+@given(st.lists(st.floats(0, 1000), max_size=30), st.integers(1, 8))
+def test_the_makespan_lies_between_its_bounds(seconds: list[float], slots: int) -> None:
+    total, longest = sum(seconds), max(seconds, default=0.0)
+    least = max(total / slots, longest)
+    assert least - 1e-6 <= makespan(seconds, slots) <= total / slots + longest + 1e-6
+
+
+def test_makespan_of_known_cases() -> None:
+    assert makespan([3, 3, 2, 2, 2], 2) == pytest.approx(7)
+    assert makespan([], 3) == 0
+
+
+def test_start_up_is_counted_once_for_the_launch_and_once_for_each_trial(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    with_start, without = (forecast(plan, start=start).total_seconds for start in (START, NO_START))
+    assert with_start is not None and without is not None
+    assert with_start.likely - without.likely == pytest.approx(2 + 2 * 20)
+    assert with_start.high - without.high == pytest.approx(3 + 2 * 30)
+
+
+def test_what_is_unknown_is_no_number(tmp_path: Path) -> None:
+    expected = forecast(small_plan(tmp_path), known=False)
+    assert expected.total_seconds is None and expected.unknown == 2 and expected.asks_first
+    assert all(prediction.whole is None and prediction.left is None for prediction in expected.predictions.values())
+
+
+def test_a_trial_of_unknown_cost_starts_first(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    known = forecast(plan)
+    prediction = known.predictions[plan.trials[1].fingerprint]
+    unknown = {plan.trials[1].fingerprint: dataclasses.replace(prediction, of_the_rest=Parts(start_up=UNKNOWN))}
+    seconds = dataclasses.replace(known, predictions={**known.predictions, **unknown}).longest_first
+    assert max(plan.trials, key=lambda trial: seconds[trial.fingerprint]) == plan.trials[1]
+
+
+def test_a_trial_that_is_done_takes_nothing_more(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    expected = forecast(plan, start=START, **done(plan))
+    first, second = (expected.predictions[trial.fingerprint] for trial in plan.trials)
+    assert expected.done == {plan.trials[0].fingerprint}
+    assert first.left == NOTHING and first.whole is not None and second.left is not None
+    assert expected.total_seconds == START.launch + second.left
+
+
+def test_a_sweep_that_is_done_takes_nothing_at_all(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    one = dataclasses.replace(plan, trials=plan.trials[:1])
+    assert forecast(one, start=START, **done(plan)).total_seconds == NOTHING
+
+
+def test_what_a_checkpoint_keeps_is_not_counted_again(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    name = plan.trials[0].fingerprint
+    half = ProgressRecord(step=10, steps=20, best=None, train_seconds=9, attempts=1, started_at="", at="")
+    expected = forecast(plan, **{name: TrialRecord(fingerprint=name, progress=half)}).predictions
+    first, second = (expected[trial.fingerprint].left for trial in plan.trials)
+    assert first is not None and second is not None and first.likely < second.likely
+
+
+def test_the_path_of_a_step_is_chosen_and_compiled_in_every_process_that_trains(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    trained, waiting = plan.trials
+    book = CostBook(HERE, {})
+    for work in book.unknown_work(waiting.recipe, waiting.evaluations):
+        book.probed(work, quiet(1.0))
+    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
+    records[trained.fingerprint] = record(trained.recipe, 5, device_name="another")
+    before = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    book.path_chosen(dataclasses.replace(waiting.recipe, seed=9), [30.0])
+    after = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
+    assert [after[each.fingerprint].of_all.path.seconds for each in plan.trials] == [Span.of([30.0])] * 2
+    assert before[waiting.fingerprint].of_all.path.seconds == NOTHING, "what is unknown of it counts nothing"
+    assert after[trained.fingerprint].left == before[trained.fingerprint].left, "a trained trial has no step left"
+    left, without = after[waiting.fingerprint].left, before[waiting.fingerprint].left
+    assert left is not None and without is not None and left.likely == pytest.approx(without.likely + 30)
+
+
+def test_a_prediction_is_the_sum_of_its_parts(tmp_path: Path) -> None:
+    for prediction in forecast(small_plan(tmp_path), start=START).predictions.values():
+        parts = [prediction.of_all.start_up, prediction.of_all.path, prediction.of_all.training, prediction.of_all.evaluations]
+        assert prediction.whole is not None
+        assert prediction.whole.likely == pytest.approx(sum(part.seconds.likely for part in parts if part.seconds))
+
+
+def test_a_trained_trial_is_only_scored(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    name, recipe = plan.trials[0].fingerprint, plan.trials[0].recipe
+    left = forecast(plan, **{name: record(recipe, 5)}).predictions[name].left
+    whole = forecast(plan).predictions[name].whole
+    assert left is not None and whole is not None and 0 < left.likely < whole.likely
+
+
+def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_path: Path) -> None:
+    """How long the training took on another machine is not known here, and need not be."""
+    plan = small_plan(tmp_path)
+    trial = plan.trials[0]
+    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
+    records[trial.fingerprint] = record(trial.recipe, 5, device_name="another")
+    book = CostBook(HERE, {})
+    for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
+        book.probed(work, quiet(1.0))
+    prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]
+    assert prediction.left is not None and prediction.left_source == "probe"
+    assert prediction.whole is None and prediction.source == "unknown"
+
+
+def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:
+    patient, endless = small_plan(tmp_path, patience="5"), small_plan(tmp_path)
+    earliest, total = forecast(patient).earliest_seconds, forecast(patient).total_seconds
+    assert earliest is not None and total is not None and earliest < total.likely
+    assert forecast(endless).earliest_seconds is None
+
+
+def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None:
+    tenth = Parts(start_up=Cost(Span.of([0.1]), "probe"))
+    second = Prediction(of_all=tenth, of_the_rest=tenth, earliest=0.1, memory_bytes=1, disk_bytes=1)
+
+    def of(trials: int) -> Forecast:
+        return Forecast(
+            predictions={str(i): second for i in range(trials)}, done=frozenset(), slots=1, start=NO_START, machine=HERE
+        )
+
+    assert not of(ASK_FROM_TRIALS).asks_first
+    assert of(ASK_FROM_TRIALS + 1).asks_first
+    assert of(20_000).asks_first
+
+
+def test_a_long_launch_asks(tmp_path: Path) -> None:
+    assert forecast(small_plan(tmp_path), start=StartUp(launch=Span.of([1801.0]), trial=NOTHING)).asks_first

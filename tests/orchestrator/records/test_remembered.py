@@ -1,0 +1,114 @@
+"""The file of remembered probes: of this machine, not old, and whatever else it holds is ignored entry by entry."""
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.training.unit_work import UnitWork
+from orchestrator.records.remembered import MOST_AGE, Machine, RememberedProbes, key
+from tests.orchestrator.launch.test_cost import busy, quiet
+
+HERE = Machine(device="cpu", device_name="a processor", threads=1, torch="2.9")
+NOW = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+WORK = UnitWork(kind="embed", backbone=Conv4Settings(), image_shape=(1, 28, 28))
+OTHER = dataclasses.replace(WORK, backbone=Conv4Settings(filters=8))
+
+
+def probes(path: Path, machine: Machine = HERE, now: datetime.datetime = NOW) -> RememberedProbes:
+    return RememberedProbes(path, machine=machine, now=now)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cost.json"
+
+
+def test_what_is_written_is_read(path: Path) -> None:
+    probes(path).write({WORK: quiet(0.5, 0.6)})
+    probes(path).write({OTHER: quiet(1.0)})
+    assert probes(path).read() == {key(WORK): quiet(0.5, 0.6), key(OTHER): quiet(1.0)}
+    probes(path).write({WORK: quiet(0.7)})
+    assert probes(path).read()[key(WORK)] == quiet(0.7)
+
+
+def test_how_busy_the_machine_was_is_remembered(path: Path) -> None:
+    probes(path).write({WORK: busy(0.5), OTHER: quiet(0.5)})
+    assert probes(path).read() == {key(WORK): busy(0.5), key(OTHER): quiet(0.5)}
+
+
+def test_of_two_probes_of_one_work_the_surer_one_is_kept(path: Path) -> None:
+    after = (
+        (busy(2.0), busy(2.0)),
+        (busy(3.0), busy(2.0)),
+        (busy(1.0), busy(1.0)),
+        (quiet(4.0), quiet(4.0)),
+        (busy(1.0), quiet(4.0)),
+    )
+    for new, kept in after:
+        probes(path).write({WORK: new})
+        assert probes(path).read() == {key(WORK): kept}
+
+
+def test_an_entry_that_does_not_say_how_busy_the_machine_was_counts_as_of_a_busy_one(path: Path) -> None:
+    probes(path).write({WORK: quiet(0.5)})
+    plain = json.loads(path.read_text())
+    del plain["probes"][0]["wall"]
+    path.write_text(json.dumps(plain))
+    (known,) = probes(path).read().values()
+    assert known.busy and known.seconds == (0.5,)
+
+
+@pytest.mark.parametrize("change", [{"device": "cuda"}, {"device_name": "another"}, {"threads": 2}, {"torch": "3.0"}])
+def test_probes_of_another_machine_or_torch_are_kept_and_not_used(path: Path, change: dict[str, Any]) -> None:
+    probes(path).write({WORK: quiet(0.5)})
+    other = dataclasses.replace(HERE, **change)
+    assert probes(path, other).read() == {}
+    probes(path, other).write({WORK: quiet(9.0)})
+    assert probes(path).read() == {key(WORK): quiet(0.5)}
+
+
+def test_old_probes_are_measured_again(path: Path) -> None:
+    probes(path).write({WORK: quiet(0.5)})
+    assert probes(path, now=NOW + MOST_AGE - datetime.timedelta(days=1)).read()
+    assert probes(path, now=NOW + MOST_AGE).read() == {}
+    assert probes(path, now=NOW - 2 * MOST_AGE).read() == {}, "a probe of the future is one of a wrong clock"
+
+
+WRONG = [
+    {"seconds": ["0.5"]}, {"seconds": [0]}, {"seconds": [-1.0]}, {"seconds": [float("nan")]}, {"seconds": [float("inf")]},
+    {"seconds": [True]}, {"seconds": []}, {"seconds": None}, {"seconds": 0.5}, {"seconds": [1e9]}, {"seconds": [0.5] * 1000},
+    {"seconds": [10**400]}, {"wall": 0.5}, {"wall": ["0.5"]}, {"wall": [0]}, {"wall": None}, {"wall": [0.5] * 1000},
+    {"at": "yesterday"}, {"at": None}, {"at": "2030-01-01T00:00:00"}, {"work": "embed"}, {"machine": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:40])
+def test_an_entry_that_is_none_is_ignored_alone(path: Path, wrong: dict[str, Any]) -> None:
+    probes(path).write({WORK: quiet(0.5), OTHER: quiet(0.6)})
+    plain = json.loads(path.read_text())
+    plain["probes"][0] |= wrong
+    path.write_text(json.dumps(plain))
+    assert probes(path).read() == {key(OTHER): quiet(0.6)}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["probes", "work", "machine", "at", "seconds"]), inner),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_a_file_that_holds_anything_is_empty_and_can_be_written(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("any") / "cost.json"
+    path.write_bytes(content)
+    assert probes(path).read() == {}
+    probes(path).write({WORK: quiet(0.5)})
+    assert probes(path).read() == {key(WORK): quiet(0.5)}
