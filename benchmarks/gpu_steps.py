@@ -14,7 +14,7 @@ import torch
 from benchmarks.score import Spread, quartiles
 from benchmarks.stand_in_images import stand_in_bank
 from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.datasets.extent import IMAGE_SHAPES
+from fsl_core.datasets.extent import image_shape
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream
@@ -57,7 +57,7 @@ class PathTiming:
 
 def kind_of(recipe: TrainingRecipe, device: str) -> StepKind:
     """The kind of a recipe's step."""
-    return StepKind(recipe=recipe, image_shape=IMAGE_SHAPES[recipe.data.dataset], device=device, threads=1)
+    return StepKind(recipe=recipe, image_shape=image_shape(recipe.data), device=device, threads=1)
 
 
 def timed_paths(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until: float) -> Iterator[PathTiming]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fsl_core.datasets.extent import IMAGE_SHAPES
+from fsl_core.datasets.extent import image_shape
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.recipe.recipe import TrainingRecipe
 
@@ -17,8 +17,8 @@ def stand_in_bank(recipe: TrainingRecipe) -> ImageBank:
     dataset = recipe.data.dataset
     classes, images = _CLASSES[dataset], _IMAGES[dataset]
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (classes * images, *IMAGE_SHAPES[dataset]), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(256, (classes * images, *image_shape(recipe.data)), dtype=torch.uint8, generator=generator)
     sizes = torch.full((classes,), images)
-    grey = torch.full(IMAGE_SHAPES[dataset][:1], 0.5) if recipe.data.normalise else None
+    grey = torch.full(image_shape(recipe.data)[:1], 0.5) if recipe.data.normalise else None
     names = tuple(map(str, range(classes)))
     return ImageBank(pixels, sizes.cumsum(0) - sizes, sizes, names, recipe.data.rotations, grey, grey)

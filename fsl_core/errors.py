@@ -13,6 +13,7 @@ FslError
 │   ├── CheckpointEditionError   a checkpoint is of another edition of the recipes
 │   ├── CheckpointFormatError    a checkpoint is of an earlier form of the training's state
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
+├── PluginError          an installed plug-in cannot be loaded, or is not what its entry point says
 ├── RecordDamagedError   a record is not what was written, or is not what its place asks for
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
@@ -109,6 +110,10 @@ class CheckpointFormatError(CheckpointError):
 
 class ExecutionPathError(CheckpointError):
     """A checkpoint is pinned to an execution path that this machine cannot offer."""
+
+
+class PluginError(FslError):
+    """An installed plug-in cannot be loaded, or is not what its entry point says."""
 
 
 class RecordDamagedError(FslError):

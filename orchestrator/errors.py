@@ -21,7 +21,17 @@ class OrchestratorError(Exception):
 
 
 class SweepFileError(OrchestratorError):
-    """A sweep file, or an override of it, is wrong; the message says where and what would be accepted."""
+    """A sweep file, or an override of it, is wrong; the message says where and what would be accepted.
+
+    Args:
+        message: the place and the problem.
+        setting: the key that is wrong, where it is a setting's.
+        value: what that key has.
+    """
+
+    def __init__(self, message: str, *, setting: str | None = None, value: object = None) -> None:
+        super().__init__(message)
+        self.setting, self.value = setting, value
 
 
 class RegistryError(OrchestratorError):
@@ -45,7 +55,16 @@ class StoreError(OrchestratorError):
 
 
 class FolderError(OrchestratorError):
-    """A folder that an option, a variable or a sweep file names cannot be used; the message says which of them, and why."""
+    """A folder that an option, a variable or a sweep file names cannot be used; the message says which of them, and why.
+
+    Args:
+        problem: why.
+        named: the option, the variable or the key that names the folder, where one does.
+    """
+
+    def __init__(self, problem: str, *, named: str | None = None) -> None:
+        super().__init__(f"{named}: {problem}" if named else problem)
+        self.problem, self.named = problem, named
 
 
 class SweepLockedError(OrchestratorError):

@@ -19,6 +19,8 @@ from tests.committed_records import COMMITTED, FIRST_EDITION, ROOT, read_export
 from tests.exports_document import PATH
 from tests.exports_document import document as exports_page
 from tests.rerender_results import SHOWN_TABLE
+from tests.settings_document import PATH as SETTINGS
+from tests.settings_document import document as settings_page
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -52,6 +54,10 @@ def test_a_committed_number_follows_from_the_committed_episodes(folder: Path) ->
 
 def test_the_page_about_exports_is_written_from_their_columns() -> None:
     assert PATH.read_text(encoding="utf-8") == exports_page(), "python -m tests.exports_document writes it again"
+
+
+def test_the_page_of_the_settings_is_what_their_fields_say():
+    assert SETTINGS.read_text(encoding="utf-8") == settings_page(), "python -m tests.settings_document writes it again"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fsl_core.recipe.setting import Lighter
 from fsl_core.written import written
-from orchestrator.report.weights import LIGHTER, Lighter
+from orchestrator.report.weights import lighter
 from tests.orchestrator.report.equal_truth import SEEDS, Pair, Rule, Truth, rule_without_their_errors, shipped_pairs, simulated
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
@@ -81,14 +82,14 @@ def document(draws: int = DRAWS) -> str:
 
 def weights() -> str:
     """What is noted, and why it does not make two numbers incomparable."""
-    rows = [(key, each) for key, listed in LIGHTER.items() for each in listed if each.weight == "noted"]
+    rows = [(key, each) for key, listed in lighter().items() for each in listed if each.weight == "noted"]
     lines = (f"| `{key}` | {_where(each)} | {each.reason} |\n" for key, each in rows)
     return "".join(["| setting | of | because |\n| --- | --- | --- |\n", *lines])
 
 
 def _where(each: Lighter) -> str:
-    conditions = [f"{key}: {written(value)}" for key, value in each.where.items()]
-    return ", ".join([*([each.algorithm] if each.algorithm else []), *conditions]) or "all"
+    said = {("adapts", True): "what adapts", ("adapts", False): "what compares embeddings"}
+    return ", ".join(said.get((key, value), f"{key}: {written(value)}") for key, value in each.where.items()) or "all"
 
 
 def _row(group: Group, pairs: Sequence[Pair], draws: int) -> str:

@@ -16,9 +16,8 @@ from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
 from fsl_core.randomness import Stream
+from fsl_core.recipe.backbone_settings import CONV4_BLOCKS as BLOCKS
 from fsl_core.recipe.backbone_settings import Conv4Settings
-
-BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Conv4:
     @property
     def features(self) -> int:
         """Numbers in an embedding, ``D``."""
-        _, height, width = self.image_shape
-        return self.settings.filters * (1 if self._averages else (height // 2**BLOCKS) * (width // 2**BLOCKS))
+        return self.settings.features(self.image_shape)
 
     @property
     def norms(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ import torch
 
 from fsl_core.backbones.weights import Weights
 from fsl_core.randomness import Stream, standard_normal, uniform
-from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
+from fsl_core.recipe.backbone_settings import Conv4Settings, MlpSettings
 
 Draw = Callable[[int, tuple[int, ...]], torch.Tensor]
 """Draws the first weights of a convolution ``[out, in, 3, 3]`` or a linear layer ``[out, in]`` by a stream's key, in float64."""
@@ -41,7 +41,7 @@ def uniform_within(bound: float, key: int, shape: tuple[int, ...]) -> torch.Tens
     return uniform(key, shape).mul_(2).sub_(1).mul_(bound)  # in place: the weights of LSTMs are large
 
 
-def backbone_draw(settings: BackboneSettings) -> Draw:
+def backbone_draw(settings: Conv4Settings | MlpSettings) -> Draw:
     """How the weights of a backbone's layers are drawn."""
     # Paper: none states its initialisation. `finn_2017` is that of MAML's authors' code.
     if settings.initialisation == "fan_in":
@@ -49,7 +49,7 @@ def backbone_draw(settings: BackboneSettings) -> Draw:
     return xavier_uniform if isinstance(settings, Conv4Settings) else truncated_normal
 
 
-def head_draw(settings: BackboneSettings) -> Draw:
+def head_draw(settings: Conv4Settings | MlpSettings) -> Draw:
     """How the weights of MAML's last layer are drawn, behind such a backbone: normal with deviation 1 behind strides, in the code."""
     if settings.initialisation == "fan_in" or not isinstance(settings, Conv4Settings):
         return backbone_draw(settings)

@@ -15,9 +15,8 @@ from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
 from fsl_core.randomness import Stream
+from fsl_core.recipe.backbone_settings import MLP_WIDTHS as WIDTHS
 from fsl_core.recipe.backbone_settings import MlpSettings
-
-WIDTHS = (256, 128, 64, 64)
 
 
 @dataclass(frozen=True)

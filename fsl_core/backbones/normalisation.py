@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -11,7 +12,20 @@ from torch import nn
 from fsl_core.backbones.fused_norm import fused_norm
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import LayerStatistics, Weights
-from fsl_core.recipe.backbone_settings import BackboneSettings
+
+
+class NormSettings(Protocol):
+    """What the settings of a backbone with BatchNorm say of it; see :class:`fsl_core.recipe.backbone_settings.Conv4Settings`."""
+
+    @property
+    def batch_norm_scale(self) -> bool:
+        """Whether it learns a scale beside its shift."""
+        ...
+
+    @property
+    def batch_norm_epsilon(self) -> float:
+        """What it adds to the variance."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +37,7 @@ class BatchNorm:
 
     name: str
     channels: int
-    settings: BackboneSettings
+    settings: NormSettings
     pools: bool = False
 
     def initial_weights(self) -> Weights:

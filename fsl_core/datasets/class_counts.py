@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from fsl_core.datasets import glyphs, mini_imagenet, omniglot_split
+from fsl_core.datasets.catalogue import DATASETS
 from fsl_core.recipe.data_settings import DataSettings
 
 _TURNS = 4  # a class and its three turned copies, where rotations count as classes
@@ -24,29 +23,10 @@ class ClassCounts:
     images_per_class: int
 
 
-def class_counts(data: DataSettings) -> ClassCounts:
-    """What the splits of a data set hold; rotations count as classes where they are asked for."""
-    classes, images = _known(data.dataset, data.split)
+def class_counts(data: DataSettings) -> ClassCounts | None:
+    """What the splits of a data set hold, rotations counted as classes where they are asked for; None where only the images tell."""
+    known = DATASETS[data.dataset].counts(data)
+    if known is None:
+        return None
     turns = _TURNS if data.rotations else 1
-    return ClassCounts(classes, {part: turns * count for part, count in classes.items()}, images)
-
-
-def base_classes(data: DataSettings) -> Mapping[str, int]:
-    """How many classes each split has, turned copies not counted."""
-    return _known(data.dataset, data.split)[0]
-
-
-@cache
-def _known(dataset: str, split: str) -> tuple[Mapping[str, int], int]:
-    if dataset == "omniglot":
-        parts = omniglot_split.split_classes(split, omniglot_split.class_names(), omniglot_split.evaluation_alphabets())
-        return _lengths(parts), omniglot_split.DRAWERS
-    if dataset == "mini_imagenet":
-        return _lengths(mini_imagenet.split_classes()), mini_imagenet.published().images_per_class
-    if dataset == "glyphs":
-        return _lengths(glyphs.split_classes(glyphs.class_names())), glyphs.DRAWERS
-    raise KeyError(dataset)
-
-
-def _lengths(parts: Mapping[str, list[str]]) -> Mapping[str, int]:
-    return {part: len(names) for part, names in parts.items()}
+    return ClassCounts(known.classes, {part: turns * count for part, count in known.classes.items()}, known.images_per_class)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fsl_core.datasets.data_set import DataSet, SplitCounts
+
 CLASSES = {"meta_train": 100, "meta_validation": 40, "meta_test": 60}
 DRAWERS = 20
 SIZE = 28
@@ -64,3 +66,19 @@ def _ink(points: np.ndarray, width: np.ndarray) -> np.ndarray:
     down = (centres[None, None, :] - points[:, :, 1:]) ** 2
     distance = np.sqrt((down[:, :, :, None] + across[:, :, None, :]).min(axis=1))
     return np.asarray(np.round(np.clip((width - distance) * SIZE + 0.5, 0, 1) * 255), dtype=np.uint8)
+
+
+GLYPHS = DataSet(
+    name="glyphs",
+    title="glyphs (invented)",
+    licence="none is needed: a program invents them",
+    splits=("glyphs",),
+    rotations=True,
+    image_shape=lambda data: (1, SIZE, SIZE),
+    counts=lambda data: SplitCounts(classes=CLASSES, images_per_class=DRAWERS),
+    prepared_as=lambda data: "glyphs-28",
+    make=lambda request: make_glyphs(),
+    split_classes=lambda data, names: split_classes(names),
+    found=lambda data, data_root: "invented by a program",
+)
+"""The invented data set."""

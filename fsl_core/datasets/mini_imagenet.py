@@ -6,15 +6,20 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fsl_core.datasets import mini_imagenet_source
+from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
 from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.mini_imagenet_source import SPLITS, Source, SourcePicture, pictures_of
+from fsl_core.datasets.mini_imagenet_source import SPLITS, Source, SourcePicture, find_source, pictures_of
 from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
+from fsl_core.recipe.data_settings import DataSettings
 
 SIZE = 84
 # Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more: ``normalise: false``.
@@ -136,3 +141,48 @@ def _walk(
         except DataCorruptError as error:
             tell(error)
     progress(total, total)
+
+
+def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
+    source = find_source(request.data_root)
+    if source is None:
+        raise mini_imagenet_source.missing(request.data_root)
+    request.announce(f"reading {source}")
+    return read_images(source, progress=request.progress)
+
+
+def _found(data: DataSettings, data_root: Path | None) -> str | None:
+    source = find_source(data_root)
+    return None if source is None else str(source)
+
+
+def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+    source = find_source(data_root)
+    return None if source is None else inspect(source, progress=progress)
+
+
+@cache
+def _counts() -> SplitCounts:
+    classes = {part: len(names) for part, names in split_classes().items()}
+    return SplitCounts(classes=classes, images_per_class=published().images_per_class)
+
+
+MINI_IMAGENET = DataSet(
+    name="mini_imagenet",
+    title="miniImageNet",
+    licence="ImageNet's terms of access: for research and teaching, not to be passed on",
+    splits=("ravi",),
+    rotations=False,
+    choices={"normalise": True},
+    image_shape=lambda data: (3, SIZE, SIZE),
+    counts=lambda data: _counts(),
+    prepared_as=lambda data: "mini_imagenet-84",
+    make=_make,
+    split_classes=lambda data, names: split_classes(),
+    found=_found,
+    what_lies=mini_imagenet_source.FOLDER.what_lies,
+    inspect=_inspect,
+    downloadable=False,
+    normalisation=(CHANNEL_MEAN, CHANNEL_STD),
+)
+"""miniImageNet, with the split of Ravi and Larochelle."""

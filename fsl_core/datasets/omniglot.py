@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from fsl_core.datasets import omniglot_source, omniglot_split
+from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
 from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.omniglot_source import HALVES, Drawing, Source, opened_half
+from fsl_core.datasets.omniglot_source import HALVES, Drawing, Source, find_source, opened_half
 from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
-from fsl_core.recipe.data_settings import Resize
+from fsl_core.recipe.data_settings import DataSettings, Resize
 
 SIZE = 28
 _SOURCE_SIZE = (105, 105)
@@ -91,3 +95,56 @@ def _inked(grey: Image.Image, resampling: Image.Resampling) -> np.ndarray:
     It has 8 bits by now, so that the filter is the one asked for.
     """
     return np.asarray(255 - np.asarray(grey.resize((SIZE, SIZE), resampling), dtype=np.uint8))
+
+
+def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
+    source, data_root = find_source(request.data_root), request.data_root
+    if source is None:
+        request.announce(f"Omniglot is not here as a whole (found: {omniglot_source.FOLDER.what_lies(data_root)})")
+        downloads = request.cache_root / "downloads"
+        source = omniglot_source.fetch_source(downloads, data_root=data_root, announce=request.announce)
+    request.announce(f"reading {_halves(source)}")
+    return read_images(source, resize=request.data.resize or "antialiased", progress=request.progress)
+
+
+def _halves(source: Source) -> str:
+    return " and ".join(map(str, source.values()))
+
+
+def _found(data: DataSettings, data_root: Path | None) -> str | None:
+    source = find_source(data_root)
+    return None if source is None else _halves(source)
+
+
+def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+    source = find_source(data_root)
+    return None if source is None else inspect(source, progress=progress)
+
+
+def _split_classes(split: str, names: Sequence[str]) -> dict[str, list[str]]:
+    return omniglot_split.split_classes(split, names, omniglot_split.evaluation_alphabets())
+
+
+@cache
+def _counts(split: str) -> SplitCounts:
+    parts = _split_classes(split, omniglot_split.class_names())
+    return SplitCounts(classes={part: len(names) for part, names in parts.items()}, images_per_class=DRAWERS)
+
+
+OMNIGLOT = DataSet(
+    name="omniglot",
+    title="Omniglot",
+    licence="MIT, Brenden Lake",
+    splits=("vinyals", "background-evaluation"),
+    rotations=True,
+    choices={"resize": "antialiased"},
+    image_shape=lambda data: (1, SIZE, SIZE),
+    counts=lambda data: _counts(data.split),
+    prepared_as=lambda data: "omniglot-28" if data.resize == "antialiased" else f"omniglot-28-{data.resize}",
+    make=_make,
+    split_classes=lambda data, names: _split_classes(data.split, names),
+    found=_found,
+    what_lies=omniglot_source.FOLDER.what_lies,
+    inspect=_inspect,
+)
+"""Omniglot, with the split of Vinyals et al. and that of its authors."""

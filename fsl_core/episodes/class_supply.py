@@ -18,6 +18,8 @@ def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:
     The error names the fields of the evaluation ``evaluation.…``, those of the recipe by their own paths.
     """
     counts = class_counts(recipe.data)
+    if counts is None:
+        return
     _check("evaluation.shape", evaluation.shape, "meta_test", recipe.data, counts)
     _check("episode", recipe.episode, "meta_train", recipe.data, counts)
     _check("validation.shape", recipe.validation.shape, "meta_validation", recipe.data, counts)

@@ -1,34 +1,115 @@
-"""The settings of every algorithm. Nothing here imports torch."""
+"""What every algorithm's settings answer, and those of the three papers. Nothing here imports torch before an algorithm is built."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import SettingError
-from fsl_core.recipe.fingerprint import NONE_IS_OFF
+from fsl_core.recipe.setting import Lighter, counting, description_of, either, named, setting
+
+if TYPE_CHECKING:
+    from fsl_core.algorithms.algorithm import Algorithm
+    from fsl_core.backbones.backbone import Backbone
 
 Distance = Literal["squared_euclidean", "cosine"]
 SupportOrder = Literal["by_class", "interleaved"]
 Reduction = Literal["mean", "sum_over_shot"]
 
 
+class AlgorithmSettings:
+    """The settings of an algorithm: a frozen dataclass derives from this, and each field of it is a key of sweep files.
+
+    ``name``: what sweep files call the algorithm; ``title``: what tables call it. ``adapts``: it learns each episode from its support
+    before it answers, in as many ways as it was trained on; otherwise it compares embeddings, in any number of ways.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    adapts: ClassVar[bool] = False
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[AlgorithmSettings]]:
+        """The settings of every algorithm, those of plug-ins among them, by name."""
+        from fsl_core.algorithms.catalogue import ALGORITHMS
+
+        return ALGORITHMS
+
+    def build(self, backbone: Backbone, *, way: int) -> Algorithm:
+        """The algorithm on a backbone, trained on episodes of ``way`` classes; it holds no weights."""
+        raise NotImplementedError
+
+    def loss_factor(self, shape: EpisodeShape) -> float:
+        """What the mean cross-entropy of an episode's query is multiplied by before its gradient is taken."""
+        return 1.0
+
+    def kept_images(self, shape: EpisodeShape) -> int:
+        """How many passes of an image through the backbone a training episode keeps in memory at its peak."""
+        return shape.way * shape.images_per_class
+
+    def weight_count(self, features: int, way: int) -> int:
+        """How many numbers it learns beside its backbone, whose embeddings have ``features`` numbers."""
+        return 0
+
+    def when_scoring(self) -> AlgorithmSettings:
+        """The same with every setting at its default that does not change how long an episode takes to be answered."""
+        return self.as_costs_go()
+
+    def as_costs_go(self) -> AlgorithmSettings:
+        """The same with every setting that costs nothing made equal; None stays, for it says that there is no such thing."""
+        alike: AlgorithmSettings = _as_costs_go(self)
+        return alike
+
+
+@functools.lru_cache(maxsize=4096)
+def _as_costs_go(settings: Any) -> Any:
+    alike = {item.name: description_of(item).alike for item in dataclasses.fields(settings)}
+    known = {name: value for name, value in alike.items() if value is not None and getattr(settings, name) is not None}
+    return dataclasses.replace(settings, **known)
+
+
+_DISTANCE = setting(
+    "how alike two embeddings are: by squared Euclidean distance, or by their cosine",
+    word=named({"squared_euclidean": "squared Euclidean", "cosine": "cosine"}),
+    form="always",
+)
+_UNWRITTEN_SCALE = Lighter(reason="the cosine's text has no scale and says nothing against one", where={"distance": "cosine"})
+_SCALE = setting(
+    "factor that multiplies the similarity before the softmax",
+    lighter=(_UNWRITTEN_SCALE,),
+    form="unless_usual",
+    alike=1.0,
+)
+_CODE_ALONE = "the text says nothing of it, so that a number made without it answers the text's question"
+
+
 @dataclass(frozen=True, kw_only=True)
-class PrototypicalSettings:
+class PrototypicalSettings(AlgorithmSettings):
     """Prototypical Networks (Snell et al. 2017): the distance, and the factor its negative is multiplied by to give logits."""
 
     name: ClassVar[str] = "prototypical"
-    distance: Distance = "squared_euclidean"
-    scale: float = 1.0
+    title: ClassVar[str] = "Prototypical"
+    distance: Distance = field(default="squared_euclidean", metadata=_DISTANCE)
+    scale: float = field(default=1.0, metadata=_SCALE)
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))
         positive_float32("scale", self.scale)
 
+    def build(self, backbone: Backbone, *, way: int) -> Algorithm:
+        """The algorithm on a backbone."""
+        from fsl_core.algorithms.prototypical import PrototypicalNetworks
+
+        return PrototypicalNetworks(backbone, self)
+
 
 @dataclass(frozen=True, kw_only=True)
-class MatchingSettings:
+class MatchingSettings(AlgorithmSettings):
     """Matching Networks (Vinyals et al. 2016).
 
     ``scale`` multiplies the similarity before the attention's softmax; with ``learn_scale`` it is only where learning begins.
@@ -38,13 +119,35 @@ class MatchingSettings:
     """
 
     name: ClassVar[str] = "matching"
-    distance: Distance = "cosine"
-    scale: float = 1.0
-    learn_scale: bool = False
-    fce: bool = False
-    reading_steps: int | None = None
-    support_order: SupportOrder | None = None
-    clamp: float | None = field(default=None, metadata=NONE_IS_OFF)
+    title: ClassVar[str] = "Matching"
+    distance: Distance = field(default="cosine", metadata=_DISTANCE)
+    scale: float = field(default=1.0, metadata=_SCALE)
+    learn_scale: bool = field(
+        default=False,
+        metadata=setting("whether the scale is learned, from its first value on", lighter=(_UNWRITTEN_SCALE,), alike=False),
+    )
+    fce: bool = field(
+        default=False,
+        metadata=setting(
+            "whether embeddings see the whole support (full context embeddings)",
+            word=either("FCE", "no FCE"),
+            form="unless_usual",
+        ),
+    )
+    reading_steps: int | None = field(default=None, metadata=setting("reading steps of the attention LSTM"))
+    support_order: SupportOrder | None = field(
+        default=None, metadata=setting("order in which the LSTM reads the support: by_class or interleaved", alike="by_class")
+    )
+    clamp: float | None = field(
+        default=None,
+        metadata=setting(
+            "least probability of an answer in the training loss",
+            weight="noted",
+            reason="it changes the gradient of a hopeless query alone, never an answer",
+            none_is_off=True,
+            alike=1e-8,
+        ),
+    )
 
     def __post_init__(self) -> None:
         one_of("distance", self.distance, get_args(Distance))
@@ -66,9 +169,20 @@ class MatchingSettings:
         size("reading_steps", self.reading_steps, 1)
         one_of("support_order", self.support_order, get_args(SupportOrder))
 
+    def build(self, backbone: Backbone, *, way: int) -> Algorithm:
+        """The algorithm on a backbone."""
+        from fsl_core.algorithms.matching import MatchingNetworks
+
+        return MatchingNetworks(backbone, self)
+
+    def weight_count(self, features: int, way: int) -> int:
+        """A learned scale, and with full context embeddings two LSTMs."""
+        lstms = 2 * 4 * features * (2 * features + 2) + 4 * features * (3 * features + 2)
+        return self.learn_scale + (lstms if self.fce else 0)
+
 
 @dataclass(frozen=True, kw_only=True)
-class MamlSettings:
+class MamlSettings(AlgorithmSettings):
     """MAML (Finn et al. 2017).
 
     ``order`` 2 differentiates through the adaptation, 1 takes its gradients as constants. ``adaptation_steps`` of ``inner_lr`` each
@@ -78,12 +192,26 @@ class MamlSettings:
     """
 
     name: ClassVar[str] = "maml"
-    order: Literal[1, 2] = 2
-    adaptation_steps: int = 1
-    inner_lr: float = 0.4
-    inner_reduction: Reduction = "mean"
-    outer_reduction: Reduction = "mean"
-    adapt_batch_norm: bool = True
+    title: ClassVar[str] = "MAML"
+    adapts: ClassVar[bool] = True
+    order: Literal[1, 2] = field(default=2, metadata=setting("order of the meta-gradient: 1 or 2", form="always"))
+    adaptation_steps: int = field(
+        default=1, metadata=setting("gradient steps on the support in training", word=counting("adaptation step", " in training"))
+    )
+    inner_lr: float = field(default=0.4, metadata=setting("learning rate of the adaptation", alike=1.0))
+    inner_reduction: Reduction = field(
+        default="mean", metadata=setting("reduction of the support's loss: mean or sum_over_shot", alike="mean")
+    )
+    outer_reduction: Reduction = field(
+        default="mean",
+        metadata=setting(
+            "reduction of the query's loss: mean or sum_over_shot",
+            weight="noted",
+            reason="Adam's step does not depend on the size of the loss",
+            alike="mean",
+        ),
+    )
+    adapt_batch_norm: bool = field(default=True, metadata=setting("whether BatchNorm's weights are adapted"))
 
     def __post_init__(self) -> None:
         one_of("order", self.order, (1, 2))
@@ -93,8 +221,25 @@ class MamlSettings:
         one_of("outer_reduction", self.outer_reduction, get_args(Reduction))
         truth("adapt_batch_norm", self.adapt_batch_norm)
 
+    def build(self, backbone: Backbone, *, way: int) -> Algorithm:
+        """The algorithm on a backbone, with an output for each of ``way`` classes."""
+        from fsl_core.algorithms.maml import Maml
 
-AlgorithmSettings = PrototypicalSettings | MatchingSettings | MamlSettings
-"""The settings of any algorithm."""
-ALGORITHM_NAMES = tuple(kind.name for kind in (PrototypicalSettings, MatchingSettings, MamlSettings))
-"""Every algorithm, as sweep files spell it."""
+        return Maml(backbone, self, way=way)
+
+    def loss_factor(self, shape: EpisodeShape) -> float:
+        """Unlike 1 where the sum of the query's losses is divided by the shot."""
+        return shape.queries / shape.shot if self.outer_reduction == "sum_over_shot" else 1.0
+
+    def kept_images(self, shape: EpisodeShape) -> int:
+        """One pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass."""
+        kept = 3 * self.adaptation_steps if self.order == 2 else 1
+        return shape.way * (shape.query + shape.shot * kept)
+
+    def weight_count(self, features: int, way: int) -> int:
+        """The last layer: an output for each class."""
+        return (features + 1) * way
+
+    def when_scoring(self) -> AlgorithmSettings:
+        """Answering takes no gradient through the adaptation, whose steps an evaluation gives itself."""
+        return MamlSettings(adapt_batch_norm=self.adapt_batch_norm).as_costs_go()

@@ -1,21 +1,75 @@
-"""The settings of every backbone. Nothing here imports torch."""
+"""What every backbone's settings answer, and those of Conv-4 and the MLP. Nothing here imports torch before a backbone is built."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth
 from fsl_core.errors import SettingError
+from fsl_core.recipe.setting import counting, setting
+
+if TYPE_CHECKING:
+    from fsl_core.backbones.backbone import Backbone
 
 Downsampling = Literal["max_pool", "stride"]
 BatchNormStatistics = Literal["running", "batch"]
 Initialisation = Literal["fan_in", "finn_2017"]
 Padding = Literal["symmetric", "same"]
+CONV4_BLOCKS = 4
+MLP_WIDTHS = (256, 128, 64, 64)
+ImageShape = tuple[int, int, int]
+"""Channels, height and width of an image."""
+
+
+class BackboneSettings:
+    """The settings of a backbone: a frozen dataclass derives from this, and each field of it is a key of sweep files.
+
+    ``name``: what sweep files call the backbone; ``title``: what tables call it. ``batch_norm``: what normalises when a trained network
+    is scored, the ``running`` statistics of training, which the algorithms that compare embeddings have, or always those of the
+    ``batch`` itself, which those that adapt have.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    batch_norm: BatchNormStatistics
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[BackboneSettings]]:
+        """The settings of every backbone, those of plug-ins among them, by name."""
+        from fsl_core.backbones.catalogue import BACKBONES
+
+        return BACKBONES
+
+    def build(self, image_shape: ImageShape) -> Backbone:
+        """The backbone for images of that shape; it holds no weights."""
+        raise NotImplementedError
+
+    def features(self, image_shape: ImageShape) -> int:
+        """Numbers in an embedding."""
+        raise NotImplementedError
+
+    def weight_count(self, image_shape: ImageShape) -> int:
+        """How many numbers it learns."""
+        raise NotImplementedError
+
+    def kept_values(self, image_shape: ImageShape) -> int:
+        """The pixels of an image times the maps at its full size: the size of its activations, up to a factor that is measured."""
+        return math.prod(image_shape[1:])
+
+
+_CODE_ALONE = "the text says nothing of it, so that a number made without it answers the text's question"
+_BATCH_NORM = setting("statistics by which BatchNorm normalises when scored: running or batch")
+_BATCH_NORM_SCALE = setting("whether BatchNorm learns a scale beside its shift", weight="noted", reason=_CODE_ALONE)
+_BATCH_NORM_EPSILON = setting("number that BatchNorm adds to the variance", weight="noted", reason=_CODE_ALONE)
+_INITIALISATION = setting("distribution of the first weights: fan_in or finn_2017", weight="noted", reason=_CODE_ALONE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv4Settings:
+class Conv4Settings(BackboneSettings):
     """Conv-4: four blocks of 3x3 convolution, BatchNorm and ReLU.
 
     ``downsampling``: each block ends in a 2x2 max-pool, or its convolution has stride 2 and the last block's map is averaged over
@@ -28,13 +82,19 @@ class Conv4Settings:
     """
 
     name: ClassVar[str] = "conv4"
-    filters: int = 64
-    downsampling: Downsampling = "max_pool"
-    padding: Padding = "symmetric"
-    batch_norm: BatchNormStatistics = "running"
-    batch_norm_scale: bool = True
-    batch_norm_epsilon: float = 1e-5
-    initialisation: Initialisation = "fan_in"
+    title: ClassVar[str] = "Conv-4"
+    filters: int = field(default=64, metadata=setting("maps of each convolution", word=counting("filter")))
+    downsampling: Downsampling = field(default="max_pool", metadata=setting("how a block halves its maps: max_pool or stride"))
+    padding: Padding = field(
+        default="symmetric",
+        metadata=setting(
+            "padding of convolutions with stride: symmetric, or same as TensorFlow has it", weight="noted", reason=_CODE_ALONE
+        ),
+    )
+    batch_norm: BatchNormStatistics = field(default="running", metadata=_BATCH_NORM)
+    batch_norm_scale: bool = field(default=True, metadata=_BATCH_NORM_SCALE)
+    batch_norm_epsilon: float = field(default=1e-5, metadata=_BATCH_NORM_EPSILON)
+    initialisation: Initialisation = field(default="fan_in", metadata=_INITIALISATION)
 
     def __post_init__(self) -> None:
         size("filters", self.filters, 1)
@@ -45,31 +105,60 @@ class Conv4Settings:
             raise SettingError("padding", self.padding, problem, beside=("downsampling",), give={"padding": "symmetric"})
         _check_batch_norm(self)
 
+    def build(self, image_shape: ImageShape) -> Backbone:
+        """Conv-4 for images of that shape."""
+        from fsl_core.backbones.conv4 import Conv4
+
+        return Conv4(image_shape, self)
+
+    def features(self, image_shape: ImageShape) -> int:
+        """A number for each filter and pixel of the last maps."""
+        _, height, width = image_shape
+        pixels = 1 if self.downsampling == "stride" else (height // 2**CONV4_BLOCKS) * (width // 2**CONV4_BLOCKS)
+        return self.filters * pixels
+
+    def weight_count(self, image_shape: ImageShape) -> int:
+        """Convolutions of 3x3, and BatchNorm's weights."""
+        convolutions = 9 * self.filters * (image_shape[0] + (CONV4_BLOCKS - 1) * self.filters)
+        return convolutions + CONV4_BLOCKS * self.filters * (2 if self.batch_norm_scale else 1)
+
+    def kept_values(self, image_shape: ImageShape) -> int:
+        """A map at full size for each filter."""
+        return super().kept_values(image_shape) * self.filters
+
 
 @dataclass(frozen=True, kw_only=True)
-class MlpSettings:
+class MlpSettings(BackboneSettings):
     """The network of MAML's row without convolutions: four hidden layers, each with BatchNorm and ReLU; see :class:`Conv4Settings`."""
 
     name: ClassVar[str] = "mlp"
-    batch_norm: BatchNormStatistics = "batch"
-    batch_norm_scale: bool = True
-    batch_norm_epsilon: float = 1e-5
-    initialisation: Initialisation = "fan_in"
+    title: ClassVar[str] = "MLP"
+    batch_norm: BatchNormStatistics = field(default="batch", metadata=_BATCH_NORM)
+    batch_norm_scale: bool = field(default=True, metadata=_BATCH_NORM_SCALE)
+    batch_norm_epsilon: float = field(default=1e-5, metadata=_BATCH_NORM_EPSILON)
+    initialisation: Initialisation = field(default="fan_in", metadata=_INITIALISATION)
 
     def __post_init__(self) -> None:
         _check_batch_norm(self)
 
+    def build(self, image_shape: ImageShape) -> Backbone:
+        """The network for images of that shape."""
+        from fsl_core.backbones.mlp import Mlp
 
-BackboneSettings = Conv4Settings | MlpSettings
-"""The settings of any backbone."""
+        return Mlp(image_shape, self)
+
+    def features(self, image_shape: ImageShape) -> int:
+        """The width of the last layer."""
+        return MLP_WIDTHS[-1]
+
+    def weight_count(self, image_shape: ImageShape) -> int:
+        """Four matrices, and BatchNorm's weights."""
+        widths, norm = (math.prod(image_shape), *MLP_WIDTHS), 2 if self.batch_norm_scale else 1
+        return sum(before * after + norm * after for before, after in pairwise(widths))
 
 
-def _check_batch_norm(settings: BackboneSettings) -> None:
+def _check_batch_norm(settings: Conv4Settings | MlpSettings) -> None:
     one_of("batch_norm", settings.batch_norm, get_args(BatchNormStatistics))
     truth("batch_norm_scale", settings.batch_norm_scale)
     positive_float32("batch_norm_epsilon", settings.batch_norm_epsilon)
     one_of("initialisation", settings.initialisation, get_args(Initialisation))
-
-
-BACKBONE_NAMES = tuple(kind.name for kind in (Conv4Settings, MlpSettings))
-"""Every backbone, as sweep files spell it."""

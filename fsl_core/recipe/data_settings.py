@@ -1,31 +1,21 @@
-"""The settings of every data set. Nothing here imports torch."""
+"""Which images a recipe is about. Nothing here imports torch."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
 from fsl_core.checks import one_of, truth
 from fsl_core.errors import SettingError
+from fsl_core.recipe.setting import either, setting
 
-DatasetName = Literal["omniglot", "mini_imagenet", "glyphs"]
-SplitName = Literal["vinyals", "background-evaluation", "ravi", "glyphs"]
+if TYPE_CHECKING:
+    from fsl_core.datasets.data_set import DataSet
+
 Resize = Literal["antialiased", "nearest"]
-
-SPLITS_OF_DATASET: dict[str, tuple[str, ...]] = {
-    "omniglot": ("vinyals", "background-evaluation"),
-    "mini_imagenet": ("ravi",),
-    "glyphs": ("glyphs",),
-}
-"""The class splits that each data set offers."""
-WITHOUT_ROTATIONS = ("mini_imagenet",)
-"""Data sets whose classes are never turned into new ones."""
-CHOICES_OF_DATASET: Mapping[str, Mapping[str, object]] = {
-    "omniglot": {"resize": "antialiased"},
-    "mini_imagenet": {"normalise": True},
-}
-"""The settings that only some data sets have, each with its default."""
+_OWN_SPLIT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +30,45 @@ class DataSettings:
     alone, as the authors of MAML. Both are None for a data set without the choice, and their defaults where it has one.
     """
 
-    dataset: DatasetName
-    split: SplitName
-    rotations: bool = True
-    distinct_characters: bool = False
-    resize: Resize | None = None
-    normalise: bool | None = None
+    dataset: str = field(metadata=setting("data set"))
+    split: str = field(metadata=setting("class split"))
+    rotations: bool = field(default=True, metadata=setting("whether a class turned by 90 degrees is a new class"))
+    distinct_characters: bool = field(
+        default=False,
+        metadata=setting(
+            "whether an episode never has two turns of one character",
+            weight="noted",
+            reason="few episodes hold two turns of one character",
+        ),
+    )
+    resize: Resize | None = field(
+        default=None,
+        metadata=setting(
+            "filter that resizes the drawings: antialiased, or nearest, which keeps every pixel ink or paper",
+            weight="noted",
+            reason="the same drawings",
+        ),
+    )
+    normalise: bool | None = field(
+        default=None,
+        metadata=setting(
+            "whether pixels are normalised by their channel's mean and deviation, beyond x/255",
+            weight="noted",
+            reason="the same photographs, and a BatchNorm follows the first convolution",
+            word=either("normalised", "x/255"),
+        ),
+    )
 
     def __post_init__(self) -> None:
-        one_of("dataset", self.dataset, tuple(SPLITS_OF_DATASET))
-        one_of("split", self.split, SPLITS_OF_DATASET[self.dataset], beside=("dataset",))
+        one_of("dataset", self.dataset, tuple(data_sets()))
+        self._check_split()
         truth("rotations", self.rotations)
         truth("distinct_characters", self.distinct_characters)
-        if self.rotations and self.dataset in WITHOUT_ROTATIONS:
+        if self.rotations and not self._set.rotations:
             problem = f"a turned photograph of {self.dataset} is no new class"
             raise SettingError("rotations", True, problem, beside=("dataset",), give={"rotations": False})
         if self.distinct_characters and not self.rotations:
-            photographs = self.dataset in WITHOUT_ROTATIONS
+            photographs = not self._set.rotations
             where, beside = (f"in {self.dataset}", "dataset") if photographs else ("without rotations", "rotations")
             problem = f"{where} there are no turns of a character to keep apart"
             raise SettingError("distinct_characters", True, problem, (beside,), give={"distinct_characters": False})
@@ -66,11 +78,42 @@ class DataSettings:
         if self.normalise is not None:
             truth("normalise", self.normalise)
 
+    @property
+    def _set(self) -> DataSet:
+        return data_sets()[self.dataset]
+
+    def _check_split(self) -> None:
+        if self._set.splits is not None:
+            one_of("split", self.split, self._set.splits, beside=("dataset",))
+        elif not isinstance(self.split, str) or not _OWN_SPLIT.fullmatch(self.split):
+            raise SettingError("split", self.split, "it must be a name of small letters, digits, _ and -", beside=("dataset",))
+
     def _fill_choices(self) -> None:
-        for owner, choices in CHOICES_OF_DATASET.items():
-            for name, default in choices.items():
-                given = getattr(self, name)
-                if owner == self.dataset:
-                    object.__setattr__(self, name, default if given is None else given)
-                elif given is not None:
-                    raise SettingError(name, given, f"dataset {self.dataset!r} has none, only {owner}", beside=("dataset",))
+        own = self._set.choices
+        for name, owners in owners_of_choices().items():
+            given = getattr(self, name)
+            if name in own:
+                object.__setattr__(self, name, own[name] if given is None else given)
+            elif given is not None:
+                problem = f"dataset {self.dataset!r} has none, only {', '.join(owners)}"
+                raise SettingError(name, given, problem, beside=("dataset",))
+
+
+def data_sets() -> Mapping[str, DataSet]:
+    """Every data set by its name, those of plug-ins among them."""
+    from fsl_core.datasets.catalogue import DATASETS
+
+    return DATASETS
+
+
+def owners_of_choices() -> Mapping[str, tuple[str, ...]]:
+    """The settings that only some data sets have, each with those that have it."""
+    names = dict.fromkeys(name for each in data_sets().values() for name in each.choices)
+    return {name: tuple(each.name for each in data_sets().values() if name in each.choices) for name in names}
+
+
+def usual_data(dataset: str, **choices: object) -> DataSettings:
+    """A data set with its first split, its rotations where it has any, and these of its own choices."""
+    described = data_sets()[dataset]
+    split = described.splits[0] if described.splits else dataset
+    return DataSettings(dataset=dataset, split=split, rotations=described.rotations, **choices)  # type: ignore[arg-type]

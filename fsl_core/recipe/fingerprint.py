@@ -95,11 +95,16 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _field_from_plain(hint: Any, plain: Any) -> Any:
-    kinds = [kind for kind in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(kind)]
-    if not kinds:
-        return plain
-    named = plain.get("name") if isinstance(plain, Mapping) else None
-    kind = next((kind for kind in kinds if len(kinds) == 1 or getattr(kind, "name", None) == named), None)
-    if kind is None:
-        raise RecipeError(f"{named!r} is none of {', '.join(repr(getattr(kind, 'name', None)) for kind in kinds)}")
-    return from_plain(typing.cast(type[Any], kind), plain)
+    every = (hint, *typing.get_args(hint))
+    if catalogued := next((kind for kind in every if hasattr(kind, "kinds")), None):
+        return from_plain(_named(catalogued.kinds(), plain), plain)
+    kind = next((kind for kind in every if dataclasses.is_dataclass(kind)), None)
+    return plain if kind is None else from_plain(typing.cast(type[Any], kind), plain)
+
+
+def _named(kinds: Mapping[str, type[Any]], plain: Any) -> type[Any]:
+    """The kind of settings that a document names. Raises RecipeError where there is none of that name."""
+    name = plain.get("name") if isinstance(plain, Mapping) else None
+    if not isinstance(name, str) or name not in kinds:
+        raise RecipeError(f"{name!r} is none of {', '.join(map(repr, kinds))}")
+    return kinds[name]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, get_args
 from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
-from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.fingerprint import ADDED_LATER, NONE_IS_OFF, fingerprint, from_plain
@@ -121,14 +121,15 @@ class TrainingRecipe:
         with within("validation"):
             _check_adaptation_steps(self.validation.adaptation_steps, self.algorithm)
         self._check_batch_norm()
-        if isinstance(self.algorithm, MamlSettings) and self.validation.shape.way != self.episode.way:
-            raise _other_ways("validation.shape.way", self.validation.shape.way, self.episode.way)
+        if self.algorithm.adapts and self.validation.shape.way != self.episode.way:
+            raise _other_ways(self, "validation.shape.way", self.validation.shape.way)
 
     def _check_batch_norm(self) -> None:
         # Scoring embeds each image once for all episodes: by a batch's own statistics a score would depend on the other episodes.
-        adapts = isinstance(self.algorithm, MamlSettings)
         wanted, statistics = (
-            ("batch", "the batch's own statistics") if adapts else ("running", "the running statistics of training")
+            ("batch", "the batch's own statistics")
+            if self.algorithm.adapts
+            else ("running", "the running statistics of training")
         )
         if self.backbone.batch_norm != wanted:
             problem = f"{self.algorithm.name} normalises by {statistics}: {wanted!r}"
@@ -137,9 +138,7 @@ class TrainingRecipe:
     @property
     def outer_loss_factor(self) -> float:
         """What the mean cross-entropy of an episode's query is multiplied by before its gradient is taken."""
-        if isinstance(self.algorithm, MamlSettings) and self.algorithm.outer_reduction == "sum_over_shot":
-            return self.episode.queries / self.episode.shot
-        return 1.0
+        return self.algorithm.loss_factor(self.episode)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -179,22 +178,23 @@ class Evaluation:
         """Raises SettingError when a trial of ``recipe`` cannot be scored so; it names this evaluation's fields ``evaluation.…``."""
         with within("evaluation"):
             _check_adaptation_steps(self.adaptation_steps, recipe.algorithm)
-            if self.inductive and not isinstance(recipe.algorithm, MamlSettings):
+            if self.inductive and not recipe.algorithm.adapts:
                 raise SettingError("inductive", True, f"{recipe.algorithm.name} answers no query by another in any case")
-        if isinstance(recipe.algorithm, MamlSettings) and self.shape.way != recipe.episode.way:
-            raise _other_ways("evaluation.shape.way", self.shape.way, recipe.episode.way)
+        if recipe.algorithm.adapts and self.shape.way != recipe.episode.way:
+            raise _other_ways(recipe, "evaluation.shape.way", self.shape.way)
 
 
 def _check_adaptation_steps(value: int | None, algorithm: AlgorithmSettings) -> None:
-    """Raises SettingError unless there are adaptation steps for MAML and none for the others."""
-    if isinstance(algorithm, MamlSettings):
+    """Raises SettingError unless there are adaptation steps for an algorithm that adapts and none for the others."""
+    if algorithm.adapts:
         size("adaptation_steps", value, 0)
     elif value is not None:
         raise SettingError("adaptation_steps", value, f"{algorithm.name} does not adapt")
 
 
-def _other_ways(setting: str, way: int, trained: int) -> SettingError:
-    return SettingError(setting, way, f"maml answers the {trained} ways it trains on", beside=("episode.way",))
+def _other_ways(recipe: TrainingRecipe, setting: str, way: int) -> SettingError:
+    problem = f"{recipe.algorithm.name} answers the {recipe.episode.way} ways it trains on"
+    return SettingError(setting, way, problem, beside=("episode.way",))
 
 
 def recipe_from_plain(plain: dict[str, Any]) -> TrainingRecipe:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-from fsl_core.recipe.algorithm_settings import MamlSettings
-from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
 
 _BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
@@ -13,17 +9,8 @@ _BYTES_AT_ONCE = 512 * 2**20
 
 
 def episode_bytes(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:
-    """The bytes of the activations of one training episode at their peak. An estimate.
-
-    MAML keeps one pass over an episode at order 1; at order 2 each adaptation step's forward and backward pass.
-    """
-    filters = recipe.backbone.filters if isinstance(recipe.backbone, Conv4Settings) else 1
-    shape, algorithm = recipe.episode, recipe.algorithm
-    images = shape.way * shape.images_per_class
-    if isinstance(algorithm, MamlSettings):
-        kept = 3 * algorithm.adaptation_steps if algorithm.order == 2 else 1
-        images = shape.way * (shape.query + shape.shot * kept)
-    return images * math.prod(image_shape[1:]) * filters * _BYTES
+    """The bytes of the activations of one training episode at their peak. An estimate."""
+    return recipe.algorithm.kept_images(recipe.episode) * recipe.backbone.kept_values(image_shape) * _BYTES
 
 
 def most_episodes_at_once(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:

@@ -20,7 +20,6 @@ from fsl_core.backbones.kernels import Layout
 from fsl_core.errors import ExecutionPathError
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
-from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.episode_memory import most_episodes_at_once
@@ -77,7 +76,7 @@ class StepKind:
             if size != usual.episodes_at_once and size <= most:
                 yield replace(usual, episodes_at_once=size)
         yield replace(usual, stem="maps")
-        if isinstance(self.recipe.algorithm, MamlSettings):
+        if self.recipe.algorithm.adapts:
             yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
         if self.device == "cuda":

@@ -16,12 +16,11 @@ import torch
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, MetricAlgorithm, Model
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.kernels import Kernels
-from fsl_core.datasets.extent import IMAGE_SHAPES
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.episodes.evaluation import adapted_at_once, compared_at_once, embedded_at_once
 from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream
-from fsl_core.recipe.algorithm_settings import MamlSettings, PrototypicalSettings
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training.execution_path import ExecutionPath
@@ -92,13 +91,10 @@ def _prepared(
 
 def _recipe(work: UnitWork) -> TrainingRecipe:
     shape, algorithm = work.shape or _ANY_SHAPE, work.algorithm or PrototypicalSettings()
-    adaptation = 1 if isinstance(algorithm, MamlSettings) else None
-    photographs = work.image_shape == IMAGE_SHAPES["mini_imagenet"]
+    adaptation = 1 if algorithm.adapts else None
     return TrainingRecipe(
         algorithm=algorithm,
-        data=DataSettings(
-            dataset="mini_imagenet" if photographs else "glyphs", split="ravi" if photographs else "glyphs", rotations=False
-        ),
+        data=DataSettings(dataset="glyphs", split="glyphs", rotations=False),  # the images are random, of the shape of the work
         episode=shape,
         validation=ValidationSettings(shape=shape, every=1, patience=None, adaptation_steps=adaptation),
         steps=1,

@@ -6,34 +6,18 @@ whose units are the same.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
+from fsl_core.datasets.extent import distinct_images, image_shape
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings
 from fsl_core.recipe.fingerprint import ADDED_LATER
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
-
-COSTS_NOTHING: Mapping[str, object] = {
-    "scale": 1.0,
-    "learn_scale": False,
-    "support_order": "by_class",
-    "clamp": 1e-8,
-    "inner_lr": 1.0,
-    "inner_reduction": "mean",
-    "outer_reduction": "mean",
-}
-"""Settings of algorithms that change what is computed and not how long it takes, and the value that stands for all of theirs.
-
-A setting that is not named here is taken to cost.
-"""
 
 Kind = Literal["train", "embed", "compare", "adapt"]
 
@@ -68,8 +52,8 @@ def step_bill(recipe: TrainingRecipe) -> Bill:
     work = UnitWork(
         kind="train",
         backbone=recipe.backbone,
-        image_shape=IMAGE_SHAPES[recipe.data.dataset],
-        algorithm=_what_costs(recipe.algorithm),
+        image_shape=image_shape(recipe.data),
+        algorithm=recipe.algorithm.as_costs_go(),
         shape=recipe.episode,
         matmul_precision=recipe.matmul_precision,
     )
@@ -113,27 +97,24 @@ def _scoring(
     answers: int,
     inductive: bool = False,
 ) -> Bill:
-    image_shape, algorithm = IMAGE_SHAPES[recipe.data.dataset], _what_costs(recipe.algorithm)
-    unit = functools.partial(UnitWork, backbone=recipe.backbone, image_shape=image_shape)
-    if isinstance(algorithm, MamlSettings):
-        own = MamlSettings(adapt_batch_norm=algorithm.adapt_batch_norm)
+    algorithm = recipe.algorithm.when_scoring()
+    unit = functools.partial(UnitWork, backbone=recipe.backbone, image_shape=image_shape(recipe.data))
+    if algorithm.adapts:
         work = unit(
-            kind="adapt", algorithm=own, shape=shape, adaptation_steps=adaptation_steps, answers=answers, inductive=inductive
+            kind="adapt",
+            algorithm=algorithm,
+            shape=shape,
+            adaptation_steps=adaptation_steps,
+            answers=answers,
+            inductive=inductive,
         )
         return ((work, float(episodes)),)
     drawn = episodes * shape.way * shape.images_per_class
-    embedded = unit(kind="embed"), expected_distinct(distinct_images(recipe.data)[part], drawn)
+    images = distinct_images(recipe.data)
+    embedded = unit(kind="embed"), float(drawn) if images is None else expected_distinct(images[part], drawn)
     return (embedded, (unit(kind="compare", algorithm=algorithm, shape=shape), float(episodes)))
 
 
 def expected_distinct(images: int, drawn: int) -> float:
     """How many different ones of ``images`` images are among ``drawn`` ones, each of which may be any."""
     return images * -math.expm1(-drawn / images)
-
-
-@functools.lru_cache(maxsize=4096)
-def _what_costs(algorithm: AlgorithmSettings) -> AlgorithmSettings:
-    """The settings, those that cost nothing made equal; None stays, for it says that there is no such thing."""
-    names = {item.name for item in dataclasses.fields(algorithm)} & COSTS_NOTHING.keys()
-    alike: dict[str, Any] = {name: COSTS_NOTHING[name] for name in names if getattr(algorithm, name) is not None}
-    return dataclasses.replace(algorithm, **alike)

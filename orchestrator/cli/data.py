@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsl_core.errors import DataCorruptError
-from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings, Resize
+from fsl_core.recipe.data_settings import DataSettings, Resize, data_sets, usual_data
 from fsl_core.written import written
 from orchestrator.cli.exit_codes import ExitCode, Failure
 from orchestrator.cli.image_words import images_text, prepare_command
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PARTS = ("meta_train", "meta_validation", "meta_test")
 
-name_argument = click.argument("name", type=click.Choice(sorted(SPLITS_OF_DATASET)), default="omniglot")
+name_argument = click.argument("name", type=click.Choice(sorted(data_sets())), default="omniglot")
 resize_option = click.option("--resize", type=click.Choice(typing.get_args(Resize)), help="How Omniglot's drawings are resized.")
 
 
@@ -70,13 +70,13 @@ def check(name: str, given: Given, resize: Resize | None, as_json: bool) -> None
     for data in (every := _here(name, resize, places)):
         _refuse_absent(data, places)
     with shown_progress("source pictures looked at") as progress:
-        inspection = DATASETS[name].inspect(places.data_root, progress)
+        inspection = DATASETS[name].inspect(every[0], places.data_root, progress)
     if inspection is not None and inspection.faults:
         _refuse(name, inspection, as_json)
     for data in every:
         _check_prepared(data, places)  # before it is opened, which would replace what is damaged
     opened = [pair for data in every for pair in _opened(data, places, [])]
-    found = DATASETS[name].found(places.data_root)
+    found = DATASETS[name].found(every[0], places.data_root)
     if found is None:
         click.echo(f"no source files of {name} are here: only the images prepared from them earlier were checked", err=True)
     rows = [_checked(data, dataset, inspection, found=found) for data, dataset in opened]
@@ -90,8 +90,7 @@ def check(name: str, given: Given, resize: Resize | None, as_json: bool) -> None
 
 def _settings(name: str, resize: Resize | None) -> DataSettings:
     """A data set's first split, with its pictures resized so; None: the usual way."""
-    split, rotations = SPLITS_OF_DATASET[name][0], name not in WITHOUT_ROTATIONS
-    return DataSettings(dataset=name, split=split, rotations=rotations, resize=resize)  # type: ignore[arg-type]  # from the catalogue
+    return usual_data(name, resize=resize)
 
 
 def _here(name: str, resize: Resize | None, places: Places) -> list[DataSettings]:
@@ -209,8 +208,8 @@ def _opened(data: DataSettings, places: Places, announced: list[str]) -> Iterato
         announced.append(message)
         click.echo(message, err=True)
 
-    for split in SPLITS_OF_DATASET[data.dataset]:
-        settings = dataclasses.replace(data, split=split)  # type: ignore[arg-type]  # from the catalogue
+    for split in data_sets()[data.dataset].splits or (data.split,):
+        settings = dataclasses.replace(data, split=split)
         with shown_progress("images read") as progress:
             dataset = open_dataset(
                 settings,
@@ -239,12 +238,12 @@ def _described_text(row: dict[str, Any]) -> str:
 
 
 def _which(row: dict[str, Any]) -> str:
-    choices = [f"{key} {written(row[key])}" for key in CHOICES_OF_DATASET.get(row["dataset"], {})]
+    choices = [f"{key} {written(row[key])}" for key in data_sets()[row["dataset"]].choices]
     return ", ".join([row["dataset"], f"split {row['split']}", *choices])
 
 
 def _described(data: DataSettings, dataset: SplitDataset) -> dict[str, Any]:
     parts = {name: getattr(dataset, name) for name in PARTS}
     counts = {name: {"base_classes": len(bank.class_names), "images": int(bank.sizes.sum())} for name, bank in parts.items()}
-    choices = {key: getattr(data, key) for key in CHOICES_OF_DATASET.get(data.dataset, {})}
+    choices = {key: getattr(data, key) for key in data_sets()[data.dataset].choices}
     return {"dataset": dataset.name, "split": dataset.split, **choices, "digest": dataset.digest, **counts}

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
 
 import click
 
-from fsl_core.recipe.data_settings import DatasetName, DataSettings
+from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text
 from orchestrator.cli.options import Given, Places, Selection
 from orchestrator.counted import counted
@@ -92,7 +91,7 @@ def open_sweep(selection: Selection, given: Given, *, has_data: Callable[[SweepS
         places.check_writable(finished=None if spec.overrides else spec.name)
     plan, store = build_plan(spec), Store(places.runs_root)
     if spec.fallback_dataset and not _began(plan, store) and not (has_data or data_is_here)(spec, places):
-        plan = build_plan(with_dataset(spec, cast(DatasetName, spec.fallback_dataset)))
+        plan = build_plan(with_dataset(spec, spec.fallback_dataset))
         _warn_of_fallback(spec, places)
     return OpenedSweep(plan, places, store)
 

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
-from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.errors import StoreError
 from orchestrator.launch.launches import LaunchesOnRecord, LaunchRecord, read_launches
 from orchestrator.launch.loading import load
@@ -82,4 +80,4 @@ def _plans(sweep: Path) -> Iterator[Plan]:
     spec = load(sweep)
     yield build_plan(spec)
     if spec.fallback_dataset:
-        yield build_plan(with_dataset(spec, cast(DatasetName, spec.fallback_dataset)))
+        yield build_plan(with_dataset(spec, spec.fallback_dataset))

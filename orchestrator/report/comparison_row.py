@@ -12,7 +12,7 @@ import pandas as pd
 
 from fsl_core.datasets.class_names import character_of
 from orchestrator.errors import ExportError
-from orchestrator.report.export import RENAMED_SETTINGS
+from orchestrator.report.export_columns import RENAMED_SETTINGS
 from orchestrator.sweep.cell_settings import SETTING_NAMES
 
 Pairing = Literal["episodes", "evaluation"]

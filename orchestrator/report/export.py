@@ -17,7 +17,7 @@ from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import trial_state
-from orchestrator.report.export_columns import COLUMNS, ID_LISTS, LIST, REAL, STAMP, TEXT, TRUTH, WHOLE
+from orchestrator.report.export_columns import COLUMNS, ID_LISTS, LIST, REAL, RENAMED_SETTINGS, STAMP, TEXT, TRUTH, WHOLE
 from orchestrator.report.identifiers import PREFIXES, identifier
 from orchestrator.report.table_rows import CellRow
 from orchestrator.sweep.flat_settings import recipe_settings
@@ -117,10 +117,6 @@ def _trial(trial: PlannedTrial, record: TrialRecord, run_id: str | None, held: C
     row["failure"] = record.failure.cause if record.failure and row["status"] == "failed" else None
     row["mlflow_run_id"] = run_id
     return row
-
-
-RENAMED_SETTINGS = {"order": "maml_order", "steps": "steps_budget"}
-"""Settings whose column is named otherwise than the key of sweep files: a word of SQL; what may not have been reached."""
 
 
 def _recipe(recipe: TrainingRecipe) -> Row:

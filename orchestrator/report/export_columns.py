@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from orchestrator.sweep.cell_settings import SETTING_NAMES, descriptions, setting_kinds
 
 TEXT, WHOLE, REAL, TRUTH = "string", "Int64", "Float64", "boolean"
 STAMP = "datetime64[ms, UTC]"
@@ -12,60 +15,40 @@ LIST = "object"
 ID_LISTS = frozenset({"trial_ids", "class_ids"})
 """The lists that hold ids."""
 
+RENAMED_SETTINGS = {"order": "maml_order", "steps": "steps_budget"}
+"""Settings whose column is named otherwise than the key of sweep files: a word of SQL; what may not have been reached."""
+_OF_EVALUATIONS = {"way", "shot", "query", "evaluation_episodes", "evaluation_seed", "evaluation_adaptation_steps", "inductive"}
+"""The keys that say how a trial is scored and not how it is trained."""
+
+
+def _recipe_columns() -> dict[str, tuple[str, str]]:
+    """A column for every setting of a training, with the type of its values and what its field says of it."""
+    keys = [key for key in SETTING_NAMES if key not in _OF_EVALUATIONS | {"preset"}]
+    return {RENAMED_SETTINGS.get(key, key): (_type_of(setting_kinds()[key]), descriptions()[key].meaning) for key in keys}
+
+
+def _type_of(kind: Any) -> str:
+    values = [value if isinstance(value, type) else type(value) for value in _flat(kind)]
+    types = {bool: TRUTH, float: REAL, int: WHOLE}
+    return next((name for each, name in types.items() if each in values), TEXT)
+
+
+def _flat(kind: Any) -> Iterator[Any]:
+    """The types of a union and the values of its literals."""
+    parts = get_args(kind)
+    for part in parts:
+        yield from _flat(part)
+    if not parts:
+        yield kind
+
+
 COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "trials": {
         "trial_id": (TEXT, "t- and the recipe's fingerprint, which names the trial's folder"),
         "name": (TEXT, "the trial in words"),
         "status": (TEXT, "running, scoring, stopped, waiting, done, diverged or failed"),
         "stopped_by": (TEXT, "budget, patience or divergence"),
-        "algorithm": (TEXT, ""),
-        "distance": (TEXT, ""),
-        "scale": (REAL, "factor of the similarity"),
-        "learn_scale": (TRUTH, "the scale is learned from there"),
-        "fce": (TRUTH, "full context embeddings"),
-        "reading_steps": (WHOLE, "of the attention LSTM"),
-        "support_order": (TEXT, "in which the support is read"),
-        "clamp": (REAL, "least probability in Matching Networks' training loss"),
-        "maml_order": (WHOLE, "of MAML's gradient"),
-        "adaptation_steps": (WHOLE, "of MAML in training"),
-        "inner_lr": (REAL, "learning rate of adaptation"),
-        "inner_reduction": (TEXT, "of the support's loss"),
-        "outer_reduction": (TEXT, "of the query's loss"),
-        "adapt_batch_norm": (TRUTH, "BatchNorm's weights are adapted"),
-        "dataset": (TEXT, ""),
-        "split": (TEXT, "class split"),
-        "rotations": (TRUTH, "classes turned by 90 degrees count as new ones"),
-        "distinct_characters": (TRUTH, "no episode has two turns of one character"),
-        "resize": (TEXT, "of Omniglot's drawings: antialiased, or nearest, which keeps every pixel ink or paper"),
-        "normalise": (TRUTH, "miniImageNet by its channels' mean and deviation, else x/255 alone"),
-        "train_way": (WHOLE, "classes of a training episode"),
-        "train_shot": (WHOLE, "support images per class"),
-        "train_query": (WHOLE, "query images per class"),
-        "meta_batch_size": (WHOLE, "episodes of a step"),
-        "backbone": (TEXT, ""),
-        "filters": (WHOLE, "of the backbone"),
-        "downsampling": (TEXT, "max_pool or stride"),
-        "padding": (TEXT, "of convolutions with stride: symmetric, or same as TensorFlow pads"),
-        "batch_norm": (TEXT, "statistics when scored: running or the batch's"),
-        "batch_norm_scale": (TRUTH, "BatchNorm learns a scale beside its shift"),
-        "batch_norm_epsilon": (REAL, "added to BatchNorm's variance"),
-        "initialisation": (TEXT, "of the first weights: fan_in or finn_2017"),
-        "outer_lr": (REAL, "learning rate"),
-        "halve_every": (WHOLE, "steps"),
-        "first_halving": (WHOLE, "steps, where the first is not after halve_every"),
-        "clip_norm": (REAL, "bound of the gradient's norm"),
-        "clip_value": (REAL, "bound of the gradient's entries"),
-        "steps_budget": (WHOLE, "steps"),
-        "validation_way": (WHOLE, "classes of the episodes that select the weights"),
-        "validation_shot": (WHOLE, "support images per class"),
-        "validation_query": (WHOLE, "query images per class"),
-        "validation_every": (WHOLE, "steps"),
-        "validation_adaptation_steps": (WHOLE, "of MAML"),
-        "validation_episodes": (WHOLE, ""),
-        "selection": (TEXT, "loss, accuracy or last: what chooses the weights"),
-        "patience": (WHOLE, "steps"),
-        "retrain": (TRUTH, "retrained with meta-validation classes"),
-        "matmul_precision": (TEXT, "of the training's products on CUDA: float32 or tf32"),
+        **_recipe_columns(),
         "seed": (WHOLE, "training seed"),
         "steps_done": (WHOLE, "steps"),
         "selected_step": (WHOLE, "step of the selected weights"),

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.report.episode_spread import EpisodeSpread
+from orchestrator.report.registry_schema import DatasetName
 from orchestrator.report.seed_spread import SeedSpread, Trainings, pooled
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fsl_core.datasets.class_counts import base_classes
+from fsl_core.datasets.class_counts import class_counts
+from fsl_core.recipe.setting import Weight
 from fsl_core.written import written
 from orchestrator.report.published import FULL_STEPS, PublishedCell
-from orchestrator.report.weights import Weight, weight_of
+from orchestrator.report.weights import weight_of
 from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 
 
@@ -57,8 +58,10 @@ def _unstated(key: str, settings: CellSettings, published: PublishedCell) -> lis
 
 def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:
     """How many classes the weights that are scored were trained on: with ``retrain`` those of meta-validation too."""
-    classes = base_classes(settings.data())
-    ours = classes["meta_train"] + (classes["meta_validation"] if settings.retrain else 0)
+    counts = class_counts(settings.data())
+    if counts is None:
+        return []
+    ours = counts.characters["meta_train"] + (counts.characters["meta_validation"] if settings.retrain else 0)
     if published.train_classes in (None, ours):
         return []
     return [Difference(f"train_classes {ours}, published {published.train_classes}", "noted")]

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from orchestrator.errors import RegistryError, SweepFileError
 from orchestrator.report.margins import Assumptions, MarginsFile
-from orchestrator.report.registry_schema import Kind, Protocol, RegistryCell, RegistryFile
+from orchestrator.report.registry_schema import Kind, RegistryCell, RegistryFile
+from orchestrator.report.stated_settings import Protocol
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.document import Document, explain, nearest, read_document
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fsl_core.recipe.data_settings import data_sets
 from orchestrator.report.published_columns import MISSING, PublishedColumns, published_columns
 from orchestrator.report.published_number import PublishedNumber
 from orchestrator.report.table_rows import CellRow
 from orchestrator.sweep.spec import SweepSpec
 
-_DATASETS = {"omniglot": "Omniglot", "glyphs": "glyphs (invented)", "mini_imagenet": "miniImageNet"}
 _BEFORE = ("algorithm", "data set", "way", "shot")
 SPREAD, SEEDS = "std (seeds)", "seeds"
 """The heading over the seeds that are done, where some row has a deviation over them and where none has."""
@@ -95,7 +95,7 @@ def _headings(published: PublishedColumns, seeds: str, classes: bool) -> list[st
 def _cells(row: CellRow, published: list[str], verdict: str, *, spread: bool, classes: bool) -> list[str]:
     return [
         row.form,
-        _DATASETS.get(row.dataset, row.dataset),
+        data_sets()[row.dataset].title,
         str(row.way),
         str(row.shot),
         *published,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.protocol import Difference, differences
 from orchestrator.report.published import Registries
@@ -72,7 +73,7 @@ class CellRow:
     @property
     def form(self) -> str:
         """The algorithm in the form that it has here: ``MAML order 2, 3 adaptation steps``."""
-        return f"{_ALGORITHMS.get(self.algorithm, self.algorithm)} {self.variant}"
+        return f"{_title(self.algorithm)} {self.variant}"
 
     @property
     def compared(self) -> PublishedNumber | None:
@@ -80,7 +81,10 @@ class CellRow:
         return self.published[0] if self.published else None
 
 
-_ALGORITHMS = {"prototypical": "Prototypical", "matching": "Matching", "maml": "MAML"}
+def _title(algorithm: str) -> str:
+    """What tables call an algorithm; the name of one that is not installed here."""
+    kind = AlgorithmSettings.kinds().get(algorithm)
+    return algorithm if kind is None else kind.title
 
 
 def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:

@@ -1,11 +1,20 @@
-"""The keys of sweep files for the fields of recipes and evaluations, and for the errors that name them."""
+"""The keys of sweep files for the fields of recipes and evaluations: which some choice brings with it, and which decides which."""
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+from fsl_core.algorithms.catalogue import ALGORITHMS
+from fsl_core.backbones.catalogue import BACKBONES
 from fsl_core.errors import SettingError
+from fsl_core.recipe.data_settings import DataSettings, owners_of_choices
+from fsl_core.recipe.setting import Description, description_of
 
 FILLED_FROM: Mapping[str, str] = {
     "train_way": "way",
@@ -17,10 +26,11 @@ FILLED_FROM: Mapping[str, str] = {
     "inductive": "algorithm",
     "batch_norm": "algorithm",
     "rotations": "dataset",
-    "resize": "dataset",
-    "normalise": "dataset",
+    **dict.fromkeys(owners_of_choices(), "dataset"),
 }
 """The key that decides what another one is where it is not given itself."""
+WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")
+"""The keys of evaluations and validations that only an algorithm that adapts has."""
 _PREFIXES = {
     "episode.": "train_",
     "validation.shape.": "validation_",
@@ -29,6 +39,80 @@ _PREFIXES = {
     "evaluation.": "evaluation_",
 }
 _KEYS = {"validation.patience": "patience", "validation.selection": "selection", "evaluation.inductive": "inductive"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key whose value brings settings of its own with it: ``algorithm``, ``backbone`` or ``dataset``, and what each value brings."""
+
+    key: str
+    brings: Mapping[str, Mapping[str, dataclasses.Field[Any]]]
+
+    def owners(self, key: str) -> tuple[str, ...]:
+        """The values that bring a key with them."""
+        return tuple(name for name, fields in self.brings.items() if key in fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BroughtKey:
+    """A key that only some algorithms, backbones or data sets have; it is None in a cell of another.
+
+    ``kind``: the type of its values, None among them; ``description``: what its field says of it.
+    """
+
+    name: str
+    choice: str
+    kind: Any
+    description: Description
+
+
+@cache
+def choices() -> tuple[Choice, ...]:
+    """The keys whose values bring others with them, from the catalogues."""
+    images = {item.name: item for item in dataclasses.fields(DataSettings)}
+    own = owners_of_choices()
+    datasets = dict.fromkeys(name for owners in own.values() for name in owners)
+    return (
+        Choice("algorithm", {name: _fields(kind) for name, kind in ALGORITHMS.items()}),
+        Choice("backbone", {name: _fields(kind) for name, kind in BACKBONES.items()}),
+        Choice("dataset", {name: {key: images[key] for key in own if name in own[key]} for name in datasets}),
+    )
+
+
+@cache
+def brought_keys() -> Mapping[str, BroughtKey]:
+    """Every key that some choice brings with it, in the order of the catalogues."""
+    kinds: Mapping[str, Mapping[str, type[Any]]] = {"algorithm": ALGORITHMS, "backbone": BACKBONES}
+    found: dict[str, BroughtKey] = {}
+    for choice in choices():
+        for value, fields in choice.brings.items():
+            hints = _hints(kinds[choice.key][value] if choice.key in kinds else DataSettings)
+            for key, item in fields.items():
+                known = found.get(key)
+                kind = hints[key] | None if known is None else known.kind | hints[key]
+                described = description_of(item) if known is None else known.description
+                found[key] = BroughtKey(name=key, choice=choice.key, kind=kind, description=described)
+    return found
+
+
+def reject_inapplicable(settings: object) -> None:
+    """Refuse a setting that a cell is given and that its algorithm or its backbone does not have.
+
+    Raises:
+        SettingError: with the setting, its value and those that have it.
+    """
+    for choice in choices()[:2]:  # a data set's own are refused by DataSettings
+        chosen = getattr(settings, choice.key)
+        for key in dict.fromkeys(key for fields in choice.brings.values() for key in fields):
+            if getattr(settings, key) is not None and key not in choice.brings[chosen]:
+                problem = f"{choice.key} {chosen!r} has none, only {', '.join(choice.owners(key))}"
+                raise SettingError(key, getattr(settings, key), problem, beside=(choice.key,))
+
+
+def switches_off(key: str, settings: object) -> bool:
+    """Whether a cell's algorithm or backbone has the key, and None is a value of it that switches something off."""
+    own = (choice.brings.get(getattr(settings, choice.key), {}) for choice in choices())
+    return any(key in fields and bool(fields[key].metadata.get("none_is_off")) for fields in own)
 
 
 def key_of(field: str) -> str:
@@ -46,3 +130,11 @@ def named_by_key() -> Iterator[None]:
         yield
     except SettingError as error:
         raise error.renamed(key_of) from error
+
+
+def _fields(kind: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    return {item.name: item for item in dataclasses.fields(kind)}
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

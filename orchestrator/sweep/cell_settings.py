@@ -4,140 +4,202 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, cast, get_args, get_type_hints
 
 from fsl_core.checks import one_of
 from fsl_core.episodes.class_supply import check_supply
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import SettingError, within
-from fsl_core.recipe.algorithm_settings import (
-    ALGORITHM_NAMES,
-    AlgorithmSettings,
-    Distance,
-    MamlSettings,
-    PrototypicalSettings,
-    Reduction,
-    SupportOrder,
-)
-from fsl_core.recipe.backbone_settings import (
-    BACKBONE_NAMES,
-    BackboneSettings,
-    BatchNormStatistics,
-    Conv4Settings,
-    Downsampling,
-    Initialisation,
-    Padding,
-)
-from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, WITHOUT_ROTATIONS, DatasetName, DataSettings, Resize, SplitName
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
+from fsl_core.recipe.data_settings import DataSettings, data_sets
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe.setting import Description, Lighter, called, counting, description_of, either, named, setting
 from fsl_core.training.model_selection import Selection
-from orchestrator.sweep.cell_keys import FILLED_FROM, named_by_key
-from orchestrator.sweep.cell_owners import (
-    ALGORITHMS,
-    BACKBONES,
-    OF_SOME_ONLY,
+from orchestrator.sweep.cell_keys import (
+    FILLED_FROM,
     WHERE_IT_ADAPTS,
-    refuse_what_is_not_had,
+    brought_keys,
+    named_by_key,
+    reject_inapplicable,
     switches_off,
 )
 
+_IMAGES = {item.name: item.metadata for item in dataclasses.fields(DataSettings)}
+_PACE = "the same objective, approached at another pace"
+_SURER = "a query is answered by itself, so that more of them make the same score surer"
+
 
 @dataclass(frozen=True, kw_only=True)
-class CellSettings:
-    """What one cell trains and how it is scored.
+class _EveryCell:
+    """What every cell has, whatever its algorithm, backbone and data set; each field is described for all that follows from it."""
 
-    ``way``, ``shot``, ``query`` and ``evaluation_*`` are the evaluation; ``train_*`` the shape of a training episode (``train_way``
-    and ``train_shot`` by default those of the evaluation); ``validation_*`` what model selection watches (by default 5 ways, or
-    MAML's own; the training shot; the evaluation's adaptation steps), and ``selection`` which of its curves decides. ``inductive`` is
-    the evaluation's too. ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training
-    ends (None: never).
-
-    A setting that only some algorithms, backbones or data sets have is None for the others, and giving it to them is an error.
-    ``preset`` names the preset that what is not given came from; it changes neither recipe nor evaluation by itself.
-
-    Raises:
-        SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
-    """
-
-    preset: str | None = None
-    algorithm: str = PrototypicalSettings.name
-    distance: Distance | None = None
-    scale: float | None = None
-    learn_scale: bool | None = None
-    fce: bool | None = None
-    reading_steps: int | None = None
-    support_order: SupportOrder | None = None
-    clamp: float | None = None
-    order: Literal[1, 2] | None = None
-    adaptation_steps: int | None = None
-    evaluation_adaptation_steps: int | None = None
-    inductive: bool | None = None
-    inner_lr: float | None = None
-    inner_reduction: Reduction | None = None
-    outer_reduction: Reduction | None = None
-    adapt_batch_norm: bool | None = None
-    dataset: DatasetName
-    split: SplitName
-    rotations: bool | None = None
-    distinct_characters: bool = False
-    resize: Resize | None = None
-    normalise: bool | None = None
-    way: int
-    shot: int
-    query: int = 15
-    evaluation_episodes: int = 1000
-    evaluation_seed: int = 0
-    train_way: int | None = None
-    train_shot: int | None = None
-    train_query: int = 5
-    validation_way: int | None = None
-    validation_shot: int | None = None
-    validation_query: int = 15
-    validation_every: int = 100
-    validation_episodes: int = 200
-    validation_adaptation_steps: int | None = None
-    selection: Selection = "loss"
-    patience: int | None = 2000
-    steps: int = 10_000
-    meta_batch_size: int = 1
-    outer_lr: float = 1e-3
-    halve_every: int | None = 2000
-    first_halving: int | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    backbone: str = Conv4Settings.name
-    filters: int | None = None
-    downsampling: Downsampling | None = None
-    padding: Padding | None = None
-    batch_norm: BatchNormStatistics | None = None
-    batch_norm_scale: bool | None = None
-    batch_norm_epsilon: float | None = None
-    initialisation: Initialisation | None = None
-    retrain: bool = False
-    matmul_precision: MatmulPrecision = "float32"
+    preset: str | None = field(default=None, metadata=setting("preset that gives what the sweep does not"))
+    algorithm: str = field(default=PrototypicalSettings.name, metadata=setting("algorithm", word=str, form="always"))
+    evaluation_adaptation_steps: int | None = field(
+        default=None,
+        metadata=setting("gradient steps on the support of a scored episode", word=counting("adaptation step"), form="always"),
+    )
+    inductive: bool | None = field(
+        default=None,
+        metadata=setting(
+            "whether BatchNorm normalises a query by the support's statistics, not by the query's",
+            word=either("inductive", "transductive"),
+            form="unless_usual",
+        ),
+    )
+    dataset: str = field(metadata=setting("data set", word=str))
+    split: str = field(metadata=_IMAGES["split"])
+    rotations: bool | None = field(default=None, metadata=_IMAGES["rotations"])
+    distinct_characters: bool = field(default=False, metadata=_IMAGES["distinct_characters"])
+    way: int = field(metadata=setting("classes of a scored episode"))
+    shot: int = field(metadata=setting("support images per class of a scored episode"))
+    query: int = field(
+        default=15,
+        metadata=setting(
+            "query images per class of a scored episode",
+            lighter=(
+                Lighter(reason=_SURER, where={"adapts": False}),
+                Lighter(reason=_SURER, where={"adapts": True, "inductive": True}),
+            ),
+        ),
+    )
+    evaluation_episodes: int = field(
+        default=1000,
+        metadata=setting(
+            "frozen episodes of meta-test classes",
+            weight="noted",
+            reason="more episodes make the same score surer",
+            word=called("test episodes"),
+        ),
+    )
+    evaluation_seed: int = field(default=0, metadata=setting("seed of the frozen meta-test episodes", word=called("test seed")))
+    train_way: int | None = field(default=None, metadata=setting("classes of a training episode"))
+    train_shot: int | None = field(default=None, metadata=setting("support images per class of a training episode"))
+    train_query: int = field(default=5, metadata=setting("query images per class of a training episode"))
+    validation_way: int | None = field(default=None, metadata=setting("classes of a validation episode"))
+    validation_shot: int | None = field(default=None, metadata=setting("support images per class of a validation episode"))
+    validation_query: int = field(default=15, metadata=setting("query images per class of a validation episode"))
+    validation_every: int = field(default=100, metadata=setting("training steps between two validations"))
+    validation_episodes: int = field(default=200, metadata=setting("frozen episodes of meta-validation classes"))
+    validation_adaptation_steps: int | None = field(
+        default=None,
+        metadata=setting(
+            "gradient steps on the support of a validation episode", word=counting("adaptation step", " in validation")
+        ),
+    )
+    selection: Selection = field(
+        default="loss",
+        metadata=setting(
+            "what selects the weights: loss, accuracy or last",
+            weight="noted",
+            reason="other weights of the same training",
+            word=named({"loss": "selected by loss", "accuracy": "selected by accuracy", "last": "last weights"}),
+        ),
+    )
+    patience: int | None = field(
+        default=2000, metadata=setting("training steps without a better validation after which training ends", none_is_off=True)
+    )
+    steps: int = field(
+        default=10_000,
+        metadata=setting(
+            "most training steps",
+            weight="budget",
+            reason="a shorter training says nothing of a longer one",
+            word=lambda value: counting("step")(value) if value else "untrained",
+        ),
+    )
+    meta_batch_size: int = field(
+        default=1,
+        metadata=setting(
+            "episodes of a training step",
+            weight="noted",
+            reason="a less noisy gradient of the same objective",
+            word=called("meta-batch"),
+        ),
+    )
+    outer_lr: float = field(default=1e-3, metadata=setting("learning rate of the optimiser", word=called("lr")))
+    halve_every: int | None = field(
+        default=2000,
+        metadata=setting(
+            "training steps after which the learning rate is halved, again and again",
+            weight="noted",
+            reason=_PACE,
+            word=lambda value: f"lr halved every {value}" if value else "constant lr",
+            none_is_off=True,
+        ),
+    )
+    first_halving: int | None = field(
+        default=None,
+        metadata=setting(
+            "training steps before the first halving, where it is not halve_every",
+            weight="noted",
+            reason=_PACE,
+            word=lambda value: f"lr first halved at {value}" if value else "no first halving",
+            none_is_off=True,
+        ),
+    )
+    clip_norm: float | None = field(
+        default=None,
+        metadata=setting(
+            "bound of the gradient's norm",
+            weight="noted",
+            reason="Adam's step depends little on a gradient's size",
+            none_is_off=True,
+        ),
+    )
+    clip_value: float | None = field(
+        default=None,
+        metadata=setting(
+            "bound of the gradient's entries",
+            weight="noted",
+            reason="the text says nothing of it, so that a number made without it answers the text's question",
+            none_is_off=True,
+        ),
+    )
+    backbone: str = field(
+        default=Conv4Settings.name,
+        metadata=setting("embedding network", word=lambda value: _title_of_backbone(value), form="unless_usual"),
+    )
+    retrain: bool = field(
+        default=False,
+        metadata=setting(
+            "whether the training is repeated with the meta-validation classes added",
+            weight="noted",
+            reason="a sixth to a quarter more classes of the same data set",
+        ),
+    )
+    matmul_precision: MatmulPrecision = field(
+        default="float32",
+        metadata=setting(
+            "precision of the training's products on CUDA: float32 or tf32",
+            weight="noted",
+            reason="the same training, rounded more coarsely; what scores is in full float32",
+            word=named({"tf32": "TF32"}),
+        ),
+    )
 
     def __post_init__(self) -> None:
-        one_of("algorithm", self.algorithm, ALGORITHM_NAMES)
-        one_of("backbone", self.backbone, BACKBONE_NAMES)
-        refuse_what_is_not_had(self, "algorithm", ALGORITHMS)
-        refuse_what_is_not_had(self, "backbone", BACKBONES)
-        adapts = self.algorithm == MamlSettings.name
+        one_of("algorithm", self.algorithm, tuple(AlgorithmSettings.kinds()))
+        one_of("backbone", self.backbone, tuple(BackboneSettings.kinds()))
+        reject_inapplicable(self)
+        adapts, images = self.adapts, data_sets().get(self.dataset)
         for name in WHERE_IT_ADAPTS:
             if not adapts and getattr(self, name) is not None:
                 raise SettingError(name, getattr(self, name), f"{self.algorithm} does not adapt", beside=("algorithm",))
         self._fill("batch_norm", "batch" if adapts else "running")
-        self._fill("rotations", self.dataset not in WITHOUT_ROTATIONS)
-        for name, default in CHOICES_OF_DATASET.get(self.dataset, {}).items():
+        self._fill("rotations", images is None or images.rotations)
+        for name, default in ({} if images is None else images.choices).items():
             self._fill(name, default)
         if not adapts:
             self._fill("validation_way", 5)
         self._fill_from_others("train_way", "train_shot", "validation_way", "validation_shot")
         for part in (self._algorithm(), self._backbone()):
-            for item in dataclasses.fields(part):
+            for item in dataclasses.fields(cast(Any, part)):
                 self._fill(item.name, getattr(part, item.name))
         if adapts:
             self._fill("inductive", Evaluation.inductive)
@@ -147,12 +209,16 @@ class CellSettings:
             evaluation.check_suits(recipe)
             check_supply(recipe, evaluation)
 
+    @property
+    def adapts(self) -> bool:
+        """Whether its algorithm learns each episode from its support before it answers."""
+        return AlgorithmSettings.kinds()[self.algorithm].adapts
+
     def has(self, key: str) -> bool:
         """Whether the cell's algorithm, backbone and data set have a setting at all, and can thus differ in it."""
-        if getattr(self, key) is not None or key not in OF_SOME_ONLY:
+        if getattr(self, key) is not None or (key not in brought_keys() and key not in WHERE_IT_ADAPTS):
             return True
-        own = (ALGORITHMS[self.algorithm], BACKBONES[self.backbone])
-        return any(switches_off(key, kind) for kind in own)
+        return switches_off(key, self)
 
     def _fill(self, name: str, value: object) -> None:
         if getattr(self, name) is None:
@@ -163,11 +229,11 @@ class CellSettings:
             self._fill(name, getattr(self, FILLED_FROM[name]))
 
     def _algorithm(self) -> AlgorithmSettings:
-        made: AlgorithmSettings = self._made(ALGORITHMS[self.algorithm])
+        made: AlgorithmSettings = self._made(AlgorithmSettings.kinds()[self.algorithm])
         return made
 
     def _backbone(self) -> BackboneSettings:
-        made: BackboneSettings = self._made(BACKBONES[self.backbone])
+        made: BackboneSettings = self._made(BackboneSettings.kinds()[self.backbone])
         return made
 
     def _made(self, kind: type[Any]) -> Any:
@@ -230,17 +296,80 @@ def _shape(part: str, way: int | None, shot: int | None, query: int) -> EpisodeS
         return EpisodeShape(way=way, shot=shot, query=query)
 
 
-_FLOATS = ("scale", "clamp", "batch_norm_epsilon", "inner_lr", "outer_lr", "clip_norm", "clip_value")
-
-
 def _as_float(name: str, value: Any) -> Any:
     """A whole number as the float that it stands for; one that no float can hold stays as it is, to be refused."""
-    whole = name in _FLOATS and isinstance(value, int) and not isinstance(value, bool)
+    whole = name in _floats() and isinstance(value, int) and not isinstance(value, bool)
     return float(value) if whole and abs(value) <= sys.float_info.max else value
 
 
-SETTING_NAMES = tuple(field.name for field in dataclasses.fields(CellSettings))
-"""Every key that a cell has."""
+def _title_of_backbone(name: str) -> str:
+    return BackboneSettings.kinds()[name].title
+
+
+_DOCUMENTATION = """What one cell trains and how it is scored.
+
+``way``, ``shot``, ``query`` and ``evaluation_*`` are the evaluation; ``train_*`` the shape of a training episode (``train_way`` and
+``train_shot`` by default those of the evaluation); ``validation_*`` what model selection watches (by default 5 ways, or those of an
+algorithm that adapts; the training shot; the evaluation's adaptation steps), and ``selection`` which of its curves decides. ``inductive``
+is the evaluation's too. ``steps`` is the most training steps, ``patience`` the steps without a better validation after which training ends
+(None: never).
+
+A setting that only some algorithms, backbones or data sets have is None for the others, and giving it to them is an error. Those settings
+are the fields of the catalogues' entries. ``preset`` names the preset that what is not given came from; it changes neither recipe nor
+evaluation by itself.
+
+Raises:
+    SettingError: if the settings cannot make a recipe and an evaluation, or the data set has too few classes or images for them.
+"""
+if TYPE_CHECKING:
+
+    class CellSettings(_EveryCell):
+        """See above; beside what every cell has it has what the catalogues' entries bring."""
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    CellSettings = dataclasses.make_dataclass(
+        "CellSettings",
+        [(key.name, key.kind | None, field(default=None)) for key in brought_keys().values()],
+        bases=(_EveryCell,),
+        namespace={"__doc__": _DOCUMENTATION, "__module__": __name__},
+        frozen=True,
+        kw_only=True,
+    )
+
+_AFTER = {"algorithm": "algorithm", "distinct_characters": "dataset", "backbone": "backbone"}
+"""The key of every cell after which the keys are listed that a choice brings."""
+
+
+def _in_order() -> Iterator[str]:
+    for item in dataclasses.fields(_EveryCell):
+        yield item.name
+        if item.name in _AFTER:
+            yield from (key.name for key in brought_keys().values() if key.choice == _AFTER[item.name])
+
+
+SETTING_NAMES = tuple(_in_order())
+"""Every key that a cell has, those that a choice brings behind it."""
+
+
+def descriptions() -> Mapping[str, Description]:
+    """What is said of every key at its field, in the order of the keys."""
+    own = {item.name: description_of(item) for item in dataclasses.fields(_EveryCell)}
+    return {name: own[name] if name in own else brought_keys()[name].description for name in SETTING_NAMES}
+
+
+@cache
+def setting_kinds() -> Mapping[str, Any]:
+    """The type of every key's values, None among them where the key may be absent, in the order of the keys."""
+    hints = get_type_hints(_EveryCell) | {key.name: key.kind | None for key in brought_keys().values()}
+    return {name: hints[name] for name in SETTING_NAMES}
+
+
+@cache
+def _floats() -> frozenset[str]:
+    return frozenset(name for name, kind in setting_kinds().items() if float in (kind, *get_args(kind)))
 
 
 def defaults_beside(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -250,7 +379,7 @@ def defaults_beside(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @cache
 def _defaults(algorithm: str, backbone: str) -> Mapping[str, Any]:
-    parts = (CellSettings, ALGORITHMS.get(algorithm), BACKBONES.get(backbone))
-    defaults = {item.name: item.default for part in parts if part is not None for item in dataclasses.fields(part)}
-    known = {name: value for name, value in defaults.items() if value not in (None, dataclasses.MISSING)}
+    parts = (_EveryCell, AlgorithmSettings.kinds().get(algorithm), BackboneSettings.kinds().get(backbone))
+    fields = (item for part in parts if part is not None for item in dataclasses.fields(cast(Any, part)))
+    known = {item.name: item.default for item in fields if item.default not in (None, dataclasses.MISSING)}
     return {name: value for name, value in known.items() if name not in FILLED_FROM}

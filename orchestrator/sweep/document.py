@@ -36,9 +36,9 @@ class Document:
         line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
         return Place(f"{self.path}:{line}: {spell(at)}" if at else f"{self.path}:{line}")
 
-    def fault(self, at: KeyPath, problem: str) -> SweepFileError:
-        """The error for a problem at a key path."""
-        return self.place(at).fault(problem)
+    def fault(self, at: KeyPath, problem: str, *, setting: str | None = None, value: object = None) -> SweepFileError:
+        """The error for a problem at a key path; see :meth:`orchestrator.sweep.place.Place.fault`."""
+        return self.place(at).fault(problem, setting=setting, value=value)
 
 
 def spell(path: KeyPath) -> str:

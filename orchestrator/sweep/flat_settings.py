@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsl_core.recipe.recipe import TrainingRecipe
-from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 
 Settings = Mapping[str, Any]
 """Settings by their keys in sweep files. A key that an algorithm or a backbone does not have is absent; None is a value."""
@@ -40,7 +40,7 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
 
 def cell_settings(cell: CellSettings) -> Settings:
     """Everything that a cell says, its ``preset`` included."""
-    return {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if cell.has(field.name)}
+    return {name: getattr(cell, name) for name in SETTING_NAMES if cell.has(name)}
 
 
 def _fields(part: Any) -> dict[str, Any]:

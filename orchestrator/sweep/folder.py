@@ -26,30 +26,30 @@ def folder_named(text: str, named: str) -> Path:
     try:
         os.fsencode(text)
     except UnicodeEncodeError as error:
-        raise FolderError(f"{named}: {text!r} has a character that names of files do not have in this locale") from error
+        raise FolderError(f"{text!r} has a character that names of files do not have in this locale", named=named) from error
     for match in _VARIABLE.finditer(text):
         variable = match[1] or match[2] or ""
         if variable not in os.environ:
-            raise FolderError(f"{named}: {text!r} has the variable {variable!r}, which is not set")
+            raise FolderError(f"{text!r} has the variable {variable!r}, which is not set", named=named)
     given = os.path.expandvars(text)
     if any(ord(character) < 32 or ord(character) == 127 for character in given):
-        raise FolderError(f"{named}: {text!r} has a line break or another control character, which paths may not have here")
+        raise FolderError(f"{text!r} has a line break or another control character, which paths may not have here", named=named)
     path = _with_home(given)
     if path is None:
-        raise FolderError(f"{named}: {text!r} begins with a home folder that is not known; ./~ is a folder of that name")
+        raise FolderError(f"{text!r} begins with a home folder that is not known; ./~ is a folder of that name", named=named)
     if not path.strip():
-        raise FolderError(f"{named}: {text!r} names no folder; . is the current one")
-    _refuse_undecodable(Path(path).absolute(), f"{named}: {text!r}")
+        raise FolderError(f"{text!r} names no folder; . is the current one", named=named)
+    _refuse_undecodable(Path(path).absolute(), repr(text), named=named)
     return Path(path).absolute()
 
 
-def _refuse_undecodable(folder: Path, named: str) -> None:
+def _refuse_undecodable(folder: Path, what: str, *, named: str | None = None) -> None:
     """What a folder's name stands in, such as records, addresses and Ray's arguments, is UTF-8."""
     try:
         os.path.realpath(folder).encode()
         str(folder).encode()
     except UnicodeEncodeError as error:
-        raise FolderError(f"{named}: its path is not UTF-8 in this locale, which paths have to be here") from error
+        raise FolderError(f"{what}: its path is not UTF-8 in this locale, which paths have to be here", named=named) from error
 
 
 def _with_home(text: str) -> str | None:

@@ -163,7 +163,8 @@ class CellGrid:
         try:
             return CellSettings(**values)
         except SettingError as error:
-            raise draft.place_of((error.setting, *error.beside)).fault(f"{error} (in the cell {draft})") from error
+            place = draft.place_of((error.setting, *error.beside))
+            raise place.fault(f"{error} (in the cell {draft})", setting=error.setting, value=error.value) from error
 
     def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
         """A cell whose preset leaves settings open must give them itself: it would bear the preset's name under other settings."""

@@ -6,15 +6,17 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fsl_core.recipe.algorithm_settings import MamlSettings
-from fsl_core.recipe.data_settings import SPLITS_OF_DATASET
+from fsl_core.recipe.data_settings import owners_of_choices, usual_data
 from fsl_core.recipe.recipe import TrainingRecipe
-from orchestrator.sweep.cell_settings import CellSettings
-from orchestrator.sweep.spelling import UNSAID, Words, cell_words, trial_words
+from orchestrator.sweep.cell_settings import CellSettings, descriptions
+from orchestrator.sweep.spelling import Words, cell_words, trial_words, unsaid
 
-_FORM = ("algorithm", "distance", "scale", "fce", "order", "backbone", "evaluation_adaptation_steps", "inductive")
+_AFTER_ALGORITHM = ("backbone", "evaluation_adaptation_steps", "inductive")
+_FORM_KEYS = [key for key, said in descriptions().items() if said.form and key not in _AFTER_ALGORITHM]
+_FORM = (*_FORM_KEYS, *_AFTER_ALGORITHM)
+"""What an algorithm is called, its own settings first."""
 _DATA = ("dataset", "shape")
-_IMAGES = ("split", "rotations", "distinct_characters", "resize", "normalise")
+_IMAGES = ("split", "rotations", "distinct_characters", *owners_of_choices())
 _KIND = (*_FORM, *_DATA)
 """What makes two things different in kind. A setting that follows from it in the whole plan is not said."""
 _LEADING = ("preset", "train_way")
@@ -22,6 +24,7 @@ _LEADING = ("preset", "train_way")
 _HEADS = ("algorithm", "dataset")
 _TRAILING = ("train_query", "query", "evaluation_", "validation_")
 """What is said last of a training, or of a cell: how settings other than these begin is what people look for."""
+_UNSAID = unsaid()
 _LONGEST = 200
 """Characters of a full name: some of MLflow's stores keep 250."""
 
@@ -70,18 +73,17 @@ def full_name(recipe: TrainingRecipe) -> str:
 
 def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
     """The recipe of the same algorithm on the same images in episodes of the same shape; every other setting has its default."""
-    data = recipe.data.dataset
-    split = SPLITS_OF_DATASET[data][0]
+    data = usual_data(recipe.data.dataset)
     kinds: dict[str, Any] = {
         "algorithm": recipe.algorithm.name,
         "backbone": recipe.backbone.name,
-        "dataset": data,
-        "split": split,
+        "dataset": data.dataset,
+        "split": data.split,
     }
     # In a usual shape: that of the training need be none that the test classes can supply.
     plain = CellSettings(**kinds, way=5, shot=1).recipe(0)
     own = replace(plain.episode, way=recipe.episode.way, shot=recipe.episode.shot)
-    way = own.way if isinstance(recipe.algorithm, MamlSettings) else plain.validation.shape.way
+    way = own.way if recipe.algorithm.adapts else plain.validation.shape.way
     shape = replace(plain.validation.shape, way=way, shot=own.shot)
     return replace(plain, episode=own, validation=replace(plain.validation, shape=shape))
 
@@ -107,7 +109,7 @@ def _ordered(keys: Iterable[str]) -> list[str]:
 
 
 def _notable(key: str, word: str) -> bool:
-    return (key in _KIND and word not in UNSAID) or word == "untrained"
+    return (key in _KIND and word != _UNSAID.get(key)) or word == "untrained"
 
 
 def _differing(every: Sequence[Words]) -> set[str]:

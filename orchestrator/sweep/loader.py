@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from fsl_core.errors import SettingError
-from fsl_core.recipe.data_settings import DatasetName
 from orchestrator.errors import FolderError
 from orchestrator.sweep.document import Document
 from orchestrator.sweep.folder import folder_named
@@ -62,7 +61,7 @@ def _check_fallback(document: Document, spec: SweepSpec) -> None:
     if spec.fallback_dataset is None:
         return
     try:
-        with_dataset(spec, cast(DatasetName, spec.fallback_dataset))
+        with_dataset(spec, spec.fallback_dataset)
     except SettingError as error:
         raise document.fault(("fallback_dataset",), f"{spec.fallback_dataset} cannot stand in: {error}") from error
 
@@ -83,5 +82,5 @@ def _folders(document: Document, file: SweepFile) -> dict[str, Any]:
         try:
             folders[key] = str(folder_named(text, key))
         except FolderError as error:
-            raise document.fault((key,), str(error).removeprefix(f"{key}: ")) from error
+            raise document.fault((key,), error.problem, setting=key, value=text) from error
     return folders

@@ -13,6 +13,6 @@ class Place:
 
     text: str
 
-    def fault(self, problem: str) -> SweepFileError:
-        """The error for a problem at this place."""
-        return SweepFileError(f"{self.text}: {problem}")
+    def fault(self, problem: str, *, setting: str | None = None, value: object = None) -> SweepFileError:
+        """The error for a problem at this place, and the setting and the value that it is of, where it is of one."""
+        return SweepFileError(f"{self.text}: {problem}", setting=setting, value=value)

@@ -55,7 +55,8 @@ class Cell:
     @property
     def order(self) -> int | None:
         """The order of MAML's gradient; None for other algorithms."""
-        return self.settings.order
+        order: int | None = self.settings.order
+        return order
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,8 @@ def _check_settings(document: Document, file: SweepFile) -> None:
         base: KeyPath = ("grid", key) if isinstance(file.grid[key], list) else ("grid", key, "values")
         for index, value in enumerate(values):
             if problem := problem_with(key, value):
-                raise document.fault((*base, index) if key in SETTING_NAMES else ("grid", key), problem)
+                place = (*base, index) if key in SETTING_NAMES else ("grid", key)
+                raise document.fault(place, problem, setting=key, value=value)
         check_settings(document, ("grid", key, "when"), condition, lists=True)
     for index, settings in enumerate(file.include):
         check_settings(document, ("include", index), settings)

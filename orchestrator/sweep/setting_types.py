@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import typing
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.cell_settings import SETTING_NAMES, setting_kinds
 from orchestrator.sweep.document import Document, KeyPath, explain, nearest
 
-_TYPES = {
-    name: TypeAdapter(kind, config=ConfigDict(strict=True))
-    for name, kind in typing.get_type_hints(CellSettings).items()
-    if name in SETTING_NAMES
-}
+_TYPES = {name: TypeAdapter(kind, config=ConfigDict(strict=True)) for name, kind in setting_kinds().items()}
 
 
 def problem_with(key: str, value: Any) -> str | None:
@@ -36,4 +31,4 @@ def check_settings(document: Document, base: KeyPath, values: dict[str, Any], *,
     for key, value in values.items():
         for one in value if lists and isinstance(value, list) else [value]:
             if problem := problem_with(key, one):
-                raise document.fault((*base, key), problem)
+                raise document.fault((*base, key), problem, setting=key, value=one)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from fsl_core.recipe.data_settings import CHOICES_OF_DATASET, SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DatasetName
+from fsl_core.recipe.data_settings import owners_of_choices, usual_data
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.place import Place
 from orchestrator.sweep.presets import Preset, find_preset
@@ -74,11 +75,16 @@ class SweepSpec:
         return tuple(dict.fromkeys(source for cell in self.cells for source in self.compared_with(cell)))
 
 
-def with_dataset(spec: SweepSpec, dataset: DatasetName) -> SweepSpec:
+def with_dataset(spec: SweepSpec, dataset: str) -> SweepSpec:
     """The same sweep on another data set, with that one's first split and its own choices, under a name that nobody can mistake."""
-    change = {"dataset": dataset, "split": SPLITS_OF_DATASET[dataset][0], "rotations": dataset not in WITHOUT_ROTATIONS}
-    change |= {name: None for choices in CHOICES_OF_DATASET.values() for name in choices}
-    cells = tuple(dict.fromkeys(dataclasses.replace(cell, **change) for cell in spec.cells))  # type: ignore[arg-type]
+    data = usual_data(dataset)
+    change: dict[str, Any] = {
+        "dataset": dataset,
+        "split": data.split,
+        "rotations": data.rotations,
+        **dict.fromkeys(owners_of_choices()),
+    }
+    cells = tuple(dict.fromkeys(dataclasses.replace(cell, **change) for cell in spec.cells))
     return dataclasses.replace(
         spec, cells=cells, name=f"{spec.name}_{dataset}", title=f"On {dataset}, nothing else (meant for: {spec.title})"
     )

@@ -16,7 +16,7 @@ from benchmarks.contenders import BASELINE, CONTENDERS, OURS, Contender
 from benchmarks.installed_peers import is_installed
 from benchmarks.weight_names import gradients_of, take_weights, weights_of
 from benchmarks.workloads import WORKLOADS, Workload
-from fsl_core.datasets.extent import IMAGE_SHAPES
+from fsl_core.datasets.extent import image_shape
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -46,7 +46,7 @@ def tiny(workload: Workload) -> TrainingRecipe:
 
 def episodes_of(recipe: TrainingRecipe, dtype: torch.dtype) -> EpisodeBatch:
     generator, shape = torch.Generator().manual_seed(0), recipe.episode
-    channels, height, width = IMAGE_SHAPES[recipe.data.dataset]
+    channels, height, width = image_shape(recipe.data)
     sizes = (recipe.meta_batch_size, shape.way, shape.images_per_class, channels, min(height, 36), min(width, 36))
     images = torch.rand(sizes, generator=generator, dtype=dtype)
     return EpisodeBatch(support=images[:, :, : shape.shot], query=images[:, :, shape.shot :])

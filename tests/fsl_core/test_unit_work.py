@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 
 from fsl_core.datasets import glyphs, mini_imagenet, omniglot
-from fsl_core.datasets.catalogue import DATASETS
-from fsl_core.datasets.extent import IMAGE_SHAPES, distinct_images
+from fsl_core.datasets.extent import distinct_images, image_shape
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
-from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings, usual_data
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe.setting import description_of
 from fsl_core.training.unit_work import (
-    COSTS_NOTHING,
     earliest_end,
     evaluation_bill,
     expected_distinct,
@@ -91,9 +90,13 @@ def test_an_inductive_answer_costs_a_pass_over_the_support_more() -> None:
     assert bills[0] != bills[1]
 
 
-def test_each_setting_that_costs_nothing_is_one() -> None:
-    kinds = (PrototypicalSettings, MatchingSettings, MamlSettings)
-    assert COSTS_NOTHING.keys() <= {field.name for kind in kinds for field in dataclasses.fields(kind)}
+@pytest.mark.parametrize("kind", [PrototypicalSettings, MatchingSettings, MamlSettings])
+def test_settings_that_cost_nothing_do_not_change_the_work(kind: type[AlgorithmSettings]) -> None:
+    alike = {item.name: description_of(item).alike for item in dataclasses.fields(kind)}
+    assert "scale" in alike or "inner_lr" in alike
+    one = kind()
+    for name in (name for name, value in alike.items() if value is not None and getattr(one, name) is not None):
+        assert dataclasses.replace(one, **{name: alike[name]}).as_costs_go() == one.as_costs_go(), name
 
 
 def test_images_that_are_drawn_again_are_embedded_once() -> None:
@@ -121,8 +124,7 @@ def test_the_second_training_takes_the_best_step_and_the_patience(patience: int 
 
 def test_the_shapes_of_images_are_those_of_every_data_set() -> None:
     sizes = {"omniglot": (1, omniglot.SIZE), "glyphs": (1, glyphs.SIZE), "mini_imagenet": (3, mini_imagenet.SIZE)}
-    assert {name: (channels, size, size) for name, (channels, size) in sizes.items()} == IMAGE_SHAPES
-    assert IMAGE_SHAPES.keys() == DATASETS.keys()
+    assert {name: image_shape(usual_data(name)) for name in sizes} == {name: (c, size, size) for name, (c, size) in sizes.items()}
 
 
 def test_a_turned_image_is_another_one() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fsl_core.algorithms.algorithm import AdaptingAlgorithm, class_labels, query_labels
-from fsl_core.algorithms.catalogue import build_backbone
 from fsl_core.algorithms.maml import Maml
 from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
@@ -66,7 +65,7 @@ def smooth(way: int, *, seed: int = 0, **changes: object) -> Learner:
 def convolutional(
     way: int, *, backbone: BackboneSettings | None = None, dtype: torch.dtype = torch.float32, **changes: object
 ) -> Learner:
-    network = build_backbone(backbone or Conv4Settings(filters=4, batch_norm="batch"), (1, 28, 28))
+    network = (backbone or Conv4Settings(filters=4, batch_norm="batch")).build((1, 28, 28))
     return Learner.of(Maml(network, MamlSettings(**changes), way=way), dtype=dtype)  # type: ignore[arg-type]
 
 

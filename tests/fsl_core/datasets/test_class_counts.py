@@ -9,14 +9,14 @@ import pytest
 
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.datasets.class_counts import class_counts
-from fsl_core.recipe.data_settings import SPLITS_OF_DATASET, WITHOUT_ROTATIONS, DataSettings
+from fsl_core.recipe.data_settings import DataSettings, data_sets
 
 EVERY = [
-    DataSettings(dataset=dataset, split=split, rotations=rotations)  # type: ignore[arg-type]
-    for dataset, splits in SPLITS_OF_DATASET.items()
-    for split in splits
+    DataSettings(dataset=name, split=split, rotations=rotations)
+    for name, described in data_sets().items()
+    for split in described.splits or ()
     for rotations in (False, True)
-    if not (rotations and dataset in WITHOUT_ROTATIONS)
+    if not rotations or described.rotations
 ]
 ROOT = os.environ.get("FSL_DATA_ROOT")
 
@@ -33,6 +33,7 @@ ROOT = os.environ.get("FSL_DATA_ROOT")
 )
 def test_the_counts_are_those_that_the_papers_print(data: DataSettings, classes: tuple[int, ...], images: int) -> None:
     counts = class_counts(data)
+    assert counts is not None
     assert (tuple(counts.classes.values()), counts.images_per_class) == (classes, images)
     assert list(counts.classes) == ["meta_train", "meta_validation", "meta_test"]
 

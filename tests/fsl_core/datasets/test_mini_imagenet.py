@@ -37,6 +37,7 @@ from tests.fsl_core.datasets.small_mini_imagenet import (
     without,
     write_archive,
 )
+from tests.replaced_entry import replace_entry
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ def test_the_normalisation_is_part_of_the_digest(tmp_path: Path, pictures: Pictu
     mean, std = mini_imagenet.CHANNEL_MEAN, mini_imagenet.CHANNEL_STD
     for other in (None, (mean, (*std[:2], 0.5)), ((*mean[:2], 0.5), std)):
         changed = dataclasses.replace(DATASETS["mini_imagenet"], normalisation=other)
-        monkeypatch.setitem(DATASETS, "mini_imagenet", changed)
+        replace_entry(monkeypatch, DATASETS, changed)
         digests.add(opened(root).digest)
     assert len(digests) == 4
 

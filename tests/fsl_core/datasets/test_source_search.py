@@ -16,14 +16,14 @@ from PIL import Image
 from torchvision.datasets import Omniglot as TorchvisionOmniglot
 
 from fsl_core.datasets import mini_imagenet_source, omniglot, omniglot_source
-from fsl_core.datasets.catalogue import DATASETS, prepare
+from fsl_core.datasets.catalogue import prepare
 from fsl_core.datasets.file_kind import kind_of
 from fsl_core.datasets.inspection import Inspection
 from fsl_core.datasets.mini_imagenet import read_images
 from fsl_core.datasets.prepared_images import content_digest
 from fsl_core.datasets.source_search import is_hidden
 from fsl_core.errors import DataCorruptError, DataError, DataMissingError
-from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings, data_sets, usual_data
 from tests.fsl_core.datasets.small_mini_imagenet import (
     LAYOUTS,
     PHOTOGRAPHS,
@@ -118,7 +118,7 @@ OMNIGLOT: dict[str, Callable[[Path], object]] = {
 def omniglot_digest(root: Path) -> str:
     source = omniglot_source.find_source(root)
     assert source is not None
-    assert all(str(path) in str(DATASETS["omniglot"].found(root)) for path in source.values())
+    assert all(str(path) in str(data_sets()["omniglot"].found(usual_data("omniglot"), root)) for path in source.values())
     return content_digest(*omniglot.read_images(source))
 
 
@@ -232,7 +232,7 @@ MINI_IMAGENET: dict[str, Callable[[Path, Pictures], object]] = {
 def mini_imagenet_digest(root: Path) -> str:
     source = mini_imagenet_source.find_source(root)
     assert source is not None
-    assert DATASETS["mini_imagenet"].found(root) == str(source)
+    assert data_sets()["mini_imagenet"].found(usual_data("mini_imagenet"), root) == str(source)
     return content_digest(*read_images(source, contents=SMALL))
 
 
@@ -357,7 +357,7 @@ def test_whatever_lies_in_a_root_a_data_set_is_found_or_named_as_missing(files: 
         root = Path(folder)
         for name, content in files.items():
             (root / name).write_bytes(content)
-        assert DATASETS["mini_imagenet"].found(root) is None
+        assert data_sets()["mini_imagenet"].found(usual_data("mini_imagenet"), root) is None
         with pytest.raises(DataError) as caught:
             prepare(PHOTOGRAPHS, data_root=root, cache_root=root / "cache")
         assert all(name in str(caught.value) for name in files)

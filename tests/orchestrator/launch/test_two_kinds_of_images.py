@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fsl_core.datasets import catalogue, omniglot_split
+from fsl_core.datasets.data_set import ImageRequest
 from fsl_core.errors import DataMissingError
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.launch import prepare_images
@@ -20,6 +21,7 @@ from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from orchestrator.sweep.spec import with_dataset
 from tests.orchestrator.small_sweep import launch
+from tests.replaced_entry import replace_entry
 
 BOTH = """
 name: both
@@ -42,14 +44,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def invented(monkeypatch: pytest.MonkeyPatch) -> None:
     """Omniglot's own classes with noise for drawings, had wherever there is a data root: greys, or the same with two values."""
 
-    def make(data: DataSettings, data_root: Path | None, *_: object) -> tuple[np.ndarray, list[str], list[int]]:
-        if data_root is None:
+    def make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
+        if request.data_root is None:
             raise DataMissingError("no drawings here")
         names = omniglot_split.class_names()
         greys = np.random.default_rng(0).integers(0, 256, (20 * len(names), 1, 28, 28), dtype=np.uint8)
-        return greys if data.resize == "antialiased" else (greys // 128) * np.uint8(255), list(names), [20] * len(names)
+        return greys if request.data.resize == "antialiased" else (greys // 128) * np.uint8(255), list(names), [20] * len(names)
 
-    def found(data_root: Path | None) -> str | None:
+    def found(data: DataSettings, data_root: Path | None) -> str | None:
         return None if data_root is None else "invented"
 
     source = dataclasses.replace(
@@ -57,9 +59,9 @@ def invented(monkeypatch: pytest.MonkeyPatch) -> None:
         make=make,
         found=found,
         what_lies=lambda root: "nothing",
-        inspect=lambda root, progress: None,
+        inspect=lambda data, root, progress: None,
     )
-    monkeypatch.setitem(catalogue.DATASETS, "omniglot", source)
+    replace_entry(monkeypatch, catalogue.DATASETS, source)
 
 
 def fsl(*arguments: object) -> Result:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from orchestrator.cli.main import main
 from orchestrator.errors import OrchestratorError
-from orchestrator.sweep.loader import load_sweep
+from orchestrator.launch.loading import load
 
 OMNIGLOT = {"dataset": "omniglot", "split": "vinyals", "way": 5, "shot": 1}
 MINI = {"dataset": "mini_imagenet", "split": "ravi", "way": 5, "shot": 1}
@@ -23,7 +23,7 @@ def refusal(folder: Path, fixed: dict[str, Any], top: str = "", **overrides: Any
     path = folder / "sweep.yaml"
     path.write_text(f"name: s\ntitle: S\nseeds: [0]\nfixed:\n{lines}{top}")
     with pytest.raises(OrchestratorError) as caught:
-        load_sweep(path, **overrides)
+        load(path, **overrides)
     return str(caught.value).replace(f"{folder}/", "")
 
 
@@ -91,7 +91,7 @@ def test_the_registries_of_a_preset_are_not_asked_for_where_the_sweep_has_its_ow
     path.write_text(
         f"name: s\ntitle: S\npublished: [snell_2017]\nseeds: [0]\nfixed: {json.dumps({**OMNIGLOT, 'preset': 'mine'})}\n"
     )
-    sweep = load_sweep(path)
+    sweep = load(path)
     assert sweep.compared_with(sweep.cells[0]) == ("snell_2017",)
 
 
@@ -131,4 +131,4 @@ def test_a_setting_at_the_top_of_a_file_is_told_its_place(tmp_path: Path) -> Non
     path = tmp_path / "s.yaml"
     path.write_text("name: s\ntitle: S\npreset: paper\nseeds: [0]\n", encoding="utf-8")
     with pytest.raises(OrchestratorError, match=r"s.yaml:3: preset: a setting: write it under fixed, or its values under grid"):
-        load_sweep(path)
+        load(path)

@@ -50,8 +50,8 @@ HELD_BY = {
     "LANG": "tests/orchestrator/process/test_environment.py::test_a_locale_without_unicode_ends_no_command",
     "LC_ALL": "tests/orchestrator/process/test_environment.py::test_a_locale_without_unicode_ends_no_command",
     "PYTHONIOENCODING": "tests/orchestrator/process/test_environment.py::test_a_terminal_that_cannot_spell_a_character_gets_another",
-    "GIT_CONFIG_GLOBAL": "tests/orchestrator/test_provenance.py::test_the_users_own_settings_of_git_count",
-    "GIT_*": "tests/orchestrator/test_provenance.py::test_a_variable_of_a_hook_never_makes_the_commit_a_strangers",
+    "GIT_CONFIG_GLOBAL": "tests/orchestrator/launch/test_provenance.py::test_the_users_own_settings_of_git_count",
+    "GIT_*": "tests/orchestrator/launch/test_provenance.py::test_a_variable_of_a_hook_never_makes_the_commit_a_strangers",
     "PYTHONPATH": "tests/orchestrator/process/test_environment.py::test_the_two_packages_come_from_one_place",
     **dict.fromkeys(
         ("RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "TUNE_*"),

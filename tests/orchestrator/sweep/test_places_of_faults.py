@@ -206,3 +206,13 @@ def test_an_error_says_what_it_is_about_as_data() -> None:
     error = caught.value
     assert (error.setting, error.value, error.beside) == ("steps", 80, ("validation_every",))
     assert error.give == {"validation_every": 80}
+
+
+def test_an_error_carries_its_setting_and_value(tmp_path: Path) -> None:
+    """Nobody has to read them out of its text."""
+    path = tmp_path / "sweep.yaml"
+    for rest, setting, value in (({"validation_way": 1}, "validation_way", 1), ({"steps": "many"}, "steps", "many")):
+        path.write_text(f"{HEAD}fixed:\n{lines_of({**NEEDED, **rest}, '  ')}")
+        with pytest.raises(SweepFileError) as caught:
+            load_sweep(path)
+        assert (caught.value.setting, caught.value.value) == (setting, value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fsl_core.recipe.algorithm_settings import ALGORITHM_NAMES
+from fsl_core.algorithms.catalogue import ALGORITHMS
 from orchestrator.cli.settings import settings_of
 from orchestrator.errors import SweepFileError
 from orchestrator.report.protocol import differences
@@ -229,7 +229,7 @@ def test_the_2018_reproduction_has_all_its_runs_and_numbers() -> None:
 def test_every_number_of_an_algorithm_here_says_what_a_full_training_is() -> None:
     for cells in REGISTRIES.cells.values():
         for cell in cells:
-            if cell.algorithm in ALGORITHM_NAMES:
+            if cell.algorithm in ALGORITHMS:
                 assert {"steps", "full_steps"} & set(cell.settings), (cell.source, cell.dataset)
 
 

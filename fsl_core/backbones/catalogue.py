@@ -1,0 +1,11 @@
+"""Every backbone by its name: those of this project, and those of plug-ins. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from fsl_core.catalogue import Catalogue, settings_problem
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
+
+BACKBONES: Catalogue[type[BackboneSettings]] = Catalogue(
+    "fsl.backbones", built_in=(Conv4Settings, MlpSettings), problem=settings_problem(BackboneSettings)
+)
+"""The settings of every backbone, whose ``build`` makes it."""

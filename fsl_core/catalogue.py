@@ -1,0 +1,73 @@
+"""Catalogues of what can be added to: the built-in entries, and those of plug-ins, which are found by their entry points."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from fsl_core.errors import PluginError
+
+T = TypeVar("T")
+
+
+class Catalogue(Mapping[str, T], Generic[T]):
+    """The entries of one kind by their names, the built-in ones first; plug-ins are loaded when the catalogue is first looked into.
+
+    Args:
+        group: the group of entry points that plug-ins declare, such as ``fsl.algorithms``.
+        built_in: the entries of this project, in the order in which they are listed.
+        problem: what is wrong with an object as an entry; None where it can be one.
+    """
+
+    def __init__(self, group: str, built_in: Sequence[T], problem: Callable[[object], str | None]) -> None:
+        self.group, self._built_in, self._problem = group, built_in, problem
+
+    @cached_property
+    def _entries(self) -> dict[str, T]:
+        entries = {_name(entry): entry for entry in self._built_in}
+        for point in importlib.metadata.entry_points(group=self.group):
+            entries[point.name] = self._loaded(point, taken=entries)
+        return entries
+
+    def _loaded(self, point: importlib.metadata.EntryPoint, *, taken: Mapping[str, T]) -> T:
+        """Raises PluginError where the plug-in cannot be imported, is no such entry, or has a name that is taken or not its own."""
+        where = f"plug-in {point.name!r} of {self.group} ({point.value})"
+        if point.name in taken:
+            raise PluginError(f"{where}: the name is taken; this project or another plug-in has it")
+        try:
+            entry: T = point.load()
+        except Exception as error:
+            raise PluginError(f"{where} cannot be loaded ({type(error).__name__}: {error}); uninstall or repair it") from error
+        if problem := self._problem(entry):
+            raise PluginError(f"{where}: {problem}")
+        if _name(entry) != point.name:
+            raise PluginError(f"{where}: it calls itself {_name(entry)!r}")
+        return entry
+
+    def __getitem__(self, name: str) -> T:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _name(entry: object) -> str:
+    return str(getattr(entry, "name", ""))
+
+
+def settings_problem(base: type) -> Callable[[object], str | None]:
+    """The check of a catalogue of settings: an entry is a frozen dataclass that derives from ``base`` and has its class variables."""
+
+    def problem(entry: object) -> str | None:
+        if not (isinstance(entry, type) and issubclass(entry, base) and dataclasses.is_dataclass(entry)):
+            return f"it must be a dataclass that derives from {base.__module__}.{base.__name__}"
+        missing = [name for name in ("name", "title") if not isinstance(getattr(entry, name, None), str)]
+        return f"it has no {' and no '.join(missing)}" if missing else None
+
+    return problem

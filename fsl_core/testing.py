@@ -1,0 +1,222 @@
+"""The contract of an addition: what every algorithm, backbone and data set must do, a plug-in's too.
+
+A test of one's own algorithm is two lines::
+
+    def test_the_contract(tmp_path):
+        check_training(algorithm="my_algorithm", folder=tmp_path)
+
+:mod:`orchestrator.testing` has the same for a whole sweep.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fsl_core.algorithms.catalogue import ALGORITHMS, build_algorithm
+from fsl_core.backbones.catalogue import BACKBONES
+from fsl_core.backbones.kernels import Kernels
+from fsl_core.datasets.catalogue import DATASETS, SplitDataset, open_dataset
+from fsl_core.datasets.class_counts import class_counts
+from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
+from fsl_core.errors import StopRequested
+from fsl_core.randomness import Stream, standard_normal
+from fsl_core.recipe.data_settings import DataSettings, usual_data
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings, recipe_from_plain
+from fsl_core.recipe.setting import Description
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.progress import Progress
+from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_evaluation import evaluate_trial
+
+SMALL: Mapping[str, Mapping[str, Any]] = {"conv4": {"filters": 4}}
+"""Settings that make a backbone quick, where its defaults are not."""
+_SHAPE = EpisodeShape(way=3, shot=2, query=2)
+_STEPS, _EVERY = 6, 2
+
+
+def small_recipe(
+    *,
+    algorithm: str = "prototypical",
+    backbone: str = "conv4",
+    data: DataSettings | None = None,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> TrainingRecipe:
+    """A recipe that trains in a second. ``settings`` are of the algorithm or of the backbone, whichever has them."""
+    kind, network = ALGORITHMS[algorithm], BACKBONES[backbone]
+    chosen = {**SMALL.get(backbone, {}), **(settings or {})}
+    return TrainingRecipe(
+        algorithm=kind(**_own(kind, chosen)),
+        data=data or usual_data("glyphs"),
+        episode=_SHAPE,
+        validation=ValidationSettings(
+            shape=_SHAPE, every=_EVERY, episodes=4, patience=None, adaptation_steps=1 if kind.adapts else None
+        ),
+        steps=_STEPS,
+        seed=seed,
+        meta_batch_size=2,
+        backbone=network(**{"batch_norm": "batch" if kind.adapts else "running", **_own(network, chosen)}),
+    )
+
+
+def small_evaluation(recipe: TrainingRecipe) -> Evaluation:
+    """An evaluation of it that takes no time."""
+    return Evaluation(shape=_SHAPE, episodes=5, adaptation_steps=1 if recipe.algorithm.adapts else None)
+
+
+def check_settings(kind: type[Any]) -> None:
+    """The settings of an algorithm or of a backbone: named, described at every field, frozen, and found again by their name.
+
+    Raises:
+        AssertionError: with what is missing.
+    """
+    assert kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue"
+    assert kind.title, "a title for tables is needed"
+    assert kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value"
+    for item in dataclasses.fields(kind):
+        assert isinstance(item.metadata.get("setting"), Description), f"{item.name} is not described: field(metadata=setting(…))"
+        assert item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out"
+
+
+def check_loads_without_torch(module: str) -> None:
+    """Importing a module, in a process of its own, imports no torch: a sweep is planned in less time than torch takes to load."""
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch"
+
+
+def check_training(
+    *,
+    folder: Path,
+    algorithm: str = "prototypical",
+    backbone: str = "conv4",
+    dataset: SplitDataset | None = None,
+    data: DataSettings | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """A recipe with the addition goes through all of its life: written, read back, trained, stopped, resumed, scored.
+
+    Args:
+        folder: an empty folder of this test's own.
+        algorithm: by its name.
+        backbone: by its name.
+        dataset: the images; those of glyphs where none are given.
+        data: their settings.
+        settings: of the algorithm or the backbone, such as those that make it small.
+
+    Raises:
+        AssertionError: with what the addition does not do.
+    """
+    recipe = small_recipe(algorithm=algorithm, backbone=backbone, data=data, settings=settings)
+    images = dataset or open_dataset(recipe.data, data_root=None, cache_root=folder / "images")
+    _check_recipe(recipe)
+    _check_predictions(recipe, images)
+    _check_seeds_together(recipe, images)
+    whole, resumed = _train(recipe, folder / "whole", images), _stopped_and_resumed(recipe, folder / "resumed", images)
+    assert whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not"
+    assert whole.status == "complete", f"the training {whole.status}"
+    scores = [_score(whole, folder / name, images) for name in ("whole", "resumed")]
+    assert scores[0] == scores[1], "the same weights have two scores"
+    untrained = _train(dataclasses.replace(recipe, steps=0), folder / "untrained", images)
+    assert untrained.weights_digest != whole.weights_digest, "training changes no weight"
+
+
+def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None = None) -> None:
+    """A data set: what its description says is true of its images, its splits are disjoint, and opening it again changes nothing.
+
+    Raises:
+        AssertionError: with what is not so.
+    """
+    described = DATASETS[data.dataset]
+    assert described.title and described.licence, "a title for tables and a licence are needed"
+    first, again = (open_dataset(data, data_root=data_root, cache_root=folder) for _ in range(2))
+    assert first.digest == again.digest, "opened twice it has two digests"
+    parts = (first.meta_train, first.meta_validation, first.meta_test)
+    assert {bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says"
+    names = [name for bank in parts for name in bank.class_names]
+    assert len(set(names)) == len(names), "a class is in two splits"
+    counts = class_counts(data)
+    if counts is not None:
+        found = {part: len(getattr(first, part).class_sizes) for part in counts.classes}
+        assert found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}"
+
+
+def _own(kind: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in dataclasses.fields(kind)}
+    return {name: value for name, value in settings.items() if name in names}
+
+
+def _check_recipe(recipe: TrainingRecipe) -> None:
+    check_settings(type(recipe.algorithm))
+    check_settings(type(recipe.backbone))
+    again = recipe_from_plain(as_plain(recipe))
+    assert again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe"
+
+
+def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
+    """What a plan knows without torch is true of the networks."""
+    shape = images.meta_train.image_shape
+    weights = build_algorithm(recipe, image_shape=shape).initial_weights(Stream(0, "weights"))
+    features = recipe.backbone.features(shape)
+    assert recipe.backbone.build(shape).features == features, "features() is not the width of an embedding"
+    said = recipe.backbone.weight_count(shape) + recipe.algorithm.weight_count(features, recipe.episode.way)
+    found = sum(weight.numel() for weight in weights.values())
+    assert said == found, f"weight_count() says {said}, and there are {found}"
+
+
+def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:
+    """Two groups of weights have the gradients that each has alone."""
+    shape = images.meta_train.image_shape
+    algorithm = build_algorithm(recipe, image_shape=shape)
+    each = [algorithm.initial_weights(Stream(seed, "weights")) for seed in (0, 1)]
+    together = {name: torch.stack([weights[name] for weights in each]).double() for name in each[0]}
+    episodes = _noise(shape, episodes=2)
+    joined = EpisodeBatch(support=torch.cat([episodes.support] * 2), query=torch.cat([episodes.query] * 2))
+    both = algorithm.meta_gradient(together, joined, loss_factor=1.0, kernels=Kernels())
+    for seed in (0, 1):
+        own = {name: value[seed : seed + 1] for name, value in together.items()}
+        alone = algorithm.meta_gradient(own, episodes, loss_factor=1.0, kernels=Kernels())
+        for name, gradient in alone.gradient.items():
+            torch.testing.assert_close(both.gradient[name][seed], gradient[0], rtol=1e-8, atol=1e-10)
+
+
+def _noise(image_shape: tuple[int, int, int], *, episodes: int) -> EpisodeBatch:
+    shapes = [(episodes, _SHAPE.way, images, *image_shape) for images in (_SHAPE.shot, _SHAPE.query)]
+    support, query = (standard_normal(key, shape) for key, shape in enumerate(shapes))
+    return EpisodeBatch(support=support, query=query)
+
+
+def _train(recipe: TrainingRecipe, folder: Path, images: SplitDataset) -> TrialResult:
+    return run_trial(recipe, folder=folder, dataset=images, path=ExecutionPath())
+
+
+def _stopped_and_resumed(recipe: TrainingRecipe, folder: Path, images: SplitDataset) -> TrialResult:
+    reached: list[int] = []
+
+    def observe(progress: Progress) -> None:
+        reached.append(progress.step)
+
+    try:
+        run_trial(
+            recipe,
+            folder=folder,
+            dataset=images,
+            path=ExecutionPath(),
+            observe=observe,
+            should_stop=lambda: bool(reached) and reached[-1] >= _EVERY,
+        )
+        raise AssertionError("the training was asked to stop and did not")
+    except StopRequested:
+        return _train(recipe, folder, images)
+
+
+def _score(result: TrialResult, folder: Path, images: SplitDataset) -> EvaluationResult:
+    return evaluate_trial(result, small_evaluation(result.recipe), folder=folder, dataset=images)

@@ -1,0 +1,63 @@
+"""Every algorithm on every backbone fulfils the contract of an addition, and so does every data set that is at hand."""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from fsl_core.algorithms.catalogue import ALGORITHMS
+from fsl_core.backbones.catalogue import BACKBONES
+from fsl_core.datasets.catalogue import DATASETS, SplitDataset, is_available
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.data_settings import usual_data
+from fsl_core.recipe.setting import setting
+from fsl_core.testing import check_data_set, check_loads_without_torch, check_settings, check_training
+from tests.replaced_entry import replace_entry
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_training_with_it_goes_through_all_of_its_life(
+    algorithm: str, backbone: str, glyphs: SplitDataset, tmp_path: Path
+) -> None:
+    check_training(algorithm=algorithm, backbone=backbone, dataset=glyphs, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DATASETS if is_available(usual_data(name), data_root=None, cache_root=Path("nowhere"))]
+)
+def test_a_data_set_is_what_it_says(name: str, tmp_path: Path) -> None:
+    check_data_set(usual_data(name), folder=tmp_path)
+
+
+@pytest.mark.parametrize("module", ["algorithms", "backbones", "datasets"])
+def test_the_catalogues_need_no_torch(module: str) -> None:
+    check_loads_without_torch(f"fsl_core.{module}.catalogue")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Undescribed(PrototypicalSettings):
+    name: ClassVar[str] = "undescribed"
+    extra: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Heavier(PrototypicalSettings):
+    name: ClassVar[str] = "heavier"
+    extra: int = dataclasses.field(default=1, metadata=setting("something"))
+
+    def weight_count(self, features: int, way: int) -> int:
+        return 1
+
+
+def test_settings_without_a_description_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_entry(monkeypatch, ALGORITHMS, _Undescribed)
+    with pytest.raises(AssertionError, match="extra is not described"):
+        check_settings(_Undescribed)
+
+
+def test_a_wrong_prediction_is_refused(monkeypatch: pytest.MonkeyPatch, glyphs: SplitDataset, tmp_path: Path) -> None:
+    replace_entry(monkeypatch, ALGORITHMS, _Heavier)
+    with pytest.raises(AssertionError, match=r"weight_count\(\) says"):
+        check_training(algorithm="heavier", dataset=glyphs, folder=tmp_path)

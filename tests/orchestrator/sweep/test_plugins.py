@@ -1,0 +1,89 @@
+"""Plug-ins are found by their entry points: their settings are keys of sweep files like any other, and what is wrong with one is said."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULE = '''
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.setting import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmSettings(PrototypicalSettings):
+    """Prototypical Networks with a temperature."""
+
+    name: ClassVar[str] = "warm"
+    title: ClassVar[str] = "Warm prototypes"
+    warmth: float = field(default=2.0, metadata=setting("divides the logits", form="always"))
+
+
+NOT_SETTINGS = object()
+'''
+SWEEP = """
+name: warm
+title: A plug-in beside what it is compared with
+seeds: [0]
+fixed: {dataset: glyphs, split: glyphs, way: 5, shot: 1}
+grid: {algorithm: [prototypical, warm], warmth: {values: [0.5, 1], when: {algorithm: warm}}}
+"""
+CALL = "import sys; from orchestrator.cli.main import main; main(sys.argv[1:])"
+
+
+def plan(folder: Path, *, points: str = "warm = my_plugin:WarmSettings", sweep: str = SWEEP) -> subprocess.CompletedProcess[str]:
+    """``fsl plan`` where a distribution with these entry points is installed."""
+    site = folder / "site"
+    (site / "my_plugin-1.0.dist-info").mkdir(parents=True)
+    (site / "my_plugin.py").write_text(MODULE)
+    (site / "my_plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
+    (site / "my_plugin-1.0.dist-info" / "entry_points.txt").write_text(f"[fsl.algorithms]\n{points}\n")
+    (folder / "warm.yaml").write_text(sweep)
+    command = [sys.executable, "-c", CALL, "plan", "warm.yaml", "--json", "--no-probe", "--device", "cpu"]
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_settings_of_a_plug_in_are_keys_of_sweep_files(tmp_path: Path) -> None:
+    done = plan(tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = [cell["name"] for cell in json.loads(done.stdout)["cells"]]
+    assert [name.partition(" · ")[0] for name in names] == [
+        "prototypical",
+        "warm warmth 0.5",
+        "warm warmth 1",
+    ]
+
+
+def test_a_key_of_a_plug_in_is_refused_of_others(tmp_path: Path) -> None:
+    done = plan(
+        tmp_path,
+        sweep=SWEEP.replace(
+            "[prototypical, warm], warmth: {values: [0.5, 1], when: {algorithm: warm}}", "[matching], warmth: [1]"
+        ),
+    )
+    assert done.returncode == 2
+    assert "algorithm 'matching' has none, only warm" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("points", "problem"),
+    [
+        ("warm = nowhere:WarmSettings", "cannot be loaded (ModuleNotFoundError"),
+        ("warm = my_plugin:NOT_SETTINGS", "it must be a dataclass that derives from"),
+        ("hot = my_plugin:WarmSettings", "it calls itself 'warm'"),
+        ("maml = my_plugin:WarmSettings", "the name is taken"),
+    ],
+)
+def test_a_plug_in_that_cannot_serve_is_named(tmp_path: Path, points: str, problem: str) -> None:
+    done = plan(tmp_path, points=points)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: plug-in ") and problem in done.stderr
+    assert "Traceback" not in done.stderr
