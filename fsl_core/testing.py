@@ -43,6 +43,16 @@ _SHAPE = EpisodeShape(way=3, shot=2, query=2)
 _STEPS, _EVERY = 6, 2
 
 
+class ContractError(AssertionError):
+    """An addition does not do what every one must do."""
+
+
+def _require(truth: object, message: str) -> None:
+    """Raises ContractError; an ``assert`` would hold nothing where Python optimises."""
+    if not truth:
+        raise ContractError(message)
+
+
 def small_recipe(
     *,
     algorithm: str = "prototypical",
@@ -77,20 +87,22 @@ def check_settings(kind: type[Any]) -> None:
     """The settings of an algorithm or of a backbone: named, described at every field, frozen, and found again by their name.
 
     Raises:
-        AssertionError: with what is missing.
+        ContractError: with what is missing.
     """
-    assert kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue"
-    assert kind.title, "a title for tables is needed"
-    assert kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value"
+    _require(kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue")
+    _require(kind.title, "a title for tables is needed")
+    _require(kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value")
     for item in dataclasses.fields(kind):
-        assert isinstance(item.metadata.get("setting"), Description), f"{item.name} is not described: field(metadata=setting(…))"
-        assert item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out"
+        _require(
+            isinstance(item.metadata.get("setting"), Description), f"{item.name} is not described: field(metadata=setting(…))"
+        )
+        _require(item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out")
 
 
 def check_loads_without_torch(module: str) -> None:
     """Importing a module, in a process of its own, imports no torch: a sweep is planned in less time than torch takes to load."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch"
+    _require(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch")
 
 
 def check_training(
@@ -113,7 +125,7 @@ def check_training(
         settings: of the algorithm or the backbone, such as those that make it small.
 
     Raises:
-        AssertionError: with what the addition does not do.
+        ContractError: with what the addition does not do.
     """
     recipe = small_recipe(algorithm=algorithm, backbone=backbone, data=data, settings=settings)
     images = dataset or open_dataset(recipe.data, data_root=None, cache_root=folder / "images")
@@ -121,32 +133,32 @@ def check_training(
     _check_predictions(recipe, images)
     _check_seeds_together(recipe, images)
     whole, resumed = _train(recipe, folder / "whole", images), _stopped_and_resumed(recipe, folder / "resumed", images)
-    assert whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not"
-    assert whole.status == "complete", f"the training {whole.status}"
+    _require(whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not")
+    _require(whole.status == "complete", f"the training {whole.status}")
     scores = [_score(whole, folder / name, images) for name in ("whole", "resumed")]
-    assert scores[0] == scores[1], "the same weights have two scores"
+    _require(scores[0] == scores[1], "the same weights have two scores")
     untrained = _train(dataclasses.replace(recipe, steps=0), folder / "untrained", images)
-    assert untrained.weights_digest != whole.weights_digest, "training changes no weight"
+    _require(untrained.weights_digest != whole.weights_digest, "training changes no weight")
 
 
 def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None = None) -> None:
     """A data set: what its description says is true of its images, its splits are disjoint, and opening it again changes nothing.
 
     Raises:
-        AssertionError: with what is not so.
+        ContractError: with what is not so.
     """
     described = DATASETS[data.dataset]
-    assert described.title and described.licence, "a title for tables and a licence are needed"
+    _require(described.title and described.licence, "a title for tables and a licence are needed")
     first, again = (open_dataset(data, data_root=data_root, cache_root=folder) for _ in range(2))
-    assert first.digest == again.digest, "opened twice it has two digests"
+    _require(first.digest == again.digest, "opened twice it has two digests")
     parts = (first.meta_train, first.meta_validation, first.meta_test)
-    assert {bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says"
+    _require({bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says")
     names = [name for bank in parts for name in bank.class_names]
-    assert len(set(names)) == len(names), "a class is in two splits"
+    _require(len(set(names)) == len(names), "a class is in two splits")
     counts = class_counts(data)
     if counts is not None:
         found = {part: len(getattr(first, part).class_sizes) for part in counts.classes}
-        assert found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}"
+        _require(found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}")
 
 
 def _own(kind: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +170,7 @@ def _check_recipe(recipe: TrainingRecipe) -> None:
     check_settings(type(recipe.algorithm))
     check_settings(type(recipe.backbone))
     again = recipe_from_plain(as_plain(recipe))
-    assert again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe"
+    _require(again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe")
 
 
 def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
@@ -166,10 +178,10 @@ def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
     shape = images.meta_train.image_shape
     weights = build_algorithm(recipe, image_shape=shape).initial_weights(Stream(0, "weights"))
     features = recipe.backbone.features(shape)
-    assert recipe.backbone.build(shape).features == features, "features() is not the width of an embedding"
+    _require(recipe.backbone.build(shape).features == features, "features() is not the width of an embedding")
     said = recipe.backbone.weight_count(shape) + recipe.algorithm.weight_count(features, recipe.episode.way)
     found = sum(weight.numel() for weight in weights.values())
-    assert said == found, f"weight_count() says {said}, and there are {found}"
+    _require(said == found, f"weight_count() says {said}, and there are {found}")
 
 
 def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:
@@ -213,7 +225,7 @@ def _stopped_and_resumed(recipe: TrainingRecipe, folder: Path, images: SplitData
             observe=observe,
             should_stop=lambda: bool(reached) and reached[-1] >= _EVERY,
         )
-        raise AssertionError("the training was asked to stop and did not")
+        raise ContractError("the training was asked to stop and did not")
     except StopRequested:
         return _train(recipe, folder, images)
 

@@ -84,7 +84,8 @@ class DataSettings:
 
     def _check_split(self) -> None:
         if self._set.splits is not None:
-            one_of("split", self.split, self._set.splits, beside=("dataset",))
+            of_another = any(self.split in (other.splits or ()) for other in data_sets().values())
+            one_of("split", self.split, self._set.splits, beside=("dataset",) if of_another else ())
         elif not isinstance(self.split, str) or not _OWN_SPLIT.fullmatch(self.split):
             raise SettingError("split", self.split, "it must be a name of small letters, digits, _ and -", beside=("dataset",))
 

@@ -194,7 +194,7 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         (GOOD.replace("[5, 20]", "[]"), "/sweep.yaml:10: grid.way: [] is an empty axis; give at least one value"),
         (GOOD.replace("[5, 20]", "[5, 5]"), "/sweep.yaml:10: grid.way: [5, 5] repeats a value"),
         (GOOD.replace("[5, 20]", "[5, twenty]"), "/sweep.yaml:10: grid.way[1]: 'twenty' is not accepted"),
-        (GOOD.replace("vinyals", "vinyal"), "/sweep.yaml:7: fixed.split: 'vinyal' is not accepted: input should be 'vinyals', "),
+        (GOOD.replace("vinyals", "vinyal"), "/sweep.yaml:7: fixed.split: split is 'vinyal'; accepted: 'vinyals', "),
         (GOOD.replace("seeds: [0, 1]", "seeds: [0, 0]"), "/sweep.yaml:4: seeds: [0, 0] repeats a seed"),
         (GOOD.replace("seeds: [0, 1]", "seeds: []"), "/sweep.yaml:4: seeds: [] is not accepted"),
         (GOOD.replace("name: small", "name: Small Sweep"), "/sweep.yaml:1: name: 'Small Sweep' is not accepted"),
