@@ -24,6 +24,7 @@ class Catalogue(Mapping[str, T], Generic[T]):
 
     def __init__(self, group: str, built_in: Sequence[T], problem: Callable[[object], str | None]) -> None:
         self.group, self._built_in, self._problem = group, built_in, problem
+        self._plugin_packages: set[str] = set()
 
     @cached_property
     def _entries(self) -> dict[str, T]:
@@ -45,7 +46,13 @@ class Catalogue(Mapping[str, T], Generic[T]):
             raise PluginError(f"{where}: {problem}")
         if _name(entry) != point.name:
             raise PluginError(f"{where}: it calls itself {_name(entry)!r}")
+        self._plugin_packages.add(point.module.partition(".")[0])
         return entry
+
+    @property
+    def plugin_packages(self) -> frozenset[str]:
+        """The top-level packages, or modules, that plug-ins of this catalogue are from."""
+        return frozenset(self._plugin_packages) if self._entries else frozenset()
 
     def __getitem__(self, name: str) -> T:
         return self._entries[name]

@@ -37,13 +37,19 @@ grid: {algorithm: [prototypical, warm], warmth: {values: [0.5, 1], when: {algori
 CALL = "import sys; from orchestrator.cli.main import main; main(sys.argv[1:])"
 
 
-def plan(folder: Path, *, points: str = "warm = my_plugin:WarmSettings", sweep: str = SWEEP) -> subprocess.CompletedProcess[str]:
-    """``fsl plan`` where a distribution with these entry points is installed."""
+def install(folder: Path, points: str, module: str) -> Path:
+    """A distribution with these entry points, as an installer leaves it; returns the folder to import from."""
     site = folder / "site"
     (site / "my_plugin-1.0.dist-info").mkdir(parents=True)
-    (site / "my_plugin.py").write_text(MODULE)
+    (site / "my_plugin.py").write_text(module)
     (site / "my_plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
     (site / "my_plugin-1.0.dist-info" / "entry_points.txt").write_text(f"[fsl.algorithms]\n{points}\n")
+    return site
+
+
+def plan(folder: Path, *, points: str = "warm = my_plugin:WarmSettings", sweep: str = SWEEP) -> subprocess.CompletedProcess[str]:
+    """``fsl plan`` where a distribution with these entry points is installed."""
+    site = install(folder, points, MODULE)
     (folder / "warm.yaml").write_text(sweep)
     command = [sys.executable, "-c", CALL, "plan", "warm.yaml", "--json", "--no-probe", "--device", "cpu"]
     return subprocess.run(
@@ -87,3 +93,15 @@ def test_a_plug_in_that_cannot_serve_is_named(tmp_path: Path, points: str, probl
     assert done.returncode == 2
     assert done.stderr.startswith("Error: plug-in ") and problem in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_code_of_a_plug_in_is_part_of_the_recorded_code(tmp_path: Path) -> None:
+    """A worker with another version of it is refused like one with another version of this project."""
+    digests = []
+    for folder, module in (("first", MODULE), ("same", MODULE), ("changed", MODULE.replace("2.0", "3.0"))):
+        site = install(tmp_path / folder, "warm = my_plugin:WarmSettings", module)
+        code = "from fsl_core.code_digest import code_digest; print(code_digest())"
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        digests.append(done.stdout)
+    assert digests[0] == digests[1] != digests[2]
