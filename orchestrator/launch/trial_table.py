@@ -42,6 +42,7 @@ class Columns:
     @staticmethod
     def fitting(width: int, *, name: int, step: int) -> Columns:
         """The columns for a terminal of this width: the bar gives way first, then the time, then the name is shortened."""
+        name = max(1, name)  # a column has a character at least
         choices = (
             Columns(name=name, step=step),
             Columns(name=name, step=step, bar=False),

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -320,6 +320,7 @@ def test_the_end_of_a_number_is_not_shown_as_another_number():
 
 
 @given(width=st.integers(1, 200), name=st.integers(0, 90), step=st.integers(4, 15))
+@example(width=41, name=0, step=4)
 def test_columns_fit_wherever_they_can(width: int, name: int, step: int):
     columns = Columns.fitting(width, name=name, step=step)
     assert columns.width <= max(width, 1 + 2 + 8 + 2 + step)
