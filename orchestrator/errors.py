@@ -2,6 +2,7 @@
 
 OrchestratorError
 ├── SweepFileError       a sweep file or an override of it is wrong (exit 2)
+│   └── UnknownSweepError  no sweep has the name that was given (exit 2)
 ├── RegistryError        a file of published numbers is wrong (exit 2)
 ├── ExportError          a folder of exports is not one, or lacks what is asked of it (exit 2)
 ├── ComparisonError      no two rows can be compared as asked (exit 2)
@@ -32,6 +33,10 @@ class SweepFileError(OrchestratorError):
     def __init__(self, message: str, *, setting: str | None = None, value: object = None) -> None:
         super().__init__(message)
         self.setting, self.value = setting, value
+
+
+class UnknownSweepError(SweepFileError):
+    """No sweep has the name that was given; the message lists the names that exist."""
 
 
 class RegistryError(OrchestratorError):

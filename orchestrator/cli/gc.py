@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import Given, Places, json_option, takes_places, type_of_file
+from orchestrator.cli.options import Given, Places, json_option, takes_places
 from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
 from orchestrator.launch.wanted_trials import Wanted, wanted_trials
 from orchestrator.records.store import Store
+from orchestrator.sweep.shipped import find_sweep, named_files
 
 
 @click.command()
-@click.argument("sweeps", nargs=-1, type=type_of_file)
+@click.argument("sweeps", nargs=-1, type=find_sweep)
 @takes_places("runs_root")
 @click.option(
     "--forget", multiple=True, metavar="SWEEP[/PLAN]", help="Also what only this launch, or this sweep's, wanted; repeatable."
@@ -34,10 +35,10 @@ def gc(
     trials, Ray's folders, what a killed write left.
 
     Every `fsl run` puts on record what it wants, with its --set, --only and --seeds; --forget lets go of that. Without SWEEPS the
-    files sweeps/*.yaml of the current folder count. What stays for a launch alone is listed on stderr.
+    files sweeps/*.yaml of the current folder and the sweeps of this package count. What stays for a launch alone is listed on stderr.
     """
     store = Store(Places.resolve(given).runs_root)
-    files = sweeps or tuple(sorted(Path("sweeps").glob("*.yaml")))
+    files = sweeps or named_files()
 
     def wanted() -> Wanted:
         return wanted_trials(store.runs_root, sweeps=files, forget=forget, unrecorded=unrecorded)

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from orchestrator.launch.loading import load
 from orchestrator.sweep.folder import check_folder, folder_named
+from orchestrator.sweep.shipped import find_sweep
 from orchestrator.sweep.spec import SweepSpec
 from orchestrator.sweep.tracking_address import TrackingAddress, problem_with
 from orchestrator.tracking.tracking_uri import default_address
@@ -22,7 +23,6 @@ Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 _INHERITED = ParameterSource.ENVIRONMENT
-type_of_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -45,7 +45,7 @@ def _as_address(context: click.Context, option: click.Parameter, value: str | No
 
 
 _SELECTION = (
-    click.argument("sweep", type=type_of_file),
+    click.argument("sweep", type=find_sweep),
     click.option("--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."),
     click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
     click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),

@@ -25,6 +25,7 @@ def plan_document(
     return {
         "sweep": spec.name,
         "title": spec.title,
+        "sweep_file": str(spec.source),
         "seeds": list(spec.seeds),
         "cells": [
             {

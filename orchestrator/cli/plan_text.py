@@ -176,4 +176,5 @@ def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:
     memory = size_text(max((prediction.memory_bytes for prediction in left.values()), default=0))
     cells = counted(len(opened.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
-    return f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
+    totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
+    return f"{totals}\nsweep file: {opened.plan.spec.source}"

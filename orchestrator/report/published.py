@@ -16,11 +16,11 @@ from orchestrator.report.registry_schema import Kind, RegistryCell, RegistryFile
 from orchestrator.report.stated_settings import Protocol
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.document import Document, explain, nearest, read_document
+from orchestrator.sweep.shipped import REGISTRIES
 
 FULL_STEPS = "full_steps"
 """The key of what counts as a full training where the source does not say how long its own was."""
 _MARGINS = "margins"
-_SHIPPED = Path(__file__).resolve().parents[2] / "sweeps" / "published"
 
 Setting = bool | int | float | str | None
 
@@ -148,7 +148,7 @@ def registries_beside(folder: Path) -> Registries:
         RegistryError: with the file, the line and the key of what is wrong.
     """
     own = folder / "published"
-    chosen = own if own.is_dir() else _SHIPPED
+    chosen = own if own.is_dir() else REGISTRIES
     return _loaded(chosen, tuple((path, path.stat().st_mtime_ns) for path in sorted(chosen.glob("*.yaml"))))
 
 

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrator.sweep.document import Document, explain, read_document
 from orchestrator.sweep.presets import Preset, Rule
 from orchestrator.sweep.setting_types import check_settings
-
-SHIPPED = Path(__file__).resolve().parents[2] / "sweeps" / "presets"
+from orchestrator.sweep.shipped import PRESETS
 
 
 class _Strict(BaseModel):
@@ -39,7 +38,7 @@ def load_presets(beside: Path) -> tuple[Preset, ...]:
         SweepFileError: with the file, the line and the key of what is wrong.
     """
     folder = beside / "presets"
-    return tuple(_load(path) for path in sorted((folder if folder.is_dir() else SHIPPED).glob("*.yaml")))
+    return tuple(_load(path) for path in sorted((folder if folder.is_dir() else PRESETS).glob("*.yaml")))
 
 
 def _load(path: Path) -> Preset:

@@ -23,7 +23,9 @@ from orchestrator.records.driver_lock import driver_lock
 from orchestrator.records.store import Store
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
+from orchestrator.sweep.shipped import find_sweep
 from tests.orchestrator.small_sweep import SMALL, contents
+from tests.orchestrator.tracking.tracked_sweep import result_of
 
 ENVIRONMENT = ("FSL_DATA_ROOT", "FSL_RUNS_ROOT", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "FSL_DEBUG")
 
@@ -268,7 +270,7 @@ def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("run", "nothing.yaml"), "does not exist"),
+        (("run", "nothing.yaml"), "neither a sweep file nor the name of a sweep; the names: article_2018,"),
         (("frobnicate",), "No such command"),
         (("table", "SWEEP", "--format", "pdf"), "'pdf' is not one of"),
         (("plan", "SWEEP", "--set", "stepz=1"), "did you mean 'steps'?"),
@@ -325,6 +327,20 @@ def test_gc_keeps_what_a_run_with_overrides_made_until_that_run_is_forgotten(fre
     assert fresh.fsl(*forget, "-y").exit_code == 0
     assert not contents(fresh.runs)
     assert fresh.fsl(*forget).exit_code == 2
+
+
+def test_gc_without_a_sweep_keeps_the_trials_of_the_sweeps_of_the_package(
+    fresh: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(fresh.runs)
+    wanted = build_plan(load_sweep(find_sweep("quick"))).trials[0]
+    unwanted = build_plan(load_sweep(fresh.sweep)).trials[0]
+    for trial in (wanted, unwanted):
+        store.paths(trial.fingerprint).folder.mkdir(parents=True)
+        store.write_result(result_of(trial))
+    monkeypatch.chdir(fresh.folder)
+    listed = fresh.fsl("gc", "--runs-root", fresh.runs, "--unrecorded").stdout
+    assert unwanted.fingerprint in listed and wanted.fingerprint not in listed
 
 
 def test_data_check_shows_the_splits(fresh: Workplace) -> None:

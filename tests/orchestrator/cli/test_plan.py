@@ -67,6 +67,7 @@ def test_the_answer_comes_first_and_the_trials_only_where_asked_for(fresh: Workp
     lines = fresh.read("plan").stdout.splitlines()
     assert lines[0] == "A small sweep on glyphs"
     assert lines[2].startswith("about ") and ", for 2 trials, " in lines[2]
+    assert lines[-1] == f"sweep file: {fresh.sweep}"
     fingerprint = plan(fresh)["trials"][0]["fingerprint"]
     assert fingerprint not in "\n".join(lines)
     assert fingerprint in fresh.read("plan", "--trials").stdout

@@ -17,11 +17,12 @@ from orchestrator.report.table_rows import CellRow, aggregate
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import Plan, build_plan
-from orchestrator.sweep.preset_file import SHIPPED, load_presets
+from orchestrator.sweep.preset_file import load_presets
 from orchestrator.sweep.presets import Preset, Rule
+from orchestrator.sweep.shipped import PRESETS
 from orchestrator.sweep.spec import SweepSpec, with_dataset
 
-SWEEPS = SHIPPED.parent
+SWEEPS = PRESETS.parent
 NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
 REGISTRIES = load_registries(SWEEPS / "published")
 

@@ -9,10 +9,10 @@ import pytest
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
-from orchestrator.sweep.preset_file import SHIPPED
+from orchestrator.sweep.shipped import PRESETS
 from orchestrator.sweep.spec import SweepSpec, with_dataset
 
-SWEEPS = SHIPPED.parent
+SWEEPS = PRESETS.parent
 PINNED = {
     "article_2018": "035731e1fa2827b1",
     "inner_steps": "97da179d677a4a6a",
