@@ -1,15 +1,11 @@
 """``fsl_core`` alone: installed from a wheel beside torch and torchvision and nothing else, it trains and scores a trial."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.built_wheel import ROOT, build_wheel, empty_environment, run, uv
+
 NEVER_THERE = ("ray", "mlflow", "click", "pandas", "pydantic", "rich", "matplotlib", "pyarrow")
 
 SCRIPT = """
@@ -49,33 +45,10 @@ print(json.dumps({
 """
 
 
-def uv() -> str:
-    """The uv at hand: the machine's, else the one in this environment."""
-    for candidate in ("uv", str(Path(sys.executable).parent / "uv")):
-        if shutil.which(candidate) and subprocess.run([candidate, "--version"], capture_output=True).returncode == 0:
-            return candidate
-    pytest.skip("uv is neither on PATH nor in this environment")
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_it_trains_with_torch_and_torchvision_alone(tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("fsl_core", "orchestrator"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    run(uv(), "build", "--wheel", "--no-build-isolation", "--python", sys.executable, "-o", tmp_path / "dist", cwd=source)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    run(uv(), "venv", "--python", sys.executable, tmp_path / "alone", cwd=tmp_path)
-    python = tmp_path / "alone" / "bin" / "python"
+    wheel = build_wheel(tmp_path)
+    python = empty_environment(tmp_path / "alone") / "python"
     run(uv(), "pip", "install", "--python", python, "-c", ROOT / "requirements.lock", wheel, cwd=tmp_path)
 
     printed = run(python, "-I", "-c", SCRIPT, tmp_path / "work", *NEVER_THERE, cwd=tmp_path)
