@@ -37,7 +37,7 @@ _ROW_OF = {
 _INTRODUCTION = """\
 # Exports
 
-`fsl export SWEEP.yaml --format parquet` (or `csv`) writes the tables below, and every `results/<sweep>/` has them as Parquet; their
+`fsl export SWEEP --format parquet` (or `csv`) writes the tables below, and every `results/<sweep>/` has them as Parquet; their
 descriptions are in the Parquet schema too. This page is written from the code by `python -m tests.exports_document`.
 
 - Accuracies are in percent, intervals and differences in percentage points; a column says so in its name. What is missing is empty in CSV
@@ -52,7 +52,7 @@ descriptions are in the Parquet schema too. This page is written from the code b
 _TABLE = f"""\
 ## The table as JSON and CSV
 
-`fsl table SWEEP.yaml --format json` prints one object, which is also `table.json`; `--format csv` and `table.csv` have a row a cell with
+`fsl table SWEEP --format json` prints one object, which is also `table.json`; `--format csv` and `table.csv` have a row a cell with
 the same keys as columns, but for {", ".join(f"`{column}` in place of `{key}`" for key, column in TABULAR.items())}.
 In place of `published` it has {", ".join(f"`published_<registry>{ending}`" for ending in NUMBERS_OF_REGISTRY)}
 for each registry that has a number in some row.
