@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import torch
-import torch._dynamo  # the optimisers import it in their first step, which takes seconds
+import torch._dynamo  # noqa: F401 - the optimisers import it in their first step, which takes seconds
 
 from benchmarks.allocator import keep_freed_memory
 from benchmarks.baseline.sampler import EpisodeSampler

@@ -85,7 +85,7 @@ class Conv4:
             maps = kernels.fold(images.pixels)
         for block, norm in list(enumerate(self._norms))[int(by_patches) :]:
             given = None if statistics is None else statistics[norm.name]
-            maps, used[norm.name] = self._block(maps, weights, f"blocks.{block}.conv.weight", norm, kernels, given)
+            maps, used[norm.name] = self._block(maps, weights, f"blocks.{block}.conv.weight", norm, kernels=kernels, given=given)
         of_groups = torch.unflatten(maps, 1, (images.groups, -1)).transpose(0, 1)
         return of_groups.mean((3, 4)) if self._averages else of_groups.flatten(2), used
 
@@ -108,6 +108,7 @@ class Conv4:
         weights: Mapping[str, torch.Tensor],
         name: str,
         norm: BatchNorm,
+        *,
         kernels: Kernels,
         given: LayerStatistics | None,
     ) -> tuple[torch.Tensor, LayerStatistics]:

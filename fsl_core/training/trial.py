@@ -183,7 +183,7 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
         if state.seeds[0].stopped_by is None:
-            _train(recipe, stage, state, sampler, path, run, saver)
+            _train(recipe, stage, state, sampler, path, run=run, checkpoints=saver)
     return state
 
 
@@ -202,6 +202,7 @@ def _train(
     state: TrainingState,
     sampler: EpisodeSampler,
     path: ExecutionPath,
+    *,
     run: TrialRun,
     checkpoints: StageCheckpoints,
 ) -> None:

@@ -48,8 +48,10 @@ def _draw_row(axes: Axes, row: CellRow, centre: float, labels: Collection[str]) 
     """The dots of a cell around its centre; the vertical axis is in inches."""
     top = centre + _DOT * len(row.published) / 2
     for rank, number in enumerate(row.published):
-        _dot(axes, number.accuracy, number.ci95, top - _DOT * rank, *_style(number.registry, labels))
-    _dot(axes, row.reproduced, row.ci95_episodes, top - _DOT * len(row.published), OURS, "o", filled=not row.trained_for_less)
+        colour, marker = _style(number.registry, labels)
+        _dot(axes, number.accuracy, number.ci95, top - _DOT * rank, colour=colour, marker=marker)
+    last, filled = top - _DOT * len(row.published), not row.trained_for_less
+    _dot(axes, row.reproduced, row.ci95_episodes, last, colour=OURS, marker="o", filled=filled)
 
 
 def _style(registry: str, labels: Collection[str]) -> tuple[str, str]:
@@ -63,7 +65,7 @@ def _label(row: CellRow) -> str:
 
 
 def _dot(
-    axes: Axes, value: float | None, half: float | None, place: float, colour: str, marker: str, *, filled: bool = True
+    axes: Axes, value: float | None, half: float | None, place: float, *, colour: str, marker: str, filled: bool = True
 ) -> None:
     if value is not None:
         face = colour if filled else "white"

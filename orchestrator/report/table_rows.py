@@ -99,7 +99,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
     published = registries.find(sources, cell.settings)
     unlike = differences(cell.settings, published) if published else ()
     both = sides(cell, score, published, table, registries.assumptions) if published else None
-    decided = _decided(plan, cell, score, both, unlike, registries.margin(cell.settings))
+    decided = _decided(plan, cell, score, both, unlike, margin=registries.margin(cell.settings))
     return CellRow(
         cell=cell.fingerprint,
         evaluation=cell.evaluation.fingerprint,
@@ -139,7 +139,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
 
 
 def _decided(
-    plan: Plan, cell: Cell, score: CellScore, both: Sides | None, unlike: tuple[Difference, ...], margin: float | None
+    plan: Plan, cell: Cell, score: CellScore, both: Sides | None, unlike: tuple[Difference, ...], *, margin: float | None
 ) -> Verdict:
     return verdict(
         score.measured,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.records.trial_record import TrialRecord
@@ -129,25 +130,37 @@ def _points(trial: PlannedTrial, record: TrialRecord) -> Iterator[Point]:
     for name, curve in sorted(result.curves.items()):
         for step, value in curve:
             yield from curve_points(step, {name: value})
-    last: dict[str, float] = {}
-    if record.execution is not None:
-        last["train/seconds"] = record.execution.train_seconds
-    if result.selected_step is not None:
-        last["validation/selected_step"] = result.selected_step
-    if result.validation_accuracy is not None:
-        last["validation/selected_accuracy"] = result.validation_accuracy
-    if result.validation_loss is not None:
-        last["validation/selected_loss"] = result.validation_loss
+    for score in record.evaluations.values():
+        yield from _points_by_adaptation_step(score)
+    yield from finite_points(result.steps_done, _selection(result, record.execution) | _scores(trial, record, result))
+
+
+def _selection(result: TrialResult, execution: ExecutionRecord | None) -> dict[str, float]:
+    """What is known of the training once it has ended."""
+    known = {
+        "train/seconds": None if execution is None else execution.train_seconds,
+        "validation/selected_step": result.selected_step,
+        "validation/selected_accuracy": result.validation_accuracy,
+        "validation/selected_loss": result.validation_loss,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _scores(trial: PlannedTrial, record: TrialRecord, result: TrialResult) -> dict[str, float]:
+    """The accuracy and the interval of every score, under its exact name, and under a short one where it represents others."""
     scores = {each.evaluation: each for each in record.evaluations.values()}
     named = {exact_suffix(evaluation): evaluation for evaluation in scores} | representatives(result.recipe, trial.evaluations)
+    values: dict[str, float] = {}
     for suffix, evaluation in sorted(named.items(), key=lambda item: item[0]):
         if evaluation in scores:
-            last |= {f"test/accuracy_{suffix}": scores[evaluation].accuracy, f"test/ci95_{suffix}": scores[evaluation].ci95}
-    for score in scores.values():
-        for steps, correct in enumerate(score.correct_by_step or ()):
-            adapted = sum(correct) / (len(correct) * score.evaluation.shape.queries)
-            yield Point(f"test/accuracy_{exact_suffix(score.evaluation)}_by_adaptation_step", steps, adapted)
-    yield from finite_points(result.steps_done, last)
+            values |= {f"test/accuracy_{suffix}": scores[evaluation].accuracy, f"test/ci95_{suffix}": scores[evaluation].ci95}
+    return values
+
+
+def _points_by_adaptation_step(score: EvaluationResult) -> Iterator[Point]:
+    name = f"test/accuracy_{exact_suffix(score.evaluation)}_by_adaptation_step"
+    for steps, correct in enumerate(score.correct_by_step or ()):
+        yield Point(name, steps, sum(correct) / (len(correct) * score.evaluation.shape.queries))
 
 
 def _dataset(record: TrialRecord) -> DatasetView | None:
