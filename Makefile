@@ -3,6 +3,8 @@
 #   make sweep                      set up, then run sweeps/quick.yaml
 #   make sweep SWEEP=sweeps/X.yaml  set up, then run another sweep
 #   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
+#   make test-fast                  set up, then run the files that start no process and load nothing that takes seconds
+#   make coverage                   set up, then run the tests and count what they cover; below the floor in pyproject.toml it fails
 #   make test-slow                  set up, then run those that take more than a minute each
 #   make test-cuda                  run the tests that need a CUDA device, by .venv or else by a Python with torch, pytest and hypothesis
 #   make check                      set up, then lint, format and types
@@ -23,7 +25,7 @@ export UV_HTTP_TIMEOUT ?= 300
 UV = $$(uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow test-cuda check bench lock
+.PHONY: help setup sweep test test-fast coverage test-slow test-cuda check bench lock
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,12 +55,18 @@ sweep: setup
 test: setup
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
+test-fast: setup
+	$(BIN)/python -m pytest --fast -m "not slow" $(PYTEST_ARGS)
+
+coverage: setup
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term $(PYTEST_ARGS)
+
 test-slow: setup
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
-# Without the setup: a machine with a GPU often has a torch of its own, and neither ray nor mlflow.
+# Without the setup: a machine with a GPU often has a torch of its own, whose warnings are not ours, and neither ray nor mlflow.
 test-cuda:
-	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pytest -m cuda $$(grep -rl 'mark\.cuda' tests --include='*.py') $(PYTEST_ARGS)
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pytest -m cuda -W default $$(grep -rl 'mark\.cuda' tests --include='*.py') $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .
