@@ -18,6 +18,7 @@ from fsl_core.errors import RecordDamagedError
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.sealed import Value, document_text
+from fsl_core.set_aside import set_aside
 from fsl_core.training.result import EvaluationResult, TrialResult, trial_result_from_plain
 from fsl_core.training.trial_folder import result_of, score_of
 from fsl_core.training.trial_paths import TrialPaths
@@ -163,14 +164,10 @@ class Store:
 
     def put_aside(self, path: Path) -> Path | None:
         """Take a damaged file out of use. Returns where it is now; None when it was not there."""
-        number = 1
-        while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-            number += 1
         try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return None
+            aside = set_aside(path)
         except OSError as error:
             raise StoreError(f"{path} is damaged and cannot be renamed ({error.strerror})") from error
-        self.damaged = [other for other in self.damaged if other != path]
+        if aside is not None:
+            self.damaged = [other for other in self.damaged if other != path]
         return aside
