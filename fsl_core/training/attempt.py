@@ -17,7 +17,7 @@ from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import FailureRecord
@@ -63,7 +63,7 @@ class Attempt:
     """An attempt at the trial in a folder that this process alone works on.
 
     ``images`` opens the trial's images, ``asked`` says the device and threads for a trial that has no execution path yet; ``path`` and
-    ``choices`` are those of :func:`fsl_core.training.trial.run_trial`.
+    ``choices`` are those of :class:`fsl_core.training.trial.TrialRun`.
     """
 
     recipe: TrainingRecipe
@@ -109,16 +109,18 @@ class Attempt:
         try:
             result = run_trial(
                 self.recipe,
-                folder=self.paths.folder,
-                dataset=self.images(),
-                device=asked.device,
-                threads=asked.threads,
-                path=self.path,
-                choices=self.choices,
-                observe=self._reached,
-                should_stop=self.should_stop,
-                announce=self.journal.announce,
-                on_path=on_path,
+                TrialRun(
+                    folder=self.paths.folder,
+                    dataset=self.images(),
+                    device=asked.device,
+                    threads=asked.threads,
+                    path=self.path,
+                    choices=self.choices,
+                    observe=self._reached,
+                    should_stop=self.should_stop,
+                    announce=self.journal.announce,
+                    on_path=on_path,
+                ),
             )
         except StopRequested:
             self.books.stopped()

@@ -35,7 +35,16 @@ from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoi
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """How to run a trial: its folder and data, how its execution path is found, and who is asked and told; see :func:`run_trial`."""
+    """How to run a trial: where, on what, along which execution path, and who is asked and told.
+
+    ``folder`` is the trial's own, made where missing; ``dataset`` holds the images, as :func:`fsl_core.datasets.catalogue.open_dataset`
+    gives them. ``device`` is ``cpu`` or ``cuda``, ``threads`` the CPU threads inside one operation, ``path`` an execution path that
+    nothing is measured for, ``choices`` the folder of the paths chosen so far, which trials share; None keeps none.
+
+    ``observe`` is called at every point of the curves. ``should_stop`` is asked between steps: once it is true, a checkpoint is written
+    and StopRequested raised. ``announce`` is told in a sentence what is worth a log line, such as a resume or a damaged checkpoint
+    that was set aside; ``on_path``, before the first step, the execution path that is taken.
+    """
 
     folder: Path
     dataset: SplitDataset
@@ -59,38 +68,12 @@ class _Stage:
     selects: bool
 
 
-def run_trial(
-    recipe: TrainingRecipe,
-    *,
-    folder: Path,
-    dataset: SplitDataset,
-    device: str = "cpu",
-    threads: int = 1,
-    path: ExecutionPath | None = None,
-    choices: Path | None = None,
-    observe: Callable[[Progress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
-    announce: Callable[[str], None] = lambda message: None,
-    on_path: Callable[[ExecutionPath], None] = lambda path: None,
-) -> TrialResult:
-    """Train a recipe in ``folder``, from where an earlier run of it stopped, and select its weights on meta-validation.
+def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
+    """Train a recipe in the run's folder, from where an earlier run of it stopped, and select its weights on meta-validation.
 
-    The execution path is that of the folder's ``path.json``, if there is one; else ``path``; else the fastest on ``device`` with
-    ``threads``, as ``choices`` keeps it for every trial with such steps, or as it is measured now. It is in ``path.json`` before the
-    first step.
-
-    Args:
-        recipe: what to train.
-        folder: the trial's own folder; it is made where missing.
-        dataset: the images, as :func:`fsl_core.datasets.catalogue.open_dataset` gives them.
-        device: ``cpu`` or ``cuda``.
-        threads: CPU threads inside one operation.
-        path: an execution path that nothing is measured for.
-        choices: the folder of the paths chosen so far, which trials share; None keeps none.
-        observe: called at every point of the curves.
-        should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
-        announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
-        on_path: told, before the first step, the execution path that is taken.
+    The execution path is that of the folder's ``path.json``, if there is one; else the run's ``path``; else the fastest on its device
+    with its threads, as ``choices`` keeps it for every trial with such steps, or as it is measured now. It is in ``path.json`` before
+    the first step.
 
     Raises:
         StopRequested: ``should_stop`` said so.
@@ -99,26 +82,14 @@ def run_trial(
         ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    run = TrialRun(
-        folder=folder,
-        dataset=dataset,
-        device=device,
-        threads=threads,
-        path=path,
-        choices=choices,
-        observe=observe,
-        should_stop=should_stop,
-        announce=announce,
-        on_path=on_path,
-    )
-    select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
+    select = _Stage(name="select", bank=run.dataset.meta_train, steps=recipe.steps, selects=True)
     state = _run_stage(recipe, select, run)
     weights = state.seeds[0].best_weights
     if recipe.retrain and weights is not None and state.seeds[0].best_step and state.seeds[0].stopped_by != "divergence":
         weights = _retrained(recipe, state, run)  # selected at step 0 the network is untrained, and stays it
-    result = _result(recipe, state, weights, dataset)
+    result = _result(recipe, state, weights, run.dataset)
     if weights is not None and result.status == "complete":
-        save_weights(folder / "selected.pt", weights)
+        save_weights(run.folder / "selected.pt", weights)
     return result
 
 
