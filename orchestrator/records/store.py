@@ -31,6 +31,11 @@ from orchestrator.records.trial_record import TrialRecord
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
+def is_fingerprint(name: str) -> bool:
+    """Whether a folder of this name is a trial's."""
+    return _FINGERPRINT.fullmatch(name) is not None
+
+
 class Store:
     """The trials under a runs folder.
 
@@ -87,7 +92,7 @@ class Store:
 
     def folders(self) -> list[Path]:
         """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
-        return sorted(path for path in self.trials.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
+        return sorted(path for path in self.trials.glob("*") if is_fingerprint(path.name) and path.is_dir())
 
     def of_earlier_editions(self) -> dict[str, int]:
         """The trials of earlier editions by their fingerprints, and the edition of each. They are kept, and no sweep uses them."""
@@ -121,10 +126,6 @@ class Store:
 
     def write_execution(self, fingerprint: str, record: ExecutionRecord) -> None:
         """Write how a trial was executed."""
-        self.write_record(fingerprint, record)
-
-    def write_progress(self, fingerprint: str, record: ProgressRecord) -> None:
-        """Write how far a trial is."""
         self.write_record(fingerprint, record)
 
     def write_failure(self, fingerprint: str, record: FailureRecord) -> None:

@@ -55,7 +55,7 @@ def recipe(tmp_path: Path) -> TrainingRecipe:
 
 def quiet(*seconds: float) -> Timing:
     """A probe on a machine that did nothing else."""
-    return Timing.of_wall(seconds)
+    return Timing(seconds=tuple(seconds), wall=tuple(seconds))
 
 
 def busy(*seconds: float, times: float = 4.0) -> Timing:

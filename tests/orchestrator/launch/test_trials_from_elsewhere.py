@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,7 @@ class Shown(NullTracker):
     def __init__(self) -> None:
         self.trials: dict[str, tuple[str | None, str]] = {}
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         assert record.result is not None and record.execution is not None and paths.selected.is_file()
         self.trials[trial.fingerprint] = record.result.weights_digest, record.execution.host
         return None
