@@ -74,7 +74,6 @@ class CostBook:
         self._evaluations: dict[Bill, list[float]] = {}
         self._ends: dict[TrainingRecipe, list[float]] = {}
         self._units: dict[UnitWork, Cost] = {}
-        self._paths: dict[Bill, Cost] = {}
         self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
         self._known_evaluations: dict[object, Cost] = {}
 
@@ -120,14 +119,6 @@ class CostBook:
         self._units[work] = of_probe(timing, "probe")
         self._known_steps.clear()
         self._known_evaluations.clear()
-
-    def path_chosen(self, recipe: TrainingRecipe, seconds: Sequence[float]) -> None:
-        """Take in how long it took the processes of trials to choose and compile the execution path of such a step."""
-        self._paths[step_bill(recipe)] = Cost(Span.of(seconds), "earlier trials")
-
-    def path(self, recipe: TrainingRecipe) -> Cost:
-        """What choosing and compiling its execution path costs a trial's process; nothing where nothing is known of it."""
-        return self._paths.get(step_bill(recipe), FREE) if recipe.steps else FREE
 
     def steps(self, recipe: TrainingRecipe) -> Span:
         """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
