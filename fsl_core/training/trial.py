@@ -60,8 +60,10 @@ class TrialRun:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage:
-    """One run of the training loop: the classes, the number of steps, and whether meta-validation selects the weights."""
+    """One training within a trial: the classes, the number of steps, and whether meta-validation selects the weights."""
 
+    recipe: TrainingRecipe
+    run: TrialRun
     name: str
     bank: ImageBank
     steps: int
@@ -82,8 +84,8 @@ def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
         ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    select = _Stage(name="select", bank=run.dataset.meta_train, steps=recipe.steps, selects=True)
-    state = _run_stage(recipe, select, run)
+    select = _Stage(recipe=recipe, run=run, name="select", bank=run.dataset.meta_train, steps=recipe.steps, selects=True)
+    state = _run_stage(select)
     weights = state.seeds[0].best_weights
     if recipe.retrain and weights is not None and state.seeds[0].best_step and state.seeds[0].stopped_by != "divergence":
         weights = _retrained(recipe, state, run)  # selected at step 0 the network is untrained, and stays it
@@ -98,7 +100,7 @@ def _retrained(recipe: TrainingRecipe, state: TrainingState, run: TrialRun) -> W
     selected = state.seeds[0]
     bank = join(run.dataset.meta_train, run.dataset.meta_validation)
     steps = (selected.best_step or 0) + (recipe.validation.patience or 0)
-    again = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)
+    again = _run_stage(_Stage(recipe=recipe, run=run, name="retrain", bank=bank, steps=steps, selects=False))
     selected.curves |= {f"retrain_{name}": curve for name, curve in again.seeds[0].curves.items()}
     if again.seeds[0].stopped_by == "divergence":
         selected.stopped_by = "divergence"
@@ -124,7 +126,8 @@ def _result(
     )
 
 
-def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
+def _run_stage(stage: _Stage) -> TrainingState:
+    recipe, run = stage.recipe, stage.run
     folder = run.folder / "checkpoints" / stage.name
     expected = ExpectedCheckpoint(recipe=recipe, dataset=run.dataset, stage=stage.name, steps=stage.steps)
     checkpoint, useless = load_newest_checkpoint(folder, expected.check)
@@ -154,7 +157,7 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
         if state.seeds[0].stopped_by is None:
-            _train(recipe, stage, state, sampler, path, run, saver)
+            _train(stage, path, state, sampler, saver)
     return state
 
 
@@ -168,14 +171,10 @@ def _otherwise(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
 
 
 def _train(
-    recipe: TrainingRecipe,
-    stage: _Stage,
-    state: TrainingState,
-    sampler: EpisodeSampler,
-    path: ExecutionPath,
-    run: TrialRun,
-    checkpoints: StageCheckpoints,
+    stage: _Stage, path: ExecutionPath, state: TrainingState, sampler: EpisodeSampler, checkpoints: StageCheckpoints
 ) -> None:
+    recipe, run = stage.recipe, stage.run
+
     def save(state: TrainingState) -> None:
         run.dataset.check_unchanged()  # first: no checkpoint is of images other than those verified
         checkpoints.save(state)
