@@ -52,7 +52,7 @@ def main(cells: int) -> None:
     with _timed("kinds"):
         kinds = unknown_kinds(plan, records, book)
         for work in {work for kind in kinds for work in kind.works}:
-            book.probed(work, Timing.of_wall([0.01]))
+            book.probed(work, Timing(seconds=(0.01,), wall=(0.01,)))
     with _timed("forecast"):
         make_forecast(plan, records, book, slots=2, start=RAY_START)
     print(f"{len(plan.cells):,} cells, {len(plan.trials):,} trials, {len(kinds)} kinds to time")

@@ -34,7 +34,7 @@ from fsl_core.recipe.setting import Description
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 
 SMALL: Mapping[str, Mapping[str, Any]] = {"conv4": {"filters": 4}}
@@ -207,7 +207,7 @@ def _noise(image_shape: tuple[int, int, int], *, episodes: int) -> EpisodeBatch:
 
 
 def _train(recipe: TrainingRecipe, folder: Path, images: SplitDataset) -> TrialResult:
-    return run_trial(recipe, folder=folder, dataset=images, path=ExecutionPath())
+    return run_trial(recipe, TrialRun(folder=folder, dataset=images, path=ExecutionPath()))
 
 
 def _stopped_and_resumed(recipe: TrainingRecipe, folder: Path, images: SplitDataset) -> TrialResult:
@@ -219,11 +219,13 @@ def _stopped_and_resumed(recipe: TrainingRecipe, folder: Path, images: SplitData
     try:
         run_trial(
             recipe,
-            folder=folder,
-            dataset=images,
-            path=ExecutionPath(),
-            observe=observe,
-            should_stop=lambda: bool(reached) and reached[-1] >= _EVERY,
+            TrialRun(
+                folder=folder,
+                dataset=images,
+                path=ExecutionPath(),
+                observe=observe,
+                should_stop=lambda: bool(reached) and reached[-1] >= _EVERY,
+            ),
         )
         raise ContractError("the training was asked to stop and did not")
     except StopRequested:

@@ -17,7 +17,7 @@ from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 
 folder = Path(sys.argv[1])
@@ -30,7 +30,7 @@ recipe = TrainingRecipe(
     seed=0,
 )
 dataset = open_dataset(recipe.data, data_root=None, cache_root=folder / "data")
-result = run_trial(recipe, folder=folder / "trial", dataset=dataset)
+result = run_trial(recipe, TrialRun(folder=folder / "trial", dataset=dataset))
 score = evaluate_trial(
     result, Evaluation(shape=EpisodeShape(way=5, shot=1, query=5), episodes=200), folder=folder / "trial", dataset=dataset
 )

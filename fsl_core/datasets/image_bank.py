@@ -54,11 +54,6 @@ class ImageBank:
         return ROTATIONS if self.rotations else 1
 
     @property
-    def classes(self) -> int:
-        """How many classes episodes can draw from."""
-        return len(self.class_names) * self.turns
-
-    @property
     def class_sizes(self) -> torch.Tensor:
         """How many images each class has: int64 ``[classes]``."""
         return self.sizes.repeat_interleave(self.turns)

@@ -19,13 +19,6 @@ def hex_answers(right: np.ndarray) -> tuple[str, ...]:
     return tuple(row.tobytes().hex()[:digits] for row in np.packbits(right, axis=1))
 
 
-def right_answers(texts: Sequence[str], queries: int) -> np.ndarray:
-    """What :func:`hex_answers` wrote: bool ``[E, queries]``."""
-    width = 2 * -(-queries // 8)
-    packed = np.frombuffer(bytes.fromhex("".join(text.ljust(width, "0") for text in texts)), dtype=np.uint8)
-    return np.unpackbits(packed.reshape(len(texts), width // 2), axis=1, count=queries).astype(bool)
-
-
 def problem_with_answers(texts: Sequence[object], counts: Sequence[int], queries: int) -> str | None:
     """Why texts from a document are not the answers of episodes of so many queries with these counts of right ones; None: they are."""
     if len(texts) != len(counts):

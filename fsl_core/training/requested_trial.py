@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,14 +10,14 @@ from typing import Literal
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episodes.feasibility import check_feasible
-from fsl_core.errors import DataChangedError, ExecutionPathError, RecordDamagedError, StopRequested
+from fsl_core.errors import DataChangedError, RecordDamagedError, StopRequested
 from fsl_core.provenance import now
+from fsl_core.set_aside import set_aside
+from fsl_core.training.attempt import Attempt, AttemptJournal, AttemptRecords, failure_of
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
-from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import run_trial
-from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, ProgressRecord, attempts_recorded
 from fsl_core.training.trial_request import TrialRequest
@@ -48,24 +46,24 @@ def train_requested(folder: Path, place: TrainingPlace) -> Ending:
         return "failed"
     try:
         with trial.held() as free:
-            return _Attempt(trial, place).run() if free else "held"
+            return _RequestedTrial(trial, place).work() if free else "held"
     except OSError as error:
         place.say(f"{folder}: {error}")
         return "failed"
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One attempt at a trial whose folder is held."""
+class _RequestedTrial:
+    """A trial whose folder this process holds."""
 
     trial: TrialFolder
     place: TrainingPlace
 
-    def run(self) -> Ending:
+    def work(self) -> Ending:
         try:
             return self._work()
         except StopRequested as stop:
-            self._say(str(stop))
+            self._journal().say(str(stop))
             return "stopped"
         except Exception as error:
             self._fail(error)
@@ -76,31 +74,22 @@ class _Attempt:
         if request is None:
             raise RecordDamagedError(f"{self.trial.paths.request} is not there: `fsl plan SWEEP --write-trials` writes it")
         result = self.trial.result()
-        missing = self._missing(request, result)
-        if result is None or missing:
-            books, dataset = self._books(request), self._dataset(request)
-            path = self._scoring_path(books)
+        if result is None or self._lacks_scores(request, result):
+            attempt = self._attempt(request, self._images(request))
             if result is None:
-                result, path = self._train(request, dataset, books)
-            self._score_missing(request, result, dataset, path, books)
+                attempt.begin()
+            result = attempt.run(result)
         self.trial.paths.failure.unlink(missing_ok=True)
         return "done" if result.status == "complete" else "diverged"
 
-    def _missing(self, request: TrialRequest, result: TrialResult | None) -> bool:
-        if result is None or result.status == "diverged":
-            return result is None
-        return not {each.fingerprint for each in request.evaluations} <= set(self.trial.scores(result))
+    def _lacks_scores(self, request: TrialRequest, result: TrialResult) -> bool:
+        wanted = {each.fingerprint for each in request.evaluations}
+        return result.status != "diverged" and not wanted <= self._records().scored(result)
 
-    def _books(self, request: TrialRequest) -> Bookkeeping:
-        read = self.trial.record
-        return Bookkeeping.begin(
-            request.recipe, self.trial.write_record, read(ProgressRecord), read(ExecutionRecord), read(FailureRecord)
-        )
-
-    def _dataset(self, request: TrialRequest) -> SplitDataset:
+    def _images(self, request: TrialRequest) -> SplitDataset:
         """The images, every byte verified, which must be those that were asked for."""
         data, place = request.recipe.data, self.place
-        dataset = open_dataset(data, data_root=place.data_root, cache_root=place.prepared, announce=self._say)
+        dataset = open_dataset(data, data_root=place.data_root, cache_root=place.prepared, announce=self._journal().say)
         if request.data_digest not in (None, dataset.digest):
             raise DataChangedError(
                 f"the trial is to see {data.dataset} images with digest {str(request.data_digest)[:16]}; those in {place.prepared} have "
@@ -109,87 +98,85 @@ class _Attempt:
         check_feasible(request.recipe, request.evaluations, dataset)
         return dataset
 
-    def _train(self, request: TrialRequest, dataset: SplitDataset, books: Bookkeeping) -> tuple[TrialResult, ExecutionPath]:
-        taken = [self._asked_path()]
-        self._say(f"attempt {books.attempt_begins()}: {request.name}")
-
-        def observe(progress: Progress) -> None:
-            books.reached(progress)
-            shown = ", ".join(f"{name} {value:.5g}" for name, value in progress.metrics.items())
-            self._say(f"step {progress.step} of {progress.steps}: {shown}")
-
-        def on_path(path: ExecutionPath) -> None:
-            taken.append(path)
-            books.training_begins()
-
-        try:
-            result = run_trial(
-                request.recipe,
-                folder=self.trial.paths.folder,
-                dataset=dataset,
-                device=self.place.device,
-                threads=self.place.threads,
-                choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
-                observe=observe,
-                should_stop=self.place.should_stop,
-                announce=self._say,
-                on_path=on_path,
-            )
-        except StopRequested:
-            books.stopped()
-            raise
-        books.trained(result, taken[-1])
-        self.trial.write_result(result)
-        self._say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
-        return result, taken[-1]
-
-    def _scoring_path(self, books: Bookkeeping) -> ExecutionPath:
-        """The path of the training, where it is on record and this machine offers it."""
-        if books.execution is None:
-            return self._asked_path()
-        trained = ExecutionPath(device=books.execution.device, threads=books.execution.threads)
-        try:
-            trained.check_available()
-        except ExecutionPathError as error:
-            self._say(f"trained on {trained.device}; scored on {self.place.device} ({error})")
-            return self._asked_path()
-        return trained
-
-    def _asked_path(self) -> ExecutionPath:
-        return ExecutionPath(device=self.place.device, threads=self.place.threads)
-
-    def _score_missing(
-        self, request: TrialRequest, result: TrialResult, dataset: SplitDataset, path: ExecutionPath, books: Bookkeeping
-    ) -> None:
-        done = (
-            set(request.evaluations)
-            if result.status == "diverged"
-            else {each.evaluation for each in self.trial.scores(result).values()}
+    def _attempt(self, request: TrialRequest, images: SplitDataset) -> Attempt:
+        before = (self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord), self.trial.record(FailureRecord))
+        return Attempt(
+            recipe=request.recipe,
+            evaluations=request.evaluations,
+            paths=self.trial.paths,
+            records=self._records(),
+            journal=self._journal(request.name),
+            books=Bookkeeping.begin(request.recipe, self.trial.write_record, *before),
+            images=lambda: images,
+            asked=ExecutionPath(device=self.place.device, threads=self.place.threads),
+            choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
+            should_stop=self.place.should_stop,
         )
-        for evaluation in (each for each in request.evaluations if each not in done):
-            if self.place.should_stop():
-                raise StopRequested("stopped before an evaluation; the training is done")
-            started, folder = time.perf_counter(), self.trial.paths.folder
-            score = evaluate_trial(result, evaluation, folder=folder, dataset=dataset, device=path.device, threads=path.threads)
-            self.trial.write_score(score)
-            books.scored(evaluation, time.perf_counter() - started, path)
-            self._say(
-                f"{evaluation.shape}: {100 * score.accuracy:.2f} ± {100 * score.ci95:.2f} % over {evaluation.episodes} episodes"
-            )
 
-    def _say(self, message: str) -> None:
-        """Tell it, and add it to the trial's log."""
-        self.place.say(f"{self.trial.fingerprint} {message}")
-        with self.trial.paths.log.open("a", encoding="utf-8") as log:
-            print(f"{now()} {message}", file=log)
+    def _records(self) -> _FolderRecords:
+        return _FolderRecords(self.trial, self._journal().announce)
+
+    def _journal(self, name: str = "") -> _FolderJournal:
+        return _FolderJournal(self.trial, self.place.say, name)
 
     def _fail(self, error: Exception) -> None:
         """Leave the error in the trial's folder, where the disk takes it, and tell it."""
-        text = "".join(traceback.format_exception(error))
-        cause = f"{type(error).__name__}: {error}"
-        self.place.say(f"{self.trial.fingerprint} failed: {cause}")
         attempts = 0
         with suppress(RecordDamagedError):
             attempts = attempts_recorded(self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord))
-        cause = cause.partition("\n")[0]
-        self.trial.write_record(FailureRecord(cause=cause, traceback=text, attempts=max(1, attempts), at=now()))
+        failure = failure_of(error, attempts=attempts)
+        self.place.say(f"{self.trial.fingerprint} failed: {failure.cause}")
+        self.trial.write_record(failure)
+
+
+@dataclass(frozen=True)
+class _FolderRecords(AttemptRecords):
+    """What an attempt keeps, in the trial's own folder."""
+
+    trial: TrialFolder
+    announce: Callable[[str], None]
+
+    def scored(self, result: TrialResult) -> set[str]:
+        done = set[str]()
+        for path in self.trial.score_files():
+            try:
+                self.trial.score(result, path.stem)
+                done.add(path.stem)
+            except RecordDamagedError:
+                self.announce(f"a score that is damaged, or of other weights, was set aside as {self.put_aside(path)}")
+        return done
+
+    def write_result(self, result: TrialResult) -> None:
+        if self.trial.result() not in (None, result):
+            self.put_aside(self.trial.paths.result)
+        self.trial.write_result(result)
+
+    def write_score(self, score: EvaluationResult) -> None:
+        self.trial.write_score(score)
+
+    def put_aside(self, path: Path) -> Path | None:
+        return set_aside(path)
+
+
+@dataclass(frozen=True)
+class _FolderJournal(AttemptJournal):
+    """Says each line of the trial's log, where ``name`` is the trial's in words, to whoever trains."""
+
+    trial: TrialFolder
+    tell: Callable[[str], None]
+    name: str
+
+    def say(self, message: str) -> None:
+        self.tell(f"{self.trial.fingerprint} {message}")
+        with self.trial.paths.log.open("a", encoding="utf-8") as log:
+            print(f"{now()} {message}", file=log)
+
+    def announce(self, message: str) -> None:
+        self.say(message)
+
+    def begins(self, attempt: int) -> None:
+        self.say(f"attempt {attempt}: {self.name}")
+
+    def reached(self, progress: Progress) -> None: ...
+
+    def scoring(self, result: TrialResult) -> None: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUSY_FROM = 1.25
@@ -18,11 +17,6 @@ class Timing:
 
     seconds: tuple[float, ...]
     wall: tuple[float, ...] = ()
-
-    @staticmethod
-    def of_wall(seconds: Sequence[float]) -> Timing:
-        """A timing by wall clock alone, as on a GPU, whose work the processor only waits for."""
-        return Timing(seconds=tuple(seconds), wall=tuple(seconds))
 
     @property
     def busy(self) -> bool:

@@ -35,7 +35,16 @@ from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoi
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRun:
-    """How to run a trial: its folder and data, how its execution path is found, and who is asked and told; see :func:`run_trial`."""
+    """How to run a trial: where, on what, along which execution path, and who is asked and told.
+
+    ``folder`` is the trial's own, made where missing; ``dataset`` holds the images, as :func:`fsl_core.datasets.catalogue.open_dataset`
+    gives them. ``device`` is ``cpu`` or ``cuda``, ``threads`` the CPU threads inside one operation, ``path`` an execution path that
+    nothing is measured for, ``choices`` the folder of the paths chosen so far, which trials share; None keeps none.
+
+    ``observe`` is called at every point of the curves. ``should_stop`` is asked between steps: once it is true, a checkpoint is written
+    and StopRequested raised. ``announce`` is told in a sentence what is worth a log line, such as a resume or a damaged checkpoint
+    that was set aside; ``on_path``, before the first step, the execution path that is taken.
+    """
 
     folder: Path
     dataset: SplitDataset
@@ -51,46 +60,22 @@ class TrialRun:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stage:
-    """One run of the training loop: the classes, the number of steps, and whether meta-validation selects the weights."""
+    """One training within a trial: the classes, the number of steps, and whether meta-validation selects the weights."""
 
+    recipe: TrainingRecipe
+    run: TrialRun
     name: str
     bank: ImageBank
     steps: int
     selects: bool
 
 
-def run_trial(
-    recipe: TrainingRecipe,
-    *,
-    folder: Path,
-    dataset: SplitDataset,
-    device: str = "cpu",
-    threads: int = 1,
-    path: ExecutionPath | None = None,
-    choices: Path | None = None,
-    observe: Callable[[Progress], None] = lambda progress: None,
-    should_stop: Callable[[], bool] = lambda: False,
-    announce: Callable[[str], None] = lambda message: None,
-    on_path: Callable[[ExecutionPath], None] = lambda path: None,
-) -> TrialResult:
-    """Train a recipe in ``folder``, from where an earlier run of it stopped, and select its weights on meta-validation.
+def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
+    """Train a recipe in the run's folder, from where an earlier run of it stopped, and select its weights on meta-validation.
 
-    The execution path is that of the folder's ``path.json``, if there is one; else ``path``; else the fastest on ``device`` with
-    ``threads``, as ``choices`` keeps it for every trial with such steps, or as it is measured now. It is in ``path.json`` before the
-    first step.
-
-    Args:
-        recipe: what to train.
-        folder: the trial's own folder; it is made where missing.
-        dataset: the images, as :func:`fsl_core.datasets.catalogue.open_dataset` gives them.
-        device: ``cpu`` or ``cuda``.
-        threads: CPU threads inside one operation.
-        path: an execution path that nothing is measured for.
-        choices: the folder of the paths chosen so far, which trials share; None keeps none.
-        observe: called at every point of the curves.
-        should_stop: asked between steps; once it is true, a checkpoint is written and StopRequested raised.
-        announce: told in a sentence what is worth a log line: a resume, a damaged checkpoint set aside.
-        on_path: told, before the first step, the execution path that is taken.
+    The execution path is that of the folder's ``path.json``, if there is one; else the run's ``path``; else the fastest on its device
+    with its threads, as ``choices`` keeps it for every trial with such steps, or as it is measured now. It is in ``path.json`` before
+    the first step.
 
     Raises:
         StopRequested: ``should_stop`` said so.
@@ -99,26 +84,14 @@ def run_trial(
         ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    run = TrialRun(
-        folder=folder,
-        dataset=dataset,
-        device=device,
-        threads=threads,
-        path=path,
-        choices=choices,
-        observe=observe,
-        should_stop=should_stop,
-        announce=announce,
-        on_path=on_path,
-    )
-    select = _Stage(name="select", bank=dataset.meta_train, steps=recipe.steps, selects=True)
-    state = _run_stage(recipe, select, run)
+    select = _Stage(recipe=recipe, run=run, name="select", bank=run.dataset.meta_train, steps=recipe.steps, selects=True)
+    state = _run_stage(select)
     weights = state.seeds[0].best_weights
     if recipe.retrain and weights is not None and state.seeds[0].best_step and state.seeds[0].stopped_by != "divergence":
         weights = _retrained(recipe, state, run)  # selected at step 0 the network is untrained, and stays it
-    result = _result(recipe, state, weights, dataset)
+    result = _result(recipe, state, weights, run.dataset)
     if weights is not None and result.status == "complete":
-        save_weights(folder / "selected.pt", weights)
+        save_weights(run.folder / "selected.pt", weights)
     return result
 
 
@@ -127,7 +100,7 @@ def _retrained(recipe: TrainingRecipe, state: TrainingState, run: TrialRun) -> W
     selected = state.seeds[0]
     bank = join(run.dataset.meta_train, run.dataset.meta_validation)
     steps = (selected.best_step or 0) + (recipe.validation.patience or 0)
-    again = _run_stage(recipe, _Stage(name="retrain", bank=bank, steps=steps, selects=False), run)
+    again = _run_stage(_Stage(recipe=recipe, run=run, name="retrain", bank=bank, steps=steps, selects=False))
     selected.curves |= {f"retrain_{name}": curve for name, curve in again.seeds[0].curves.items()}
     if again.seeds[0].stopped_by == "divergence":
         selected.stopped_by = "divergence"
@@ -153,7 +126,8 @@ def _result(
     )
 
 
-def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> TrainingState:
+def _run_stage(stage: _Stage) -> TrainingState:
+    recipe, run = stage.recipe, stage.run
     folder = run.folder / "checkpoints" / stage.name
     expected = ExpectedCheckpoint(recipe=recipe, dataset=run.dataset, stage=stage.name, steps=stage.steps)
     checkpoint, useless = load_newest_checkpoint(folder, expected.check)
@@ -183,7 +157,7 @@ def _run_stage(recipe: TrainingRecipe, stage: _Stage, run: TrialRun) -> Training
             run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
         if state.seeds[0].stopped_by is None:
-            _train(recipe, stage, state, sampler, path, run=run, checkpoints=saver)
+            _train(stage, path, state, sampler, saver)
     return state
 
 
@@ -197,15 +171,10 @@ def _otherwise(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
 
 
 def _train(
-    recipe: TrainingRecipe,
-    stage: _Stage,
-    state: TrainingState,
-    sampler: EpisodeSampler,
-    path: ExecutionPath,
-    *,
-    run: TrialRun,
-    checkpoints: StageCheckpoints,
+    stage: _Stage, path: ExecutionPath, state: TrainingState, sampler: EpisodeSampler, checkpoints: StageCheckpoints
 ) -> None:
+    recipe, run = stage.recipe, stage.run
+
     def save(state: TrainingState) -> None:
         run.dataset.check_unchanged()  # first: no checkpoint is of images other than those verified
         checkpoints.save(state)

@@ -68,11 +68,17 @@ class TrialFolder:
         """The training's outcome."""
         return _read(self.paths.result, partial(result_of, self.fingerprint))
 
+    def score_files(self) -> list[Path]:
+        """The files of scores, each named by its evaluation's fingerprint."""
+        return sorted(self.paths.evaluations.glob("*.json"))
+
+    def score(self, result: TrialResult, name: str) -> EvaluationResult | None:
+        """The trained trial's score of the evaluation with the fingerprint ``name``."""
+        return _read(self.paths.evaluations / f"{name}.json", partial(score_of, result, name))
+
     def scores(self, result: TrialResult) -> dict[str, EvaluationResult]:
         """The scores of the trained trial, by the fingerprints of their evaluations."""
-        found = {
-            path.stem: _read(path, partial(score_of, result, path.stem)) for path in sorted(self.paths.evaluations.glob("*.json"))
-        }
+        found = {path.stem: self.score(result, path.stem) for path in self.score_files()}
         return {name: score for name, score in found.items() if score is not None}
 
     def record(self, kind: type[Record]) -> Record | None:

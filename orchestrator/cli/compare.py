@@ -11,6 +11,7 @@ import click
 
 from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, folder_option, json_option, takes_places
+from orchestrator.report.comparison_text import FORMATS, render_comparison
 from orchestrator.sweep.folder import check_folder
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ _TABLE = click.Path(exists=True, path_type=Path)
 @click.option("--by", metavar="KEY", help="Rows that differ in this setting: distance, order, steps, …")
 @click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the rows that match; repeatable.")
 @takes_places("runs_root", "data_root")
-@click.option(
-    "--format", "form", type=click.Choice(("text", "json", "csv")), default="text", show_default=True, help="How to print it."
-)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="How to print it.")
 @folder_option("-o", "--output", help="Folder for comparison.txt, .json, .csv and .png.")
 @json_option
 def compare(
@@ -50,7 +49,6 @@ def compare(
     from orchestrator.report.comparison import compare as compare_pairs
     from orchestrator.report.comparison_folder import write_comparison
     from orchestrator.report.comparison_pairs import choose_pairs, selected
-    from orchestrator.report.comparison_text import render_comparison
 
     sides = [selected(_rows_of(table, given), only) for table in tables]
     chosen = choose_pairs(sides, rows=rows, by=by)

@@ -9,7 +9,7 @@ from orchestrator.cli.image_words import images_text, prepare_command
 from orchestrator.cli.opened import OpenedSweep
 from orchestrator.cli.text_layout import about_text, aligned, size_text
 from orchestrator.counted import counted
-from orchestrator.launch.cost import PROBE_RANGE, TRIALS_RANGE
+from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
 from orchestrator.launch.forecast import Forecast, StartUp
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
@@ -83,6 +83,10 @@ def _notes(expected: Forecast) -> Iterator[str]:
         ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
     if "earlier trials" in sources:
         ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
+    if "trials of other code" in sources:
+        ranges.append(
+            f"{OTHER_CODE_RANGE['low']:g} to {OTHER_CODE_RANGE['high']:g} times what the steps of trials of other code took"
+        )
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
@@ -92,6 +96,8 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield "not counted: trials that share a GPU slow each other down"
     if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
+    if other := sum(prediction.left_source == "trials of other code" for prediction in expected.left.values()):
+        yield f"from trials of other code: steps of {counted(other, 'trial')}; those of this code were not timed"
     if expected.unknown and expected.machine.device_name is None:
         yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
     elif expected.unknown:

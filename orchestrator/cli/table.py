@@ -6,14 +6,13 @@ import click
 
 from orchestrator.cli.opened import open_sweep
 from orchestrator.cli.options import Given, Selection, json_option, takes_places, takes_selection
-
-FORMATS = ("text", "md", "csv", "latex", "json")
+from orchestrator.report.table import FORMATS
 
 
 @click.command()
 @takes_selection
 @takes_places("runs_root", "data_root")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to print it.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="How to print it.")
 @click.option("--classes", is_flag=True, help="Add the interval that counts other test classes too (csv and json have it).")
 @json_option
 def table(selection: Selection, given: Given, form: str, classes: bool, as_json: bool) -> None:

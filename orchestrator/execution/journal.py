@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from fsl_core.provenance import now
+from fsl_core.provenance import host_name, now
+from fsl_core.training.attempt import AttemptJournal
+from fsl_core.training.progress import Progress
+from fsl_core.training.result import TrialResult
 from orchestrator.execution.job import EventKind, TrialEvent, TrialJob
 
 Report = Callable[[TrialEvent], None]
 
 
 @dataclass
-class Journal:
+class Journal(AttemptJournal):
     """The voice of one attempt at a trial. ``best`` is the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     job: TrialJob
@@ -33,6 +36,19 @@ class Journal:
         """Add a line to the log, and tell it to those who watch."""
         self.say(message)
         self.tell("notice", message=message)
+
+    def begins(self, attempt: int) -> None:
+        """Log that an attempt at the training begins."""
+        self.say(f"attempt {attempt} on {host_name()}")
+
+    def reached(self, progress: Progress) -> None:
+        """Report a point of the curves."""
+        self.best = progress.best
+        self.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
+
+    def scoring(self, result: TrialResult) -> None:
+        """Report that the trial is scored."""
+        self.tell("scoring", step=result.steps_done)
 
     def tell(
         self, kind: EventKind, *, step: int = 0, steps: int = 0, metrics: Mapping[str, float] | None = None, message: str = ""

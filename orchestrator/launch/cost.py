@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
@@ -17,13 +17,18 @@ from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import Machine, key
 from orchestrator.records.trial_record import TrialRecord
 
-Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "unknown"]
-"""Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor."""
+Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "unknown"]
+"""Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor.
+
+``earlier trials`` ran the code that runs now; ``trials of other code`` count only where nothing else is known.
+"""
 
 PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
 """What a probe of a few steps is trusted to: trials beside it share memory and caches, and long ones vary less than short ones."""
 TRIALS_RANGE: Mapping[str, float] = {"low": 0.9, "high": 1.2}
-"""What the fastest and the slowest of the trials so far are trusted to."""
+"""What the fastest and the slowest of the trials so far are trusted to,"""
+OTHER_CODE_RANGE: Mapping[str, float] = {"low": 0.5, "high": 2.0}
+"""and those of other code, which may compute the same faster or more slowly."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,9 @@ class Cost:
 
 UNKNOWN = Cost(None, "unknown")
 FREE = Cost(NOTHING, "earlier trials")
-_SURENESS: Sequence[Source] = ("earlier trials", "remembered probe", "probe", "busy probe", "unknown")
+_SURENESS: Sequence[Source] = (
+    "earlier trials", "remembered probe", "probe", "busy probe", "trials of other code", "unknown",
+)  # fmt: skip
 
 
 def of_probe(timing: Timing, source: Source) -> Cost:
@@ -61,20 +68,36 @@ def together(costs: Sequence[Cost]) -> Cost:
     return Cost(total, max((cost.source for cost in costs), key=_SURENESS.index, default="earlier trials"))
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Seconds that trials took, by the kind of what they did."""
+
+    of_this_code: dict[object, list[float]] = field(default_factory=dict)
+    of_other_code: dict[object, list[float]] = field(default_factory=dict)
+
+    def cost(self, kind: object, put_together: Callable[[], Cost]) -> Cost:
+        """What the kind costs: by trials of this code, else as it is put together, else by trials of other code."""
+        if own := self.of_this_code.get(kind):
+            return Cost(Span.of(own, **TRIALS_RANGE), "earlier trials")
+        cost, other = put_together(), self.of_other_code.get(kind)
+        if cost.seconds is None and other:
+            return Cost(Span.of(other, **OTHER_CODE_RANGE), "trials of other code")
+        return cost
+
+
 class CostBook:
     """What is known of costs on one machine: of whole steps and evaluations, of units of work; and after how many steps trials end.
 
-    ``remembered``: the probes of earlier commands, as :class:`orchestrator.records.remembered.RememberedProbes` reads them.
+    ``remembered``: the probes of earlier commands, as :class:`orchestrator.records.remembered.RememberedProbes` reads them. ``code`` is
+    the digest of the code whose costs are asked for, by which trials of other code are told apart.
     """
 
-    def __init__(self, machine: Machine, remembered: Mapping[str, Timing]) -> None:
-        self.machine, self._remembered = machine, remembered
+    def __init__(self, machine: Machine, remembered: Mapping[str, Timing], code: str | None = None) -> None:
+        self.machine, self._remembered, self._code = machine, remembered, code
         self._some_busy = any(timing.busy for timing in remembered.values())
-        self._steps: dict[object, list[float]] = {}
-        self._evaluations: dict[Bill, list[float]] = {}
+        self._steps, self._evaluations = _Seen(), _Seen()
         self._ends: dict[TrainingRecipe, list[float]] = {}
         self._units: dict[UnitWork, Cost] = {}
-        self._paths: dict[Bill, Cost] = {}
         self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
         self._known_evaluations: dict[object, Cost] = {}
 
@@ -95,14 +118,20 @@ class CostBook:
     def _learn_steps(self, result: TrialResult, execution: ExecutionRecord) -> None:
         steps = result.steps_done + max((step for step, _ in result.curves.get("retrain_train_loss", ())), default=0)
         if steps and execution.train_seconds > 0 and self._is_here(execution):
-            self._steps.setdefault(_kind_of_step(result.recipe), []).append(execution.train_seconds / steps)
+            self._learnt(self._steps, execution).setdefault(_kind_of_step(result.recipe), []).append(
+                execution.train_seconds / steps
+            )
 
     def _learn_evaluations(
         self, recipe: TrainingRecipe, scores: Mapping[str, EvaluationResult], execution: ExecutionRecord
     ) -> None:
         for name, scoring in execution.evaluations.items():
             if name in scores and self._is_here(scoring):
-                self._evaluations.setdefault(evaluation_bill(recipe, scores[name].evaluation), []).append(scoring.seconds)
+                bill = evaluation_bill(recipe, scores[name].evaluation)
+                self._learnt(self._evaluations, scoring).setdefault(bill, []).append(scoring.seconds)
+
+    def _learnt(self, seen: _Seen, computed: ComputedBy) -> dict[object, list[float]]:
+        return seen.of_this_code if computed.code_digest == self._code else seen.of_other_code
 
     def _is_here(self, computed: ComputedBy) -> bool:
         return self.machine == Machine(
@@ -120,14 +149,6 @@ class CostBook:
         self._units[work] = of_probe(timing, "probe")
         self._known_steps.clear()
         self._known_evaluations.clear()
-
-    def path_chosen(self, recipe: TrainingRecipe, seconds: Sequence[float]) -> None:
-        """Take in how long it took the processes of trials to choose and compile the execution path of such a step."""
-        self._paths[step_bill(recipe)] = Cost(Span.of(seconds), "earlier trials")
-
-    def path(self, recipe: TrainingRecipe) -> Cost:
-        """What choosing and compiling its execution path costs a trial's process; nothing where nothing is known of it."""
-        return self._paths.get(step_bill(recipe), FREE) if recipe.steps else FREE
 
     def steps(self, recipe: TrainingRecipe) -> Span:
         """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
@@ -150,20 +171,19 @@ class CostBook:
 
     def _step(self, recipe: TrainingRecipe) -> Cost:
         """What one step costs, with its share of the validations."""
-        learnt = self._steps.get(_kind_of_step(recipe))
-        if learnt:
-            return Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials")
-        validation = self._of_bill(validation_bill(recipe)).times(1 / recipe.validation.every)
-        return together([self._of_bill(step_bill(recipe)), validation])
+
+        def put_together() -> Cost:
+            validation = self._of_bill(validation_bill(recipe)).times(1 / recipe.validation.every)
+            return together([self._of_bill(step_bill(recipe)), validation])
+
+        return self._steps.cost(_kind_of_step(recipe), put_together)
 
     def evaluation(self, recipe: TrainingRecipe, evaluation: Evaluation) -> Cost:
         """What one evaluation of a trained trial costs."""
         kind = (recipe.algorithm, recipe.backbone, recipe.data, evaluation)
         if kind not in self._known_evaluations:
             bill = evaluation_bill(recipe, evaluation)
-            learnt = self._evaluations.get(bill)
-            known = Cost(Span.of(learnt, **TRIALS_RANGE), "earlier trials") if learnt else self._of_bill(bill)
-            self._known_evaluations[kind] = known
+            self._known_evaluations[kind] = self._evaluations.cost(bill, lambda: self._of_bill(bill))
         return self._known_evaluations[kind]
 
     def unknown_work(
@@ -181,8 +201,8 @@ class CostBook:
     def _work_known_by(
         self, source: Source, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
     ) -> tuple[UnitWork, ...]:
-        bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations]
-        if not trained and _kind_of_step(recipe) not in self._steps:
+        bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations.of_this_code]
+        if not trained and _kind_of_step(recipe) not in self._steps.of_this_code:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
         return tuple(work for work in works if self._of_unit(work).source == source)

@@ -41,19 +41,18 @@ IN_PROCESS_START = StartUp(launch=Span(low=5, likely=12, high=40), trial=Span(lo
 class Parts:
     """What the seconds of a trial are made of.
 
-    ``start_up``: of its process. ``path``: choosing and compiling the execution path, nothing where that is unknown. ``training``: the
-    steps, with the validations between them. ``evaluations``: the scoring of the trained network.
+    ``start_up``: of its process. ``training``: the steps, with the validations between them. ``evaluations``: the scoring of the trained
+    network. The first trial of each kind of step also measures which execution path is the fastest: a few steps along each, not counted.
     """
 
     start_up: Cost
-    path: Cost = FREE
     training: Cost = FREE
     evaluations: Cost = FREE
 
     @cached_property
     def work(self) -> Cost:
         """All but the start-up."""
-        return together([self.path, self.training, self.evaluations])
+        return together([self.training, self.evaluations])
 
     @cached_property
     def whole(self) -> Cost:
@@ -202,16 +201,16 @@ def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: 
     """What one trial takes, whole and from where it stands."""
     recipe, own, steps = trial.recipe, Cost(start, "earlier trials"), book.steps(trial.recipe)
     evaluations = {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
-    path, scoring = book.path(recipe), together(list(evaluations.values()))
+    scoring = together(list(evaluations.values()))
     rest = early = _NO_PARTS
     if not is_done(trial, record):
         missing = together([cost for name, cost in evaluations.items() if name not in record.evaluations])
-        left = functools.partial(Parts, start_up=own, path=FREE if record.result else path, evaluations=missing)
+        left = functools.partial(Parts, start_up=own, evaluations=missing)
         rest = left(training=_training_left(book, recipe, record, steps))
         soonest = Span.of([min(steps.likely, earliest_end(recipe))])
         early = left(training=_training_left(book, recipe, record, soonest))
     return Prediction(
-        of_all=Parts(start_up=own, path=path, training=book.training(recipe, steps), evaluations=scoring),
+        of_all=Parts(start_up=own, training=book.training(recipe, steps), evaluations=scoring),
         of_the_rest=rest,
         earliest=early.whole.seconds.likely if early.whole.seconds else None,
         memory_bytes=memory_bytes(recipe),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.slots import ONE_CPU, Share
@@ -56,7 +57,7 @@ class KnownCosts:
         probes = RememberedProbes(
             self.store.runs_root / "cost.json", machine=self.machine, now=datetime.datetime.now(datetime.UTC)
         )
-        book = CostBook(self.machine, {} if self.fresh else probes.read())
+        book = CostBook(self.machine, {} if self.fresh else probes.read(), running_code().code_digest)
         if not self.fresh:
             self._learn(book)
         if self.measure is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from fsl_core.errors import FslError, StopRequested
 from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from orchestrator.errors import StoreError
 from orchestrator.records.brought_trial import FinishedTrial, TrialCheck
-from orchestrator.records.store import Store
+from orchestrator.records.store import Store, is_fingerprint
 from orchestrator.records.trial_lock import is_held, trial_lock
 
 Outcome = Literal["brought", "known", "unfinished", "refused"]
 """``brought`` counts as finished from now on; ``known`` was finished here already, ``unfinished`` is not finished there either."""
 
-_FINGERPRINT = re.compile("[0-9a-f]{16}")
 _LOG = "log.txt"
 """Files that are copied where the trial has none here: they are read by whoever computes on it next, or by people."""
 
@@ -37,10 +35,10 @@ class Brought:
 
 def trial_folders(folder: Path) -> list[Path]:
     """The folders of trials that ``folder`` stands for: itself, those in it, or those of the runs folder that it is."""
-    if _FINGERPRINT.fullmatch(folder.name):
+    if is_fingerprint(folder.name):
         return [folder]
     holding = folder / "trials" if (folder / "trials").is_dir() else folder
-    return sorted(path for path in holding.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
+    return sorted(path for path in holding.glob("*") if is_fingerprint(path.name) and path.is_dir())
 
 
 def bring(folders: list[Path], store: Store, check: TrialCheck) -> Iterator[Brought]:

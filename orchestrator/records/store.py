@@ -18,6 +18,7 @@ from fsl_core.errors import RecordDamagedError
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.sealed import Value, document_text
+from fsl_core.set_aside import set_aside
 from fsl_core.training.result import EvaluationResult, TrialResult, trial_result_from_plain
 from fsl_core.training.trial_folder import result_of, score_of
 from fsl_core.training.trial_paths import TrialPaths
@@ -28,6 +29,11 @@ from orchestrator.records.trial_edition import edition_in
 from orchestrator.records.trial_record import TrialRecord
 
 _FINGERPRINT = re.compile("[0-9a-f]{16}")
+
+
+def is_fingerprint(name: str) -> bool:
+    """Whether a folder of this name is a trial's."""
+    return _FINGERPRINT.fullmatch(name) is not None
 
 
 class Store:
@@ -86,7 +92,7 @@ class Store:
 
     def folders(self) -> list[Path]:
         """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
-        return sorted(path for path in self.trials.glob("*") if _FINGERPRINT.fullmatch(path.name) and path.is_dir())
+        return sorted(path for path in self.trials.glob("*") if is_fingerprint(path.name) and path.is_dir())
 
     def of_earlier_editions(self) -> dict[str, int]:
         """The trials of earlier editions by their fingerprints, and the edition of each. They are kept, and no sweep uses them."""
@@ -120,10 +126,6 @@ class Store:
 
     def write_execution(self, fingerprint: str, record: ExecutionRecord) -> None:
         """Write how a trial was executed."""
-        self.write_record(fingerprint, record)
-
-    def write_progress(self, fingerprint: str, record: ProgressRecord) -> None:
-        """Write how far a trial is."""
         self.write_record(fingerprint, record)
 
     def write_failure(self, fingerprint: str, record: FailureRecord) -> None:
@@ -163,14 +165,10 @@ class Store:
 
     def put_aside(self, path: Path) -> Path | None:
         """Take a damaged file out of use. Returns where it is now; None when it was not there."""
-        number = 1
-        while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-            number += 1
         try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return None
+            aside = set_aside(path)
         except OSError as error:
             raise StoreError(f"{path} is damaged and cannot be renamed ({error.strerror})") from error
-        self.damaged = [other for other in self.damaged if other != path]
+        if aside is not None:
+            self.damaged = [other for other in self.damaged if other != path]
         return aside

@@ -7,14 +7,17 @@ import io
 import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from fsl_core.written import written
-from orchestrator.report.comparison import Comparison
-from orchestrator.report.comparison_row import ComparedRow
 from orchestrator.report.json_keys import COMPARISON_KEYS, SCHEMA_VERSION
+from orchestrator.report.published_columns import MISSING
+from orchestrator.report.table import WIDTH
 
-_WIDTH = 100
-_MISSING = "–"
+if TYPE_CHECKING:
+    from orchestrator.report.comparison import Comparison
+    from orchestrator.report.comparison_row import ComparedRow
+
 _HEADINGS = ("rows", "difference", "episodes", "unpaired", "classes", "r", "std (seeds)", "p", "Holm", "notes")
 
 
@@ -74,7 +77,7 @@ def _text(compared: Sequence[Comparison], left_out: Sequence[str]) -> str:
         [f"{letter}: {table}" if letter else table for table, letter in letters.items()],
         _listed(compared, letters),
         _aligned(_without_empty([list(_HEADINGS), *lines])),
-        [line for text in foot for line in textwrap.wrap(text, _WIDTH)],
+        [line for text in foot for line in textwrap.wrap(text, WIDTH)],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -98,17 +101,17 @@ def _trained_with(row: ComparedRow) -> str:
 
 def _line(each: Comparison, letters: Mapping[str, str], notes: dict[str, str], *, several: bool) -> list[str]:
     marks = sorted({notes.setdefault(note, str(len(notes) + 1)) for note in _notes(each)}, key=int)
-    spread = _MISSING if each.std_seeds is None else f"{each.std_seeds:.2f} ({len(each.seeds)})"
+    spread = MISSING if each.std_seeds is None else f"{each.std_seeds:.2f} ({len(each.seeds)})"
     return [
         f"{_label(each.second, letters)} − {_label(each.first, letters)}",
         f"{each.difference:+.2f} ± {each.ci95:.2f}",
         f"± {each.ci95_episodes:.2f}",
         f"± {each.ci95_unpaired:.2f}",
-        _MISSING if each.ci95_classes is None else f"± {each.ci95_classes:.2f}",
-        _MISSING if each.correlation is None else f"{each.correlation:.2f}",
+        MISSING if each.ci95_classes is None else f"± {each.ci95_classes:.2f}",
+        MISSING if each.correlation is None else f"{each.correlation:.2f}",
         spread,
         _p_text(each.p),
-        _p_text(each.p_holm) if several else _MISSING,
+        _p_text(each.p_holm) if several else MISSING,
         "".join(f"[{mark}]" for mark in marks),
     ]
 
@@ -172,7 +175,7 @@ def _legend(compared: Sequence[Comparison]) -> str:
 
 def _without_empty(lines: list[list[str]]) -> list[list[str]]:
     """The lines without the columns in which no comparison has anything."""
-    kept = [place for place, column in enumerate(zip(*lines, strict=True)) if set(column[1:]) - {_MISSING, ""}]
+    kept = [place for place, column in enumerate(zip(*lines, strict=True)) if set(column[1:]) - {MISSING, ""}]
     return [[line[place] for place in kept] for line in lines]
 
 

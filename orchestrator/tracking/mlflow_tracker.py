@@ -6,7 +6,7 @@ sweep's experiment; its runs are found again by their tags, so a later launch re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,12 +81,10 @@ class MlflowTracker:
             with self._refusals("take points of a curve"):
                 self._writer.send_points(run, run.take_waiting())
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """Make a trial's run equal to its record, and return its id. What was sent before is not sent again."""
         with self._refusals(f"take {trial.name}"):
-            view, writer = run_view(trial, record, paths, pictures), self._writer
+            view, writer = run_view(trial, record, paths), self._writer
             run = self._run_of(trial, view.started_ms)
             run.take_waiting()
             writer.set_tags(run, run_tags.membership_tags(self._shown, trial, self._parent.run_id, run.tags))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
@@ -76,12 +75,10 @@ class ResilientTracker:
         """Pass it on, or drop it while the tracker is away: the finished trial's record has the whole curve."""
         self._queue.put((None, partial(self._inner.trial_progress, fingerprint, step, dict(metrics))))
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """Pass it on when its turn comes. Returns the run's id when an earlier call made it known."""
         self._wanted.add(trial.fingerprint)
-        self._queue.put((trial.fingerprint, partial(self._sync, trial, record, paths, tuple(pictures))))
+        self._queue.put((trial.fingerprint, partial(self._sync, trial, record, paths)))
         return self.run_ids().get(trial.fingerprint)
 
     def finish(self, table: ShownTable | None) -> None:
@@ -111,8 +108,8 @@ class ResilientTracker:
         with suppress(Exception):  # a terminal that is lost hears nothing, and what is to be sent is sent all the same
             self._notice(text)
 
-    def _sync(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path]) -> None:
-        self._inner.sync_trial(trial, record, paths, pictures)
+    def _sync(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> None:
+        self._inner.sync_trial(trial, record, paths)
         self._done.add(trial.fingerprint)
 
     def _work(self) -> None:

@@ -80,7 +80,7 @@ def curve_points(step: int, curves: Mapping[str, float]) -> tuple[Point, ...]:
     return finite_points(step, {curve_name(curve): value for curve, value in curves.items()})
 
 
-def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()) -> RunView:
+def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> RunView:
     """What MLflow shall show of a trial that is not running now."""
     execution, state = record.execution, trial_state(trial, record, held=False)
     return RunView(
@@ -88,7 +88,7 @@ def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictur
         tags={key: fitting(value) for key, value in _tags(record, state).items()},
         points=tuple(_points(trial, record)),
         dataset=_dataset(record),
-        files=_files(paths, pictures),
+        files=_files(paths),
         started_ms=_milliseconds(execution.started_at) if execution else None,
         finished_ms=_milliseconds(execution.finished_at) if execution else None,
     )
@@ -171,8 +171,8 @@ def _dataset(record: TrialRecord) -> DatasetView | None:
     return DatasetView(name=f"{data.dataset} ({data.split})", digest=digest[:MOST_DIGEST_CHARACTERS], source=source)
 
 
-def _files(paths: TrialPaths, pictures: Sequence[Path]) -> dict[str, FileView]:
-    own = (paths.selected, paths.result, paths.failure, paths.log, paths.picture, *pictures)
+def _files(paths: TrialPaths) -> dict[str, FileView]:
+    own = (paths.selected, paths.result, paths.failure, paths.log, paths.picture)
     scores = sorted(paths.evaluations.glob("*.json")) if paths.evaluations.is_dir() else []
     return file_views(own) | file_views(scores, "evaluations/")
 

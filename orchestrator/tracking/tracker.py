@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Protocol
 
 from fsl_core.training.trial_paths import TrialPaths
@@ -30,12 +29,10 @@ class Tracker(Protocol):
         """New points of a running trial's curves."""
         ...
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """Make the view of a trial that is not running equal to its record; doing it again changes nothing.
 
-        ``pictures`` are files shown beside those of the trial's folder. Returns the run's id where it is known at once.
+        Returns the run's id where it is known at once.
         """
         ...
 
@@ -76,9 +73,7 @@ class NullTracker:
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
         """Nothing to show."""
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """No run, so no id."""
         return None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.training import path_choice
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_path_choice import preferring
 from tests.fsl_core.test_trial import text
@@ -29,7 +29,7 @@ def main(folder: Path, cache: Path, layout: str, killed_at: int) -> None:
         return False
 
     dataset = open_dataset(recipe.data, data_root=None, cache_root=cache)
-    print(text(run_trial(recipe, folder=folder, dataset=dataset, choices=folder.parent / "paths", should_stop=dying)))
+    print(text(run_trial(recipe, TrialRun(folder=folder, dataset=dataset, choices=folder.parent / "paths", should_stop=dying))))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fsl_core.errors import EpisodeError
 from fsl_core.recipe.backbone_settings import MlpSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
@@ -46,7 +46,7 @@ def test_it_holds_in_training_validation_and_test(
         return drawn
 
     monkeypatch.setattr(sampler, "draw_episodes", noted)
-    result = run_trial(recipe_of(distinct), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(distinct), TrialRun(folder=folder, dataset=glyphs))
     answered = evaluate_trial(result, TEST, folder=folder, dataset=glyphs)
     assert len(seen) == 1 + 5 + 10 + 1  # the frozen validation episodes, five steps, ten of retraining, the frozen test episodes
     shared = [characters_that_meet_again(classes) for classes in (seen[0], torch.cat(seen[1:6]), torch.cat(seen[6:-1]), seen[-1])]

@@ -18,7 +18,7 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSetting
 from fsl_core.training.checkpoint import load_weights, save_checkpoint, save_weights, weights_digest
 from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.plain_loop.catalogue import build_algorithm as build_plain
@@ -70,16 +70,16 @@ def test_an_earlier_checkpoint_is_refused_by_name_and_stays(form: str, glyphs: S
     earlier = save_checkpoint(folder / "checkpoints" / "select", 5, earlier_checkpoint(recipe, glyphs))
     content = earlier.read_bytes()
     with pytest.raises(CheckpointFormatError, match=f"of trial {recipe.fingerprint} has format 1 .* move it out of the trial"):
-        run_trial(recipe, folder=folder, dataset=glyphs)
+        run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert list(earlier.parent.iterdir()) == [earlier] and earlier.read_bytes() == content
     assert not (folder / PATH_FILE).exists()
     earlier.unlink()
-    assert run_trial(recipe, folder=folder, dataset=glyphs).status == "complete"
+    assert run_trial(recipe, TrialRun(folder=folder, dataset=glyphs)).status == "complete"
 
 
 def finished(recipe: TrainingRecipe, weights: dict[str, torch.Tensor], dataset: SplitDataset, folder: Path) -> TrialResult:
     """The result of a trial that ended with these weights."""
-    untrained = run_trial(dataclasses.replace(recipe, steps=0), folder=folder, dataset=dataset)
+    untrained = run_trial(dataclasses.replace(recipe, steps=0), TrialRun(folder=folder, dataset=dataset))
     save_weights(folder / "selected.pt", weights)
     return dataclasses.replace(untrained, recipe=recipe, weights_digest=weights_digest(weights))
 

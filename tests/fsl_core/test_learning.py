@@ -17,7 +17,7 @@ from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
@@ -59,7 +59,7 @@ def untrained_form(recipe: TrainingRecipe) -> TrainingRecipe:
 
 def accuracy(recipe: TrainingRecipe, dataset: SplitDataset, folder: Path) -> float:
     """Percent on frozen meta-test episodes of a trial of ``recipe``."""
-    result = run_trial(recipe, folder=folder, dataset=dataset)
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=dataset))
     steps = 1 if isinstance(recipe.algorithm, MamlSettings) else None
     evaluation = Evaluation(shape=SHAPE, episodes=80, adaptation_steps=steps)
     return 100 * evaluate_trial(result, evaluation, folder=folder, dataset=dataset).accuracy

@@ -19,7 +19,7 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.multiplying import check_precision_available, multiplying_in
 from fsl_core.training.path_choice import StepKind
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.unit_work import evaluation_bill, step_bill, validation_bill
 from tests.fsl_core.conftest import glyphs_recipe
@@ -67,7 +67,7 @@ def test_what_scores_costs_the_same_in_both() -> None:
 def test_on_a_cpu_a_trial_is_refused_and_leaves_nothing_that_would_bind_it_to_one(glyphs: SplitDataset, folder: Path) -> None:
     for path in (None, ExecutionPath()):
         with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which a CPU does not have; train on CUDA"):
-            run_trial(TF32, folder=folder, dataset=glyphs, path=path)
+            run_trial(TF32, TrialRun(folder=folder, dataset=glyphs, path=path))
     assert not [file for file in folder.rglob("*") if file.is_file()]
 
 
@@ -122,7 +122,7 @@ def test_meta_validation_is_in_full_float32_while_the_training_is_not(
         monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
     monkeypatch.setattr("fsl_core.training.multiplying.device_has", lambda device, precision: True)
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
-    run_trial(dataclasses.replace(TF32, steps=5), folder=folder, dataset=glyphs, path=ExecutionPath())
+    run_trial(dataclasses.replace(TF32, steps=5), TrialRun(folder=folder, dataset=glyphs, path=ExecutionPath()))
     assert seen == {"train_step": {(True, True)}, "score_episodes": {(False, False)}}
 
 
@@ -142,7 +142,7 @@ def test_tf32_changes_the_bits_and_hardly_the_loss(algorithm: str, captured: boo
     coarse = dataclasses.replace(full, matmul_precision="tf32")
 
     def trained(recipe: TrainingRecipe, folder: str) -> TrialResult:
-        return run_trial(recipe, folder=tmp_path / folder, dataset=glyphs, path=path)
+        return run_trial(recipe, TrialRun(folder=tmp_path / folder, dataset=glyphs, path=path))
 
     one, other, again = trained(full, "float32"), trained(coarse, "tf32"), trained(coarse, "again")
     assert other.weights_digest != one.weights_digest

@@ -19,7 +19,7 @@ from fsl_core.training.optimiser import outer_lr_at
 from fsl_core.training.result import TrialResult, trial_result_from_plain
 from fsl_core.training.state import SeedState
 from fsl_core.training.training import Validation
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 
@@ -57,7 +57,7 @@ def test_the_selection_says_which_weights_are_kept(
     selection: str, selected: int, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digests = scripted(monkeypatch, LOSSES, ACCURACIES)
-    result = run_trial(recipe_of(selection), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(selection), TrialRun(folder=folder, dataset=glyphs))
     assert (result.stopped_by, result.steps_done, result.selected_step) == ("budget", 5, selected)
     assert (result.validation_loss, result.validation_accuracy) == (LOSSES[selected - 1], ACCURACIES[selected - 1])
     assert len(set(digests)) == 5
@@ -86,7 +86,7 @@ def test_patience_watches_what_selects(
 ) -> None:  # fmt: skip
     """With a patience of two validations; the script has more that would be better, unless the budget ends it."""
     digests = scripted(monkeypatch, losses, accuracies)
-    result = run_trial(recipe_of(selection, patience=2), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(selection, patience=2), TrialRun(folder=folder, dataset=glyphs))
     assert (result.selected_step, result.steps_done) == (selected, steps_done)
     assert result.weights_digest == digests[selected - 1]
     at = [step for step, _ in result.curves["validation_loss"]]
@@ -99,7 +99,7 @@ def test_weights_whose_loss_is_not_a_number_are_never_selected(
     selection: str, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [NAN] * 5, ACCURACIES)
-    result = run_trial(recipe_of(selection), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(selection), TrialRun(folder=folder, dataset=glyphs))
     assert (result.status, result.selected_step, result.validation_loss, result.weights_digest) == ("diverged", None, None, None)
     assert trial_result_from_plain(json.loads(text(result))) == result
 
@@ -113,7 +113,7 @@ def test_the_last_weights_are_not_copied_on_the_way(glyphs: SplitDataset, folder
         honest(seed, step, score, weights)
 
     monkeypatch.setattr(SeedState, "select", noting)
-    run_trial(recipe_of("last"), folder=folder, dataset=glyphs)
+    run_trial(recipe_of("last"), TrialRun(folder=folder, dataset=glyphs))
     assert selections == [5]
 
 
@@ -125,24 +125,24 @@ def test_a_stopped_trial_selects_what_one_that_was_not_stopped_selects(
     recipe = recipe_of(selection)
     with monkeypatch.context() as script:
         scripted(script, LOSSES, ACCURACIES)
-        whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs)
+        whole = run_trial(recipe, TrialRun(folder=tmp_path / "whole", dataset=glyphs))
     with monkeypatch.context() as script:
         scripted(script, LOSSES, ACCURACIES)
         with pytest.raises(StopRequested):
-            run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(stop))
-        assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs)) == text(whole)
+            run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(stop)))
+        assert text(run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs))) == text(whole)
     assert whole.selected_step == SELECTED[selection]
 
 
 def test_an_untrained_network_is_its_own_last(glyphs: SplitDataset, folder: Path) -> None:
     recipe = recipe_of("last", steps=0)
-    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert (result.status, result.selected_step) == ("complete", 0)
     assert result.weights_digest == weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
 
 
 def a_result(glyphs: SplitDataset, folder: Path) -> TrialResult:
-    return run_trial(recipe_of("loss"), folder=folder, dataset=glyphs)
+    return run_trial(recipe_of("loss"), TrialRun(folder=folder, dataset=glyphs))
 
 
 @pytest.mark.parametrize("value", [-0.1, None, "0.1", True])

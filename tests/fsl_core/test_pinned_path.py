@@ -15,7 +15,7 @@ from fsl_core.training.checkpoint import read_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_path_choice import no_timer, preferring
 from tests.fsl_core.test_trial import StopAfter, retraining_recipe, text
@@ -35,12 +35,15 @@ def prefer(monkeypatch: pytest.MonkeyPatch) -> Prefer:
 def along(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> dict[ExecutionPath, TrialResult]:
     """Uninterrupted trials along two paths."""
     folder = tmp_path_factory.mktemp("along")
-    return {path: run_trial(glyphs_recipe(), folder=folder / path.layout, dataset=glyphs, path=path) for path in (FIRST, LAST)}
+    return {
+        path: run_trial(glyphs_recipe(), TrialRun(folder=folder / path.layout, dataset=glyphs, path=path))
+        for path in (FIRST, LAST)
+    }
 
 
 def stop(glyphs: SplitDataset, folder: Path, steps: int) -> None:
     with pytest.raises(StopRequested):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(steps))
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(steps)))
 
 
 def test_paths_differ_in_their_bits(along: dict[ExecutionPath, TrialResult]) -> None:
@@ -63,7 +66,7 @@ def test_the_path_is_in_the_folder_before_the_first_step(
         return True
 
     with pytest.raises(StopRequested, match="step 0"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=see, on_path=taken.append)
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=see, on_path=taken.append))
     assert taken == [path]
 
 
@@ -71,9 +74,9 @@ def test_a_choice_is_obeyed_by_later_trials(glyphs: SplitDataset, tmp_path: Path
     recipe = glyphs_recipe(steps=0)
     for name, layout in (("one", "channels_first"), ("two", "channels_last")):
         prefer(layout)
-        run_trial(recipe, folder=tmp_path / name, dataset=glyphs, choices=tmp_path / "paths")
+        run_trial(recipe, TrialRun(folder=tmp_path / name, dataset=glyphs, choices=tmp_path / "paths"))
         assert read_path(tmp_path / name / PATH_FILE) == FIRST
-    run_trial(recipe, folder=tmp_path / "elsewhere", dataset=glyphs, choices=tmp_path / "other paths")
+    run_trial(recipe, TrialRun(folder=tmp_path / "elsewhere", dataset=glyphs, choices=tmp_path / "other paths"))
     assert read_path(tmp_path / "elsewhere" / PATH_FILE) == LAST
 
 
@@ -82,8 +85,8 @@ def test_a_path_that_is_given_is_taken_without_measuring(
 ) -> None:
     monkeypatch.setattr(TIMER, no_timer)
     given = dataclasses.replace(FIRST, normalisation="plain")
-    run_trial(glyphs_recipe(steps=0), folder=folder, dataset=glyphs, path=given)
-    run_trial(glyphs_recipe(steps=0), folder=folder, dataset=glyphs, path=LAST)
+    run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, path=given))
+    run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, path=LAST))
     assert read_path(folder / PATH_FILE) == given
 
 
@@ -93,7 +96,7 @@ def test_a_resumed_trial_keeps_its_path(
     prefer("channels_first")
     stop(glyphs, folder, 7)
     prefer("channels_last")
-    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, path=LAST)) == text(along[FIRST])
+    assert text(run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, path=LAST))) == text(along[FIRST])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"path": {"layout": "sideways"}}', b"\xff"])
@@ -116,7 +119,7 @@ def test_a_damaged_path_without_a_checkpoint_is_chosen_anew(
     said: list[str] = []
     folder.mkdir()
     damage(folder / PATH_FILE, content)
-    run_trial(glyphs_recipe(steps=0), folder=folder, dataset=glyphs, announce=said.append)
+    run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, announce=said.append))
     assert read_path(folder / PATH_FILE) == FIRST
     assert [PATH_FILE in each for each in said] == ([] if content is None else [True])
 
@@ -135,7 +138,7 @@ def test_a_path_of_a_device_that_is_not_here_is_refused_and_stays(glyphs: SplitD
     elsewhere = ExecutionPath(device="cuda", captured=True)
     write_path(folder, elsewhere)
     with pytest.raises(ExecutionPathError, match="no CUDA device"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
     assert read_path(folder / PATH_FILE) == elsewhere
     assert not (folder / "checkpoints").exists()
 
@@ -146,12 +149,12 @@ def test_a_path_that_the_checkpoint_does_not_have_is_refused(glyphs: SplitDatase
     stop(glyphs, folder, 6)
     write_path(folder, LAST)
     with pytest.raises(ExecutionPathError, match="one of the two is of other work"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
 
 
 def test_retraining_keeps_the_path(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:
     prefer("channels_first")
-    run_trial(retraining_recipe(), folder=folder, dataset=glyphs, observe=lambda progress: prefer("channels_last"))
+    run_trial(retraining_recipe(), TrialRun(folder=folder, dataset=glyphs, observe=lambda progress: prefer("channels_last")))
     for stage in ("select", "retrain"):
         for file in (folder / "checkpoints" / stage).iterdir():
             assert ExecutionPath(**read_checkpoint(file)["path"]) == FIRST
@@ -165,7 +168,9 @@ def test_a_trial_killed_between_choice_and_first_checkpoint_ends_along_the_first
     assert read_path(folder / PATH_FILE) == FIRST
     assert not (folder / "checkpoints").exists()
     prefer("channels_last")
-    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, choices=folder.parent / "paths")) == text(along[FIRST])
+    assert text(run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, choices=folder.parent / "paths"))) == text(
+        along[FIRST]
+    )
 
 
 def test_an_equal_path_gives_equal_bits_in_another_process(

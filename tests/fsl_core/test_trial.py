@@ -18,7 +18,7 @@ from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import glyphs_recipe
 
@@ -43,7 +43,7 @@ def text(result: TrialResult) -> str:
 @pytest.fixture(scope="module")
 def uninterrupted(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialResult, Path]:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    return run_trial(glyphs_recipe(), folder=folder, dataset=glyphs), folder
+    return run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs)), folder
 
 
 def test_the_result_says_what_was_done(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset) -> None:
@@ -71,14 +71,14 @@ def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
     folder = tmp_path_factory.mktemp("stopped")
     for steps in stops:
         try:
-            run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(steps))
+            run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(steps)))
         except StopRequested:
             continue
-    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)) == text(uninterrupted[0])
+    assert text(run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))) == text(uninterrupted[0])
 
 
 def test_another_seed_gives_other_weights(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path) -> None:
-    other = run_trial(glyphs_recipe(seed=1), folder=folder, dataset=glyphs)
+    other = run_trial(glyphs_recipe(seed=1), TrialRun(folder=folder, dataset=glyphs))
     assert other.weights_digest != uninterrupted[0].weights_digest
 
 
@@ -94,7 +94,7 @@ def test_a_score_counts_every_frozen_episode(uninterrupted: tuple[TrialResult, P
 def test_every_trial_answers_the_same_episodes(
     uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
 ) -> None:
-    other = run_trial(glyphs_recipe(seed=1, steps=5), folder=folder, dataset=glyphs)
+    other = run_trial(glyphs_recipe(seed=1, steps=5), TrialRun(folder=folder, dataset=glyphs))
     scores = [
         evaluate_trial(uninterrupted[0], EVALUATION, folder=uninterrupted[1], dataset=glyphs),
         evaluate_trial(other, EVALUATION, folder=folder, dataset=glyphs),
@@ -106,7 +106,7 @@ def test_every_trial_answers_the_same_episodes(
 
 def test_observers_see_every_point_of_the_curves(glyphs: SplitDataset, folder: Path) -> None:
     seen: list[Progress] = []
-    result = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, observe=seen.append)
+    result = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, observe=seen.append))
     assert [(progress.step, progress.steps) for progress in seen] == [(5, 20), (10, 20), (15, 20), (20, 20)]
     assert seen[-1].metrics["validation_accuracy"] == result.curves["validation_accuracy"][-1][1]
     assert seen[-1].best == result.validation_accuracy
@@ -116,11 +116,11 @@ def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
     uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
 ) -> None:
     with pytest.raises(StopRequested):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(12))
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(12)))
     newest = max((folder / "checkpoints" / "select").glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:-100])
     messages: list[str] = []
-    result = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append)
+    result = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append))
     assert text(result) == text(uninterrupted[0])
     assert [newest.with_name(newest.name + ".corrupt").name in messages[0], "step 10 of 20" in messages[1]] == [True, True]
 
@@ -137,17 +137,17 @@ def _pickled(value: object) -> bytes:
 def test_what_has_the_digest_of_its_name_and_is_no_checkpoint_is_set_aside(
     glyphs: SplitDataset, folder: Path, content: bytes
 ) -> None:
-    undisturbed = run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+    undisturbed = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
     alien = folder / "checkpoints" / "select" / f"step-00000099.{hashlib.sha256(content).hexdigest()[:16]}.pt"
     alien.write_bytes(content)
     messages: list[str] = []
-    assert run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, announce=messages.append) == undisturbed
+    assert run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append)) == undisturbed
     assert f"{alien.name}.corrupt" in messages[0]
 
 
 def test_images_written_to_while_a_trial_trains_on_them_give_no_result_and_no_checkpoint(tmp_path: Path, folder: Path) -> None:
     recipe, array = glyphs_recipe(), tmp_path / "cache" / "glyphs-28" / "images.npy"
-    undisturbed = run_trial(recipe, folder=tmp_path / "undisturbed", dataset=opened(tmp_path))
+    undisturbed = run_trial(recipe, TrialRun(folder=tmp_path / "undisturbed", dataset=opened(tmp_path)))
     intact = array.read_bytes()
 
     def write_after_ten_steps(progress: Progress) -> None:
@@ -157,9 +157,9 @@ def test_images_written_to_while_a_trial_trains_on_them_give_no_result_and_no_ch
                 file.write(bytes(len(intact) - 128))
 
     with pytest.raises(DataChangedError, match="was written to while it was in use"):
-        run_trial(recipe, folder=folder, dataset=opened(tmp_path), observe=write_after_ten_steps)
+        run_trial(recipe, TrialRun(folder=folder, dataset=opened(tmp_path), observe=write_after_ten_steps))
     messages: list[str] = []
-    assert run_trial(recipe, folder=folder, dataset=opened(tmp_path), announce=messages.append) == undisturbed
+    assert run_trial(recipe, TrialRun(folder=folder, dataset=opened(tmp_path), announce=messages.append)) == undisturbed
     assert "resumed select at step 10 of 20" in messages
     with array.open("r+b") as file:
         dataset = opened(tmp_path)
@@ -177,7 +177,7 @@ def test_images_replaced_by_another_file_while_a_trial_trains_on_them_are_no_mat
         (tmp_path / "cache").rename(tmp_path / f"before-{progress.step}")
         opened(tmp_path)
 
-    assert run_trial(glyphs_recipe(), folder=folder, dataset=dataset, observe=replace).status == "complete"
+    assert run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=dataset, observe=replace)).status == "complete"
 
 
 def opened(root: Path) -> SplitDataset:
@@ -185,7 +185,7 @@ def opened(root: Path) -> SplitDataset:
 
 
 def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) -> None:
-    result = run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs)
+    result = run_trial(glyphs_recipe(steps=5), TrialRun(folder=folder, dataset=glyphs))
     content = bytearray((folder / "selected.pt").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / "selected.pt").write_bytes(bytes(content))
@@ -195,22 +195,22 @@ def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) ->
 
 def test_other_images_under_a_half_trained_trial_are_refused(glyphs: SplitDataset, folder: Path) -> None:
     with pytest.raises(StopRequested):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
     with pytest.raises(DataChangedError, match="Give back the old data"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64))
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64)))
 
 
 def test_a_checkpoint_of_the_first_edition_is_refused_and_stays(glyphs: SplitDataset, folder: Path) -> None:
     """It says no edition, and is of a recipe that today's code names otherwise."""
     with pytest.raises(StopRequested):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
     checkpoints = folder / "checkpoints" / "select"
     *older, newest = sorted(checkpoints.iterdir())
     before = {**read_checkpoint(newest), "recipe": "a4a74d8a1d58d96c"}
     newest.unlink()
     old = save_checkpoint(checkpoints, 7, {key: value for key, value in before.items() if key != "edition"})
     with pytest.raises(CheckpointEditionError, match="of the first edition of the recipes, of trial a4a74d8a1d58d96c"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs)
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
     assert sorted(checkpoints.iterdir()) == [*older, old]
 
 
@@ -221,7 +221,7 @@ def test_patience_ends_a_training_that_no_longer_improves(glyphs: SplitDataset, 
         steps=500,
         validation=ValidationSettings(shape=shape, every=5, episodes=10, patience=10),
     )
-    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert result.stopped_by == "patience"
     assert result.selected_step is not None
     assert result.steps_done == result.selected_step + 10 < 500
@@ -229,7 +229,7 @@ def test_patience_ends_a_training_that_no_longer_improves(glyphs: SplitDataset, 
 
 def test_a_diverged_training_is_a_result_without_weights(glyphs: SplitDataset, folder: Path) -> None:
     recipe = glyphs_recipe(optimiser=OptimiserSettings(outer_lr=1e30, halve_every=None))
-    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert (result.status, result.stopped_by, result.weights_digest) == ("diverged", "divergence", None)
     assert not (folder / "selected.pt").exists()
     with pytest.raises(CheckpointCorruptError, match="diverged"):
@@ -244,40 +244,43 @@ def retraining_recipe() -> TrainingRecipe:
 def test_retraining_adds_the_validation_classes_and_resumes_bit_for_bit(
     glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    whole = run_trial(retraining_recipe(), folder=tmp_path_factory.mktemp("whole"), dataset=glyphs)
+    whole = run_trial(retraining_recipe(), TrialRun(folder=tmp_path_factory.mktemp("whole"), dataset=glyphs))
     selected_only = run_trial(
-        dataclasses.replace(retraining_recipe(), retrain=False), folder=tmp_path_factory.mktemp("once"), dataset=glyphs
+        dataclasses.replace(retraining_recipe(), retrain=False), TrialRun(folder=tmp_path_factory.mktemp("once"), dataset=glyphs)
     )
     assert whole.selected_step == selected_only.selected_step is not None
     assert whole.weights_digest != selected_only.weights_digest
     assert whole.curves["retrain_train_loss"][-1][0] == whole.selected_step + 5
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(StopRequested):
-        run_trial(retraining_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(whole.steps_done + 3))
-    assert text(run_trial(retraining_recipe(), folder=folder, dataset=glyphs)) == text(whole)
+        run_trial(retraining_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(whole.steps_done + 3)))
+    assert text(run_trial(retraining_recipe(), TrialRun(folder=folder, dataset=glyphs))) == text(whole)
 
 
 def test_the_execution_path_is_pinned_in_the_checkpoint(
     uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset, folder: Path
 ) -> None:
     with pytest.raises(StopRequested):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, should_stop=StopAfter(7))
-    assert text(run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, threads=2)) == text(uninterrupted[0])
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
+    assert text(run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, threads=2))) == text(uninterrupted[0])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_a_device_that_is_not_there_is_named(glyphs: SplitDataset, folder: Path) -> None:
     with pytest.raises(ExecutionPathError, match="no CUDA device"):
-        run_trial(glyphs_recipe(), folder=folder, dataset=glyphs, device="cuda")
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, device="cuda"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_cuda_trial_repeats_bit_for_bit(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> None:
-    runs = [run_trial(glyphs_recipe(), folder=tmp_path_factory.mktemp("cuda"), dataset=glyphs, device="cuda") for _ in range(2)]
+    runs = [
+        run_trial(glyphs_recipe(), TrialRun(folder=tmp_path_factory.mktemp("cuda"), dataset=glyphs, device="cuda"))
+        for _ in range(2)
+    ]
     assert text(runs[0]) == text(runs[1])
 
 
 def test_the_thread_count_is_given_back(glyphs: SplitDataset, folder: Path) -> None:
     before = torch.get_num_threads()
-    run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs, threads=1)
+    run_trial(glyphs_recipe(steps=5), TrialRun(folder=folder, dataset=glyphs, threads=1))
     assert torch.get_num_threads() == before

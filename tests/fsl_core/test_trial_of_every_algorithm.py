@@ -17,7 +17,7 @@ from fsl_core.training.checkpoint import weights_digest
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.result import evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import run_trial
+from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
@@ -48,13 +48,13 @@ def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
     algorithm: AlgorithmSettings, glyphs: SplitDataset, tmp_path: Path
 ) -> None:
     recipe = recipe_of(algorithm)
-    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs)
+    whole = run_trial(recipe, TrialRun(folder=tmp_path / "whole", dataset=glyphs))
     for steps in (3, 2):
         with pytest.raises(StopRequested):
-            run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(steps))
-    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs)) == text(whole)
+            run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs, should_stop=StopAfter(steps)))
+    assert text(run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs))) == text(whole)
     assert trial_result_from_plain(json.loads(text(whole))) == whole
-    shifted = run_trial(dataclasses.replace(recipe, seed=1), folder=tmp_path / "other", dataset=glyphs)
+    shifted = run_trial(dataclasses.replace(recipe, seed=1), TrialRun(folder=tmp_path / "other", dataset=glyphs))
     assert shifted.weights_digest != whole.weights_digest
 
 
@@ -62,12 +62,12 @@ def test_how_many_episodes_are_differentiated_at_once_is_pinned_by_the_checkpoin
     """The gradient is the same, its rounding is not: a trial goes on as it began."""
     recipe = recipe_of(FORMS["maml order 2"])
     three, one = ExecutionPath(episodes_at_once=3), ExecutionPath(episodes_at_once=1)
-    whole = run_trial(recipe, folder=tmp_path / "whole", dataset=glyphs, path=three)
+    whole = run_trial(recipe, TrialRun(folder=tmp_path / "whole", dataset=glyphs, path=three))
     with pytest.raises(StopRequested):
-        run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, path=three, should_stop=StopAfter(5))
+        run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs, path=three, should_stop=StopAfter(5)))
     (tmp_path / "stopped" / PATH_FILE).unlink()
-    assert text(run_trial(recipe, folder=tmp_path / "stopped", dataset=glyphs, path=one)) == text(whole)
-    one_by_one = run_trial(recipe, folder=tmp_path / "apart", dataset=glyphs, path=one)
+    assert text(run_trial(recipe, TrialRun(folder=tmp_path / "stopped", dataset=glyphs, path=one))) == text(whole)
+    one_by_one = run_trial(recipe, TrialRun(folder=tmp_path / "apart", dataset=glyphs, path=one))
     assert one_by_one.weights_digest != whole.weights_digest
     assert [value for _, value in one_by_one.curves["train_loss"]] == pytest.approx(
         [value for _, value in whole.curves["train_loss"]], rel=1e-3
@@ -81,13 +81,13 @@ def test_second_order_trains_through_batch_norm_without_a_scale(
     """Torch's own cannot be differentiated twice then."""
     without = Conv4Settings(filters=4, batch_norm="batch", batch_norm_scale=False)
     recipe = dataclasses.replace(recipe_of(FORMS["maml order 2"]), backbone=without, steps=4)
-    result = run_trial(recipe, folder=folder, dataset=glyphs, path=ExecutionPath(normalisation=normalisation))
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs, path=ExecutionPath(normalisation=normalisation)))
     assert result.status == "complete"
     assert result.weights_digest != weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
 
 
 def test_a_score_records_the_accuracy_after_every_number_of_steps(glyphs: SplitDataset, folder: Path) -> None:
-    result = run_trial(recipe_of(FORMS["maml order 1"]), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(FORMS["maml order 1"]), TrialRun(folder=folder, dataset=glyphs))
     scores = [
         evaluate_trial(result, Evaluation(shape=SHAPE, episodes=20, adaptation_steps=steps), folder=folder, dataset=glyphs)
         for steps in (0, 1, 3)
@@ -104,7 +104,7 @@ def test_a_score_records_the_accuracy_after_every_number_of_steps(glyphs: SplitD
 
 def test_one_training_is_scored_transductively_and_inductively(glyphs: SplitDataset, folder: Path) -> None:
     """Two evaluations of one trial, which answer the same episodes; both record the accuracy after every number of steps."""
-    result = run_trial(recipe_of(FORMS["maml order 1"]), folder=folder, dataset=glyphs)
+    result = run_trial(recipe_of(FORMS["maml order 1"]), TrialRun(folder=folder, dataset=glyphs))
     one_query = dataclasses.replace(SHAPE, query=1)
     evaluations = [
         Evaluation(shape=shape, episodes=40, adaptation_steps=2, inductive=inductive)
@@ -125,28 +125,28 @@ def test_one_training_is_scored_transductively_and_inductively(glyphs: SplitData
 def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, folder: Path) -> None:
     """The first weights are selected, and they are those that a training of the same seed begins with."""
     recipe = dataclasses.replace(recipe_of(FORMS[name]), steps=0)
-    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert (result.status, result.steps_done, result.selected_step) == ("complete", 0, 0)
     assert result.curves == {
         "validation_accuracy": ((0, result.validation_accuracy),),
         "validation_loss": ((0, result.validation_loss),),
     }
     assert result.weights_digest == weights_digest(first_weights(recipe, glyphs.meta_train.image_shape))
-    again = run_trial(dataclasses.replace(recipe, seed=1), folder=folder.with_name("other"), dataset=glyphs)
+    again = run_trial(dataclasses.replace(recipe, seed=1), TrialRun(folder=folder.with_name("other"), dataset=glyphs))
     assert again.weights_digest != result.weights_digest
-    assert text(run_trial(recipe, folder=folder.with_name("again"), dataset=glyphs)) == text(result)
+    assert text(run_trial(recipe, TrialRun(folder=folder.with_name("again"), dataset=glyphs))) == text(result)
 
 
 def test_no_steps_leave_the_network_untrained_where_a_training_would_be_repeated(glyphs: SplitDataset, folder: Path) -> None:
     watched = ValidationSettings(shape=SHAPE, every=5, episodes=10, patience=5)
     recipe = glyphs_recipe(steps=0, retrain=True, validation=watched)
-    once = run_trial(dataclasses.replace(recipe, retrain=False), folder=folder.with_name("once"), dataset=glyphs)
-    result = run_trial(recipe, folder=folder, dataset=glyphs)
+    once = run_trial(dataclasses.replace(recipe, retrain=False), TrialRun(folder=folder.with_name("once"), dataset=glyphs))
+    result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert result.weights_digest == once.weights_digest
     assert set(result.curves) == {"validation_accuracy", "validation_loss"}
 
 
 def test_what_does_not_adapt_cannot_be_scored_after_steps(glyphs: SplitDataset, folder: Path) -> None:
-    result = run_trial(glyphs_recipe(steps=5), folder=folder, dataset=glyphs)
+    result = run_trial(glyphs_recipe(steps=5), TrialRun(folder=folder, dataset=glyphs))
     with pytest.raises(RecipeError, match="does not adapt"):
         evaluate_trial(result, Evaluation(shape=SHAPE, adaptation_steps=1), folder=folder, dataset=glyphs)

@@ -1,5 +1,6 @@
 """``fsl plan``: the answer first, nothing prepared, nothing unknown passed off as 0, and options for what is probed."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from click.testing import Result
 
+from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.text_layout import about_text, two_digits
@@ -144,6 +146,15 @@ def test_what_is_left_is_learnt_from_what_is_done(done: Workplace) -> None:
     total = document["total_seconds"]
     assert 0 < total["low"] < total["likely"] < total["high"]
     assert sources(plan(done, "--seeds", "3", "--fresh")) == {"probe"}
+
+
+def test_what_only_trials_of_other_code_tell_of_is_marked(done: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(running_code(), code_digest="f" * 64)
+    monkeypatch.setattr("orchestrator.launch.known_costs.running_code", lambda: other)
+    (done.runs / "cost.json").unlink(missing_ok=True)
+    arguments = ("--seeds", "3", "--no-probe")
+    assert sources(plan(done, *arguments)) == {"trials of other code"}
+    assert "from trials of other code: steps of 1 trial" in done.read("plan", *arguments).stdout
 
 
 def test_one_trial_at_a_time_takes_longer(fresh: Workplace) -> None:

@@ -239,7 +239,7 @@ def test_a_worker_with_other_code_than_the_driver_computes_nothing(tmp_path: Pat
 def test_a_failure_before_an_attempt_begins_is_the_last_thing_known_of_the_trial(tmp_path: Path, fault: str):
     """After two attempts that were killed: a failure that counted itself alone would pass for older than they are."""
     job, store = job_in(tmp_path), Store(tmp_path)
-    store.write_progress(job.fingerprint, dataclasses.replace(begun(job), step=5, attempts=2))
+    store.write_record(job.fingerprint, dataclasses.replace(begun(job), step=5, attempts=2))
     if fault == "lock":
         paths_of(job).lock.mkdir()
     if fault == "worker":

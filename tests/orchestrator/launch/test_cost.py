@@ -10,7 +10,7 @@ from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.timing import BUSY_FROM, Timing
 from fsl_core.training.trial_records import ExecutionRecord, ScoringRecord
 from fsl_core.training.unit_work import evaluation_bill
-from orchestrator.launch.cost import PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
+from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
 from orchestrator.launch.span import Span
 from orchestrator.records.remembered import Machine, key
 from orchestrator.records.trial_record import TrialRecord
@@ -55,7 +55,7 @@ def recipe(tmp_path: Path) -> TrainingRecipe:
 
 def quiet(*seconds: float) -> Timing:
     """A probe on a machine that did nothing else."""
-    return Timing.of_wall(seconds)
+    return Timing(seconds=tuple(seconds), wall=tuple(seconds))
 
 
 def busy(*seconds: float, times: float = 4.0) -> Timing:
@@ -94,6 +94,22 @@ def test_nothing_is_learnt_from_another_machine_or_torch(recipe: TrainingRecipe,
     book = CostBook(HERE, {})
     book.learn([record(recipe, 40, **change)])
     assert per_step(book, recipe) == UNKNOWN
+
+
+def test_trials_of_other_code_count_only_where_nothing_else_is_known(recipe: TrainingRecipe, tmp_path: Path) -> None:
+    evaluation = small_plan(tmp_path).trials[0].evaluations[0]
+    old, new = (record(recipe, 40, evaluation=evaluation, code_digest=letter * 64) for letter in "ab")
+    book = CostBook(HERE, {}, "b" * 64)
+    book.learn([old])
+    wide = Span.of([2.0], **OTHER_CODE_RANGE)
+    assert per_step(book, recipe) == Cost(wide, "trials of other code")
+    assert book.evaluation(recipe, evaluation).source == "trials of other code"
+    assert book.unknown_work(recipe, [evaluation]), "what this code takes is still to be timed"
+    assert per_step(probed(book, recipe), recipe).source == "probe"
+    book = CostBook(HERE, {}, "b" * 64)
+    book.learn([old, new])
+    assert per_step(book, recipe) == Cost(Span.of([2.0], **TRIALS_RANGE), "earlier trials")
+    assert book.evaluation(recipe, evaluation).source == "earlier trials" and not book.unknown_work(recipe, [evaluation])
 
 
 def test_a_second_training_counts_its_steps(recipe: TrainingRecipe) -> None:

@@ -294,7 +294,7 @@ def test_the_picture_of_a_trial_is_drawn_before_its_views_hear_of_it(tmp_path: P
     class Tracked(NullTracker):
         pictures: ClassVar[list[bool]] = []
 
-        def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()) -> None:
+        def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> None:
             self.pictures.append(paths.picture.exists())
 
     launch(small_plan(tmp_path), tmp_path, tracker=Tracked())

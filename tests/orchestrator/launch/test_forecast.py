@@ -95,27 +95,9 @@ def test_what_a_checkpoint_keeps_is_not_counted_again(tmp_path: Path) -> None:
     assert first is not None and second is not None and first.likely < second.likely
 
 
-def test_the_path_of_a_step_is_chosen_and_compiled_in_every_process_that_trains(tmp_path: Path) -> None:
-    plan = small_plan(tmp_path)
-    trained, waiting = plan.trials
-    book = CostBook(HERE, {})
-    for work in book.unknown_work(waiting.recipe, waiting.evaluations):
-        book.probed(work, quiet(1.0))
-    records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
-    records[trained.fingerprint] = record(trained.recipe, 5, device_name="another")
-    before = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
-    book.path_chosen(dataclasses.replace(waiting.recipe, seed=9), [30.0])
-    after = make_forecast(plan, records, book, slots=1, start=NO_START).predictions
-    assert [after[each.fingerprint].of_all.path.seconds for each in plan.trials] == [Span.of([30.0])] * 2
-    assert before[waiting.fingerprint].of_all.path.seconds == NOTHING, "what is unknown of it counts nothing"
-    assert after[trained.fingerprint].left == before[trained.fingerprint].left, "a trained trial has no step left"
-    left, without = after[waiting.fingerprint].left, before[waiting.fingerprint].left
-    assert left is not None and without is not None and left.likely == pytest.approx(without.likely + 30)
-
-
 def test_a_prediction_is_the_sum_of_its_parts(tmp_path: Path) -> None:
     for prediction in forecast(small_plan(tmp_path), start=START).predictions.values():
-        parts = [prediction.of_all.start_up, prediction.of_all.path, prediction.of_all.training, prediction.of_all.evaluations]
+        parts = [prediction.of_all.start_up, prediction.of_all.training, prediction.of_all.evaluations]
         assert prediction.whole is not None
         assert prediction.whole.likely == pytest.approx(sum(part.seconds.likely for part in parts if part.seconds))
 

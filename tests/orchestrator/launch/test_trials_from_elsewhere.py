@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,7 @@ class Shown(NullTracker):
     def __init__(self) -> None:
         self.trials: dict[str, tuple[str | None, str]] = {}
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         assert record.result is not None and record.execution is not None and paths.selected.is_file()
         self.trials[trial.fingerprint] = record.result.weights_digest, record.execution.host
         return None
@@ -215,6 +213,44 @@ def test_a_trial_without_a_score_that_was_asked_for_is_not_finished(elsewhere: E
     place = TrainingPlace(data_root=None, prepared=elsewhere.prepared)
     assert train_requested(tmp_path / trial, place) == "done"
     assert fsl("bring", tmp_path / trial, "--runs-root", tmp_path / "runs").exit_code == 0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "absent"])
+def test_lost_weights_are_retrained_for_a_score_that_is_missing(elsewhere: Elsewhere, tmp_path: Path, damage: str):
+    folder = shutil.copytree(
+        elsewhere.asked / elsewhere.plan.trials[0].fingerprint, tmp_path / elsewhere.plan.trials[0].fingerprint
+    )
+    weights, trained = folder / "selected.pt", contents_of(folder)
+    whole = weights.read_bytes()
+    score_in(folder).unlink()
+    weights.unlink() if damage == "absent" else weights.write_bytes(whole[: len(whole) // 2])
+    said: list[str] = []
+    assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == "done"
+    assert contents_of(folder) == trained
+    assert any(message.endswith("the weights are lost; the trial is retrained") for message in said)
+    assert any("attempt 2" in message for message in said)
+    assert (folder / "selected.pt.corrupt-1").exists() == (damage == "truncated")
+
+
+def test_lost_weights_that_come_out_otherwise_are_scored_again(elsewhere: Elsewhere, tmp_path: Path):
+    """As after a training on another kind of processor, whose weights are lost."""
+    folder = shutil.copytree(
+        elsewhere.asked / elsewhere.plan.trials[0].fingerprint, tmp_path / elsewhere.plan.trials[0].fingerprint
+    )
+    trained = contents_of(folder)
+    score_in(folder).unlink()
+    for path in (folder / "result.json", *(folder / "evaluations").glob("*.json")):
+        edit(path, weights_digest="f" * 64)
+    said: list[str] = []
+    assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == "done"
+    assert any(message.endswith("every evaluation is repeated") for message in said)
+    assert contents_of(folder) == trained
+    assert (folder / "result.json.corrupt-1").exists()
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """The result and the scores in a trial's folder."""
+    return {path.name: path.read_bytes() for path in (folder / "result.json", *(folder / "evaluations").glob("*.json"))}
 
 
 def test_what_was_trained_here_to_other_bits_stays(elsewhere: Elsewhere, tmp_path: Path):

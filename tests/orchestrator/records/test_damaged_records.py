@@ -33,7 +33,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> TrackedSweep:
     sweep = tracked_sweep(tmp_path_factory.mktemp("whole"))
     name = sweep.trials[0].fingerprint
     progress = ProgressRecord(step=5, steps=10, best=0.5, train_seconds=1.5, attempts=2, started_at=NOW, at=NOW, metrics={"a": 1})
-    sweep.store.write_progress(name, progress)
+    sweep.store.write_record(name, progress)
     sweep.store.write_failure(name, FailureRecord(cause="no", traceback="…", attempts=1, at=NOW))
     return sweep
 

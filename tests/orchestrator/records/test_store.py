@@ -38,7 +38,7 @@ def test_what_is_written_comes_back(sweep: TrackedSweep):
         step=5, steps=10, best=None, train_seconds=1.5, attempts=2, started_at=NOW, at=NOW, metrics={"train_loss": 0.25}
     )
     failure = FailureRecord(cause="ValueError: no", traceback="…", attempts=1, at=NOW)
-    sweep.store.write_progress(trial.fingerprint, progress)
+    sweep.store.write_record(trial.fingerprint, progress)
     sweep.store.write_failure(trial.fingerprint, failure)
     record = sweep.record(trial)
     assert record.result == result_of(trial)
@@ -154,7 +154,7 @@ def test_a_number_that_json_lacks_is_refused_and_leaves_no_file(sweep: TrackedSw
         step=5, steps=10, best=0.5, train_seconds=1.0, attempts=1, started_at=NOW, at=NOW, metrics={"train_loss": math.inf}
     )
     with pytest.raises(ValueError, match="JSON"):
-        sweep.store.write_progress(trial.fingerprint, wild)
+        sweep.store.write_record(trial.fingerprint, wild)
     assert sweep.record(trial).progress is None
 
 

@@ -84,7 +84,7 @@ def test_status_export_and_mlflow_agree_about_every_trial(sweep: TrackedSweep, t
     done, failed, stopped, scoring = (trial.fingerprint for trial in sweep.trials)
     for name in (failed, stopped):
         store.paths(name).result.unlink()
-        store.write_progress(name, progress(1))
+        store.write_record(name, progress(1))
     store.write_failure(failed, failure(1))
     next(store.paths(scoring).evaluations.iterdir()).unlink()
     places = Places.resolve(Given(runs_root=store.runs_root))

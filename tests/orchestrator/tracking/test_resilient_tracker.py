@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,9 +139,7 @@ class MoodyTracker:
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
         self._take(f"progress {fingerprint}")
 
-    def sync_trial(
-        self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths, pictures: Sequence[Path] = ()
-    ) -> str | None:
+    def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         self._take(f"trial {trial.fingerprint}")
         return None
 
