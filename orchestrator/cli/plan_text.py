@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.cli.image_words import images_text, prepare_command
@@ -77,16 +77,7 @@ def _where(expected: Forecast) -> str:
 
 def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
-    sources = {prediction.left_source for prediction in expected.left.values()}
-    ranges = []
-    if sources & {"probe", "remembered probe", "busy probe"}:
-        ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
-    if "earlier trials" in sources:
-        ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
-    if "trials of other code" in sources:
-        ranges.append(
-            f"{OTHER_CODE_RANGE['low']:g} to {OTHER_CODE_RANGE['high']:g} times what the steps of trials of other code took"
-        )
+    ranges = _ranges({prediction.left_source for prediction in expected.left.values()})
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
@@ -102,6 +93,20 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
     elif expected.unknown:
         yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
+
+
+def _ranges(sources: Collection[str]) -> list[str]:
+    """The range that each source of a prediction has, in words."""
+    ranges = []
+    if sources & {"probe", "remembered probe", "busy probe"}:
+        ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
+    if "earlier trials" in sources:
+        ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
+    if "trials of other code" in sources:
+        ranges.append(
+            f"{OTHER_CODE_RANGE['low']:g} to {OTHER_CODE_RANGE['high']:g} times what the steps of trials of other code took"
+        )
+    return ranges
 
 
 def _start_text(start: StartUp) -> str:
