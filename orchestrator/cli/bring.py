@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from orchestrator.cli.exit_codes import ExitCode
-from orchestrator.cli.options import Given, Places, takes_places
+from orchestrator.cli.options import echo_notice, resolved_places
+from orchestrator.launch.places import Places
 from orchestrator.records.store import Store
 
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@takes_places("data_root", "runs_root")
-def bring(folders: tuple[Path, ...], given: Given) -> None:
+@resolved_places("data_root", "runs_root")
+def bring(folders: tuple[Path, ...], places: Places) -> None:
     """Take up the finished trials in FOLDERS: those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train`
     trained, or the runs folder of another machine.
 
@@ -25,20 +26,15 @@ def bring(folders: tuple[Path, ...], given: Given) -> None:
     from orchestrator.records.bringing import bring, trial_folders  # torch, only where trials are checked
     from orchestrator.records.brought_trial import TrialCheck, opened_once
 
-    places = Places.resolve(given)
     places.check_writable()
-    check = TrialCheck(opened_once(data_root=places.data_root, cache_root=places.cache_root, announce=_tell))
+    check = TrialCheck(opened_once(data_root=places.data_root, cache_root=places.cache_root, announce=echo_notice))
     found = [each for folder in folders for each in trial_folders(folder)]
     outcomes = Counter[str]()
     for each in bring(found, Store(places.runs_root), check):
         outcomes[each.outcome] += 1
         click.echo(f"{each.outcome}: {each.folder} ({each.why})", err=each.outcome == "refused")
-    _tell(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "no folder of a trial is there")
+    echo_notice(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "no folder of a trial is there")
     if outcomes["refused"]:
         raise SystemExit(ExitCode.TRIAL_FAILED)
     if outcomes["unfinished"] or not found:
         raise SystemExit(ExitCode.INCOMPLETE)
-
-
-def _tell(message: str) -> None:
-    click.echo(message, err=True)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import click
 
-from orchestrator.cli.opened import open_sweep
-from orchestrator.cli.options import Given, Selection, folder_option, json_option, takes_places
-from orchestrator.report.comparison_text import FORMATS, render_comparison
-from orchestrator.sweep.folder import check_folder
-
-if TYPE_CHECKING:
-    from orchestrator.report.comparison_row import ComparedRow
+from orchestrator.api.comparing import compare as compare_tables
+from orchestrator.api.loading import load
+from orchestrator.cli.options import echo_notice, folder_option, json_option, place_options, stderr_callbacks
+from orchestrator.launch.places import PlaceOptions
 
 _TABLE = click.Path(exists=True, path_type=Path)
 
@@ -27,8 +23,10 @@ _TABLE = click.Path(exists=True, path_type=Path)
 )
 @click.option("--by", metavar="KEY", help="Rows that differ in this setting: distance, order, steps, …")
 @click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the rows that match; repeatable.")
-@takes_places("runs_root", "data_root")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="How to print it.")
+@place_options("runs_root", "data_root")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json", "csv")), default="text", show_default=True, help="How to print it."
+)
 @folder_option("-o", "--output", help="Folder for comparison.txt, .json, .csv and .png.")
 @json_option
 def compare(
@@ -36,8 +34,8 @@ def compare(
     rows: tuple[str, str] | None,
     by: str | None,
     only: Sequence[str],
-    given: Given,
-    form: str,
+    places: PlaceOptions,
+    form: Literal["text", "json", "csv"],
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -46,25 +44,8 @@ def compare(
     A TABLE is a sweep file, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two rows of the
     same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
     """
-    from orchestrator.report.comparison import compare as compare_pairs
-    from orchestrator.report.comparison_folder import write_comparison
-    from orchestrator.report.comparison_pairs import choose_pairs, selected
-
-    sides = [selected(_rows_of(table, given), only) for table in tables]
-    chosen = choose_pairs(sides, rows=rows, by=by)
-    compared = compare_pairs(chosen.pairs)
+    sources = [table if table.is_dir() else load(table, callbacks=stderr_callbacks(), **vars(places)) for table in tables]
+    compared = compare_tables(*sources, rows=rows, by=by, only=only)
     if output is not None:
-        check_folder(output, "folder of the comparison", for_writing=True)
-        write_comparison(output, compared, chosen.left_out, notice=partial(click.echo, err=True))
-    click.echo(render_comparison(compared, chosen.left_out, "json" if as_json else form).rstrip("\n"))
-
-
-def _rows_of(table: Path, given: Given) -> tuple[ComparedRow, ...]:
-    from orchestrator.cli.reports import rows_of
-    from orchestrator.report.comparison_row import read_rows, rows_of_tables
-    from orchestrator.report.export import frames
-
-    if table.is_dir():
-        return read_rows(table, str(table))
-    opened = open_sweep(Selection(sweep=table), given)
-    return rows_of_tables(frames(opened.plan, opened.records, rows_of(opened)), opened.plan.spec.name)
+        compared.write(output, notice=echo_notice)
+    click.echo(compared.text("json" if as_json else form).rstrip("\n"))

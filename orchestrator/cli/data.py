@@ -15,10 +15,12 @@ from fsl_core.errors import DataCorruptError
 from fsl_core.recipe.data_settings import DataSettings, Resize, data_sets, usual_data
 from fsl_core.written import written
 from orchestrator.cli.exit_codes import ExitCode, Failure
-from orchestrator.cli.image_words import images_text, prepare_command
-from orchestrator.cli.launch import shown_progress
-from orchestrator.cli.options import Given, Places, json_option, takes_places
+from orchestrator.cli.image_words import prepare_command
+from orchestrator.cli.options import json_option, resolved_places
+from orchestrator.cli.progress_bar import shown_progress
 from orchestrator.counted import counted
+from orchestrator.launch.images import images_text
+from orchestrator.launch.places import Places
 
 if TYPE_CHECKING:
     from fsl_core.datasets.catalogue import SplitDataset
@@ -37,14 +39,13 @@ def data() -> None:
 
 @data.command()
 @name_argument
-@takes_places("data_root", "runs_root")
+@resolved_places("data_root", "runs_root")
 @resize_option
 @json_option
-def prepare(name: str, given: Given, resize: Resize | None, as_json: bool) -> None:
+def prepare(name: str, places: Places, resize: Resize | None, as_json: bool) -> None:
     """Find or download a data set and prepare every split of it, once for all trials of this machine."""
     from fsl_core.datasets.catalogue import prepared_folder
 
-    places = Places.resolve(given)
     places.check_writable()
     announced: list[str] = []
     data = _settings(name, resize)
@@ -56,17 +57,16 @@ def prepare(name: str, given: Given, resize: Resize | None, as_json: bool) -> No
 
 @data.command()
 @name_argument
-@takes_places("data_root", "runs_root")
+@resolved_places("data_root", "runs_root")
 @resize_option
 @json_option
-def check(name: str, given: Given, resize: Resize | None, as_json: bool) -> None:
+def check(name: str, places: Places, resize: Resize | None, as_json: bool) -> None:
     """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged.
 
     Without --resize: however its pictures were resized.
     """
     from fsl_core.datasets.catalogue import DATASETS
 
-    places = Places.resolve(given)
     for data in (every := _here(name, resize, places)):
         _refuse_absent(data, places)
     with shown_progress("source pictures looked at") as progress:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import Given, Places, json_option, takes_places
+from orchestrator.cli.options import json_option, resolved_places
 from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
+from orchestrator.launch.places import Places
 from orchestrator.launch.wanted_trials import Wanted, wanted_trials
 from orchestrator.records.store import Store
 from orchestrator.sweep.shipped import find_sweep, named_files
@@ -20,7 +21,7 @@ from orchestrator.sweep.shipped import find_sweep, named_files
 
 @click.command()
 @click.argument("sweeps", nargs=-1, type=find_sweep)
-@takes_places("runs_root")
+@resolved_places("runs_root")
 @click.option(
     "--forget", multiple=True, metavar="SWEEP[/PLAN]", help="Also what only this launch, or this sweep's, wanted; repeatable."
 )
@@ -29,7 +30,7 @@ from orchestrator.sweep.shipped import find_sweep, named_files
 @click.option("-y", "--yes", is_flag=True, help="Remove what is listed.")
 @json_option
 def gc(
-    sweeps: tuple[Path, ...], given: Given, forget: tuple[str, ...], unrecorded: bool, dry_run: bool, yes: bool, as_json: bool
+    sweeps: tuple[Path, ...], places: Places, forget: tuple[str, ...], unrecorded: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """List what old runs could free: trials that no launch on record and none of SWEEPS names, training checkpoints of finished
     trials, Ray's folders, what a killed write left.
@@ -37,7 +38,7 @@ def gc(
     Every `fsl run` puts on record what it wants, with its --set, --only and --seeds; --forget lets go of that. Without SWEEPS the
     files sweeps/*.yaml of the current folder and the sweeps of this package count. What stays for a launch alone is listed on stderr.
     """
-    store = Store(Places.resolve(given).runs_root)
+    store = Store(places.runs_root)
     files = sweeps or named_files()
 
     def wanted() -> Wanted:

@@ -1,23 +1,23 @@
-"""The options that commands share, and where they lead: flag before environment before sweep file before default."""
+"""The options that commands share."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from orchestrator.launch.loading import load
-from orchestrator.sweep.folder import check_folder, folder_named
+from orchestrator.api.loading import load
+from orchestrator.launch.callbacks import Callbacks, Progress
+from orchestrator.launch.places import PlaceOptions, Places
+from orchestrator.launch.workspace import Sweep
+from orchestrator.sweep.folder import folder_named
 from orchestrator.sweep.shipped import find_sweep
-from orchestrator.sweep.spec import SweepSpec
-from orchestrator.sweep.tracking_address import TrackingAddress, problem_with
-from orchestrator.tracking.tracking_uri import default_address
+from orchestrator.sweep.tracking_address import problem_with
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -44,14 +44,16 @@ def _as_address(context: click.Context, option: click.Parameter, value: str | No
     return value
 
 
-_SELECTION = (
-    click.argument("sweep", type=find_sweep),
-    click.option("--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."),
-    click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
-    click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),
-)
+_SELECTION: Mapping[str, Decorator] = {
+    "sweep": click.argument("sweep", type=find_sweep),
+    "set_values": click.option(
+        "--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."
+    ),
+    "only": click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
+    "seeds": click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),
+}
 folder_option = functools.partial(click.option, metavar="DIRECTORY", callback=as_folder)
-_PLACES = {
+_PLACES: Mapping[str, Decorator] = {
     "data_root": folder_option("--data-root", envvar="FSL_DATA_ROOT", show_envvar=True, help="Folder that holds omniglot/*.zip."),
     "runs_root": folder_option(
         "--runs-root", envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."
@@ -67,104 +69,56 @@ _PLACES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """A sweep file and what the command line changes of it or narrows it to."""
-
-    sweep: Path
-    set_values: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    seeds: str | None = None
-
-    def load(self) -> SweepSpec:
-        """The sweep that is meant. Raises SweepFileError."""
-        return load(self.sweep, set_values=self.set_values, only=self.only, seeds=self.seeds)
+def stderr_callbacks() -> Callbacks:
+    """Notices, warnings and progress, all on stderr."""
+    return Callbacks(notice=echo_notice, warn=echo_notice, progress=_progress)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """The places that a flag or the environment gave; None where neither did."""
-
-    data_root: Path | None = None
-    runs_root: Path | None = None
-    results_root: Path | None = None
-    tracking_uri: str | None = field(default=None, repr=False)
+def echo_notice(message: str) -> None:
+    """Print a sentence on stderr."""
+    click.echo(message, err=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where a command reads and writes. ``data_root`` None means that only a download or prepared data can serve."""
+def _progress(what: str) -> AbstractContextManager[Progress]:
+    from orchestrator.cli.progress_bar import shown_progress  # rich, only where something takes long
 
-    data_root: Path | None
-    runs_root: Path
-    results_root: Path
-    tracking: TrackingAddress
-
-    @staticmethod
-    def resolve(given: Given, spec: SweepSpec | None = None) -> Places:
-        """Fill in what was not given: from the sweep file, then with the defaults. Paths are absolute.
-
-        Raises:
-            FolderError: the runs root or the data root is no folder.
-        """
-        named = Given() if spec is None else _named_by(spec)
-        runs = (given.runs_root or named.runs_root or Path("runs")).absolute()
-        data = given.data_root or named.data_root
-        named_address = given.tracking_uri or named.tracking_uri
-        check_folder(runs, "runs root")
-        if data is not None:
-            check_folder(data.absolute(), "data root")
-        return Places(
-            data_root=None if data is None else data.absolute(),
-            runs_root=runs,
-            results_root=(given.results_root or named.results_root or Path("results")).absolute(),
-            tracking=TrackingAddress(named_address) if named_address else default_address(runs),
-        )
-
-    def check_writable(self, finished: str | None = None) -> None:
-        """Raises FolderError where the runs root cannot be written to, nor the results root's folder of the sweep ``finished``."""
-        check_folder(self.runs_root, "runs root", for_writing=True)
-        if finished is not None:
-            check_folder(self.results_root / finished, "folder of finished tables", for_writing=True)
-
-    @property
-    def cache_root(self) -> Path:
-        """Where prepared data sets lie."""
-        return self.runs_root / "data"
+    return shown_progress(what)
 
 
-def _named_by(spec: SweepSpec) -> Given:
-    """The places that a sweep file names."""
-    return Given(
-        data_root=Path(spec.data_root) if spec.data_root else None,
-        runs_root=Path(spec.runs_root) if spec.runs_root else None,
-        results_root=Path(spec.results_root) if spec.results_root else None,
-        tracking_uri=spec.tracking_uri,
-    )
+def sweep_options(*places: str) -> Decorator:
+    """Give a command the sweep file, its overrides and the flags of these places: the loaded sweep, as its argument ``sweep``."""
+    return gathered("sweep", _loaded, {**_SELECTION, **{name: _PLACES[name] for name in places}})
 
 
-def takes_selection(command: Command) -> Command:
-    """Give a command the sweep file and its overrides, as its argument ``selection``."""
-    return gathered("selection", Selection, _SELECTION)(command)
+def _loaded(*, set_values: tuple[str, ...], sweep: Path, **options: Any) -> Sweep:
+    return load(sweep, set=set_values, callbacks=stderr_callbacks(), **options)
 
 
-def takes_places(*names: str) -> Decorator:
-    """Give a command the flags of these places, as its argument ``given``."""
-    return gathered("given", Given, tuple(_PLACES[name] for name in names))
+def place_options(*names: str) -> Decorator:
+    """Give a command the flags of these places: what they give, as its argument ``places``."""
+    return gathered("places", PlaceOptions, {name: _PLACES[name] for name in names})
 
 
-def gathered(argument: str, kind: type[Any], options: tuple[Decorator, ...]) -> Decorator:
-    """Several options as one argument of the command: a value of ``kind``, whose fields have the options' names."""
-    names = {field.name for field in dataclasses.fields(kind)}
+def resolved_places(*names: str) -> Decorator:
+    """Give a command the flags of these places: where they lead without a sweep, as its argument ``places``."""
+    return gathered("places", _resolved, {name: _PLACES[name] for name in names})
+
+
+def _resolved(**given: Any) -> Places:
+    return Places.resolve(PlaceOptions(**given))
+
+
+def gathered(argument: str, make: Callable[..., Any], options: Mapping[str, Decorator]) -> Decorator:
+    """Several options, by their names, as one argument of the command: what ``make`` makes of them."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def with_value(**options_given: Any) -> Any:
-            own = {name: options_given.pop(name) for name in names & options_given.keys()}
-            return command(**{argument: kind(**own)}, **options_given)
+        def with_value(**given: Any) -> Any:
+            value = make(**{name: given.pop(name) for name in options})
+            return command(**{argument: value}, **given)
 
         decorated: Command = with_value
-        for option in reversed(options):
+        for option in reversed(tuple(options.values())):
             decorated = option(decorated)
         return decorated
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
-from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.cli.image_words import images_text
-from orchestrator.cli.opened import OpenedSweep
-from orchestrator.cli.settings import plain_settings
+from orchestrator.api.planning import PlannedSweep
 from orchestrator.launch.forecast import Forecast, Parts
+from orchestrator.launch.images import images_text
+from orchestrator.launch.setting_origins import plain_settings
 from orchestrator.launch.span import Span
 from orchestrator.records.trial_state import TrialState
 from orchestrator.report.reach import Reach
 from orchestrator.sweep.plan import PlannedTrial
 
 
-def plan_document(
-    opened: OpenedSweep, expected: Forecast, *, unprepared: Sequence[DataSettings], reach: Sequence[Reach]
-) -> dict[str, Any]:
+def plan_document(planned: PlannedSweep) -> dict[str, Any]:
     """The plan as plain JSON types; what is unknown is null."""
-    spec, plan = opened.plan.spec, opened.plan
+    workspace, expected = planned.workspace, planned.forecast
+    spec, plan = workspace.plan.spec, workspace.plan
     return {
         "sweep": spec.name,
         "title": spec.title,
@@ -37,7 +34,7 @@ def plan_document(
             }
             for cell in plan.cells
         ],
-        "trials": [_trial(trial, opened.state(trial), expected) for trial in plan.trials],
+        "trials": [_trial(trial, workspace.state(trial), expected) for trial in plan.trials],
         "total_seconds": _seconds(expected.total_seconds),
         "known_seconds": None if expected.all_unknown else _seconds(expected.known_seconds),
         "earliest_seconds": expected.earliest_seconds,
@@ -45,11 +42,11 @@ def plan_document(
         "slots": expected.slots,
         "device": expected.machine.device,
         "device_name": expected.machine.device_name,
-        "threads": expected.share.cpus,
-        "gpus_per_trial": expected.share.gpus,
-        "unprepared_datasets": list(map(images_text, unprepared)),
-        "trials_of_earlier_editions": len(opened.earlier_trials),
-        "verdicts": [_reach(each) for each in reach],
+        "threads": expected.compute.threads,
+        "gpus_per_trial": expected.compute.gpus,
+        "unprepared_datasets": list(map(images_text, planned.unprepared)),
+        "trials_of_earlier_editions": len(workspace.earlier_trials),
+        "verdicts": [_reach(each) for each in planned.reach],
     }
 
 

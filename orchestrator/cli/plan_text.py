@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.cli.image_words import images_text, prepare_command
-from orchestrator.cli.opened import OpenedSweep
+from orchestrator.api.planning import PlannedSweep
+from orchestrator.cli.image_words import prepare_command
 from orchestrator.cli.text_layout import about_text, aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
 from orchestrator.launch.forecast import Forecast, StartUp
+from orchestrator.launch.images import images_text
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
+from orchestrator.launch.workspace import Workspace
 from orchestrator.report.reach import Reach
 
 MOST_LINES = 100
@@ -23,25 +25,16 @@ MOST_REACHES = 20
 """Cells that cannot be reproduced, of which there may be many, are counted beyond so many."""
 
 
-def plan_text(
-    opened: OpenedSweep,
-    expected: Forecast,
-    *,
-    unprepared: Sequence[DataSettings] = (),
-    reach: Sequence[Reach] = (),
-    trials: bool = False,
-) -> str:
-    """The plan; ``unprepared`` are the images that are not ready, ``reach`` says which verdicts there can be.
-
-    ``trials`` adds a line for each trial.
-    """
+def plan_text(planned: PlannedSweep, *, trials: bool = False) -> str:
+    """The plan; ``trials`` adds a line for each trial."""
+    workspace, expected = planned.workspace, planned.forecast
     parts = [
-        opened.plan.spec.title,
-        _answer_paragraph(opened, expected, unprepared),
-        _cells_text(opened, expected, all_of_them=trials),
-        *_reach_texts(reach),
+        workspace.plan.spec.title,
+        _answer_paragraph(expected, planned.unprepared),
+        _cells_text(workspace, expected, all_of_them=trials),
+        *_reach_texts(planned.reach),
     ]
-    return "\n\n".join([*parts, *([_trials_text(opened, expected)] if trials else []), _totals_text(opened, expected)])
+    return "\n\n".join([*parts, *([_trials_text(workspace, expected)] if trials else []), _totals_text(workspace, expected)])
 
 
 def answer_text(expected: Forecast) -> str:
@@ -55,7 +48,7 @@ def answer_text(expected: Forecast) -> str:
     return f"{_about(expected.known_seconds)}, for {trials}"
 
 
-def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
+def _answer_paragraph(expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
     if not expected.left:
         return "nothing is left to do"
     return "\n  ".join([f"{answer_text(expected)}, {_where(expected)}", *_notes(expected), *map(_image_note, unprepared)])
@@ -63,11 +56,11 @@ def _answer_paragraph(opened: OpenedSweep, expected: Forecast, unprepared: Seque
 
 def _where(expected: Forecast) -> str:
     """Where the trials run; of a GPU it is said whose times are counted, for a processor's never are."""
-    machine, share = expected.machine, expected.share
-    threads = f", {share.cpus} threads each" if share.cpus > 1 else ""
+    machine, compute = expected.machine, expected.compute
+    threads = f", {compute.threads} threads each" if compute.threads > 1 else ""
     if machine.device == "cpu":
         return f"on {'the cluster, each as fast as on this machine' if expected.on_cluster else 'this machine'}{threads}"
-    each = f"{threads}, {share.gpus:g} of one for each" if share.gpus < 1 else f"{threads}, {share.gpus:g} for each"
+    each = f"{threads}, {compute.gpus:g} of one for each" if compute.gpus < 1 else f"{threads}, {compute.gpus:g} for each"
     if expected.on_cluster:
         alike = f", each as fast as this machine's ({machine.device_name})" if machine.device_name else ""
         return f"on the cluster's GPUs{alike}{each}"
@@ -83,7 +76,7 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
         yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
-    if 0 < expected.share.gpus < 1 < expected.slots:
+    if 0 < expected.compute.gpus < 1 < expected.slots:
         yield "not counted: trials that share a GPU slow each other down"
     if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
@@ -128,14 +121,14 @@ def _spelt(span: Span | None) -> str:
     return "unknown" if span is None else _about(Span.of([span.likely]))
 
 
-def _cells_text(opened: OpenedSweep, expected: Forecast, *, all_of_them: bool) -> str:
+def _cells_text(workspace: Workspace, expected: Forecast, *, all_of_them: bool) -> str:
     rows = [("cell", "preset", "seeds done", "a seed")]
-    cells = opened.plan.cells if all_of_them else opened.plan.cells[:MOST_LINES]
+    cells = workspace.plan.cells if all_of_them else workspace.plan.cells[:MOST_LINES]
     for cell in cells:
         names = [recipe.fingerprint for recipe in cell.recipes]
         done = f"{sum(name in expected.done for name in names)}/{len(names)}"
         rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[0]].whole)))
-    more = len(opened.plan.cells) - len(cells)
+    more = len(workspace.plan.cells) - len(cells)
     return aligned(rows) + (f"\n… and {counted(more, 'more cell')}; --trials lists all" if more else "")
 
 
@@ -161,16 +154,16 @@ def _reach_table(reach: Sequence[Reach]) -> str:
     return aligned(rows, right=(2, 3, 4)) + (f"\n… and {counted(more, 'more cell')}; --json has all" if more > 0 else "")
 
 
-def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
+def _trials_text(workspace: Workspace, expected: Forecast) -> str:
     rows = [("trial", "what", "cells", "state", "takes", "by", "memory", "disk")]
-    for trial in opened.plan.trials:
+    for trial in workspace.plan.trials:
         prediction = expected.predictions[trial.fingerprint]
         rows.append(
             (
                 trial.fingerprint,
                 trial.name,
                 str(len(trial.cells)),
-                opened.state(trial),
+                workspace.state(trial),
                 _spelt(prediction.whole),
                 prediction.source,
                 size_text(prediction.memory_bytes),
@@ -180,12 +173,12 @@ def _trials_text(opened: OpenedSweep, expected: Forecast) -> str:
     return aligned(rows, right=(2, 6, 7))
 
 
-def _totals_text(opened: OpenedSweep, expected: Forecast) -> str:
-    left, trials = expected.left, opened.plan.trials
-    shared = sum(len(cell.recipes) for cell in opened.plan.cells) - len(trials)
+def _totals_text(workspace: Workspace, expected: Forecast) -> str:
+    left, trials = expected.left, workspace.plan.trials
+    shared = sum(len(cell.recipes) for cell in workspace.plan.cells) - len(trials)
     disk = size_text(sum(prediction.disk_bytes for prediction in left.values()))
     memory = size_text(max((prediction.memory_bytes for prediction in left.values()), default=0))
-    cells = counted(len(opened.plan.cells), "cell")
+    cells = counted(len(workspace.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
     return f"{totals}\nsweep file: {opened.plan.spec.source}"

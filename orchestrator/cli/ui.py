@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import click
 
-from orchestrator.cli.options import Given, Places, takes_places
-from orchestrator.cli.trackers import backlog_of
+from orchestrator.cli.options import resolved_places
 from orchestrator.errors import TrackingError
+from orchestrator.launch.places import Places
+from orchestrator.launch.trackers import backlog_of
 from orchestrator.records.store import Store
 from orchestrator.records.trial_edition import earlier_editions_text
 from orchestrator.tracking.backlog import BacklogSender
@@ -22,15 +23,14 @@ PATIENCE = 10.0
 
 
 @click.command()
-@takes_places("runs_root", "tracking_uri")
+@resolved_places("runs_root", "tracking_uri")
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="Port on 127.0.0.1; 0 = a free one.")
 @click.option("--experiment", metavar="SWEEP", help="Print the page of this sweep's runs alone.")
-def ui(given: Given, port: int, experiment: str | None) -> None:
+def ui(places: Places, port: int, experiment: str | None) -> None:
     """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.
 
     What earlier commands could not send to this store is sent meanwhile; a store that is gone is filled again from the records.
     """
-    places = Places.resolve(given)
     if earlier := earlier_editions_text(Store(places.runs_root).of_earlier_editions(), places.runs_root):
         click.echo(f"{earlier}; runs of the first edition lack the tag {EDITION}", err=True)
     refuse_broken_file(places.tracking)

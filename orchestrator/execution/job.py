@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from orchestrator.execution.compute import ONE_CPU, Compute
 
 if TYPE_CHECKING:
     from fsl_core.training.execution_path import ExecutionPath
@@ -21,10 +22,9 @@ ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopp
 class TrialJob:
     """One recipe and the evaluations wanted of it, and where and how to run them.
 
-    ``device`` is ``cpu`` or ``cuda``; ``threads`` the CPU threads of one operation; ``gpus`` the share of a GPU that the scheduler
-    sets aside, ``memory`` the bytes of memory, 0 where none are asked for. ``stop_file``: the trial ends at its next step once this
-    file exists. ``code_digest`` names the code that the driver runs, and that whoever runs the trial must run. ``path`` is the execution
-    path that a trial takes which has none yet; None has the fastest measured.
+    ``compute`` is what it computes on, and what the scheduler sets aside beside ``memory``, bytes, 0 where none are asked for.
+    ``stop_file``: the trial ends at its next step once this file exists. ``code_digest`` names the code that the driver runs, and that
+    whoever runs the trial must run. ``path`` is the execution path that a trial takes which has none yet; None has the fastest measured.
     """
 
     recipe: TrainingRecipe
@@ -34,9 +34,7 @@ class TrialJob:
     cache_root: Path
     stop_file: Path
     code_digest: str
-    device: str = "cpu"
-    threads: int = 1
-    gpus: float = 0.0
+    compute: Compute = ONE_CPU
     path: ExecutionPath | None = None
     memory: int = 0
 

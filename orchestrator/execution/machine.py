@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fsl_core.errors import ExecutionPathError
 from fsl_core.provenance import library_versions
 from fsl_core.training.process_facts import device_name
+from orchestrator.execution.compute import Compute, Node
 from orchestrator.execution.gpu_driver import gpu_driver_is_here
-from orchestrator.execution.slots import Node, Share, slots
 from orchestrator.process.environment import usable_cpus
 from orchestrator.records.remembered import Machine
 
@@ -25,8 +25,8 @@ def this_machine(device: str, *, threads: int = 1) -> Machine:
     )
 
 
-def slots_there(share: Share, cluster: Sequence[Node] | None, *, most: int | None) -> int:
-    """How many trials of that share run at once: on a cluster's nodes, one at least, for it may grow; else on this machine.
+def slots_there(compute: Compute, cluster: Sequence[Node] | None) -> int:
+    """How many trials run at once: on a cluster's nodes, one at least, for it may grow; else on this machine.
 
     A machine without a GPU that is asked about trials on GPUs answers for one like it that has as many as a trial takes, one at least.
 
@@ -34,11 +34,11 @@ def slots_there(share: Share, cluster: Sequence[Node] | None, *, most: int | Non
         ExecutionPathError: this machine is too small for a single trial.
     """
     if cluster is not None:
-        return max(1, slots(cluster, share, most=most))
-    here = Node(cpus=usable_cpus(), gpus=gpu_count() or math.ceil(share.gpus))
-    if there := slots([here], share, most=most):
+        return max(1, compute.slots(cluster))
+    here = Node(cpus=usable_cpus(), gpus=gpu_count() or math.ceil(compute.gpus))
+    if there := compute.slots([here]):
         return there
-    raise ExecutionPathError(f"each trial takes {share}, and this machine has {here}")
+    raise ExecutionPathError(f"each trial takes {compute}, and this machine has {here}")
 
 
 def cuda_is_here() -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from orchestrator.execution.compute import Node
 from orchestrator.execution.job import TrialJob
-from orchestrator.execution.slots import Node
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from ray import tune
 from ray.exceptions import OutOfMemoryError
 
 from fsl_core.code_digest import code_digest
+from orchestrator.execution.compute import Node
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.memory_request import Room, alone_text, memory_requests
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
@@ -30,7 +31,6 @@ from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
 from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
-from orchestrator.execution.slots import Node, Share
 
 Send = Callable[[object], None]
 
@@ -141,8 +141,7 @@ def _node(have: Mapping[str, float]) -> Node:
 
 def _rooms(job: TrialJob) -> list[Room]:
     """What the nodes have for trials like this one; those that hold none are left out."""
-    share = Share(cpus=job.threads, gpus=job.gpus)
-    rooms = [Room(memory=int(have.get("memory", 0)), slots=share.times_in(_node(have))) for have in _nodes()]
+    rooms = [Room(memory=int(have.get("memory", 0)), slots=job.compute.times_in(_node(have))) for have in _nodes()]
     return [room for room in rooms if room.slots]
 
 
@@ -169,7 +168,7 @@ def _resources(
 
     def resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
         job = jobs[config["trial"]]
-        bundle = {"CPU": job.threads, "GPU": job.gpus, "memory": requests.bytes[job.fingerprint]}
+        bundle = {"CPU": job.compute.threads, "GPU": job.compute.gpus, "memory": requests.bytes[job.fingerprint]}
         return tune.PlacementGroupFactory([{what: amount for what, amount in bundle.items() if amount}])
 
     return resources

@@ -102,7 +102,7 @@ class _TrialWork:
             journal=self.journal,
             books=Bookkeeping.begin(job.recipe, write, record.progress, record.execution, record.failure),
             images=self._images,
-            asked=ExecutionPath(device=job.device, threads=job.threads),
+            asked=ExecutionPath(device=job.compute.device, threads=job.compute.threads),
             path=job.path,
             choices=job.runs_root / CHOICES,
             should_stop=self.should_stop,

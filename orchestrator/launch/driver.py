@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fsl_core.provenance import running_code
 from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
-from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
+from orchestrator.execution.job import ENDS, TrialEvent
 from orchestrator.launch.episode_pictures import EpisodePictures
-from orchestrator.launch.footprint import memory_bytes
 from orchestrator.launch.forecast import Forecast
+from orchestrator.launch.jobs import LaunchOptions, trial_job
 from orchestrator.launch.launch_times import LaunchClock, LaunchTimes
 from orchestrator.launch.launches import check_name_is_free, no_launch_begins, record_launch, record_times
 from orchestrator.launch.sweep_view import SweepView
@@ -30,30 +29,8 @@ from orchestrator.tracking.shown_sweep import ShownTable, SweepContext, shown_sw
 from orchestrator.tracking.summary import summary_metrics
 from orchestrator.tracking.tracker import Tracker
 
-if TYPE_CHECKING:
-    from fsl_core.training.execution_path import ExecutionPath
-
 Reporter = Callable[[Plan, Mapping[str, TrialRecord], bool], tuple[Sequence[Path], str]]
 """Writes the table and its files from the records, complete or not; returns the files and the table in Markdown."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a sweep is run here. ``device`` is ``cpu`` or ``cuda``; ``gpus`` the share of a GPU that each trial sets aside.
-
-    ``path`` is the execution path of trials that have none yet; None has the fastest measured. ``replace`` takes the sweep's name over
-    from another sweep file.
-    """
-
-    runs_root: Path
-    data_root: Path | None
-    cache_root: Path
-    device: str = "cpu"
-    threads: int = 1
-    gpus: float = 0.0
-    path: ExecutionPath | None = None
-    command: str | None = None
-    replace: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +60,7 @@ def sweep_folder(runs_root: Path, plan: Plan) -> Path:
 
 def run_sweep(
     plan: Plan,
-    options: RunOptions,
+    options: LaunchOptions,
     *,
     executor: Executor,
     tracker: Tracker,
@@ -103,9 +80,10 @@ def run_sweep(
         SweepNameError: the sweep's name is another sweep file's here.
         StoreError: the runs folder cannot be written to.
     """
-    store = Store(options.runs_root)
+    places = options.places
+    store = Store(places.runs_root)
     store.check_writable()
-    folder, clock = sweep_folder(options.runs_root, plan), LaunchClock(expected) if expected else None
+    folder, clock = sweep_folder(places.runs_root, plan), LaunchClock(expected) if expected else None
     with driver_lock(folder):
         with no_launch_begins(folder.parent):
             if not options.replace:
@@ -114,7 +92,7 @@ def run_sweep(
         stop_file = folder / "stop"
         stop_file.unlink(missing_ok=True)
         code = running_code()
-        pictures = EpisodePictures(data_root=options.data_root, cache_root=options.cache_root, notice=view.notice)
+        pictures = EpisodePictures(data_root=places.data_root, cache_root=places.cache_root, notice=view.notice)
         launch = _Launch(plan, store, tracker, view, clock, pictures)
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
         if code.git_problem:
@@ -123,7 +101,7 @@ def run_sweep(
         if expected is not None:
             longest_first = expected.longest_first
             todo.sort(key=lambda trial: longest_first[trial.fingerprint], reverse=True)
-        jobs = [_job(trial, options, stop_file, code.code_digest) for trial in todo]
+        jobs = [trial_job(trial, options, stop_file=stop_file, code_digest=code.code_digest) for trial in todo]
         broken = None
         try:
             with stop_file_on_signals(stop_file, view.notice):
@@ -148,23 +126,6 @@ def _timed(outcome: SweepOutcome, clock: LaunchClock | None, folder: Path, plan:
     except (OSError, SweepLockedError, StoreError) as error:
         view.notice(f"what the launch took is not on record: {error}")
     return dataclasses.replace(outcome, times=times)
-
-
-def _job(trial: PlannedTrial, options: RunOptions, stop_file: Path, code_digest: str) -> TrialJob:
-    return TrialJob(
-        recipe=trial.recipe,
-        evaluations=trial.evaluations,
-        runs_root=options.runs_root,
-        data_root=options.data_root,
-        cache_root=options.cache_root,
-        stop_file=stop_file,
-        code_digest=code_digest,
-        device=options.device,
-        threads=options.threads,
-        gpus=options.gpus,
-        path=options.path,
-        memory=memory_bytes(trial.recipe) if options.device == "cpu" else 0,  # the prediction is of a trial on a CPU
-    )
 
 
 @dataclass

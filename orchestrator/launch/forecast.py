@@ -10,7 +10,7 @@ from functools import cached_property
 
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.unit_work import earliest_end
-from orchestrator.execution.slots import ONE_CPU, Share
+from orchestrator.execution.compute import ONE_CPU, Compute
 from orchestrator.launch.cost import FREE, Cost, CostBook, Source, together
 from orchestrator.launch.footprint import disk_bytes, memory_bytes
 from orchestrator.launch.span import NOTHING, Span
@@ -101,7 +101,7 @@ class Prediction:
 class Forecast:
     """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
 
-    ``share`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    ``compute`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
     """
 
     predictions: Mapping[str, Prediction]
@@ -109,7 +109,7 @@ class Forecast:
     slots: int
     start: StartUp
     machine: Machine
-    share: Share = ONE_CPU
+    compute: Compute = ONE_CPU
     on_cluster: bool = False
 
     @property
@@ -174,7 +174,7 @@ def make_forecast(
     *,
     slots: int,
     start: StartUp,
-    share: Share = ONE_CPU,
+    compute: Compute = ONE_CPU,
     on_cluster: bool = False,
 ) -> Forecast:
     """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
@@ -187,7 +187,7 @@ def make_forecast(
         slots=slots,
         start=start,
         machine=book.machine,
-        share=share,
+        compute=compute,
         on_cluster=on_cluster,
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.execution.slots import ONE_CPU, Share
+from orchestrator.execution.compute import ONE_CPU, Compute
+from orchestrator.launch.callbacks import ShownProgress
 from orchestrator.launch.cost import CostBook
 from orchestrator.launch.forecast import Forecast, StartUp, make_forecast
 from orchestrator.launch.probing import (
@@ -28,8 +28,6 @@ from orchestrator.records.remembered import Machine, RememberedProbes
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
-
-ShownProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,7 @@ class KnownCosts:
         *,
         slots: int,
         start: StartUp,
-        share: Share = ONE_CPU,
+        compute: Compute = ONE_CPU,
         on_cluster: bool = False,
     ) -> Forecast:
         """What a plan takes; what nothing is known of is probed where that is wanted."""
@@ -64,7 +62,7 @@ class KnownCosts:
             busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
             self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
             self._probe_again(busy, book, probes, self.measure)
-        return make_forecast(plan, records, book, slots=slots, start=start, share=share, on_cluster=on_cluster)
+        return make_forecast(plan, records, book, slots=slots, start=start, compute=compute, on_cluster=on_cluster)
 
     def _learn(self, book: CostBook) -> None:
         book.learn(self.store.read(folder.name) for folder in self.store.folders())

@@ -10,7 +10,7 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
 
 
-def refuse_precisions_not_had(plan: Plan, records: Mapping[str, TrialRecord], device: str) -> None:
+def reject_missing_precision(plan: Plan, records: Mapping[str, TrialRecord], device: str) -> None:
     """Refuse to train on a device without the precision that a recipe asks for. Trials that are trained are scored anywhere.
 
     Raises:

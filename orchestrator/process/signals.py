@@ -24,17 +24,8 @@ def stopping_signals() -> list[int]:
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
     """Inside the block each of the signals is a KeyboardInterrupt: by default SIGTERM and SIGHUP end Python without a word."""
-    if threading.current_thread() is not threading.main_thread():
+    with _handled_by(_interrupt):
         yield
-        return
-    previous: dict[int, Any] = {}
-    try:
-        for number in stopping_signals():
-            previous[number] = signal.signal(number, _interrupt)
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
@@ -61,11 +52,21 @@ def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iter
             raise KeyboardInterrupt from error
         notice("stopping: running trials write their checkpoints; once more stops at once")
 
+    with _handled_by(stop):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Inside the block the handler takes the signals; in the main thread alone, for no other is allowed to have them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     previous: dict[int, Any] = {}
     try:
         for number in stopping_signals():
-            previous[number] = signal.signal(number, stop)
+            previous[number] = signal.signal(number, handler)
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, earlier in previous.items():
+            signal.signal(number, earlier)

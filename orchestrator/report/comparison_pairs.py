@@ -45,7 +45,7 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
         ComparisonError: there are more than two tables, two of one name, options that contradict each other, a table without a finished
             seed, or no such pair.
     """
-    if len(tables) > 2 or len({each[0].table for each in tables}) < len(tables):
+    if not 1 <= len(tables) <= 2 or len({each[0].table for each in tables}) < len(tables):
         raise ComparisonError("give one table, or two of different names")
     if rows and (by or len(tables) == 2):
         raise ComparisonError("--rows names rows of one table: it goes with neither --by nor a second table")

@@ -7,12 +7,15 @@ from fsl_core.training.execution_path import ExecutionPath
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent
-from orchestrator.launch.driver import RunOptions, SweepOutcome, run_sweep
+from orchestrator.launch.driver import SweepOutcome, run_sweep
 from orchestrator.launch.forecast import Forecast
+from orchestrator.launch.jobs import LaunchOptions
+from orchestrator.launch.places import Places
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import Plan, build_plan
 from orchestrator.tracking.tracker import NullTracker, Tracker
+from orchestrator.tracking.tracking_uri import default_address
 
 SMALL = """
 name: small
@@ -59,6 +62,10 @@ def no_report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) ->
     return (), ""
 
 
+def places_in(runs: Path) -> Places:
+    return Places(data_root=None, runs_root=runs, results_root=runs / "results", tracking=default_address(runs))
+
+
 def launch(
     plan: Plan,
     runs: Path,
@@ -71,7 +78,7 @@ def launch(
     return run_sweep(
         plan,
         # equal bits are promised for equal paths, and which one is fastest may differ from one runs folder to the next
-        RunOptions(runs_root=runs, data_root=None, cache_root=runs / "data", path=ExecutionPath()),
+        LaunchOptions(places=places_in(runs), path=ExecutionPath()),
         executor=executor or InProcessExecutor(),
         tracker=tracker or NullTracker(),
         view=view or Recorder(),

@@ -12,10 +12,10 @@ from hypothesis import given as generated
 from hypothesis import strategies as st
 
 from orchestrator.cli.main import main
-from orchestrator.cli.options import Given, Places
 from orchestrator.cli.plan import plan
 from orchestrator.cli.ui import ui
 from orchestrator.errors import FolderError
+from orchestrator.launch.places import PlaceOptions, Places
 from orchestrator.sweep.folder import check_folder, folder_named
 from orchestrator.sweep.loader import load_sweep
 from tests.orchestrator.small_sweep import SMALL
@@ -40,7 +40,7 @@ def given(folder: Path, *flags: str) -> Places:
     sweep = folder / "small.yaml"
     sweep.write_text(SMALL + NAMED, encoding="utf-8")
     context = plan.make_context("plan", [str(sweep), *flags])
-    return Places.resolve(Given(**{name: context.params.get(name) for name in VARIABLES.values()}), load_sweep(sweep))
+    return Places.resolve(PlaceOptions(**{name: context.params.get(name) for name in VARIABLES.values()}), load_sweep(sweep))
 
 
 def test_a_flag_comes_before_the_environment_and_that_before_the_sweep_file(

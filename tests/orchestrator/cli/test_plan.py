@@ -14,8 +14,8 @@ from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.cli.text_layout import about_text, two_digits
+from orchestrator.execution.compute import GPU_SHARE, Node
 from orchestrator.execution.messages import Cluster
-from orchestrator.execution.slots import GPU_SHARE, Node
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
 from tests.orchestrator.records.edited_record import edit
 
@@ -274,11 +274,11 @@ class LaunchedError(Exception):
 
 @pytest.fixture
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    def launched(*arguments: object) -> None:
+    def launched(*arguments: object, **options: object) -> None:
         raise LaunchedError
 
     monkeypatch.setattr("orchestrator.launch.forecast.ASK_FROM_TRIALS", 1)
-    monkeypatch.setattr("orchestrator.cli.run._launched", launched)
+    monkeypatch.setattr("orchestrator.launch.launching.run_sweep", launched)
 
 
 def run(workplace: Workplace, *arguments: str) -> Result:

@@ -6,7 +6,7 @@ import pytest
 
 from fsl_core.errors import ExecutionPathError
 from orchestrator.cli.exit_codes import ExitCode
-from orchestrator.launch.precisions import refuse_precisions_not_had
+from orchestrator.launch.precisions import reject_missing_precision
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
@@ -34,8 +34,8 @@ def test_a_plan_for_a_gpu_can_be_looked_at_on_a_cpu(tmp_path: Path) -> None:
 def test_what_is_trained_already_is_scored_anywhere(tmp_path: Path) -> None:
     workplace = Workplace(tmp_path)
     plan = build_plan(load_sweep(workplace.sweep, set_values=[TF32[1]]))
-    refuse_precisions_not_had(plan, {trial.fingerprint: finished(trial.recipe, []) for trial in plan.trials}, "cpu")
+    reject_missing_precision(plan, {trial.fingerprint: finished(trial.recipe, []) for trial in plan.trials}, "cpu")
     untrained = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials}
-    refuse_precisions_not_had(plan, untrained, "cuda")
+    reject_missing_precision(plan, untrained, "cuda")
     with pytest.raises(ExecutionPathError, match="does not have it"):
-        refuse_precisions_not_had(plan, untrained, "cpu")
+        reject_missing_precision(plan, untrained, "cpu")

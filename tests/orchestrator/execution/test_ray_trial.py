@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
-from orchestrator.launch.driver import RunOptions, _job
+from orchestrator.launch.jobs import LaunchOptions, trial_job
+from orchestrator.launch.places import PlaceOptions, Places
 from tests.orchestrator.small_sweep import small_plan
 
 Execute = Callable[[TrialJob, Callable[[TrialEvent], None]], None]
@@ -18,8 +19,9 @@ Execute = Callable[[TrialJob, Callable[[TrialEvent], None]], None]
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> dict[str, TrialJob]:
-    options = RunOptions(runs_root=tmp_path, data_root=None, cache_root=tmp_path)
-    return {trial.fingerprint: _job(trial, options, tmp_path / "stop", "") for trial in small_plan(tmp_path).trials}
+    options = LaunchOptions(places=Places.resolve(PlaceOptions(runs_root=tmp_path)))
+    trials = small_plan(tmp_path).trials
+    return {trial.fingerprint: trial_job(trial, options, stop_file=tmp_path / "stop", code_digest="") for trial in trials}
 
 
 @pytest.fixture

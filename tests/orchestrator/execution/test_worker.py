@@ -20,6 +20,7 @@ from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord
 from orchestrator.errors import StoreError
+from orchestrator.execution.compute import Compute
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.reports import record_failure
 from orchestrator.execution.worker import execute
@@ -294,7 +295,7 @@ def test_a_pinned_path_is_recorded_and_scores_too(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         run(job, stop)
     events: list[TrialEvent] = []
-    run(dataclasses.replace(job, threads=2), events.append)
+    run(dataclasses.replace(job, compute=Compute(threads=2)), events.append)
     assert execution(job).threads == 1
     assert "this trial began on cpu with 1 thread, and keeps to it" in " ".join(event.message for event in events)
     assert {each.threads for each in execution(job).evaluations.values()} == {1}

@@ -13,9 +13,10 @@ from fsl_core.datasets import catalogue, omniglot_split
 from fsl_core.datasets.data_set import ImageRequest
 from fsl_core.errors import DataMissingError
 from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.cli.launch import prepare_images
 from orchestrator.cli.main import main
-from orchestrator.cli.options import Given, Places
+from orchestrator.launch.callbacks import Callbacks
+from orchestrator.launch.images import prepare_images
+from orchestrator.launch.places import PlaceOptions, Places
 from orchestrator.records.store import Store
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
@@ -83,7 +84,7 @@ def test_a_grid_of_both_trains_each_on_its_own_images_and_tells_them_apart(tmp_p
     assert [cell.name.split(" · ")[0] for cell in plan.cells] == [f"resize {resize}" for resize in FOLDERS]
     assert not launch(plan, tmp_path / "without").complete  # nowhere to have the images from
     said: list[str] = []
-    prepare_images(plan, Places.resolve(Given(data_root=tmp_path, runs_root=tmp_path)), said.append)
+    prepare_images(plan, Places.resolve(PlaceOptions(data_root=tmp_path, runs_root=tmp_path)), Callbacks(notice=said.append))
     assert {path.name for path in (tmp_path / "data").iterdir() if path.is_dir()} == set(FOLDERS.values())
     assert launch(plan, tmp_path).complete  # without the source: all is prepared
     records = Store(tmp_path).records([trial.fingerprint for trial in plan.trials]).values()

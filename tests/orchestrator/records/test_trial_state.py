@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from fsl_core.training.trial_records import FailureRecord, ProgressRecord
-from orchestrator.cli.opened import OpenedSweep
-from orchestrator.cli.options import Given, Places
-from orchestrator.cli.status import trial_statuses
+from orchestrator.launch.places import PlaceOptions, Places
+from orchestrator.launch.sweep_status import trial_statuses
+from orchestrator.launch.workspace import Workspace
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import TrialState, trial_state
@@ -87,12 +87,12 @@ def test_status_export_and_mlflow_agree_about_every_trial(sweep: TrackedSweep, t
         store.write_record(name, progress(1))
     store.write_failure(failed, failure(1))
     next(store.paths(scoring).evaluations.iterdir()).unlink()
-    places = Places.resolve(Given(runs_root=store.runs_root))
+    places = Places.resolve(PlaceOptions(runs_root=store.runs_root))
     expected = {done: "done", failed: "failed", stopped: "stopped", scoring: "scoring"}
     with filelock.FileLock(store.paths(scoring).lock):
-        opened = OpenedSweep(sweep.plan, places, Store(store.runs_root))
-        assert {row.trial.fingerprint: row.state for row in trial_statuses(opened)} == expected
-    trials: pd.DataFrame = frames(sweep.plan, opened.records, (), held={scoring})["trials"]
+        workspace = Workspace(sweep.plan, places, Store(store.runs_root))
+        assert {row.trial.fingerprint: row.state for row in trial_statuses(workspace)} == expected
+    trials: pd.DataFrame = frames(sweep.plan, workspace.records, (), held={scoring})["trials"]
     assert dict(zip(trials["trial_id"], trials["status"], strict=True)) == {
         f"t-{name}": state for name, state in expected.items()
     }

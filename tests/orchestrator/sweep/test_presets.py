@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fsl_core.algorithms.catalogue import ALGORITHMS
-from orchestrator.cli.settings import settings_of
 from orchestrator.errors import SweepFileError
+from orchestrator.launch.setting_origins import settings_of
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import load_registries
 from orchestrator.report.table import render

@@ -1,14 +1,18 @@
-"""The trackers that commands use on the store in use."""
+"""The trackers of a launch: MLflow on the store in use, or none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
-from orchestrator.cli.options import Places
+from orchestrator.launch.places import Places
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
+from orchestrator.tracking.tracker import NullTracker, Tracker
 from orchestrator.tracking.tracking_uri import artifact_root, store_key
+
+TrackerName = Literal["mlflow", "none"]
 
 
 def mlflow_tracker(places: Places) -> MlflowTracker:
@@ -22,6 +26,6 @@ def backlog_of(places: Places) -> Backlog:
     return Backlog(places.runs_root, lambda: mlflow_tracker(places), store=store)
 
 
-def launch_tracker(places: Places, notice: Callable[[str], None]) -> ResilientTracker:
-    """MLflow on the store in use, unable to fail or to delay the sweep."""
-    return ResilientTracker(mlflow_tracker(places), notice, backlog_of(places))
+def launch_tracker(name: TrackerName, places: Places, notice: Callable[[str], None]) -> Tracker:
+    """The tracker of this name, unable to fail or to delay the sweep."""
+    return NullTracker() if name == "none" else ResilientTracker(mlflow_tracker(places), notice, backlog_of(places))

@@ -1,4 +1,4 @@
-"""The execution path that ``--path`` names."""
+"""The execution path that a user gives in a file."""
 
 from __future__ import annotations
 

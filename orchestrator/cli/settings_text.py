@@ -1,34 +1,14 @@
-"""Which settings the cells of a sweep use, and which of them come from a preset."""
+"""The settings of a sweep's cells in words, and which of them come from a preset."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from fsl_core.written import written
-from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.sweep.plan import Cell, Plan
-from orchestrator.sweep.presets import find_preset
+from orchestrator.launch.setting_origins import settings_of
+from orchestrator.sweep.cell_settings import CellSettings
+from orchestrator.sweep.plan import Plan
 from orchestrator.sweep.spec import SweepSpec
-
-_SHOWN_ELSEWHERE = {"preset", "algorithm", "dataset", "way", "shot"}
-
-
-def settings_of(spec: SweepSpec, cell: CellSettings) -> Mapping[str, Mapping[str, Any]]:
-    """A cell's settings by where they come from.
-
-    ``preset``: what its preset gives; ``instead``: what the sweep gives in place of the preset's, ``[ours, the preset's]``; ``own``: all
-    others, from the sweep or by default. Settings that its algorithm or backbone does not have are left out.
-    """
-    preset = find_preset(spec.presets, cell.preset)
-    values = {name: getattr(cell, name) for name in SETTING_NAMES}
-    given = (preset.given_to(values) if preset else None) or {}
-    known = {name: value for name, value in values.items() if value is not None or given.get(name) is not None}
-    return {
-        "preset": {name: value for name, value in known.items() if name in given and given[name] == value},
-        "instead": {name: [value, given[name]] for name, value in known.items() if name in given and given[name] != value},
-        "own": {name: value for name, value in known.items() if name not in given and name not in _SHOWN_ELSEWHERE},
-    }
 
 
 def settings_text(plan: Plan) -> str:
@@ -41,11 +21,6 @@ def settings_text(plan: Plan) -> str:
     for cell, texts in zip(plan.cells, every, strict=True):
         parts += [f"{cell.name}:", *_block([text for text in texts if text not in shared])]
     return "\n".join(parts)
-
-
-def plain_settings(plan: Plan, cell: Cell) -> Mapping[str, Any]:
-    """The same of one cell, as JSON types."""
-    return {"from": cell.settings.preset, **settings_of(plan.spec, cell.settings)}
 
 
 def _spelt(spec: SweepSpec, cell: CellSettings) -> list[tuple[str, str]]:

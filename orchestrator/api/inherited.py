@@ -1,0 +1,31 @@
+"""What a library's process inherited, acted on for the length of a launch as the command does for all of its life."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.process.environment import settle
+
+_LEFT_ALONE = ("MPLBACKEND",)
+"""A notebook set it for itself, and the figures of a report need no backend."""
+
+
+@contextmanager
+def settled_environment() -> Iterator[None]:
+    """Inside the block the variables are as a command has them; afterwards they are the caller's again.
+
+    Raises:
+        ExecutionPathError: a variable asks for another arithmetic.
+        InheritedError: PYTHONPATH mixes two installations or names the current folder.
+    """
+    before = dict(os.environ)
+    settle()
+    os.environ.update({name: before[name] for name in _LEFT_ALONE if name in before})
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

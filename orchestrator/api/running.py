@@ -1,0 +1,119 @@
+"""``fsl.run``: computes what a sweep lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.api.inherited import settled_environment
+from orchestrator.api.loading import Folder, loaded
+from orchestrator.api.tables import Table, table
+from orchestrator.errors import TrackingError
+from orchestrator.launch.driver import SweepOutcome
+from orchestrator.launch.execution_options import ExecutionOptions
+from orchestrator.launch.forecasting import ProbingOptions
+from orchestrator.launch.launching import LaunchHooks, LaunchRequest, launch
+from orchestrator.launch.trackers import TrackerName
+from orchestrator.launch.workspace import Sweep, Workspace
+from orchestrator.sweep.tracking_address import problem_with
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRun:
+    """How a launch ended.
+
+    Attributes:
+        workspace: the sweep and its records, as they are after the launch.
+        outcome: what was computed, what failed, the files of the table.
+    """
+
+    workspace: Workspace
+    outcome: SweepOutcome
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial is done."""
+        return self.outcome.complete
+
+    def table(self) -> Table:
+        """The table, complete or not."""
+        return table(self.workspace)
+
+
+def run(
+    sweep: str | Path | Sweep,
+    *,
+    executor: Literal["ray", "in-process"] = "ray",
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int = 1,
+    gpus_per_trial: float | None = None,
+    path: Folder | None = None,
+    probe: bool = True,
+    fresh: bool = False,
+    tracker: TrackerName = "mlflow",
+    replace: bool = False,
+    hooks: LaunchHooks | None = None,
+    command: str | None = None,
+) -> SweepRun:
+    """Compute the trials that a sweep lacks, and write its table. Called again, it resumes; nothing finished is computed twice.
+
+    The first Ctrl-C writes checkpoints and stops, a second one raises KeyboardInterrupt at once.
+
+    Args:
+        sweep: the path of a sweep file, or what :func:`load` returns.
+        executor: ``ray``, or ``in-process``: one trial after another in this process.
+        address: a Ray cluster's, ``host:port`` or ``auto``; None starts a Ray on this machine and ends it.
+        max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
+        device: ``auto`` is CUDA where there is some.
+        threads: CPU threads of each trial, and its CPUs.
+        gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
+        path: a file with the execution path of trials that have none yet; None has the fastest measured.
+        probe: whether steps of trials that never ran here are timed, to run the longest trials first.
+        fresh: whether the forecast leaves earlier trials and probes aside.
+        tracker: ``mlflow``, or ``none``.
+        replace: whether the sweep takes over the name, and the place of its table, from another sweep of this name.
+        hooks: what is called at the turns of the launch; None writes its events to the sweep's notices.
+        command: the command line, for the record.
+
+    Returns:
+        How it ended: complete or not, which trials failed, where the table is. A failed trial is no error.
+
+    Raises:
+        SweepFileError: the sweep file is wrong.
+        SweepLockedError: another process runs this sweep.
+        SweepNameError: the name is another sweep's here.
+        ExecutorError: no cluster answers at the address.
+        ExecutionPathError: the device, or what each trial takes, is not there.
+        DataError: the images cannot be had.
+        FolderError, StoreError: a folder cannot be written to.
+        InheritedError: an environment variable would falsify results.
+        TrackingError: the address of the tracking store is none.
+
+    Example:
+        >>> done = fsl.run("sweeps/quick.yaml", executor="in-process")  # doctest: +SKIP
+        >>> print(done.table().text())  # doctest: +SKIP
+    """
+    sweep = loaded(sweep)
+    if problem := problem_with(sweep.places.tracking.whole):
+        raise TrackingError(f"tracking_uri: {problem}")
+    request = LaunchRequest(
+        execution=ExecutionOptions(
+            executor=executor,
+            address=address,
+            max_concurrent=max_concurrent,
+            device=device,
+            threads=threads,
+            gpus_per_trial=gpus_per_trial,
+            path=None if path is None else Path(path),
+        ),
+        probing=ProbingOptions(no_probe=not probe, fresh=fresh),
+        tracker=tracker,
+        replace=replace,
+        command=command,
+    )
+    with settled_environment():
+        workspace, outcome = launch(sweep, request, hooks or LaunchHooks())
+    return SweepRun(workspace=workspace.anew(), outcome=outcome)

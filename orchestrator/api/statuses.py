@@ -1,0 +1,79 @@
+"""``fsl.status``: what each trial of a sweep is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.api.loading import SweepLike, opened
+from orchestrator.launch.launch_times import LaunchTimes
+from orchestrator.launch.sweep_status import TrialStatus, counts_by_state, failures_by_cause, times_of_launches, trial_statuses
+from orchestrator.launch.workspace import Workspace
+from orchestrator.records.trial_state import TrialState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepStatus:
+    """What a sweep is doing, as of one look.
+
+    Attributes:
+        workspace: the sweep, its plan and its records.
+        trials: the status of every trial, in the plan's order.
+        launches: what the launches of this plan took, the newest last.
+    """
+
+    workspace: Workspace
+    trials: tuple[TrialStatus, ...]
+    launches: tuple[LaunchTimes, ...]
+
+    @property
+    def counts(self) -> Mapping[TrialState, int]:
+        """How many trials are in each state."""
+        return counts_by_state(self.trials)
+
+    @property
+    def failures(self) -> Mapping[str, tuple[TrialStatus, ...]]:
+        """The failed trials by why they failed."""
+        return failures_by_cause(self.trials)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each trial: its id, name, state, steps, best validation accuracy, and why it failed."""
+        import pandas as pd
+
+        rows = [
+            {
+                "trial_id": each.trial.fingerprint,
+                "name": each.trial.name,
+                "state": each.state,
+                "step": each.step,
+                "steps": each.trial.recipe.steps,
+                "validation_accuracy_percent": None if each.validation_accuracy is None else 100 * each.validation_accuracy,
+                "cause": each.cause,
+            }
+            for each in self.trials
+        ]
+        return pd.DataFrame(rows)
+
+
+def status(sweep: SweepLike) -> SweepStatus:
+    """Which trials are running, waiting, done and failed.
+
+    Args:
+        sweep: the path of a sweep file, or what :func:`load` returns.
+
+    Returns:
+        The state of each trial, the failures by cause, and what earlier launches took.
+
+    Raises:
+        SweepFileError: the sweep file is wrong.
+
+    Example:
+        >>> fsl.status("sweeps/quick.yaml").counts["done"]  # doctest: +SKIP
+        24
+    """
+    workspace = opened(sweep)
+    return SweepStatus(workspace=workspace, trials=trial_statuses(workspace), launches=times_of_launches(workspace))

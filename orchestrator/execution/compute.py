@@ -1,0 +1,75 @@
+"""What a trial computes on, and how many run at once on what the machines offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fsl_core.errors import ExecutionPathError
+from orchestrator.counted import counted
+
+GPU_SHARE = 0.25
+"""The part of a GPU that one trial sets aside by default: Conv-4 on small images leaves most of one idle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """The CPUs and GPUs of one machine, alone or in a cluster."""
+
+    cpus: int
+    gpus: int = 0
+
+    def __str__(self) -> str:
+        return f"{counted(self.cpus, 'CPU')} and {counted(self.gpus, 'GPU')}" if self.gpus else counted(self.cpus, "CPU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """What one trial computes on and sets aside of a machine, and how many trials do so at once.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        threads: the CPU threads of one operation; a trial sets aside a CPU for each.
+        gpus: a part of one GPU, or whole GPUs; 0 on a CPU.
+        at_once: the most trials at once; None is as many as fit.
+
+    Raises:
+        ExecutionPathError: it is less than one CPU, less than nothing of a GPU, or several GPUs and a part.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    gpus: float = 0.0
+    at_once: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ExecutionPathError(f"threads is {self.threads}; it must be at least 1")
+        if self.gpus < 0 or (self.gpus > 1 and not float(self.gpus).is_integer()):
+            raise ExecutionPathError(f"gpus_per_trial is {self.gpus:g}; accepted: a part of one GPU, or a whole number of them")
+
+    @staticmethod
+    def on(device: str, *, threads: int, gpus: float | None = None, at_once: int | None = None) -> Compute:
+        """What a trial on ``device`` takes; on CUDA ``gpus``, or the usual part of one where that is None."""
+        share = 0.0 if device != "cuda" else GPU_SHARE if gpus is None else gpus
+        return Compute(device=device, threads=threads, gpus=share, at_once=at_once)
+
+    def times_in(self, node: Node) -> int:
+        """How many trials a machine holds. A part of a GPU lies on one GPU."""
+        by_cpus = node.cpus // self.threads
+        if not self.gpus:
+            return by_cpus
+        by_gpus = node.gpus * int(1 / self.gpus + 1e-6) if self.gpus <= 1 else node.gpus // int(self.gpus)
+        return min(by_cpus, by_gpus)
+
+    def slots(self, nodes: Sequence[Node]) -> int:
+        """How many trials the machines hold together, none where it fits into none of them, ``at_once`` at most."""
+        there = sum(self.times_in(node) for node in nodes)
+        return min(there, self.at_once) if self.at_once else there
+
+    def __str__(self) -> str:
+        cpus, gpus = counted(self.threads, "CPU"), f"{self.gpus:g} of a GPU" if self.gpus < 1 else counted(int(self.gpus), "GPU")
+        return f"{cpus} and {gpus}" if self.gpus else cpus
+
+
+ONE_CPU = Compute()

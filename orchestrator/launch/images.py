@@ -1,0 +1,125 @@
+"""The images that a sweep needs: whether they are here, and what makes them ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fsl_core.errors import DataMissingError
+from fsl_core.recipe.data_settings import DataSettings
+from orchestrator.launch.callbacks import Callbacks
+from orchestrator.launch.places import Places
+from orchestrator.sweep.plan import Plan
+from orchestrator.sweep.spec import SweepSpec
+
+
+def images_of(spec: SweepSpec) -> tuple[DataSettings, ...]:
+    """The images that the sweep needs: one of the settings that share what is prepared."""
+    from fsl_core.datasets.catalogue import prepared_once
+
+    return prepared_once(cell.data() for cell in spec.cells)
+
+
+def images_are_here(spec: SweepSpec, places: Places) -> bool:
+    """Whether all of the sweep's images are on this machine, so that no network is needed."""
+    return not missing_images(spec, places)
+
+
+def missing_images(spec: SweepSpec, places: Places) -> tuple[DataSettings, ...]:
+    """Those of the sweep's images that are not on this machine."""
+    from fsl_core.datasets.catalogue import is_available
+
+    return tuple(
+        data for data in images_of(spec) if not is_available(data, data_root=places.data_root, cache_root=places.cache_root)
+    )
+
+
+def unprepared_images(spec: SweepSpec, places: Places) -> tuple[DataSettings, ...]:
+    """Those of the sweep's images that are not prepared."""
+    from fsl_core.datasets.catalogue import prepared_folder
+
+    return tuple(data for data in images_of(spec) if not prepared_folder(data, places.cache_root).exists())
+
+
+def can_have_images(spec: SweepSpec, places: Places, callbacks: Callbacks) -> bool:
+    """Prepare the sweep's images, downloads included, and say whether that was possible.
+
+    Raises:
+        DataCorruptError: files are damaged, which is no reason to take another data set.
+    """
+    from fsl_core.datasets.catalogue import prepare
+
+    try:
+        for data in images_of(spec):
+            with callbacks.progress("images read") as progress:
+                prepare(
+                    data,
+                    data_root=places.data_root,
+                    cache_root=places.cache_root,
+                    announce=callbacks.notice,
+                    progress=progress,
+                )
+    except DataMissingError as error:
+        callbacks.warn(str(error))
+        return False
+    return True
+
+
+def prepare_images(plan: Plan, places: Places, callbacks: Callbacks) -> None:
+    """Find, download or prepare every data set of a plan once, and verify every byte of it, before any trial asks for it.
+
+    Raises:
+        DataError: if one cannot be had; the message says what to do.
+        EpisodeError: if one has too few classes or images for some trial.
+    """
+    from fsl_core.datasets.catalogue import open_dataset, prepared_folder
+    from fsl_core.episodes.feasibility import check_feasible
+
+    for folder in dict.fromkeys(prepared_folder(trial.recipe.data, places.cache_root) for trial in plan.trials):
+        if folder.exists():
+            callbacks.notice(f"verifying the images in {folder}")
+    for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
+        with callbacks.progress("images read") as progress:
+            dataset = open_dataset(
+                data,
+                data_root=places.data_root,
+                cache_root=places.cache_root,
+                announce=callbacks.notice,
+                progress=progress,
+            )
+        for trial in plan.trials:
+            if trial.recipe.data == data:
+                check_feasible(trial.recipe, trial.evaluations, dataset)
+
+
+def images_text(data: DataSettings) -> str:
+    """A data set's name, and how its pictures are resized where that is not the usual way: ``omniglot (resize nearest)``."""
+    return f"{data.dataset} (resize {data.resize})" if resized_unusually(data) else data.dataset
+
+
+def resized_unusually(data: DataSettings) -> bool:
+    """Whether the pictures are resized in another way than the data set's own."""
+    usual = DataSettings(dataset=data.dataset, split=data.split, rotations=data.rotations)
+    return data.resize != usual.resize
+
+
+def fallback_text(spec: SweepSpec, places: Places) -> str:
+    """A warning, in several lines, that a sweep's fallback data set takes the place of its own."""
+
+    lacking = missing_images(spec, places) or images_of(spec)
+    wanted = ", ".join(map(images_text, lacking))
+    where = f"not under {places.data_root}" if places.data_root else "no --data-root and no FSL_DATA_ROOT"
+    lines = (
+        f"{wanted.upper()} IS NOT HERE ({where}).",
+        f"EVERY NUMBER BELOW IS OF '{spec.fallback_dataset}', A PROCEDURAL DATA SET: NOT OF {wanted.upper()}, "
+        "AND NOT COMPARABLE WITH A PAPER.",
+    )
+    rule = "!" * max(map(len, lines))
+    return "\n".join((rule, *lines, rule, *_found(lacking, places)))
+
+
+def _found(lacking: Sequence[DataSettings], places: Places) -> list[str]:
+    """What lies under the data root where each data set was looked for."""
+    from fsl_core.datasets.catalogue import DATASETS
+
+    names = dict.fromkeys(data.dataset for data in lacking)
+    return [f"{name}, found: {DATASETS[name].what_lies(places.data_root)}" for name in names if places.data_root]

@@ -1,0 +1,52 @@
+"""How a launch runs its trials, and the job that each of them becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.execution.compute import ONE_CPU, Compute
+from orchestrator.execution.job import TrialJob
+from orchestrator.launch.footprint import memory_bytes
+from orchestrator.launch.places import Places
+from orchestrator.sweep.plan import PlannedTrial
+
+if TYPE_CHECKING:
+    from fsl_core.training.execution_path import ExecutionPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchOptions:
+    """How a sweep is run here.
+
+    Attributes:
+        places: where trials read and write.
+        compute: what each trial computes on.
+        path: the execution path of trials that have none yet; None has the fastest measured.
+        command: the command line of the launch, for the record.
+        replace: the sweep's name is taken over from another sweep file.
+    """
+
+    places: Places
+    compute: Compute = ONE_CPU
+    path: ExecutionPath | None = None
+    command: str | None = None
+    replace: bool = False
+
+
+def trial_job(trial: PlannedTrial, options: LaunchOptions, *, stop_file: Path, code_digest: str) -> TrialJob:
+    """The job that trains and scores a trial."""
+    places = options.places
+    return TrialJob(
+        recipe=trial.recipe,
+        evaluations=trial.evaluations,
+        runs_root=places.runs_root,
+        data_root=places.data_root,
+        cache_root=places.cache_root,
+        stop_file=stop_file,
+        code_digest=code_digest,
+        compute=options.compute,
+        path=options.path,
+        memory=memory_bytes(trial.recipe) if options.compute.device == "cpu" else 0,  # the prediction is of a trial on a CPU
+    )

@@ -1,0 +1,72 @@
+"""Where a sweep's table goes, and what it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.launch.driver import Reporter, sweep_folder
+from orchestrator.launch.tracked_runs import keep_run_ids
+from orchestrator.launch.workspace import Workspace
+from orchestrator.records.trial_record import TrialRecord
+from orchestrator.report.drawing import Notice
+from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_in
+from orchestrator.report.published import Registries, registries_beside
+from orchestrator.report.table import render
+from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.unchanged_report import kept_or_written, made_from
+from orchestrator.sweep.plan import Plan
+
+
+def registries_for(workspace: Workspace) -> Registries:
+    """The published numbers that the sweep is compared with."""
+    return registries_beside(workspace.plan.spec.source.parent)
+
+
+def rows_of(workspace: Workspace) -> tuple[CellRow, ...]:
+    """The table's rows as the records stand."""
+    return aggregate(workspace.plan, workspace.records, registries_for(workspace))
+
+
+def report_folder(workspace: Workspace, *, complete: bool, replace: bool) -> Path:
+    """``<results-root>/<sweep>`` for a complete sweep as its file has it; beside the runs for every other outcome.
+
+    A finished table of another plan stays where it is, unless it is to be replaced; beside the runs the newest table has the place.
+    """
+    plan, places, notice = workspace.plan, workspace.places, workspace.callbacks.notice
+    own = sweep_folder(places.runs_root, plan) / "report"
+    if not complete or plan.spec.overrides:
+        return cleared_folder(own, plan)[0]
+    finished = places.results_root / plan.spec.name
+    if replace:
+        folder, aside = cleared_folder(finished, plan)
+        if aside is not None:
+            notice(f"the table of {owner_in(aside)} that was in {folder} is now in {aside}")
+        return folder
+    folder = free_folder(finished, plan)
+    if folder != finished:
+        notice(f"{finished} holds the finished table of {owner_in(finished)} and stays as it is (--replace puts this one there)")
+    return folder
+
+
+def reporter_for(workspace: Workspace, run_ids: Callable[[], Mapping[str, str]], *, replace: bool = False) -> Reporter:
+    """What the driver calls at the end. ``run_ids`` gives the MLflow runs of the trials, as far as they are known by then."""
+    registries = registries_for(workspace)  # read before the trials run: a fault in them must not wait until the end
+
+    def report(plan: Plan, records: Mapping[str, TrialRecord], complete: bool) -> tuple[Sequence[Path], str]:
+        known = keep_run_ids(workspace, run_ids())
+        folder = report_folder(workspace, complete=complete, replace=replace)
+
+        def write(notice: Notice) -> tuple[Path, ...]:
+            from orchestrator.report.report_folder import (
+                write_bundle,  # pandas, pyarrow and matplotlib, only where something changed
+            )
+
+            return write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
+
+        source = made_from(folder, plan, records, registries, known)
+        note = sweep_folder(workspace.places.runs_root, workspace.plan) / "written_report.json"
+        files = kept_or_written(note, source, write, workspace.callbacks.notice)
+        return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
+
+    return report
