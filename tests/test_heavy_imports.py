@@ -11,7 +11,7 @@ from tests.orchestrator.small_sweep import SMALL
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
-LIGHTER = {"numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
+LIGHTER = {"click", "numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
 
 REPORT = """import atexit, sys
 atexit.register(lambda: print("loaded", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
@@ -38,14 +38,24 @@ def test_what_is_imported_is_seen():
     assert loaded_by("import scipy.special, filelock") >= {"scipy", "numpy", "filelock"}
 
 
-def test_help_needs_none_of_them():
-    assert loaded_by(CALL, "--help") == set()
+def test_help_needs_click_alone():
+    assert loaded_by(CALL, "--help") == {"click"}
 
 
 @pytest.mark.parametrize("command", ["plan", "status", "gc"])
 def test_what_only_looks_needs_no_heavy_one(sweep: Path, command: str):
     flags = ["--no-probe", "--device", "cpu" if gpu_driver_is_here() else "auto"] if command == "plan" else []
     assert loaded_by(CALL, command, sweep, "--runs-root", sweep.parent / "runs", *flags) & HEAVY == set()
+
+
+def test_the_library_imports_nothing_before_a_call():
+    assert loaded_by("import orchestrator as fsl; dir(fsl)") == set()
+
+
+def test_calls_that_only_look_need_no_heavy_one_and_no_click(sweep: Path):
+    look = "import sys, orchestrator as fsl; sweep = fsl.load(sys.argv[1], runs_root=sys.argv[2]); fsl.status(sweep); "
+    plan = "fsl.plan(sweep, probe=False, device='cpu')"
+    assert loaded_by(look + plan, sweep, sweep.parent / "runs") & (HEAVY | {"click"}) == set()
 
 
 def test_a_worker_imports_torch_and_no_other_heavy_one():
