@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.report.comparison_row import ComparedRow
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparisons:
     """Differences of rows, the second less the first. As text it is what ``fsl compare`` prints.
 
@@ -58,8 +58,8 @@ class Comparisons:
         check_folder(target, "folder of the comparison", for_writing=True)
         write_comparison(target, self.pairs, self.left_out, notice=notice)
 
-    def __str__(self) -> str:
-        return self.text()
+    def __repr__(self) -> str:
+        return self.text().rstrip("\n")
 
 
 def compare(

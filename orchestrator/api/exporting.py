@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Exports:
     """Tables that were written: their files and their content, by name."""
 
     files: Mapping[str, Path]
     frames: Mapping[str, pd.DataFrame]
+
+    def __repr__(self) -> str:
+        return f"<exports: {', '.join(map(str, self.files.values()))}>"
 
 
 def export(sweep: SweepLike, folder: Folder | None = None, *, form: Literal["parquet", "csv"] = "parquet") -> Exports:

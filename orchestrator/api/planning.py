@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Literal
 
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.loading import SweepLike, opened
+from orchestrator.counted import counted
 from orchestrator.launch.execution_options import ExecutionOptions, reach_cluster, wanted_device
 from orchestrator.launch.forecast import Forecast
 from orchestrator.launch.forecasting import ProbingOptions, forecast
 from orchestrator.launch.images import unprepared_images
 from orchestrator.launch.report_writer import registries_for
 from orchestrator.launch.workspace import Workspace
+from orchestrator.report.identifiers import identifier
 from orchestrator.report.reach import Reach, reaches
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PlannedSweep:
     """A plan and its forecast.
 
@@ -44,7 +46,7 @@ class PlannedSweep:
             whole, left = (getattr(self.forecast.predictions[trial.fingerprint], part) for part in ("whole", "left"))
             rows.append(
                 {
-                    "trial_id": trial.fingerprint,
+                    "trial_id": identifier("trial_id", trial.fingerprint),
                     "name": trial.name,
                     "cells": len(trial.cells),
                     "state": self.workspace.state(trial),
@@ -53,6 +55,10 @@ class PlannedSweep:
                 }
             )
         return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        plan, left = self.workspace.plan, len(self.forecast.left)
+        return f"<plan of {plan.spec.name}: {counted(len(plan.cells), 'cell')}, {counted(len(plan.trials), 'trial')}, {left:,} to do>"
 
 
 def plan(

@@ -9,6 +9,7 @@ from typing import Literal
 from orchestrator.api.inherited import settled_environment
 from orchestrator.api.loading import Folder, loaded
 from orchestrator.api.tables import Table, table
+from orchestrator.counted import counted
 from orchestrator.errors import TrackingError
 from orchestrator.launch.driver import SweepOutcome
 from orchestrator.launch.execution_options import ExecutionOptions
@@ -19,7 +20,7 @@ from orchestrator.launch.workspace import Sweep, Workspace
 from orchestrator.sweep.tracking_address import problem_with
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SweepRun:
     """How a launch ended.
 
@@ -39,6 +40,11 @@ class SweepRun:
     def table(self) -> Table:
         """The table, complete or not."""
         return table(self.workspace)
+
+    def __repr__(self) -> str:
+        how = "complete" if self.complete else "interrupted" if self.outcome.interrupted else "incomplete"
+        computed, failed = len(self.outcome.computed), len(self.outcome.failed)
+        return f"<run of {self.workspace.plan.spec.name}: {how}, {counted(computed, 'trial')} computed, {failed:,} failed>"
 
 
 def run(

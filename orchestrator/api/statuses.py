@@ -11,12 +11,13 @@ from orchestrator.launch.launch_times import LaunchTimes
 from orchestrator.launch.sweep_status import TrialStatus, counts_by_state, failures_by_cause, times_of_launches, trial_statuses
 from orchestrator.launch.workspace import Workspace
 from orchestrator.records.trial_state import TrialState
+from orchestrator.report.identifiers import identifier
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class SweepStatus:
     """What a sweep is doing, as of one look.
 
@@ -46,7 +47,7 @@ class SweepStatus:
 
         rows = [
             {
-                "trial_id": each.trial.fingerprint,
+                "trial_id": identifier("trial_id", each.trial.fingerprint),
                 "name": each.trial.name,
                 "state": each.state,
                 "step": each.step,
@@ -57,6 +58,10 @@ class SweepStatus:
             for each in self.trials
         ]
         return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {state}" for state, count in self.counts.items() if count)
+        return f"<status of {self.workspace.plan.spec.name}: {counts}>"
 
 
 def status(sweep: SweepLike) -> SweepStatus:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TableForm = Literal["text", "md", "csv", "latex", "json"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Table:
     """A sweep's table as the records stand. As text it is what ``fsl table`` prints; a notebook shows it as Markdown.
 
@@ -48,8 +48,8 @@ class Table:
         held = {trial.fingerprint for trial in plan.trials if is_held(workspace.store.paths(trial.fingerprint).lock)}
         return frames(plan, workspace.records, self.rows, run_ids=read_run_ids(workspace), held=held)
 
-    def __str__(self) -> str:
-        return self.text()
+    def __repr__(self) -> str:
+        return self.text().rstrip("\n")
 
     def _repr_markdown_(self) -> str:
         return self.text("md")

@@ -22,14 +22,14 @@ MANY_TRIALS = 5_000
 """Planning more trials takes seconds, and is announced."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Workspace:
     """The plan in force, the places, and the store."""
 
     plan: Plan
     places: Places
     store: Store
-    callbacks: Callbacks = field(default=Callbacks(), repr=False, compare=False)
+    callbacks: Callbacks = field(default=Callbacks(), compare=False)
 
     @cached_property
     def records(self) -> Mapping[str, TrialRecord]:
@@ -61,8 +61,11 @@ class Workspace:
         """The same workspace, which looks at the records again."""
         return Workspace(self.plan, self.places, self.store, self.callbacks)
 
+    def __repr__(self) -> str:
+        return f"<workspace of {self.plan.spec.name}: {counted(len(self.plan.trials), 'trial')}, in {self.places.runs_root}>"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Sweep:
     """A sweep that is loaded: what it asks for, its places, and who hears what commands do with it.
 
@@ -74,7 +77,7 @@ class Sweep:
 
     spec: SweepSpec
     places: Places
-    callbacks: Callbacks = field(default=Callbacks(), repr=False, compare=False)
+    callbacks: Callbacks = field(default=Callbacks(), compare=False)
 
     def open(self) -> Workspace:
         """The workspace to look at. Nothing is written; images that would have to be downloaded count as missing."""
@@ -98,6 +101,10 @@ class Sweep:
             plan = build_plan(with_dataset(spec, spec.fallback_dataset))
             self.callbacks.warn(fallback_text(spec, self.places))
         return Workspace(plan, self.places, store, self.callbacks)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        return f"<sweep {spec.name}: {counted(len(spec.cells), 'cell')}, seeds {', '.join(map(str, spec.seeds))}>"
 
 
 def _has_results(plan: Plan, store: Store) -> bool:
