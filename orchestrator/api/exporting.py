@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.api.loading import Folder, SweepLike, given_folder, opened
+from orchestrator.api.loading import Folder, SweepLike, given_folder, workspace_of
 from orchestrator.api.tables import table
 from orchestrator.sweep.folder import check_folder
 
@@ -47,7 +47,7 @@ def export(sweep: SweepLike, folder: Folder | None = None, *, form: Literal["par
     """
     from orchestrator.report.export import write_exports
 
-    workspace = opened(sweep)
+    workspace = workspace_of(sweep)
     spec, plan = workspace.plan.spec, workspace.plan
     name = spec.name + (f".{plan.fingerprint}" if spec.overrides else "")
     target = workspace.places.runs_root / "exports" / name if folder is None else given_folder(folder, "folder")

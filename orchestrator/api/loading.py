@@ -69,14 +69,14 @@ def load(
     return Sweep(spec=spec, places=Places.resolve(options, spec), callbacks=callbacks or Callbacks())
 
 
-def loaded(sweep: str | Path | Sweep) -> Sweep:
+def sweep_of(sweep: str | Path | Sweep) -> Sweep:
     """A sweep that is loaded, or that a file is loaded into with nothing changed."""
     return sweep if isinstance(sweep, Sweep) else load(sweep)
 
 
-def opened(sweep: SweepLike) -> Workspace:
+def workspace_of(sweep: SweepLike) -> Workspace:
     """The workspace to look at of whatever stands for a sweep."""
-    return sweep if isinstance(sweep, Workspace) else loaded(sweep).open()
+    return sweep if isinstance(sweep, Workspace) else sweep_of(sweep).open()
 
 
 def _set_texts(values: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:

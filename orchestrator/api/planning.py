@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.api.loading import SweepLike, opened
+from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.counted import counted
 from orchestrator.launch.execution_options import ExecutionOptions, reach_cluster, wanted_device
 from orchestrator.launch.forecast import Forecast
@@ -107,7 +107,7 @@ def plan(
         gpus_per_trial=gpus_per_trial,
     )
     probing = ProbingOptions(no_probe=not probe, fresh=fresh)
-    workspace = opened(sweep)
+    workspace = workspace_of(sweep)
     cluster = reach_cluster(options)
     expected = forecast(workspace, device=wanted_device(options, cluster), options=options, cluster=cluster, probing=probing)
     return PlannedSweep(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.api.inherited import settled_environment
-from orchestrator.api.loading import Folder, loaded
+from orchestrator.api.loading import Folder, sweep_of
 from orchestrator.api.tables import Table, table
 from orchestrator.counted import counted
 from orchestrator.errors import TrackingError
@@ -102,7 +102,7 @@ def run(
         >>> done = fsl.run("sweeps/quick.yaml", executor="in-process")  # doctest: +SKIP
         >>> print(done.table().text())  # doctest: +SKIP
     """
-    sweep = loaded(sweep)
+    sweep = sweep_of(sweep)
     if problem := problem_with(sweep.places.tracking.whole):
         raise TrackingError(f"tracking_uri: {problem}")
     request = LaunchRequest(

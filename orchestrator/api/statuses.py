@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.api.loading import SweepLike, opened
+from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.launch.launch_times import LaunchTimes
 from orchestrator.launch.sweep_status import TrialStatus, counts_by_state, failures_by_cause, times_of_launches, trial_statuses
 from orchestrator.launch.workspace import Workspace
@@ -80,5 +80,5 @@ def status(sweep: SweepLike) -> SweepStatus:
         >>> fsl.status("sweeps/quick.yaml").counts["done"]  # doctest: +SKIP
         24
     """
-    workspace = opened(sweep)
+    workspace = workspace_of(sweep)
     return SweepStatus(workspace=workspace, trials=trial_statuses(workspace), launches=times_of_launches(workspace))

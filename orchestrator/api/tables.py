@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.api.loading import SweepLike, opened
+from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.launch.report_writer import rows_of
 from orchestrator.launch.tracked_runs import read_run_ids
 from orchestrator.launch.workspace import Workspace
@@ -72,5 +72,5 @@ def table(sweep: SweepLike) -> Table:
         >>> print(fsl.table("sweeps/quick.yaml").text("md"))  # doctest: +SKIP
         >>> fsl.table("sweeps/quick.yaml").frame()[["way", "shot", "reproduced_percent"]]  # doctest: +SKIP
     """
-    workspace = opened(sweep)
+    workspace = workspace_of(sweep)
     return Table(workspace=workspace, rows=rows_of(workspace))

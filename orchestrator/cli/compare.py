@@ -31,6 +31,7 @@ _TABLE = click.Path(exists=True, path_type=Path)
 @json_option
 def compare(
     tables: Sequence[Path],
+    *,
     rows: tuple[str, str] | None,
     by: str | None,
     only: Sequence[str],

@@ -68,11 +68,11 @@ def check(name: str, places: Places, resize: Resize | None, as_json: bool) -> No
     from fsl_core.datasets.catalogue import DATASETS
 
     for data in (every := _here(name, resize, places)):
-        _refuse_absent(data, places)
+        _require_images(data, places)
     with shown_progress("source pictures looked at") as progress:
         inspection = DATASETS[name].inspect(every[0], places.data_root, progress)
     if inspection is not None and inspection.faults:
-        _refuse(name, inspection, as_json)
+        _fail_on_faults(name, inspection, as_json)
     for data in every:
         _check_prepared(data, places)  # before it is opened, which would replace what is damaged
     opened = [pair for data in every for pair in _opened(data, places, [])]
@@ -106,7 +106,7 @@ def _here(name: str, resize: Resize | None, places: Places) -> list[DataSettings
     return [asked, *prepared] if usual else prepared
 
 
-def _refuse_absent(data: DataSettings, places: Places) -> None:
+def _require_images(data: DataSettings, places: Places) -> None:
     from fsl_core.datasets.catalogue import DATASETS, is_available
 
     source = DATASETS[data.dataset]
@@ -133,7 +133,7 @@ def _check_prepared(data: DataSettings, places: Places) -> None:
         raise Failure(f"{error}; `{prepare_command(data)}` sets it aside and prepares it again", ExitCode.USAGE) from error
 
 
-def _refuse(name: str, inspection: Inspection, as_json: bool) -> None:
+def _fail_on_faults(name: str, inspection: Inspection, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([{"dataset": name, "source": _source(inspection)}], indent=2))
     for fault in inspection.faults:

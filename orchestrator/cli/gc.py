@@ -30,7 +30,14 @@ from orchestrator.sweep.shipped import find_sweep, named_files
 @click.option("-y", "--yes", is_flag=True, help="Remove what is listed.")
 @json_option
 def gc(
-    sweeps: tuple[Path, ...], places: Places, forget: tuple[str, ...], unrecorded: bool, dry_run: bool, yes: bool, as_json: bool
+    sweeps: tuple[Path, ...],
+    places: Places,
+    *,
+    forget: tuple[str, ...],
+    unrecorded: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """List what old runs could free: trials that no launch on record and none of SWEEPS names, training checkpoints of finished
     trials, Ray's folders, what a killed write left.

@@ -35,6 +35,7 @@ def plan(
     sweep: Sweep,
     execution: ExecutionOptions,
     probing: ProbingOptions,
+    *,
     settings: bool,
     trials: bool,
     write_trials: Path | None,

@@ -44,6 +44,7 @@ def run(
     sweep: Sweep,
     execution: ExecutionOptions,
     probing: ProbingOptions,
+    *,
     no_tracking: bool,
     dry_run: bool,
     replace: bool,
