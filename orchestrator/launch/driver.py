@@ -11,7 +11,7 @@ from pathlib import Path
 from fsl_core.provenance import running_code
 from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
-from orchestrator.execution.job import ENDS, TrialEvent
+from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.launch.episode_pictures import EpisodePictures
 from orchestrator.launch.forecast import Forecast
 from orchestrator.launch.jobs import LaunchOptions, trial_job
@@ -68,7 +68,7 @@ def run_sweep(
     reporter: Reporter,
     expected: Forecast | None = None,
 ) -> SweepOutcome:
-    """Compute what the plan lacks, the longest trials first by what is ``expected``; launched again, it goes on where it stopped.
+    """Compute what the plan lacks, the longest trials first by what is ``expected``; launched again, it resumes.
 
     What it wants is put on record before any trial starts, and what it took at its end.
 
@@ -80,39 +80,53 @@ def run_sweep(
         SweepNameError: the sweep's name is another sweep file's here.
         StoreError: the runs folder cannot be written to.
     """
-    places = options.places
-    store = Store(places.runs_root)
+    places, store = options.places, Store(options.places.runs_root)
     store.check_writable()
     folder, clock = sweep_folder(places.runs_root, plan), LaunchClock(expected) if expected else None
     with driver_lock(folder):
-        with no_launch_begins(folder.parent):
-            if not options.replace:
-                check_name_is_free(folder, plan)
-            record_launch(folder, plan)
-        stop_file = folder / "stop"
+        _put_on_record(folder, plan, replace=options.replace)
+        stop_file, code = folder / "stop", running_code()
         stop_file.unlink(missing_ok=True)
-        code = running_code()
         pictures = EpisodePictures(data_root=places.data_root, cache_root=places.cache_root, notice=view.notice)
         launch = _Launch(plan, store, tracker, view, clock, pictures)
         launch.begin(SweepContext(git_commit=code.git_commit, git_dirty=code.git_dirty, command=options.command))
         if code.git_problem:
             view.notice(f"no commit is recorded: {code.git_problem}")
-        todo = [trial for trial in plan.trials if not is_done(trial, launch.records[trial.fingerprint])]
-        if expected is not None:
-            longest_first = expected.longest_first
-            todo.sort(key=lambda trial: longest_first[trial.fingerprint], reverse=True)
+        todo = _todo(plan, launch.records, expected)
         jobs = [trial_job(trial, options, stop_file=stop_file, code_digest=code.code_digest) for trial in todo]
-        broken = None
-        try:
-            with stop_file_on_signals(stop_file, view.notice):
-                if jobs:
-                    executor.run(jobs, on_event=launch.event, on_phase=view.phase)
-        except ExecutorError as error:
-            broken = str(error)
-        finally:
-            view.stop()
+        broken = _computed(jobs, executor, launch, stop_file)
         outcome = launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
         return _timed(outcome, clock, folder, plan, view)
+
+
+def _put_on_record(folder: Path, plan: Plan, *, replace: bool) -> None:
+    """Record what the launch wants, under a name that is free or that it takes over."""
+    with no_launch_begins(folder.parent):
+        if not replace:
+            check_name_is_free(folder, plan)
+        record_launch(folder, plan)
+
+
+def _todo(plan: Plan, records: Mapping[str, TrialRecord], expected: Forecast | None) -> list[PlannedTrial]:
+    """The trials that are not done, the longest first where something is expected of them."""
+    todo = [trial for trial in plan.trials if not is_done(trial, records[trial.fingerprint])]
+    if expected is not None:
+        longest_first = expected.longest_first
+        todo.sort(key=lambda trial: longest_first[trial.fingerprint], reverse=True)
+    return todo
+
+
+def _computed(jobs: Sequence[TrialJob], executor: Executor, launch: _Launch, stop_file: Path) -> str | None:
+    """Run the jobs until all have ended or a signal stops them; returns why the executor gave up, where it did."""
+    try:
+        with stop_file_on_signals(stop_file, launch.view.notice):
+            if jobs:
+                executor.run(jobs, on_event=launch.event, on_phase=launch.view.phase)
+    except ExecutorError as error:
+        return str(error)
+    finally:
+        launch.view.stop()
+    return None
 
 
 def _timed(outcome: SweepOutcome, clock: LaunchClock | None, folder: Path, plan: Plan, view: SweepView) -> SweepOutcome:
