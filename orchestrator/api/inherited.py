@@ -12,6 +12,11 @@ _LEFT_ALONE = ("MPLBACKEND",)
 """A notebook set it for itself, and the figures of a report need no backend."""
 
 
+def ray_address(address: str | None) -> str | None:
+    """The address of a Ray cluster that is given, else RAY_ADDRESS, as for the command."""
+    return os.environ.get("RAY_ADDRESS") if address is None else address
+
+
 @contextmanager
 def settled_environment() -> Iterator[None]:
     """Inside the block the variables are as a command has them; afterwards they are the caller's again.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from fsl_core.recipe.data_settings import DataSettings
+from orchestrator.api.inherited import ray_address
 from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.counted import counted
 from orchestrator.launch.execution_options import ExecutionOptions, reach_cluster, wanted_device
@@ -78,7 +79,7 @@ def plan(
     Args:
         sweep: the path of a sweep file, or what :func:`load` returns.
         executor: ``ray``, or ``in-process``: one trial after another.
-        address: a Ray cluster's, ``host:port`` or ``auto``; None is this machine.
+        address: a Ray cluster's, ``host:port`` or ``auto``; else RAY_ADDRESS, else, as for ``local``, this machine.
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some; another machine's device may be asked about.
         threads: CPU threads of each trial, and its CPUs.
@@ -100,7 +101,7 @@ def plan(
     """
     options = ExecutionOptions(
         executor=executor,
-        address=address,
+        address=ray_address(address),
         max_concurrent=max_concurrent,
         device=device,
         threads=threads,

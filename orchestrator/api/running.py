@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.api.inherited import settled_environment
+from orchestrator.api.inherited import ray_address, settled_environment
 from orchestrator.api.loading import Folder, sweep_of
 from orchestrator.api.tables import Table, table
 from orchestrator.counted import counted
@@ -71,7 +71,7 @@ def run(
     Args:
         sweep: the path of a sweep file, or what :func:`load` returns.
         executor: ``ray``, or ``in-process``: one trial after another in this process.
-        address: a Ray cluster's, ``host:port`` or ``auto``; None starts a Ray on this machine and ends it.
+        address: a Ray cluster's, ``host:port`` or ``auto``; else RAY_ADDRESS; else, as for ``local``, a Ray is started on this machine.
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some.
         threads: CPU threads of each trial, and its CPUs.
@@ -108,7 +108,7 @@ def run(
     request = LaunchRequest(
         execution=ExecutionOptions(
             executor=executor,
-            address=address,
+            address=ray_address(address),
             max_concurrent=max_concurrent,
             device=device,
             threads=threads,

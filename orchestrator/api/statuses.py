@@ -78,7 +78,7 @@ def status(sweep: SweepLike) -> SweepStatus:
 
     Example:
         >>> fsl.status("sweeps/quick.yaml").counts["done"]  # doctest: +SKIP
-        24
+        14
     """
     workspace = workspace_of(sweep)
     return SweepStatus(workspace=workspace, trials=trial_statuses(workspace), launches=times_of_launches(workspace))

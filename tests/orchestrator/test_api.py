@@ -19,7 +19,7 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document
 from orchestrator.api.inherited import settled_environment
 from orchestrator.cli.main import main
-from orchestrator.errors import ComparisonError, FolderError, SweepFileError, TrackingError
+from orchestrator.errors import ComparisonError, ExecutorError, FolderError, SweepFileError, TrackingError
 from orchestrator.process.signals import stop_file_on_signals
 
 SWEEP = """
@@ -138,6 +138,13 @@ def test_a_plan_says_what_is_left(done: Done, tmp_path: Path) -> None:
 def test_every_call_takes_a_path_and_the_environment_says_where(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FSL_RUNS_ROOT", str(done.file.parent / "runs"))
     assert fsl.status(str(done.file)).counts["done"] == fsl.status(done.file).counts["done"] == 2
+
+
+def test_a_cluster_is_named_by_the_environment_as_for_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ExecutorError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        fsl.plan(loaded(tmp_path), probe=False)
+    assert fsl.plan(loaded(tmp_path), probe=False, address="local").forecast.left
 
 
 def test_overrides_are_values_or_the_texts_of_the_command_line(tmp_path: Path) -> None:
