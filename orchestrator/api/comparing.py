@@ -71,7 +71,8 @@ def compare(
     whatever ``by`` has.
 
     Args:
-        tables: one or two: the path of a sweep file, or what :func:`load` returns, whose finished trials count; or a folder of exports.
+        tables: one or two: the name or path of a sweep file, or what :func:`load` returns, whose finished trials count; or a folder of
+            exports.
         rows: two rows of one table: numbers, ids of cells, or settings such as ``"distance=cosine"``.
         by: the setting in which the rows differ: ``distance``, ``order``, ``steps``.
         only: keeps the rows that match one of these, ``"way=5,shot=1"``.

@@ -30,7 +30,7 @@ def export(sweep: SweepLike, folder: Folder | None = None, *, form: Literal["par
     """Write the tables trials, cells, published, episodes, curves and (of MAML) adaptation; docs/exports.md explains the columns.
 
     Args:
-        sweep: the path of a sweep file, or what :func:`load` returns.
+        sweep: the name or the path of a sweep file, or what :func:`load` returns.
         folder: where to; by default ``<runs-root>/exports/<sweep>``, with the plan's fingerprint behind it where there are overrides.
         form: ``parquet``, with types and units in the schema, or ``csv``.
 
@@ -42,7 +42,7 @@ def export(sweep: SweepLike, folder: Folder | None = None, *, form: Literal["par
         FolderError: the folder cannot be written to.
 
     Example:
-        >>> exports = fsl.export("sweeps/quick.yaml", "exports")  # doctest: +SKIP
+        >>> exports = fsl.export("quick", "exports")  # doctest: +SKIP
         >>> exports.frames["curves"].groupby("trial_id")["loss"].min()  # doctest: +SKIP
     """
     from orchestrator.report.export import write_exports

@@ -48,18 +48,20 @@ def load(
         The sweep, which every other call takes.
 
     Raises:
+        UnknownSweepError: no sweep has the name; the message lists those that exist.
         SweepFileError: with the file, the line, the key path, the value and what would be accepted.
         RegistryError: a file of published numbers is wrong.
         FolderError: a folder cannot be one.
 
     Example:
         >>> import orchestrator as fsl
-        >>> sweep = fsl.load("sweeps/quick.yaml", set={"steps": 100}, seeds=[0])
+        >>> sweep = fsl.load("quick", set={"steps": 100}, seeds=[0])
         >>> [cell.way for cell in sweep.spec.cells][:2]
         [5, 5]
     """
     only = (only,) if isinstance(only, str) else only
-    spec = load_spec(sweep if isinstance(sweep, Path) else find_sweep(sweep), set_values=_set_texts(set), only=only, seeds=_seeds_text(seeds))
+    file = sweep if isinstance(sweep, Path) else find_sweep(sweep)
+    spec = load_spec(file, set_values=_set_texts(set), only=only, seeds=_seeds_text(seeds))
     options = PlaceOptions(
         data_root=_folder(data_root, "data_root", "FSL_DATA_ROOT"),
         runs_root=_folder(runs_root, "runs_root", "FSL_RUNS_ROOT"),

@@ -77,7 +77,7 @@ def plan(
     """Plan a sweep: its cells, what is done, and how long the rest takes. No image is prepared or downloaded.
 
     Args:
-        sweep: the path of a sweep file, or what :func:`load` returns.
+        sweep: the name or the path of a sweep file, or what :func:`load` returns.
         executor: ``ray``, or ``in-process``: one trial after another.
         address: a Ray cluster's, ``host:port`` or ``auto``; else RAY_ADDRESS, else, as for ``local``, this machine.
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
@@ -96,7 +96,7 @@ def plan(
         ExecutorError: no cluster answers at the address.
 
     Example:
-        >>> planned = fsl.plan("sweeps/quick.yaml", probe=False)
+        >>> planned = fsl.plan("quick", probe=False)
         >>> planned.frame()["state"].value_counts()  # doctest: +SKIP
     """
     options = ExecutionOptions(

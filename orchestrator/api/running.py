@@ -69,7 +69,7 @@ def run(
     The first Ctrl-C writes checkpoints and stops, a second one raises KeyboardInterrupt at once.
 
     Args:
-        sweep: the path of a sweep file, or what :func:`load` returns.
+        sweep: the name or the path of a sweep file, or what :func:`load` returns.
         executor: ``ray``, or ``in-process``: one trial after another in this process.
         address: a Ray cluster's, ``host:port`` or ``auto``; else RAY_ADDRESS; else, as for ``local``, a Ray is started on this machine.
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
@@ -99,7 +99,7 @@ def run(
         TrackingError: the address of the tracking store is none.
 
     Example:
-        >>> done = fsl.run("sweeps/quick.yaml", executor="in-process")  # doctest: +SKIP
+        >>> done = fsl.run("quick", executor="in-process")  # doctest: +SKIP
         >>> print(done.table().text())  # doctest: +SKIP
     """
     sweep = sweep_of(sweep)

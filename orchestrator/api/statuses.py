@@ -68,7 +68,7 @@ def status(sweep: SweepLike) -> SweepStatus:
     """Which trials are running, waiting, done and failed.
 
     Args:
-        sweep: the path of a sweep file, or what :func:`load` returns.
+        sweep: the name or the path of a sweep file, or what :func:`load` returns.
 
     Returns:
         The state of each trial, the failures by cause, and what earlier launches took.
@@ -77,7 +77,7 @@ def status(sweep: SweepLike) -> SweepStatus:
         SweepFileError: the sweep file is wrong.
 
     Example:
-        >>> fsl.status("sweeps/quick.yaml").counts["done"]  # doctest: +SKIP
+        >>> fsl.status("quick").counts["done"]  # doctest: +SKIP
         14
     """
     workspace = workspace_of(sweep)

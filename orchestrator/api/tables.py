@@ -59,7 +59,7 @@ def table(sweep: SweepLike) -> Table:
     """The reproduced table beside the published one, at any time: while trials run, and where some are missing.
 
     Args:
-        sweep: the path of a sweep file, or what :func:`load` returns.
+        sweep: the name or the path of a sweep file, or what :func:`load` returns.
 
     Returns:
         The table, as text in five forms and as a DataFrame.
@@ -69,8 +69,8 @@ def table(sweep: SweepLike) -> Table:
         RegistryError: a file of published numbers is wrong.
 
     Example:
-        >>> print(fsl.table("sweeps/quick.yaml").text("md"))  # doctest: +SKIP
-        >>> fsl.table("sweeps/quick.yaml").frame()[["way", "shot", "reproduced_percent"]]  # doctest: +SKIP
+        >>> print(fsl.table("quick").text("md"))  # doctest: +SKIP
+        >>> fsl.table("quick").frame()[["way", "shot", "reproduced_percent"]]  # doctest: +SKIP
     """
     workspace = workspace_of(sweep)
     return Table(workspace=workspace, rows=rows_of(workspace))

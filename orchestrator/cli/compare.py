@@ -13,11 +13,9 @@ from orchestrator.api.loading import load
 from orchestrator.cli.options import echo_notice, folder_option, json_option, place_options, stderr_callbacks
 from orchestrator.launch.places import PlaceOptions
 
-_TABLE = click.Path(exists=True, path_type=Path)
-
 
 @click.command()
-@click.argument("tables", nargs=-1, required=True, type=_TABLE, metavar="TABLE [TABLE]")
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE [TABLE]")
 @click.option(
     "--rows", nargs=2, metavar="FIRST SECOND", help="Rows of one table: numbers, ids of cells, or settings as of --only."
 )
@@ -30,7 +28,7 @@ _TABLE = click.Path(exists=True, path_type=Path)
 @folder_option("-o", "--output", help="Folder for comparison.txt, .json, .csv and .png.")
 @json_option
 def compare(
-    tables: Sequence[Path],
+    tables: Sequence[str],
     *,
     rows: tuple[str, str] | None,
     by: str | None,
@@ -42,10 +40,10 @@ def compare(
 ) -> None:
     """Compare rows that answered the same test episodes: the second less the first.
 
-    A TABLE is a sweep file, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two rows of the
+    A TABLE is a sweep file or its name, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two rows of the
     same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
     """
-    sources = [table if table.is_dir() else load(table, callbacks=stderr_callbacks(), **vars(places)) for table in tables]
+    sources = [table if Path(table).is_dir() else load(table, callbacks=stderr_callbacks(), **vars(places)) for table in tables]
     compared = compare_tables(*sources, rows=rows, by=by, only=only)
     if output is not None:
         compared.write(output, notice=echo_notice)

@@ -181,4 +181,4 @@ def _totals_text(workspace: Workspace, expected: Forecast) -> str:
     cells = counted(len(workspace.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
-    return f"{totals}\nsweep file: {opened.plan.spec.source}"
+    return f"{totals}\nsweep file: {workspace.plan.spec.source}"

@@ -19,7 +19,7 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document
 from orchestrator.api.inherited import settled_environment
 from orchestrator.cli.main import main
-from orchestrator.errors import ComparisonError, ExecutorError, FolderError, SweepFileError, TrackingError
+from orchestrator.errors import ComparisonError, ExecutorError, FolderError, SweepFileError, TrackingError, UnknownSweepError
 from orchestrator.process.signals import stop_file_on_signals
 
 SWEEP = """
@@ -145,6 +145,13 @@ def test_a_cluster_is_named_by_the_environment_as_for_the_command(tmp_path: Path
     with pytest.raises(ExecutorError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
         fsl.plan(loaded(tmp_path), probe=False)
     assert fsl.plan(loaded(tmp_path), probe=False, address="local").forecast.left
+
+
+def test_a_sweep_of_the_package_is_loaded_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fsl.load("quick").spec.name == "quick"
+    with pytest.raises(UnknownSweepError, match="quick"):
+        fsl.load("quikc")
 
 
 def test_overrides_are_values_or_the_texts_of_the_command_line(tmp_path: Path) -> None:
