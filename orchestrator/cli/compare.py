@@ -40,8 +40,8 @@ def compare(
 ) -> None:
     """Compare rows that answered the same test episodes: the second less the first.
 
-    A TABLE is a sweep file or its name, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two rows of the
-    same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
+    A TABLE is a sweep file or its name, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two
+    rows of the same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
     """
     sources = [table if Path(table).is_dir() else load(table, callbacks=stderr_callbacks(), **vars(places)) for table in tables]
     compared = compare_tables(*sources, rows=rows, by=by, only=only)
