@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.planning import PlannedSweep
@@ -88,7 +88,7 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"unknown: what never ran here and was not timed; each `fsl plan` times what it can in {ENOUGH_SECONDS:.0f} s"
 
 
-def _ranges(sources: Collection[str]) -> list[str]:
+def _ranges(sources: Set[str]) -> list[str]:
     """The range that each source of a prediction has, in words."""
     ranges = []
     if sources & {"probe", "remembered probe", "busy probe"}:

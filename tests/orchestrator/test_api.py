@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -18,9 +19,11 @@ import orchestrator as fsl
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document
 from orchestrator.api.inherited import settled_environment
+from orchestrator.api.tables import TableForm
 from orchestrator.cli.main import main
 from orchestrator.errors import ComparisonError, ExecutorError, FolderError, SweepFileError, TrackingError, UnknownSweepError
 from orchestrator.process.signals import stop_file_on_signals
+from orchestrator.report.table import FORMATS
 
 SWEEP = """
 name: distances
@@ -79,9 +82,13 @@ def test_a_run_computes_all_writes_the_table_and_prints_nothing(done: Done) -> N
     assert not (done.file.parent / "runs" / "mlflow.db").exists()
 
 
-@pytest.mark.parametrize("form", ["text", "md", "csv", "latex", "json"])
+@pytest.mark.parametrize("form", list(FORMATS))
 def test_the_command_and_the_call_give_the_same_table(done: Done, form: str) -> None:
     assert done.command("table", "--format", form) == fsl.table(done.sweep).text(form).rstrip("\n") + "\n"  # type: ignore[arg-type]
+
+
+def test_every_form_of_a_table_has_its_type() -> None:
+    assert set(get_args(TableForm)) == set(FORMATS)
 
 
 def test_a_table_is_a_frame_with_a_row_for_each_cell(done: Done) -> None:
