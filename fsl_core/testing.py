@@ -47,7 +47,7 @@ class ContractError(AssertionError):
     """An addition does not do what every one must do."""
 
 
-def _require(truth: object, message: str) -> None:
+def require(truth: object, message: str) -> None:
     """Raises ContractError; an ``assert`` would hold nothing where Python optimises."""
     if not truth:
         raise ContractError(message)
@@ -89,20 +89,20 @@ def check_settings(kind: type[Any]) -> None:
     Raises:
         ContractError: with what is missing.
     """
-    _require(kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue")
-    _require(kind.title, "a title for tables is needed")
-    _require(kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value")
+    require(kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue")
+    require(kind.title, "a title for tables is needed")
+    require(kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value")
     for item in dataclasses.fields(kind):
-        _require(
+        require(
             isinstance(item.metadata.get("setting"), Description), f"{item.name} is not described: field(metadata=setting(…))"
         )
-        _require(item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out")
+        require(item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out")
 
 
 def check_loads_without_torch(module: str) -> None:
     """Importing a module, in a process of its own, imports no torch: a sweep is planned in less time than torch takes to load."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    _require(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch")
+    require(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch")
 
 
 def check_training(
@@ -133,12 +133,12 @@ def check_training(
     _check_predictions(recipe, images)
     _check_seeds_together(recipe, images)
     whole, resumed = _train(recipe, folder / "whole", images), _stopped_and_resumed(recipe, folder / "resumed", images)
-    _require(whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not")
-    _require(whole.status == "complete", f"the training {whole.status}")
+    require(whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not")
+    require(whole.status == "complete", f"the training {whole.status}")
     scores = [_score(whole, folder / name, images) for name in ("whole", "resumed")]
-    _require(scores[0] == scores[1], "the same weights have two scores")
+    require(scores[0] == scores[1], "the same weights have two scores")
     untrained = _train(dataclasses.replace(recipe, steps=0), folder / "untrained", images)
-    _require(untrained.weights_digest != whole.weights_digest, "training changes no weight")
+    require(untrained.weights_digest != whole.weights_digest, "training changes no weight")
 
 
 def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None = None) -> None:
@@ -148,17 +148,17 @@ def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None =
         ContractError: with what is not so.
     """
     described = DATASETS[data.dataset]
-    _require(described.title and described.licence, "a title for tables and a licence are needed")
+    require(described.title and described.licence, "a title for tables and a licence are needed")
     first, again = (open_dataset(data, data_root=data_root, cache_root=folder) for _ in range(2))
-    _require(first.digest == again.digest, "opened twice it has two digests")
+    require(first.digest == again.digest, "opened twice it has two digests")
     parts = (first.meta_train, first.meta_validation, first.meta_test)
-    _require({bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says")
+    require({bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says")
     names = [name for bank in parts for name in bank.class_names]
-    _require(len(set(names)) == len(names), "a class is in two splits")
+    require(len(set(names)) == len(names), "a class is in two splits")
     counts = class_counts(data)
     if counts is not None:
         found = {part: len(getattr(first, part).class_sizes) for part in counts.classes}
-        _require(found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}")
+        require(found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}")
 
 
 def _own(kind: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _check_recipe(recipe: TrainingRecipe) -> None:
     check_settings(type(recipe.algorithm))
     check_settings(type(recipe.backbone))
     again = recipe_from_plain(as_plain(recipe))
-    _require(again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe")
+    require(again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe")
 
 
 def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
@@ -178,10 +178,10 @@ def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
     shape = images.meta_train.image_shape
     weights = build_algorithm(recipe, image_shape=shape).initial_weights(Stream(0, "weights"))
     features = recipe.backbone.features(shape)
-    _require(recipe.backbone.build(shape).features == features, "features() is not the width of an embedding")
+    require(recipe.backbone.build(shape).features == features, "features() is not the width of an embedding")
     said = recipe.backbone.weight_count(shape) + recipe.algorithm.weight_count(features, recipe.episode.way)
     found = sum(weight.numel() for weight in weights.values())
-    _require(said == found, f"weight_count() says {said}, and there are {found}")
+    require(said == found, f"weight_count() says {said}, and there are {found}")
 
 
 def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:

@@ -24,7 +24,7 @@ LAYERS = (
     {"execution", "tracking", "report"},
     {"launch"},
     {"api"},
-    {"cli"},
+    {"cli", "testing"},
 )
 """The rooms of the orchestrator: a room imports itself and those above it in this list. Rooms of one layer do not import each other."""
 NOWHERE = ("matplotlib.pyplot", "pylab")  # they open the backend of the user's environment
