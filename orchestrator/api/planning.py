@@ -65,7 +65,7 @@ class PlannedSweep:
 def plan(
     sweep: SweepLike,
     *,
-    executor: Literal["ray", "in-process"] = "ray",
+    executor: str = "ray",
     address: str | None = None,
     max_concurrent: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",

@@ -15,7 +15,6 @@ from orchestrator.launch.driver import SweepOutcome
 from orchestrator.launch.execution_options import ExecutionOptions
 from orchestrator.launch.forecasting import ProbingOptions
 from orchestrator.launch.launching import LaunchHooks, LaunchRequest, launch
-from orchestrator.launch.trackers import TrackerName
 from orchestrator.launch.workspace import Sweep, Workspace
 from orchestrator.sweep.tracking_address import problem_with
 
@@ -50,7 +49,7 @@ class SweepRun:
 def run(
     sweep: str | Path | Sweep,
     *,
-    executor: Literal["ray", "in-process"] = "ray",
+    executor: str = "ray",
     address: str | None = None,
     max_concurrent: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -59,7 +58,7 @@ def run(
     path: Folder | None = None,
     probe: bool = True,
     fresh: bool = False,
-    tracker: TrackerName = "mlflow",
+    tracker: str = "mlflow",
     replace: bool = False,
     hooks: LaunchHooks | None = None,
     command: str | None = None,
@@ -79,7 +78,7 @@ def run(
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
         probe: whether steps of trials that never ran here are timed, to run the longest trials first.
         fresh: whether the forecast leaves earlier trials and probes aside.
-        tracker: ``mlflow``, or ``none``.
+        tracker: the name of a tracker: ``mlflow``, ``none``, or a plug-in's.
         replace: whether the sweep takes over the name, and the place of its table, from another sweep of this name.
         hooks: what is called at the turns of the launch; None writes its events to the sweep's notices.
         command: the command line, for the record.

@@ -9,6 +9,7 @@ import click
 
 from fsl_core.checks import MOST_SIZE
 from orchestrator.cli.options import Command, Decorator, gathered
+from orchestrator.execution.catalogue import EXECUTORS
 from orchestrator.execution.compute import GPU_SHARE
 from orchestrator.launch.execution_options import ExecutionOptions
 from orchestrator.launch.forecasting import ProbingOptions
@@ -21,7 +22,7 @@ _EXECUTION: Mapping[str, Decorator] = {
         help="Ray cluster to run on, host:port or auto; default: a Ray of this launch's own, on this machine.",
     ),
     "executor": click.option(
-        "--executor", type=click.Choice(("ray", "in-process")), default="ray", show_default=True, help="Who runs trials."
+        "--executor", type=click.Choice(tuple(EXECUTORS)), default="ray", show_default=True, help="Who runs trials."
     ),
     "max_concurrent": click.option("--max-concurrent", type=click.IntRange(1, MOST_SIZE), help="Most trials at once."),
     "device": click.option(

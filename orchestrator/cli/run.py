@@ -30,13 +30,15 @@ from orchestrator.launch.sweep_view import make_view
 from orchestrator.launch.workspace import Sweep
 from orchestrator.process.signals import interrupted_by_signals
 from orchestrator.process.terminal import leave_refused_stdout
+from orchestrator.tracking.catalogue import TRACKERS
 
 
 @click.command()
 @sweep_options("data_root", "runs_root", "results_root", "tracking_uri")
 @execution_options
 @probing_options
-@click.option("--no-tracking", is_flag=True, help="Show the trials in no MLflow store.")
+@click.option("--tracker", type=click.Choice(tuple(TRACKERS)), default="mlflow", show_default=True, help="What shows the trials.")
+@click.option("--no-tracking", is_flag=True, help="The same as --tracker none.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as `fsl plan` does.")
 @click.option("--replace", is_flag=True, help="Take over the name, and the place of the table, from another sweep of this name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a long run.")
@@ -45,6 +47,7 @@ def run(
     execution: ExecutionOptions,
     probing: ProbingOptions,
     *,
+    tracker: str,
     no_tracking: bool,
     dry_run: bool,
     replace: bool,
@@ -58,13 +61,13 @@ def run(
         click.echo(plan_text(planned_sweep(sweep, execution, probing)))
         return
     with interrupted_by_signals():
-        done = _run(sweep, execution, probing, tracked=not no_tracking, replace=replace, ask=not yes)
-        _tell_the_end(done, tracked=not no_tracking)
+        done = _run(sweep, execution, probing, tracker="none" if no_tracking else tracker, replace=replace, ask=not yes)
+        _tell_the_end(done, tracked=tracker == "mlflow" and not no_tracking)
     raise SystemExit(exit_code(done.outcome))
 
 
 def _run(
-    sweep: Sweep, execution: ExecutionOptions, probing: ProbingOptions, *, tracked: bool, replace: bool, ask: bool
+    sweep: Sweep, execution: ExecutionOptions, probing: ProbingOptions, *, tracker: str, replace: bool, ask: bool
 ) -> SweepRun:
     return run_sweep(
         sweep,
@@ -77,7 +80,7 @@ def _run(
         path=execution.path,
         probe=not probing.no_probe,
         fresh=probing.fresh,
-        tracker="mlflow" if tracked else "none",
+        tracker=tracker,
         replace=replace,
         hooks=LaunchHooks(view=make_view(Console(stderr=True)), predicted=partial(_predicted, ask=ask), table=_echo),
         command=shlex.join(["fsl", *map(sweep.places.tracking.redact, sys.argv[1:])]),

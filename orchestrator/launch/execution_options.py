@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.errors import ExecutorError
+from orchestrator.execution.catalogue import EXECUTORS, ExecutorKind, ExecutorRequest
 from orchestrator.execution.compute import Compute
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.messages import Cluster
@@ -23,7 +24,7 @@ class ExecutionOptions:
     """What a user asks for.
 
     Attributes:
-        executor: ``ray``, or ``in-process``: one trial after another in this process.
+        executor: the name of an executor: ``ray``, ``in-process``, which runs one trial after another in this process, or a plug-in's.
         address: a Ray cluster's, ``host:port`` or ``auto``; None or ``local`` starts a Ray on this machine.
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some.
@@ -32,7 +33,7 @@ class ExecutionOptions:
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
     """
 
-    executor: Literal["ray", "in-process"] = "ray"
+    executor: str = "ray"
     address: str | None = None
     max_concurrent: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -40,14 +41,23 @@ class ExecutionOptions:
     gpus_per_trial: float | None = None
     path: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise ExecutorError(f"{self.executor!r} is no executor; accepted: {', '.join(EXECUTORS)}")
+
+    @property
+    def kind(self) -> ExecutorKind:
+        """The executor that is asked for."""
+        return EXECUTORS[self.executor]
+
     @property
     def cluster_address(self) -> str | None:
         """The address of the cluster to join; None where trials run on this machine."""
-        return given_address(self.address) if self.executor == "ray" else None
+        return given_address(self.address) if self.kind.joins_clusters else None
 
     def compute(self, device: Device, plan: Plan) -> Compute:
         """What the trials of a plan compute on. Raises ExecutionPathError where no trial can take that."""
-        most = 1 if self.executor == "in-process" else self.max_concurrent or plan.spec.max_concurrent
+        most = 1 if self.kind.one_at_a_time else self.max_concurrent or plan.spec.max_concurrent
         return Compute.on(device, threads=self.threads, gpus=self.gpus_per_trial, at_once=most)
 
 
@@ -100,11 +110,5 @@ def wanted_device(options: ExecutionOptions, cluster: Cluster | None) -> Device:
 
 def make_executor(options: ExecutionOptions, compute: Compute, plan: Plan, places: Places) -> Executor:
     """The executor that is asked for."""
-    if options.executor == "in-process":
-        from orchestrator.execution.in_process import InProcessExecutor
-
-        return InProcessExecutor()
-    from orchestrator.execution.ray_tune import RayTuneExecutor
-
-    storage = sweep_folder(places.runs_root, plan) / "ray"
-    return RayTuneExecutor(storage=storage, address=options.cluster_address, max_concurrent=compute.at_once)
+    storage = sweep_folder(places.runs_root, plan) / options.executor
+    return options.kind.build(ExecutorRequest(storage=storage, address=options.cluster_address, at_once=compute.at_once))

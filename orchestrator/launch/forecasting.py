@@ -42,12 +42,12 @@ def forecast(
         announce=workspace.callbacks.notice,
         shown_progress=workspace.callbacks.progress,
     )
-    in_process = options.executor == "in-process"
+    alone = options.kind.one_at_a_time
     return costs.forecast(
         workspace.plan,
         workspace.records,
-        slots=1 if in_process else slots_there(compute, None if cluster is None else cluster.nodes),
-        start=IN_PROCESS_START if in_process else RAY_START,
+        slots=1 if alone else slots_there(compute, None if cluster is None else cluster.nodes),
+        start=IN_PROCESS_START if alone else RAY_START,
         compute=compute,
         on_cluster=cluster is not None,
     )

@@ -20,7 +20,7 @@ from orchestrator.launch.precisions import reject_missing_precision
 from orchestrator.launch.report_writer import reporter_for
 from orchestrator.launch.sweep_view import LineView, SweepView
 from orchestrator.launch.tracked_runs import keep_run_ids
-from orchestrator.launch.trackers import TrackerName, launch_tracker
+from orchestrator.launch.trackers import launch_tracker
 from orchestrator.launch.workspace import Sweep, Workspace
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
@@ -62,7 +62,7 @@ class LaunchRequest:
 
     execution: ExecutionOptions
     probing: ProbingOptions
-    tracker: TrackerName = "mlflow"
+    tracker: str = "mlflow"
     replace: bool = False
     command: str | None = None
 

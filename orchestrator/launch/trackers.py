@@ -1,18 +1,17 @@
-"""The trackers of a launch: MLflow on the store in use, or none."""
+"""The trackers of commands on the store in use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
+from orchestrator.errors import TrackingError
 from orchestrator.launch.places import Places
 from orchestrator.tracking.backlog import Backlog
+from orchestrator.tracking.catalogue import TRACKERS, TrackingPlace
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
 from orchestrator.tracking.resilient import ResilientTracker
 from orchestrator.tracking.tracker import NullTracker, Tracker
 from orchestrator.tracking.tracking_uri import artifact_root, store_key
-
-TrackerName = Literal["mlflow", "none"]
 
 
 def mlflow_tracker(places: Places) -> MlflowTracker:
@@ -26,6 +25,17 @@ def backlog_of(places: Places) -> Backlog:
     return Backlog(places.runs_root, lambda: mlflow_tracker(places), store=store)
 
 
-def launch_tracker(name: TrackerName, places: Places, notice: Callable[[str], None]) -> Tracker:
-    """The tracker of this name, unable to fail or to delay the sweep."""
-    return NullTracker() if name == "none" else ResilientTracker(mlflow_tracker(places), notice, backlog_of(places))
+def launch_tracker(name: str, places: Places, notice: Callable[[str], None]) -> Tracker:
+    """The tracker of this name, unable to fail or to delay the sweep.
+
+    Raises:
+        TrackingError: there is none of that name.
+    """
+    if name not in TRACKERS:
+        raise TrackingError(f"{name!r} is no tracker; accepted: {', '.join(TRACKERS)}")
+    kind, place = TRACKERS[name], TrackingPlace(address=places.tracking, runs_root=places.runs_root)
+    opened = kind.open
+    if opened is None:
+        return NullTracker()
+    backlog = Backlog(places.runs_root, lambda: opened(place), store=kind.store(place))
+    return ResilientTracker(opened(place), notice, backlog)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.orchestrator.small_sweep import SMALL
+
 MODULE = '''
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -27,6 +29,39 @@ class WarmSettings(PrototypicalSettings):
 
 NOT_SETTINGS = object()
 '''
+OUTSIDE = """
+import sys
+from pathlib import Path
+
+from orchestrator.execution.catalogue import ExecutorKind
+from orchestrator.execution.in_process import InProcessExecutor
+from orchestrator.tracking.catalogue import TrackerKind
+from orchestrator.tracking.tracker import NullTracker
+
+
+class Noting(NullTracker):
+    def sync_trial(self, trial, record, paths):
+        Path("noted.txt").write_text(f"{trial.name} {record.result.status}")
+
+    def lacks(self, shown):
+        return True
+
+    def open_place(self, shown):
+        pass
+
+    def confirm(self, shown):
+        Path("confirmed.txt").write_text(shown.name)
+
+
+class Counting(InProcessExecutor):
+    def run(self, jobs, **how):
+        print(f"{len(jobs)} jobs", file=sys.stderr)
+        super().run(jobs, **how)
+
+
+TRACKER = TrackerKind(name="notes", open=lambda place: Noting(), store=lambda place: "notes")
+EXECUTOR = ExecutorKind(name="counting", build=lambda request: Counting(), one_at_a_time=True)
+"""
 SWEEP = """
 name: warm
 title: A plug-in beside what it is compared with
@@ -37,13 +72,13 @@ grid: {algorithm: [prototypical, warm], warmth: {values: [0.5, 1], when: {algori
 CALL = "import sys; from orchestrator.cli.main import main; main(sys.argv[1:])"
 
 
-def install(folder: Path, points: str, module: str) -> Path:
+def install(folder: Path, points: str, module: str, *, others: str = "") -> Path:
     """A distribution with these entry points, as an installer leaves it; returns the folder to import from."""
     site = folder / "site"
     (site / "my_plugin-1.0.dist-info").mkdir(parents=True)
     (site / "my_plugin.py").write_text(module)
     (site / "my_plugin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
-    (site / "my_plugin-1.0.dist-info" / "entry_points.txt").write_text(f"[fsl.algorithms]\n{points}\n")
+    (site / "my_plugin-1.0.dist-info" / "entry_points.txt").write_text(f"[fsl.algorithms]\n{points}\n{others}")
     return site
 
 
@@ -105,3 +140,25 @@ def test_the_code_of_a_plug_in_is_part_of_the_recorded_code(tmp_path: Path) -> N
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         digests.append(done.stdout)
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_plug_in_runs_and_shows_the_trials(tmp_path: Path) -> None:
+    others = "[fsl.trackers]\nnotes = outside:TRACKER\n[fsl.executors]\ncounting = outside:EXECUTOR\n"
+    site = install(tmp_path, "", MODULE, others=others)
+    (site / "outside.py").write_text(OUTSIDE)
+    (tmp_path / "small.yaml").write_text(SMALL)
+    options = ("--executor", "counting", "--tracker", "notes", "--no-probe", "-y", "--only", "way=5", "--seeds", "0")
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, "run", "small.yaml", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 jobs" in done.stderr
+    assert (tmp_path / "noted.txt").read_text().endswith("complete")
+    assert (tmp_path / "confirmed.txt").exists()
+    assert not (tmp_path / "runs" / "mlflow.db").exists()
