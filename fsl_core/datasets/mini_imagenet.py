@@ -17,7 +17,7 @@ from fsl_core.datasets import mini_imagenet_source
 from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
 from fsl_core.datasets.inspection import Inspection, Progress
 from fsl_core.datasets.mini_imagenet_source import SPLITS, Source, SourcePicture, find_source, pictures_of
-from fsl_core.datasets.picture import read_picture
+from fsl_core.datasets.picture import fitted, read_picture
 from fsl_core.errors import DataCorruptError
 from fsl_core.recipe.data_settings import DataSettings
 
@@ -70,7 +70,8 @@ def read_images(
     for picture in _walk(source, contents, progress, _refuse):
         held = names[picture.wnid]
         if len(held) < each:
-            blocks[picture.wnid][len(held)] = fitted(_opened(picture)).transpose(2, 0, 1)
+            # Paper: no text says what becomes of the longer side. MAML's authors' code resizes straight to 84x84, out of proportion.
+            blocks[picture.wnid][len(held)] = fitted(_opened(picture), SIZE).transpose(2, 0, 1)
         held.append(picture.name)
     if faults := _class_faults(names, each):
         raise DataCorruptError(f"{source.folder} has {len(faults)} faults: {'; '.join(faults[:10])}{'…' * (len(faults) > 10)}")
@@ -98,16 +99,6 @@ def inspect(source: Source, *, contents: Contents | None = None, progress: Progr
         if (pixels[..., :1] == pixels[..., 1:]).all():
             grey.append(picture.where)
     return Inspection(dict(sizes), tuple(grey), (*map(str, faults), *_class_faults(names, contents.images_per_class)))
-
-
-def fitted(image: Image.Image) -> np.ndarray:
-    """An RGB picture as uint8 ``[84, 84, 3]``: its shorter side resized to 84 (antialiased), its middle kept; one of 84x84 as it is."""
-    if image.size != (SIZE, SIZE):
-        # Paper: no text says what becomes of the longer side. MAML's authors' code resizes straight to 84x84, out of proportion.
-        width, height = (max(SIZE, round(side * SIZE / min(image.size))) for side in image.size)
-        left, top = (width - SIZE) // 2, (height - SIZE) // 2
-        image = image.resize((width, height), Image.Resampling.LANCZOS).crop((left, top, left + SIZE, top + SIZE))
-    return np.asarray(image)
 
 
 def _opened(picture: SourcePicture) -> Image.Image:

@@ -8,16 +8,16 @@ import lzma
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from fsl_core.datasets.file_kind import kind_of
-from fsl_core.datasets.source_search import FolderName, is_hidden, visible_folders
+from fsl_core.datasets.picture import is_picture
+from fsl_core.datasets.source_search import FolderName, visible_folders
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 SPLITS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
 """What the files call each split."""
 FOLDER = FolderName("mini_imagenet", frozenset({"miniimagenet"}))
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 _MOST_PICTURE_BYTES = 2**26
 """ImageNet's largest picture has 15 MB; what unpacks to more than this is a trap."""
 
@@ -102,7 +102,7 @@ def _in_archive(folder: Path, split: str) -> Iterator[SourcePicture]:
                 if member.size > _MOST_PICTURE_BYTES:
                     raise DataCorruptError(f"{path} holds {member.name!r} of {member.size} bytes; do not trust this file")
                 content, parts = archive.extractfile(member), PurePosixPath(member.name).parts
-                if content is None or not _is_picture(PurePosixPath(member.name)):
+                if content is None or not is_picture(PurePosixPath(member.name)):
                     continue
                 if len(parts) not in (3, 4) or parts[-3] != split:  # four where one more folder is around them
                     raise DataCorruptError(f"{path} holds {member.name!r}, which is no {split}/<wnid>/<picture>")
@@ -129,7 +129,7 @@ def _check_inside(path: Path, name: str) -> None:
 def _in_folder(folder: Path, split: str) -> Iterator[SourcePicture]:
     inside = _split_folder(folder, split)
     for path in sorted(inside.glob("*/*")):
-        if _is_picture(path.relative_to(inside)):
+        if is_picture(path.relative_to(inside)):
             yield SourcePicture(path.parent.name, path.name, str(path), path)
 
 
@@ -149,10 +149,6 @@ def _in_table(folder: Path, split: str) -> Iterator[SourcePicture]:
                 yield SourcePicture(row["label"], path.name, str(path), path)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataCorruptError(f"{table} is no table of filename,label ({type(error).__name__}: {error})") from error
-
-
-def _is_picture(path: PurePath) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not is_hidden(path.parts)
 
 
 LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Path, str], Iterator[SourcePicture]]]] = {

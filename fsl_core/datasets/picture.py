@@ -1,18 +1,25 @@
-"""A picture file, read as 8 bits a channel however many it has, or named as one that cannot be read."""
+"""Picture files: read with 8 bits a channel, or reported as unreadable; resized to squares."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Literal
 
 import numpy as np
 from PIL import Image
 
+from fsl_core.datasets.source_search import is_hidden
 from fsl_core.errors import DataCorruptError
 
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")
 """Formats without values of 32 bits: PIL gives some of their pictures of 16 bits as 32."""
+
+
+def is_picture(path: PurePath) -> bool:
+    """Whether a file is a picture by its name, and was not left by a system beside the data."""
+    return path.suffix.lower() in _SUFFIXES and not is_hidden(path.parts)
 
 
 def read_picture(file: Path | IO[bytes], where: str, mode: Literal["L", "RGB"]) -> Image.Image:
@@ -25,6 +32,15 @@ def read_picture(file: Path | IO[bytes], where: str, mode: Literal["L", "RGB"]) 
             return _in_eight_bits(image).convert(mode)
     except Exception as error:  # a damaged picture makes PIL raise errors of almost every kind
         raise DataCorruptError(f"{where} cannot be read as a picture ({type(error).__name__}: {error})") from error
+
+
+def fitted(image: Image.Image, size: int) -> np.ndarray:
+    """A picture as uint8 ``[size, size, ...]``: its shorter side resized (antialiased), its middle kept; one of that size as it is."""
+    if image.size != (size, size):
+        width, height = (max(size, round(side * size / min(image.size))) for side in image.size)
+        left, top = (width - size) // 2, (height - size) // 2
+        image = image.resize((width, height), Image.Resampling.LANCZOS).crop((left, top, left + size, top + size))
+    return np.asarray(image)
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:

@@ -15,8 +15,9 @@ from fsl_core.datasets import mini_imagenet
 from fsl_core.datasets.catalogue import DATASETS, is_available, open_dataset, prepare
 from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.datasets.inspection import Inspection
-from fsl_core.datasets.mini_imagenet import fitted, inspect, read_images
+from fsl_core.datasets.mini_imagenet import inspect, read_images
 from fsl_core.datasets.mini_imagenet_source import find_source
+from fsl_core.datasets.picture import fitted
 from fsl_core.errors import DataCorruptError, DataMissingError
 from tests.fsl_core.datasets.small_mini_imagenet import (
     EACH,
@@ -117,7 +118,7 @@ def test_a_raw_picture_keeps_its_middle_at_its_own_proportions(size: tuple[int, 
     down = np.linspace(-1, 1, height)[:, None] * height / min(size)
     red, green = np.broadcast_arrays(127 + 60 * across, 127 + 60 * down)
     image = Image.fromarray(np.stack([red, green, np.full(red.shape, 9)], axis=2).clip(0, 255).astype(np.uint8))
-    shown = fitted(image).astype(float)
+    shown = fitted(image, 84).astype(float)
     assert shown.shape == (84, 84, 3)
     ramp = 127 + 60 * np.linspace(-1, 1, 84)
     assert np.abs(shown[..., 0] - ramp[None, :]).max() < 4
@@ -126,7 +127,7 @@ def test_a_raw_picture_keeps_its_middle_at_its_own_proportions(size: tuple[int, 
 
 def test_a_resize_is_antialiased() -> None:
     board = (np.indices((840, 840)).sum(0) % 2 * 255).astype(np.uint8)
-    shown = fitted(Image.fromarray(np.stack([board] * 3, axis=2)))
+    shown = fitted(Image.fromarray(np.stack([board] * 3, axis=2)), 84)
     assert shown.min() > 120 and shown.max() < 135
 
 
