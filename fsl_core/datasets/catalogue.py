@@ -85,8 +85,9 @@ def prepare(
     from fsl_core.datasets.preparation import open_prepared
 
     request = ImageRequest(data=data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
-    make = partial(DATASETS[data.dataset].make, request)
-    return open_prepared(prepared_folder(data, cache_root), make, announce=announce)
+    source = DATASETS[data.dataset]
+    state = source.state(data, data_root)
+    return open_prepared(prepared_folder(data, cache_root), partial(source.make, request), announce=announce, state=state)
 
 
 def open_dataset(
@@ -100,7 +101,7 @@ def open_dataset(
     """The three class splits of a data set; see :func:`prepare` for what it raises."""
     prepared = prepare(data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
     source = DATASETS[data.dataset]
-    parts = source.split_classes(data, prepared.class_names)
+    parts = source.split_classes(data, prepared.class_names) if prepared.state is None else prepared.state.splits
     facts = [prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())]
     normalisation = source.normalisation if data.normalise else None
     document = json.dumps(facts if normalisation is None else [*facts, normalisation])

@@ -28,6 +28,17 @@ class SplitCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """What a source that its user may change holds now: its class lists, and a ``version`` that any change of it changes.
+
+    It is kept with the images that are prepared of it: they are prepared again where the version is another.
+    """
+
+    version: str
+    splits: Classes
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRequest:
     """What making the images of a data set is given.
 
@@ -60,6 +71,7 @@ class DataSet:
         found: the source that would be read, in words; None where there is none.
         what_lies: what lies in the place of a source, in words.
         inspect: a look at the source alone; None where there is none.
+        state: what a source holds that its user may change; None where it never changes, or is not there.
         downloadable: whether it can be fetched.
         normalisation: mean and deviation of each channel, in 0..1, for those who want it.
     """
@@ -77,6 +89,7 @@ class DataSet:
     found: Callable[[DataSettings, Path | None], str | None]
     what_lies: Callable[[Path | None], str] = lambda data_root: "nothing is needed"
     inspect: Callable[[DataSettings, Path | None, Progress], Inspection | None] = lambda data, data_root, progress: None
+    state: Callable[[DataSettings, Path | None], SourceState | None] = lambda data, data_root: None
     downloadable: bool = True
     choices: Mapping[str, object] = field(default_factory=dict)
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None

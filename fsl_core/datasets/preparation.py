@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fsl_core.datasets.data_set import SourceState
 from fsl_core.datasets.prepared_images import ARRAY, MANIFEST, PreparedImages, read_prepared, write_prepared
 from fsl_core.errors import DataCorruptError, DataError
 
@@ -19,34 +20,48 @@ MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
 """The array ``[total, C, H, W]``, the class names and the class sizes."""
 
 
-def open_prepared(folder: Path, make: Callable[[], MadeImages], *, announce: Callable[[str], None]) -> PreparedImages:
+class _Outdated(DataCorruptError):
+    """What was prepared is whole, and of a source that has changed since."""
+
+
+def open_prepared(
+    folder: Path, make: Callable[[], MadeImages], *, announce: Callable[[str], None], state: SourceState | None = None
+) -> PreparedImages:
     """Open the prepared data set in ``folder`` with every byte verified, after making it there where it is missing.
 
     What ``make`` gives is written beside ``folder`` and then renamed: a crash leaves nothing that could be taken for a data set, and
     the next preparation removes what it did leave. Of several processes one prepares and the others wait for it; where the file
     system has no locks each prepares, and the later discards its own. A prepared folder that is damaged is said to be, prepared
-    again, and moved aside once that succeeded.
+    again, and moved aside once that succeeded. One that was prepared of another ``state`` of its source is replaced.
 
     Raises:
         DataCorruptError: if the folder is damaged and cannot be prepared again; it stays where it is.
     """
     with suppress(DataCorruptError):  # absent or damaged: looked at again below, by one process at a time
-        return read_prepared(folder)
+        return _current(folder, state)
     with _lock_of(folder, announce) as locked:
         damage = None
         if folder.exists():
             try:
-                return read_prepared(folder)
+                return _current(folder, state)
             except DataCorruptError as error:
                 damage = error
-                announce(f"damaged: {error}")
+                announce(str(error) if isinstance(error, _Outdated) else f"damaged: {error}")
         if locked:  # else what looks left behind may be another process at work
             _remove_leftovers(folder)
         announce(f"preparing {folder.name} once, in {folder}")
         made = make() if damage is None else _made_again(make, damage)
         if damage is not None:
-            _set_aside(folder, announce)
-        return _publish(folder, *made)
+            _set_aside(folder, announce, keep=not isinstance(damage, _Outdated))
+        return _publish(folder, made, state)
+
+
+def _current(folder: Path, state: SourceState | None) -> PreparedImages:
+    """Raises DataCorruptError where the prepared images are damaged, or of another state of their source."""
+    prepared = read_prepared(folder)
+    if state is not None and (prepared.state is None or prepared.state.version != state.version):
+        raise _Outdated(f"{folder} was prepared of other pictures or lists: its source has changed since")
+    return prepared
 
 
 def _made_again(make: Callable[[], MadeImages], damage: DataCorruptError) -> MadeImages:
@@ -84,13 +99,16 @@ def _lock(file: BinaryIO, before_waiting: Callable[[], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _set_aside(folder: Path, announce: Callable[[str], None]) -> None:
+def _set_aside(folder: Path, announce: Callable[[str], None], *, keep: bool) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.corrupt-", dir=folder.parent))
     try:
         folder.replace(aside / folder.name)
     except FileNotFoundError:  # without a lock: another process did it first
         aside.rmdir()
     else:
+        if not keep:  # whoever has mapped its array keeps it
+            shutil.rmtree(aside, ignore_errors=True)
+            return
         announce(f"the damaged {folder.name} was set aside in {aside} and replaced")
 
 
@@ -101,12 +119,12 @@ def _remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _publish(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> PreparedImages:
+def _publish(folder: Path, made: MadeImages, state: SourceState | None) -> PreparedImages:
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         # Opened before it gets its name: another process without a lock might set that aside again.
-        prepared = replace(write_prepared(making, images, class_names, sizes), array=(folder / ARRAY).absolute())
+        prepared = replace(write_prepared(making, *made, state=state), array=(folder / ARRAY).absolute())
         try:
             making.rename(folder)
         except OSError:

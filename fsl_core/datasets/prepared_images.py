@@ -7,6 +7,7 @@ fit, or there is none, the content digest itself is computed: a manifest alone i
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import hashlib
@@ -24,6 +25,7 @@ import numpy as np
 import torch
 
 from fsl_core.atomic_file import naming
+from fsl_core.datasets.data_set import SourceState
 from fsl_core.errors import DataChangedError, DataCorruptError, DataError
 from fsl_core.json_digest import json_digest
 
@@ -63,7 +65,8 @@ class PreparedImages:
     """Every image of a data set, class by class.
 
     ``images``: uint8 ``[total, C, H, W]``; class ``b`` is called ``class_names[b]`` and owns ``sizes[b]`` images in a row.
-    ``digest``: the SHA-256 of the pixels, the names and the sizes. ``array`` and ``identity``: the file that is mapped.
+    ``digest``: the SHA-256 of the pixels, the names and the sizes. ``array`` and ``identity``: the file that is mapped. ``state``: what
+    their source held when they were prepared, where its user may change it.
     """
 
     images: torch.Tensor
@@ -72,6 +75,7 @@ class PreparedImages:
     digest: str
     array: Path
     identity: FileIdentity
+    state: SourceState | None = None
 
     def check_unchanged(self) -> None:
         """Raises DataChangedError if the mapped file was written to since it was verified; a new file in its place is no matter."""
@@ -97,7 +101,9 @@ def _begun_digest(shape: Sequence[int], class_names: Sequence[str], sizes: Seque
     return hashlib.sha256(json.dumps([list(shape), list(class_names), list(sizes)]).encode())
 
 
-def write_prepared(folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int]) -> PreparedImages:
+def write_prepared(
+    folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int], *, state: SourceState | None = None
+) -> PreparedImages:
     """Write an array and its manifest into ``folder``, force them to the disk, and open what came to lie there.
 
     Raises:
@@ -110,6 +116,7 @@ def write_prepared(folder: Path, images: np.ndarray, class_names: Sequence[str],
         size = os.fstat(file.fileno()).st_size
         blocks = _block_digests(file, size, BLOCK_BYTES)
     manifest = {"class_names": list(class_names), "sizes": list(sizes), "shape": list(images.shape), "bytes": size}
+    manifest |= {} if state is None else {"state": dataclasses.asdict(state)}
     manifest |= {"digest": content_digest(images, class_names, sizes), "block_bytes": BLOCK_BYTES, "blocks": blocks}
     with (folder / MANIFEST).open("w", encoding="utf-8") as text:
         json.dump({**manifest, "seal": _seal(manifest)}, text)
@@ -170,6 +177,7 @@ def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
         digest=manifest["digest"],
         array=(folder / ARRAY).absolute(),
         identity=identity,
+        state=SourceState(**manifest["state"]) if sealed and "state" in manifest else None,
     )
 
 
