@@ -37,7 +37,7 @@ from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 
-SMALL: Mapping[str, Mapping[str, Any]] = {"conv4": {"filters": 4}}
+SMALL: Mapping[str, Mapping[str, Any]] = {"conv4": {"filters": 4}, "resnet12": {"filters": 2, "growth": "doubling"}}
 """Settings that make a backbone quick, where its defaults are not."""
 _SHAPE = EpisodeShape(way=3, shot=2, query=2)
 _STEPS, _EVERY = 6, 2

@@ -69,6 +69,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "batch_norm_scale": ("half", {}),
     "batch_norm_epsilon": (0.0, {}),
     "initialisation": ("he", {}),
+    "growth": ("slow", {"backbone": "resnet12"}),
     "retrain": ("twice", {}),
     "matmul_precision": ("bf16", {}),
 }
