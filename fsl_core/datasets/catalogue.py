@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsl_core.catalogue import Catalogue
+from fsl_core.datasets.cifar_fs import CIFAR_FS
 from fsl_core.datasets.data_set import Announce, DataSet, ImageRequest, data_set_problem
 from fsl_core.datasets.glyphs import GLYPHS
 from fsl_core.datasets.inspection import Progress
@@ -44,7 +45,9 @@ class SplitDataset:
     check_unchanged: Callable[[], None] = lambda: None
 
 
-DATASETS: Catalogue[DataSet] = Catalogue("fsl.datasets", built_in=(OMNIGLOT, MINI_IMAGENET, GLYPHS), problem=data_set_problem)
+DATASETS: Catalogue[DataSet] = Catalogue(
+    "fsl.datasets", built_in=(OMNIGLOT, MINI_IMAGENET, CIFAR_FS, GLYPHS), problem=data_set_problem
+)
 """Every data set by its name: those of this project, and those of plug-ins."""
 
 
