@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fsl_core.catalogue import Catalogue
 from fsl_core.datasets.cifar_fs import CIFAR_FS
 from fsl_core.datasets.data_set import Announce, DataSet, ImageRequest, data_set_problem
+from fsl_core.datasets.folder_images import FOLDER_IMAGES
 from fsl_core.datasets.glyphs import GLYPHS
 from fsl_core.datasets.inspection import Progress
 from fsl_core.datasets.mini_imagenet import MINI_IMAGENET
@@ -46,7 +47,7 @@ class SplitDataset:
 
 
 DATASETS: Catalogue[DataSet] = Catalogue(
-    "fsl.datasets", built_in=(OMNIGLOT, MINI_IMAGENET, CIFAR_FS, GLYPHS), problem=data_set_problem
+    "fsl.datasets", built_in=(OMNIGLOT, MINI_IMAGENET, CIFAR_FS, FOLDER_IMAGES, GLYPHS), problem=data_set_problem
 )
 """Every data set by its name: those of this project, and those of plug-ins."""
 

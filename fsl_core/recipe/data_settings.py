@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
-from fsl_core.checks import one_of, truth
+from fsl_core.checks import one_of, truth, whole
 from fsl_core.errors import SettingError
-from fsl_core.recipe.setting import either, setting
+from fsl_core.recipe.setting import either, named, setting
 
 if TYPE_CHECKING:
     from fsl_core.datasets.data_set import DataSet
 
 Resize = Literal["antialiased", "nearest"]
+Channels = Literal[1, 3]
+LEAST_IMAGE_SIZE, MOST_IMAGE_SIZE = 16, 1024
+"""Sides of a user's own images, in pixels: a backbone halves them four times."""
 _OWN_SPLIT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -27,7 +30,8 @@ class DataSettings:
 
     ``resize``, of Omniglot: ``antialiased``, in greys, or ``nearest``, which keeps every pixel ink or paper, as the authors of
     Prototypical Networks and of MAML have them. ``normalise``, of miniImageNet: by each channel's mean and deviation, or else x/255
-    alone, as the authors of MAML. Both are None for a data set without the choice, and their defaults where it has one.
+    alone, as the authors of MAML. ``image_size`` and ``channels``, of a user's own images: pixels of a side; 1, grey, or 3. Each is None
+    for a data set without the choice, and its default where it has one.
     """
 
     dataset: str = field(metadata=setting("data set"))
@@ -58,6 +62,15 @@ class DataSettings:
             word=either("normalised", "x/255"),
         ),
     )
+    image_size: int | None = field(
+        default=None, metadata=setting("side of each of your own images, in pixels", word=lambda value: f"{value}x{value}")
+    )
+    channels: Channels | None = field(
+        default=None,
+        metadata=setting(
+            "channels of each of your own images: 1, grey, or 3, in colour", word=named({1: "grey", 3: "in colour"})
+        ),
+    )
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, tuple(data_sets()))
@@ -77,6 +90,10 @@ class DataSettings:
             one_of("resize", self.resize, get_args(Resize))
         if self.normalise is not None:
             truth("normalise", self.normalise)
+        if self.image_size is not None:
+            whole("image_size", self.image_size, LEAST_IMAGE_SIZE, MOST_IMAGE_SIZE)
+        if self.channels is not None:
+            one_of("channels", self.channels, get_args(Channels))
 
     @property
     def _set(self) -> DataSet:
@@ -113,8 +130,8 @@ def owners_of_choices() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(each.name for each in data_sets().values() if name in each.choices) for name in names}
 
 
-def usual_data(dataset: str, **choices: object) -> DataSettings:
-    """A data set with its first split, its rotations where it has any, and these of its own choices."""
+def usual_data(dataset: str, *, split: str | None = None, **choices: object) -> DataSettings:
+    """A data set with its first split where none is given, its rotations where it has any, and these of its own choices."""
     described = data_sets()[dataset]
-    split = described.splits[0] if described.splits else dataset
-    return DataSettings(dataset=dataset, split=split, rotations=described.rotations, **choices)  # type: ignore[arg-type]
+    usual = described.splits[0] if described.splits else dataset
+    return DataSettings(dataset=dataset, split=split or usual, rotations=described.rotations, **choices)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsl_core.errors import DataCorruptError
-from fsl_core.recipe.data_settings import DataSettings, Resize, data_sets, usual_data
+from fsl_core.recipe.data_settings import DataSettings, Resize, data_sets
 from fsl_core.written import written
 from orchestrator.cli.exit_codes import ExitCode, Failure
+from orchestrator.cli.image_options import Asked, asks_for_images, name_argument, settings_of
 from orchestrator.cli.image_words import prepare_command
 from orchestrator.cli.options import json_option, resolved_places
 from orchestrator.cli.progress_bar import shown_progress
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 PARTS = ("meta_train", "meta_validation", "meta_test")
 
-name_argument = click.argument("name", type=click.Choice(sorted(data_sets())), default="omniglot")
-resize_option = click.option("--resize", type=click.Choice(typing.get_args(Resize)), help="How Omniglot's drawings are resized.")
-
 
 @click.group()
 def data() -> None:
@@ -40,15 +38,15 @@ def data() -> None:
 @data.command()
 @name_argument
 @resolved_places("data_root", "runs_root")
-@resize_option
+@asks_for_images
 @json_option
-def prepare(name: str, places: Places, resize: Resize | None, as_json: bool) -> None:
+def prepare(name: str, places: Places, as_json: bool, **asked: Any) -> None:
     """Find or download a data set and prepare every split of it, once for all trials of this machine."""
     from fsl_core.datasets.catalogue import prepared_folder
 
     places.check_writable()
     announced: list[str] = []
-    data = _settings(name, resize)
+    data = settings_of(name, asked, places)
     opened = list(_opened(data, places, announced))
     if not announced:
         click.echo(f"prepared earlier, in {prepared_folder(data, places.cache_root)}: verified, no source was read", err=True)
@@ -58,16 +56,16 @@ def prepare(name: str, places: Places, resize: Resize | None, as_json: bool) -> 
 @data.command()
 @name_argument
 @resolved_places("data_root", "runs_root")
-@resize_option
+@asks_for_images
 @json_option
-def check(name: str, places: Places, resize: Resize | None, as_json: bool) -> None:
+def check(name: str, places: Places, as_json: bool, **asked: Any) -> None:
     """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged.
 
     Without --resize: however its pictures were resized.
     """
     from fsl_core.datasets.catalogue import DATASETS
 
-    for data in (every := _here(name, resize, places)):
+    for data in (every := _here(name, asked, places)):
         _require_images(data, places)
     with shown_progress("source pictures looked at") as progress:
         inspection = DATASETS[name].inspect(every[0], places.data_root, progress)
@@ -88,19 +86,14 @@ def check(name: str, places: Places, resize: Resize | None, as_json: bool) -> No
         _warn_of_identical_images(row)
 
 
-def _settings(name: str, resize: Resize | None) -> DataSettings:
-    """A data set's first split, with its pictures resized so; None: the usual way."""
-    return usual_data(name, resize=resize)
-
-
-def _here(name: str, resize: Resize | None, places: Places) -> list[DataSettings]:
+def _here(name: str, asked_for: Asked, places: Places) -> list[DataSettings]:
     """What to check: the images that were asked for, else all that are prepared, and the usual ones where they could be."""
     from fsl_core.datasets.catalogue import is_available, prepared_folder
 
-    asked = _settings(name, resize)
-    if resize is not None or asked.resize is None:
+    asked = settings_of(name, asked_for, places)
+    if asked_for["resize"] is not None or asked.resize is None:
         return [asked]
-    others = [_settings(name, other) for other in typing.get_args(Resize) if other != asked.resize]
+    others = [dataclasses.replace(asked, resize=other) for other in typing.get_args(Resize) if other != asked.resize]
     prepared = [data for data in others if prepared_folder(data, places.cache_root).exists()]
     usual = is_available(asked, data_root=places.data_root, cache_root=places.cache_root) or not prepared
     return [asked, *prepared] if usual else prepared

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fsl_core.errors import DataMissingError
-from fsl_core.recipe.data_settings import DataSettings
+from fsl_core.recipe.data_settings import DataSettings, data_sets, usual_data
 from orchestrator.launch.callbacks import Callbacks
 from orchestrator.launch.places import Places
 from orchestrator.sweep.plan import Plan
 from orchestrator.sweep.spec import SweepSpec
+
+_PREPARED_BY = ("resize", "image_size", "channels")
+"""The choices that prepared images depend on."""
 
 
 def images_of(spec: SweepSpec) -> tuple[DataSettings, ...]:
@@ -92,14 +95,16 @@ def prepare_images(plan: Plan, places: Places, callbacks: Callbacks) -> None:
 
 
 def images_text(data: DataSettings) -> str:
-    """A data set's name, and how its pictures are resized where that is not the usual way: ``omniglot (resize nearest)``."""
-    return f"{data.dataset} (resize {data.resize})" if resized_unusually(data) else data.dataset
+    """A data set's name, and how its images are prepared where that is not the usual way: ``omniglot (resize nearest)``."""
+    unusual = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in unusual_preparation(data).items())
+    return f"{data.dataset} ({unusual})" if unusual else data.dataset
 
 
-def resized_unusually(data: DataSettings) -> bool:
-    """Whether the pictures are resized in another way than the data set's own."""
-    usual = DataSettings(dataset=data.dataset, split=data.split, rotations=data.rotations)
-    return data.resize != usual.resize
+def unusual_preparation(data: DataSettings) -> dict[str, object]:
+    """The choices that prepared images depend on, where they are not the usual ones; and the folder of a user's own images."""
+    usual = usual_data(data.dataset)
+    named = {} if data_sets()[data.dataset].splits else {"split": data.split}
+    return named | {name: getattr(data, name) for name in _PREPARED_BY if getattr(data, name) != getattr(usual, name)}
 
 
 def fallback_text(spec: SweepSpec, places: Places) -> str:

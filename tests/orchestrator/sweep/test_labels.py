@@ -237,6 +237,6 @@ def test_every_setting_has_its_word() -> None:
     given = {"matching": {"fce": True, "clamp": 1e-8}}
     cells = [_cell({"algorithm": algorithm, **given.get(algorithm, {})}) for algorithm in OF_ALGORITHM]
     cells.append(a_cell(dataset="mini_imagenet", split="ravi"))
-    cells.append(a_cell(backbone="resnet12"))
+    cells += [a_cell(dataset="folder", split="zoo"), a_cell(backbone="resnet12")]
     said_with_another = {"way", "shot", "train_shot", "validation_shot", "learn_scale"}
     assert {key for cell in cells for key in cell_words(cell)} == {*SETTING_NAMES, "shape"} - said_with_another

@@ -44,11 +44,13 @@ def needed_for(key: str) -> dict[str, Any]:
         return {"algorithm": "maml"}
     if key == "reading_steps":
         return {"algorithm": "matching", "fce": True, "support_order": "by_class"}
+    if key == "image_size":
+        return {"dataset": "folder", "split": "zoo"}
     return {"algorithm": "matching"} if key == "clamp" else {}
 
 
 def test_there_are_numbers_of_both_kinds() -> None:
-    assert len(WHOLE) == 23 and REAL == [
+    assert len(WHOLE) == 24 and REAL == [
         "batch_norm_epsilon", "clamp", "clip_norm", "clip_value", "inner_lr", "outer_lr", "scale",
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.sweep.loader import load_sweep
 
 MAML = {"algorithm": "maml"}
+OWN_IMAGES = {"dataset": "folder", "split": "zoo"}
 MATCHING = {"algorithm": "matching", "fce": True, "reading_steps": 2, "support_order": "by_class"}
 WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "preset": ("nobody", {}),
@@ -38,6 +39,8 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "distinct_characters": ("half", {}),
     "resize": ("bilinear", {}),
     "normalise": ("half", {"dataset": "mini_imagenet", "split": "ravi"}),
+    "image_size": (8, OWN_IMAGES),
+    "channels": (2, OWN_IMAGES),
     "way": (1, {}),
     "shot": (0, {}),
     "query": (0, {}),
