@@ -78,7 +78,7 @@ def sweep_of(sweep: str | Path | Sweep) -> Sweep:
 
 def workspace_of(sweep: SweepLike) -> Workspace:
     """The workspace to look at of whatever stands for a sweep."""
-    return sweep if isinstance(sweep, Workspace) else sweep_of(sweep).open()
+    return sweep if isinstance(sweep, Workspace) else sweep_of(sweep).workspace()
 
 
 def _set_texts(values: Mapping[str, object] | Sequence[str]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def plan(
     as_json: bool,
 ) -> None:
     """Show how long a sweep will take, its cells, and what of it is done. No image is prepared or downloaded."""
-    workspace = sweep.open()
+    workspace = sweep.workspace()
     if write_trials is not None:
         _write_trials(workspace, write_trials)
     if settings and not as_json:

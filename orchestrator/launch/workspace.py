@@ -79,7 +79,7 @@ class Sweep:
     places: Places
     callbacks: Callbacks = field(default=Callbacks(), compare=False)
 
-    def open(self) -> Workspace:
+    def workspace(self) -> Workspace:
         """The workspace to look at. Nothing is written; images that would have to be downloaded count as missing."""
         return self._open(lambda: images_are_here(self.spec, self.places))
 
