@@ -35,7 +35,7 @@ def recipe_of(distinct: bool) -> TrainingRecipe:
 
 
 @pytest.mark.parametrize("distinct", [False, True])
-def test_it_holds_in_training_validation_and_test(
+def test_episodes_keep_rotations_apart_in_training_validation_and_test(
     distinct: bool, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest, seen = sampler.draw_episodes, []
@@ -59,7 +59,7 @@ def characters_that_meet_again(classes: torch.Tensor) -> int:
     return sum(len(row) - len(set(row)) for row in (classes // ROTATIONS).tolist())
 
 
-def test_characters_are_counted_and_not_their_turns(glyphs: SplitDataset) -> None:
+def test_characters_are_counted_without_their_rotations(glyphs: SplitDataset) -> None:
     shape = EpisodeShape(way=61, shot=1, query=1)
     check_feasible(recipe_of(False), [Evaluation(shape=shape)], glyphs)
     with pytest.raises(EpisodeError, match=r"glyphs has no meta-test episode .* way is 61, but there are only 60 characters"):

@@ -65,7 +65,7 @@ def earlier_checkpoint(recipe: TrainingRecipe, dataset: SplitDataset) -> dict[st
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_earlier_checkpoint_is_refused_by_name_and_stays(form: str, glyphs: SplitDataset, folder: Path) -> None:
+def test_an_earlier_checkpoint_is_refused_by_name_and_kept(form: str, glyphs: SplitDataset, folder: Path) -> None:
     recipe = recipe_of(form)
     earlier = save_checkpoint(folder / "checkpoints" / "select", 5, earlier_checkpoint(recipe, glyphs))
     content = earlier.read_bytes()

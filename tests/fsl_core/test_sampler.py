@@ -90,7 +90,7 @@ def assert_uniform(seen: list[Any], possible: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("turns", [1, TURNS])
-def test_every_ordered_pair_of_classes_that_may_meet_is_as_likely(turns: int) -> None:
+def test_every_admissible_ordered_pair_of_classes_is_equally_likely(turns: int) -> None:
     episodes = drawn(pool_of(*[3] * 12, turns=turns), PAIR, 30_000)
     possible = [pair for pair in permutations(range(12), 2) if turns == 1 or pair[0] // turns != pair[1] // turns]
     assert_uniform(list(map(tuple, episodes.classes.tolist())), possible)
@@ -128,7 +128,7 @@ def test_images_of_classes_of_unequal_sizes_are_uniform_in_each() -> None:
         assert_uniform(episodes.query[there].flatten().tolist(), list(range(size)))
 
 
-def test_every_set_of_classes_is_as_likely() -> None:
+def test_every_set_of_classes_is_equally_likely() -> None:
     episodes = drawn(pool_of(*[2] * 6), EpisodeShape(way=3, shot=1, query=1), 20_000)
     assert_uniform([tuple(sorted(classes)) for classes in episodes.classes.tolist()], list(combinations(range(6), 3)))
 
@@ -217,7 +217,7 @@ def test_every_bit_of_a_seed_changes_the_episodes(bit: int) -> None:
     assert one.indices(0, 20).digest() != other.indices(0, 20).digest()
 
 
-def test_a_sampler_keeps_turns_of_a_character_apart_if_it_is_asked_to() -> None:
+def test_a_sampler_keeps_rotations_of_a_character_apart_on_request() -> None:
     bank, shape = a_bank(3, rotations=True), EpisodeShape(way=3, shot=1, query=1)
     apart = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=True).indices(0, 200)
     together = EpisodeSampler(bank, shape, seed=1, stream="train").indices(0, 200)
