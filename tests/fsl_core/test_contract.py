@@ -57,5 +57,5 @@ def test_settings_without_a_description_are_refused(monkeypatch: pytest.MonkeyPa
 
 def test_a_wrong_prediction_is_refused(monkeypatch: pytest.MonkeyPatch, glyphs: SplitDataset, tmp_path: Path) -> None:
     replace_entry(monkeypatch, ALGORITHMS, _Heavier)
-    with pytest.raises(AssertionError, match=r"weight_count\(\) says"):
+    with pytest.raises(AssertionError, match=r"weight_count\(\) is"):
         check_training(algorithm="heavier", dataset=glyphs, folder=tmp_path)

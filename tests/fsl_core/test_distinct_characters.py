@@ -38,14 +38,14 @@ def recipe_of(distinct: bool) -> TrainingRecipe:
 def test_episodes_keep_rotations_apart_in_training_validation_and_test(
     distinct: bool, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, seen = sampler.draw_episodes, []
+    honest, seen = sampler.sample_episodes, []
 
     def noted(*arguments: object, **more: object) -> EpisodeIndices:
         drawn = honest(*arguments, **more)  # type: ignore[arg-type]
         seen.append(drawn.classes)
         return drawn
 
-    monkeypatch.setattr(sampler, "draw_episodes", noted)
+    monkeypatch.setattr(sampler, "sample_episodes", noted)
     result = run_trial(recipe_of(distinct), TrialRun(folder=folder, dataset=glyphs))
     answered = evaluate_trial(result, TEST, folder=folder, dataset=glyphs)
     assert len(seen) == 1 + 5 + 10 + 1  # the frozen validation episodes, five steps, ten of retraining, the frozen test episodes

@@ -13,7 +13,7 @@ from scipy import stats
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, draw_episodes, frozen_episodes
+from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.errors import EpisodeError
 from fsl_core.randomness import Stream, word_at
 from tests.fsl_core.splitmix import key_of, nth, signed
@@ -60,7 +60,7 @@ def test_an_episode_has_distinct_classes_and_its_query_is_apart_from_its_support
 def test_episodes_are_those_of_plain_integers(problem: tuple[EpisodeShape, ClassPool, int], step: int) -> None:
     """Each sample is the places of the largest keys, by an implementation without tensors."""
     shape, pool, seed = problem
-    episodes = draw_episodes(pool, shape, 2, word=word_at(Stream(seed, "train").key, step))
+    episodes = sample_episodes(pool, shape, 2, word=word_at(Stream(seed, "train").key, step))
     word = nth(key_of(seed, "train"), step)
     by_character, by_turn, by_image = (nth(word, use) for use in range(3))
     for episode, (classes, support, query) in enumerate(zip(episodes.classes, episodes.support, episodes.query, strict=True)):
@@ -104,7 +104,7 @@ def test_the_classes_of_two_steps_are_independent(step_of_pair: tuple[int, int])
     classes = []
     for seed in range(2_000):
         key, pool = Stream(seed, "train").key, pool_of(*[2] * 5)
-        first, second = (draw_episodes(pool, PAIR, 1, word=word_at(key, step)).classes[0, 0] for step in step_of_pair)
+        first, second = (sample_episodes(pool, PAIR, 1, word=word_at(key, step)).classes[0, 0] for step in step_of_pair)
         classes.append((int(first), int(second)))
     assert_uniform(classes, [(one, other) for one in range(5) for other in range(5)])
 

@@ -5,7 +5,7 @@ import torch
 
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.episodes.sampler import EpisodeSampler, draw_episodes, frozen_episodes
+from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.randomness import Stream, word_at
 from tests.fsl_core.test_sampler import TURNS, a_bank, pool_of
 from tests.fsl_core.watched_tensors import LargestTensor, ReadsOfTheDevice
@@ -19,7 +19,7 @@ def test_many_frozen_episodes_stay_within_their_memory_and_equal_those_of_one_ca
         episodes = frozen_episodes(pool, shape, 1_000, seed=0, stream="meta-test")
     assert largest.elements <= 4_000_000
     with LargestTensor() as largest:
-        whole = draw_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
+        whole = sample_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
     assert largest.elements == 12_000_000
     assert len(episodes) == 1_000
     assert episodes.digest() == whole.digest()
