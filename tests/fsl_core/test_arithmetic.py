@@ -49,7 +49,7 @@ NEUTRALISED = {
 def test_another_arithmetic_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with (
-        pytest.raises(ExecutionPathError, match=f"{name} is '{value}', which changes the numbers; unset it"),
+        pytest.raises(ExecutionPathError, match=f"{name} is '{value}', which changes results; unset it"),
         ExecutionPath().active(),
     ):
         raise AssertionError("it computed")

@@ -115,5 +115,5 @@ def test_weights_of_another_network_are_refused(change: str, glyphs: SplitDatase
         "type": {name: values.double()},
     }
     result = finished(recipe, weights | others[change], glyphs, folder)
-    with pytest.raises(CheckpointCorruptError, match="the weights are not those of this algorithm"):
+    with pytest.raises(CheckpointCorruptError, match="the weights do not fit this algorithm"):
         evaluate_trial(result, Evaluation(shape=SHAPE, episodes=2), folder=folder, dataset=glyphs)

@@ -66,7 +66,7 @@ def test_scoring_costs_the_same_in_both_precisions() -> None:
 
 def test_tf32_on_a_cpu_is_refused_and_pins_no_path(glyphs: SplitDataset, folder: Path) -> None:
     for path in (None, ExecutionPath()):
-        with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which a CPU does not have; train on CUDA"):
+        with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which a CPU does not support; train on CUDA"):
             run_trial(TF32, TrialRun(folder=folder, dataset=glyphs, path=path))
     assert not [file for file in folder.rglob("*") if file.is_file()]
 
@@ -75,7 +75,7 @@ def test_a_gpu_that_would_compute_in_float32_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Tesla V100")
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (7, 0))
     check_precision_available("cuda", "float32")
-    with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which Tesla V100 does not have"):
+    with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which Tesla V100 does not support"):
         check_precision_available("cuda", "tf32")
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (8, 0))
     check_precision_available("cuda", "tf32")

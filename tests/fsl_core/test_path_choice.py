@@ -156,7 +156,7 @@ def test_a_path_of_a_later_version_is_refused_and_not_replaced(tmp_path: Path) -
     document = json.loads(path_as_document(ExecutionPath()))
     document["path"]["tiling"] = "square"
     (tmp_path / "path.json").write_text(json.dumps(document))
-    with pytest.raises(ExecutionPathError, match="tiling, which this version does not know"):
+    with pytest.raises(ExecutionPathError, match="tiling, unknown to this version"):
         read_path(tmp_path / "path.json")
 
 

@@ -196,7 +196,7 @@ def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) ->
 def test_a_half_trained_trial_refuses_other_images(glyphs: SplitDataset, folder: Path) -> None:
     with pytest.raises(StopRequested):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
-    with pytest.raises(DataChangedError, match="Give back the old data"):
+    with pytest.raises(DataChangedError, match="Restore the old data"):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64)))
 
 

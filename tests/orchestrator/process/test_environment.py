@@ -150,7 +150,7 @@ def test_a_command_does_not_start_under_another_arithmetic(monkeypatch: pytest.M
     monkeypatch.setenv(name, "other")
     result = plan(tmp_path)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: {name} is 'other', which changes the numbers; unset it")
+    assert result.stderr.startswith(f"Error: {name} is 'other', which changes results; unset it")
     with pytest.raises(ExecutionPathError, match=name):
         settle({name: "other"})
 
