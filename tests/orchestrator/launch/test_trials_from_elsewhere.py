@@ -174,7 +174,10 @@ TAMPERED: Mapping[str, tuple[Callable[[Path], Any], str]] = {
     "other images": (other_images, "the trial saw glyphs images with digest ffff"),
     "other episodes": (lambda folder: edit(score_in(folder), episodes_digest="f" * 64), "is of other episodes"),
     "other classes": (other_classes, "is of other episodes"),
-    "counts out of range": (lambda folder: edit(score_in(folder), correct=[151] * 20), "needs one count per episode, each in 0.."),
+    "counts out of range": (
+        lambda folder: edit(score_in(folder), correct=[151] * 20),
+        "needs one count per episode, each in 0..",
+    ),
     "another accuracy": (lambda folder: edit(score_in(folder), accuracy=0.999), "accuracy"),
     "another's score": (lambda folder: edit(score_in(folder), weights_digest="f" * 64), "unlike its trial and file name"),
     "nobody trained it": (lambda folder: (folder / "execution.json").unlink(), "does not say who trained"),
