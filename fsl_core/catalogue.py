@@ -51,7 +51,7 @@ class Catalogue(Mapping[str, T], Generic[T]):
 
     @property
     def plugin_packages(self) -> frozenset[str]:
-        """The top-level packages, or modules, that plug-ins of this catalogue are from."""
+        """The top-level packages or modules of this catalogue's plug-ins."""
         return frozenset(self._plugin_packages) if self._entries else frozenset()
 
     def __getitem__(self, name: str) -> T:

@@ -69,7 +69,7 @@ class TrialFolder:
         return _read(self.paths.result, partial(result_of, self.fingerprint))
 
     def score_files(self) -> list[Path]:
-        """The files of scores, each named by its evaluation's fingerprint."""
+        """The files of scores, each named after its evaluation's fingerprint."""
         return sorted(self.paths.evaluations.glob("*.json"))
 
     def score(self, result: TrialResult, name: str) -> EvaluationResult | None:
