@@ -1,1 +1,1 @@
-"""What a training step costs, beside the peers and beside an earlier commit. Nothing in the packages imports this."""
+"""Benchmarks of the training step against peers and an earlier commit. The packages do not import this."""

@@ -16,26 +16,28 @@ PARTS = ("steps", "roofline", "profile", "scaling")
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What a training step costs, beside its peers.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Time training steps of this library and of its peers."
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them by default")
     parser.add_argument(
-        "--workload", action="append", default=[], choices=list(WORKLOADS), help="of steps and profile; may be repeated"
+        "--workload", action="append", default=[], choices=list(WORKLOADS), help="for steps and profile; may be repeated"
     )
-    parser.add_argument("--contender", action="append", default=[], choices=list(CONTENDERS), help="of steps; may be repeated")
-    parser.add_argument("--rounds", type=int, default=3, help="turns that each contender gets (default: 3)")
-    parser.add_argument("--seconds", type=float, default=0.5, help="processor seconds of a turn (default: 0.5)")
-    parser.add_argument("--threads", type=int, default=1, help="threads inside one operation (default: 1)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures go (default: benchmarks/results)")
+    parser.add_argument("--contender", action="append", default=[], choices=list(CONTENDERS), help="for steps; may be repeated")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (default: 3)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="processor seconds per turn (default: 0.5)")
+    parser.add_argument("--threads", type=int, default=1, help="threads within one operation (default: 1)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="output folder (default: benchmarks/results)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what was asked for and write the page of all results anew."""
+    """Measure the requested parts and rewrite the page of all results."""
     parser = _arguments()
     given = parser.parse_args(arguments)
     parts = given.parts or PARTS
     if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"{unknown[0]!r} is no part; there are {', '.join(PARTS)}")
+        parser.error(f"{unknown[0]!r} is not a part; accepted: {', '.join(PARTS)}")
     workloads = [WORKLOADS[name] for name in given.workload] or list(WORKLOADS.values())
     rounds = Rounds(count=given.rounds, seconds=given.seconds, threads=given.threads)
     if "roofline" in parts:

@@ -1,4 +1,4 @@
-"""glibc's allocator: the settings that our trainings run with, for those peers that get them too; and memory handed back."""
+"""glibc's allocator: the settings of our trainings, also given to some peers, and the release of memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CLEAR_PEAK = "5"  # of /proc/self/clear_refs: man 5 proc
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep the memory of freed activations for the next step; elsewhere than on glibc do nothing."""
+    """Make glibc keep the memory of freed activations for the next step; without glibc do nothing."""
     glibc = _glibc()
     if glibc is None:
         return
@@ -23,27 +23,27 @@ def keep_freed_memory() -> None:
 
 
 def hand_back_freed_memory() -> None:
-    """Give the kernel what is free, so that processes which wait for their turn hold little."""
+    """Return free memory to the kernel, so that waiting processes hold little."""
     glibc = _glibc()
     if glibc is not None:
         glibc.malloc_trim(0)
 
 
 def forget_peak() -> None:
-    """Begin a new peak at the memory held now."""
+    """Reset the peak to the memory held now."""
     try:
         Path("/proc/self/clear_refs").write_text(_CLEAR_PEAK)
     except OSError:
-        return  # not Linux, or not allowed: the peak is then that of the whole process
+        return  # not Linux, or not permitted: the peak is then that of the whole process
 
 
 def held_mb() -> float | None:
-    """The resident memory now, in MB (10^6 bytes); None where the kernel does not say."""
+    """The present resident memory, in MB (10^6 bytes); None if the kernel does not report it."""
     return _status_mb("VmRSS")
 
 
 def peak_mb() -> float | None:
-    """The highest resident memory since :func:`forget_peak`, in MB; None where the kernel does not say."""
+    """The highest resident memory since :func:`forget_peak`, in MB; None if the kernel does not report it."""
     return _status_mb("VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""Who takes the step: ours, the baseline, and the peers. Nothing here imports torch."""
+"""The contenders: ours, the baseline, and the peers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ MAML: tuple[Kind, ...] = ("maml_order_1", "maml_order_2")
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """Who takes a step: the module that does it, in which precision, and whether it gets our allocator's settings.
+    """A contender: its module, its precision, and whether it gets our allocator settings.
 
-    ``kinds`` are the workloads that it has; one without ``strides`` has only max-pools. ``needs`` is the package that it measures, None
-    for code of this folder. ``rounds`` bounds the rounds in which a slow one takes part. ``remarks`` say of which
-    workloads it computes something else than ours, and what.
+    ``kinds`` are its workloads; without ``strides`` it has only max-pools. ``needs`` is the measured package, None for code of this folder.
+    ``rounds`` limits the rounds of a slow contender. ``remarks`` name the workloads in which its computation differs from ours, and how.
     """
 
     name: str
@@ -33,16 +32,16 @@ class Contender:
     remarks: tuple[tuple[Kind, str], ...] = ()
 
     def has(self, workload: Workload) -> bool:
-        """Whether it can take the step of a workload."""
+        """Return whether it can take the step of a workload."""
         too_slow = self.dtype == "float64" and workload.recipe.data.dataset == "mini_imagenet"
         return workload.kind in self.kinds and (self.strides or not workload.strides) and not too_slow
 
     def remark(self, workload: Workload) -> str:
-        """What it computes otherwise than ours in a workload; empty where it computes the same."""
+        """How its computation in a workload differs from ours; empty if it does not."""
         return dict(self.remarks).get(workload.kind, "")
 
     def with_our_allocator(self) -> Contender:
-        """The same with our allocator's settings."""
+        """The same contender with our allocator settings."""
         return replace(self, name=f"{self.name}+malloc", label=f"{self.label} + malloc", our_allocator=True)
 
 
@@ -85,9 +84,9 @@ def _every() -> Iterator[Contender]:
 
 
 CONTENDERS = {contender.name: contender for contender in _every()}
-"""Everyone, by name, in the order of the tables."""
+"""Every contender by name, in the order of the tables."""
 
 
 def contenders_of(workload: Workload) -> tuple[Contender, ...]:
-    """Those who have a workload."""
+    """The contenders that have a workload."""
     return tuple(contender for contender in CONTENDERS.values() if contender.has(workload))

@@ -1,4 +1,4 @@
-"""All contenders of a workload in one run, in turns, so that whatever else the machine does falls on everyone alike."""
+"""Runs all contenders of a workload in turn, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def duel(
     threads: int = 1,
     announce: Callable[[str], None] = print,
 ) -> tuple[Score, ...]:
-    """Give each contender a turn of so many processor seconds in each round.
+    """Give each contender one turn of this many processor seconds per round.
 
-    One that cannot take the step is absent from then on, and the others go on.
+    A contender that fails is absent from then on, and the others continue.
     """
     scores = [Score(contender=contender) for contender in contenders]
     with ExitStack() as processes:
@@ -59,5 +59,5 @@ def _take_turn(score: Score, process: TimedProcess, seconds: float) -> None:
 
 
 def chosen(workload: Workload, names: Sequence[str]) -> tuple[Contender, ...]:
-    """Those of the named contenders who have a workload; all of them where none is named."""
+    """The named contenders that have a workload; all if none is named."""
     return tuple(each for each in contenders_of(workload) if not names or each.name in names)

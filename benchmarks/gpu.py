@@ -1,6 +1,6 @@
-"""``python -m benchmarks.gpu``: our training steps on one GPU along every execution path, and the hours of a sweep from them.
+"""``python -m benchmarks.gpu``: times our training steps on one GPU on every execution path, and projects the hours of a sweep.
 
-It needs torch, numpy and Pillow alone, as ``python -m fsl_core.train`` does.
+It needs only torch, numpy and Pillow, like ``python -m fsl_core.train``.
 """
 
 from __future__ import annotations
@@ -24,33 +24,31 @@ from fsl_core.processor import processor_name
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here, fix_cublas_workspace
 
 RESULTS = Path(__file__).parent / "results"
-_SHARE_OF_STEPS = 0.55  # of the time, where hours are projected too
+_SHARE_OF_STEPS = 0.55  # of the time, if hours are projected too
 
 
 def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="What a training step costs on one GPU.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Time training steps on one GPU.")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal with hardly any work")
+    parser.add_argument("--minutes", type=float, default=5.0, help="start no path after this many minutes (default: 5)")
     parser.add_argument(
-        "--device", choices=("cuda", "cpu"), default="cuda", help="cpu: the same with hardly any work, as a rehearsal"
+        "--workload", action="append", default=[], metavar="TEXT", help="only workloads with TEXT in the title; may be repeated"
     )
-    parser.add_argument("--minutes", type=float, default=5.0, help="no path is begun after so many (default: 5)")
     parser.add_argument(
-        "--workload", action="append", default=[], metavar="TEXT", help="only those whose title has TEXT; may be repeated"
+        "--trials", type=Path, help="folder written by `fsl plan SWEEP --write-trials`: project the hours of its trials"
     )
-    parser.add_argument("--trials", type=Path, help="folder that `fsl plan SWEEP --write-trials` wrote: project their hours")
-    parser.add_argument(
-        "--results", type=Path, help="where the figures go (default: benchmarks/results; needed for --device cpu)"
-    )
+    parser.add_argument("--results", type=Path, help="output folder (default: benchmarks/results; required with --device cpu)")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Time the steps, project the hours, and write both; what is timed is written after each step."""
+    """Time the steps, project the hours, and write both; timings are written after each step."""
     parser = _arguments()
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not cuda_is_here():
         parser.error("this machine offers no CUDA device; --device cpu --results DIR rehearses")
     if given.device == "cpu" and given.results is None:
-        parser.error("--device cpu needs --results DIR: its figures say nothing of a GPU")
+        parser.error("--device cpu needs --results DIR: its figures do not describe a GPU")
     try:
         requests = () if given.trials is None else requests_in(given.trials)
     except FileNotFoundError as error:
@@ -83,7 +81,7 @@ def _begun(device: str) -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """The version of NVIDIA's driver, where its own command says it."""
+    """The version of NVIDIA's driver, if nvidia-smi reports it."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
@@ -95,7 +93,7 @@ def _driver() -> str | None:
 def _time_steps(
     document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float
 ) -> dict[str, list[ExecutionPath]]:
-    """Time every workload, in equal shares of what time is left; the fastest paths by the kind of their algorithm."""
+    """Time every workload in equal shares of the remaining time; returns the fastest paths by kind of algorithm."""
     winners: dict[str, list[ExecutionPath]] = {}
     for number, workload in enumerate(workloads):
         now = time.monotonic()

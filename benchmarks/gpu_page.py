@@ -1,4 +1,4 @@
-"""What was timed on a GPU as a page to read."""
+"""Writes the timings on a GPU as a page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Written by `python -m benchmarks.gpu`, commit {machine['commit']}, {machine['day']}; torch {machine['versions']['torch']}, CUDA "
         f"{gpu['cuda'] or _ABSENT}, driver {gpu['driver'] or _ABSENT}; host with {machine['cores']} cores, load {machine['load']}. "
-        "Float32; milliseconds of wall clock a step, median [quartiles] of batches of steps, after each of which the host waits for the "
+        "Float32; milliseconds of wall clock per step, median [quartiles] of batches of steps, after each of which the host waits for the "
         "device. "
-        "Preparing is all before the first step is done: libraries, recording of the graph and the steps before it. Memory is the peak of "
-        "tensors, and of what the process held on the device."
+        "Preparing is the time until the first step is done: libraries, warm-up steps and the capture of the graph. Memory is the peak of "
+        "tensors, and of all that the process held on the device."
     )
     yield "## The fastest path of each step"
     yield _table(
@@ -49,8 +49,8 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
 def _projection(projection: Mapping[str, Any]) -> Iterator[str]:
     yield f"## Projected hours of {projection['trials']}"
     yield (
-        "One trial after another on the one device. Where patience ends each trial at its earliest, to where none ends before its budget; "
-        f"the parts are of the latter. Not counted: {projection['leaves_out']}. Units of work that could not be measured in the time "
+        "Trials run one after another on one device. From the earliest possible end by patience to the whole budget of every trial; "
+        f"the parts are of the latter. Excluded: {projection['leaves_out']}. Units of work that could not be measured in the time "
         f"given: {projection['unknown']}."
     )
     yield _table(

@@ -1,4 +1,4 @@
-"""The hours that trials take on this device, by their steps, validations and evaluations, each measured here."""
+"""Projects the hours of trials on this device from measurements of their steps, validations and evaluations."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from fsl_core.training.unit_work import Bill, UnitWork, earliest_end, evaluation
 
 _SECONDS_AN_HOUR = 3600.0
 LEAVES_OUT = (
-    "the start of a process, reading images onto the device, measuring and recording the path (once for each kind of step), checkpoints, "
-    "and what is gained where several trials, or the seeds of one recipe, share the device"
+    "the start of a process, reading images onto the device, measuring and capturing the path (once for each kind of step), checkpoints, "
+    "and the gain of several trials, or seeds of one recipe, sharing the device"
 )
-"""What the projection does not count."""
+"""The costs that the projection excludes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hours:
-    """Of the trials of one algorithm on one data set: how many there are, how many are ``counted``, and their hours.
+    """The trials of one algorithm on one data set: their number, how many are ``counted``, and the hours of these.
 
-    ``least`` is where patience ends each of them at its earliest, ``most`` where none ends before its budget; the parts are of the latter.
+    ``least``: patience ends each as early as possible; ``most``: each uses its whole budget, of which the parts are.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Hours:
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """The hours of each group of trials, and of all; the timings they are made of; and the units of work nobody could measure."""
+    """The hours of each group of trials and of all; the underlying timings; the number of units that could not be measured."""
 
     groups: tuple[Hours, ...]
     steps: tuple[dict[str, Any], ...]
@@ -72,9 +72,9 @@ def requests_in(folder: Path) -> tuple[TrialRequest, ...]:
 def projected(
     requests: Sequence[TrialRequest], device: str, winners: Mapping[str, Sequence[ExecutionPath]], *, seconds: float
 ) -> Projection:
-    """What the trials take. ``winners`` are the fastest paths known of each kind of algorithm, which are tried beside the usual one.
+    """Project the hours of trials. ``winners`` are the fastest known paths of each kind of algorithm, tried besides the usual one.
 
-    Half of ``seconds`` is for the steps, the rest for scoring; what does not fit is unknown, and its trials are not counted.
+    Half of ``seconds`` is for steps, the rest for scoring; work that does not fit is unknown, and its trials are excluded.
     """
     began = time.monotonic()
     recipes = {step_bill(each.recipe): each.recipe for each in requests}
@@ -91,7 +91,7 @@ def projected(
 
 
 def algorithm_of(recipe: TrainingRecipe) -> str:
-    """The kind of algorithm, as far as it decides which paths are fast."""
+    """The kind of algorithm, by what determines its fastest path."""
     order = getattr(recipe.algorithm, "order", None)
     context = " with full context" if getattr(recipe.algorithm, "fce", False) else ""
     return f"{recipe.algorithm.name}{'' if order is None else f' order {order}'}{context}"
@@ -105,7 +105,7 @@ def name_of(recipe: TrainingRecipe) -> str:
 def _steps(
     recipes: Mapping[Bill, TrainingRecipe], device: str, winners: Mapping[str, Sequence[ExecutionPath]], *, until: float
 ) -> Iterator[tuple[Bill, PathTiming]]:
-    """The fastest of the paths that are tried for each kind of step."""
+    """The fastest tried path of each kind of step."""
     for bill, recipe in recipes.items():
         if time.monotonic() > until:
             return
@@ -121,7 +121,7 @@ def _units(works: Iterable[UnitWork], device: str, *, until: float) -> Iterator[
             return
         try:
             seconds = measure(work, device=device, times=3).seconds
-        except RuntimeError:  # no memory for it: its trials are not counted
+        except RuntimeError:  # out of memory: its trials are excluded
             continue
         yield work, sorted(seconds)[len(seconds) // 2]
 

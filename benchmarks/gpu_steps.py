@@ -1,4 +1,4 @@
-"""One training step along each execution path: seconds of preparing it, milliseconds of replaying it, and its memory."""
+"""Times one training step on each execution path: seconds to prepare it, milliseconds per step, and its memory."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from fsl_core.training.state import start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
 
-_BATCH_SECONDS = 0.02  # of steps that are launched before the host waits: a wait takes some 20 microseconds
-_MOST_STEPS = 200  # of a batch
+_BATCH_SECONDS = 0.02  # of steps launched before the host waits: a wait takes some 20 microseconds
+_MOST_STEPS = 200  # per batch
 _ENOUGH_SECONDS = 0.4
 _LEAST_BATCHES, _MOST_BATCHES = 5, 100
-_SLOW_SECONDS = 0.3  # a step that takes longer is a batch of its own, and three of them are enough
-_HOPELESS = 3.0  # times the best: one batch of it is enough
+_SLOW_SECONDS = 0.3  # a slower step is a batch of its own, and three are enough
+_HOPELESS = 3.0  # times the best: one batch is enough
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathTiming:
-    """A step along a path: ``milliseconds`` of a step over so many batches of ``steps`` steps; None where ``problem`` says why not.
+    """A step on a path: ``milliseconds`` per step over ``batches`` batches of ``steps`` steps; None if ``problem`` says why not.
 
-    ``preparing`` is the seconds before the first step is done, recording among them. ``allocated_mb`` is the peak of tensors, the images
-    among them, and ``reserved_mb`` that of what the process held on the device; both None on a CPU.
+    ``preparing``: the seconds until the first step is done, including the capture. ``allocated_mb``: the peak of tensors, including the
+    images; ``reserved_mb``: the peak of all that the process held on the device; both None on a CPU.
     """
 
     path: ExecutionPath
@@ -61,7 +61,7 @@ def kind_of(recipe: TrainingRecipe, device: str) -> StepKind:
 
 
 def timed_paths(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until: float) -> Iterator[PathTiming]:
-    """The step along each path in turn, as long as ``until`` of the monotonic clock is not over; the first one in any case."""
+    """Time the step on each path in turn until ``until`` on the monotonic clock; the first one in any case."""
     best = None
     for number, path in enumerate(paths):
         if number and time.monotonic() > until:
@@ -74,7 +74,7 @@ def timed_paths(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until
 
 
 def fastest(timings: Iterable[PathTiming]) -> PathTiming | None:
-    """That with the least median."""
+    """The timing with the least median."""
     timed = [(each.milliseconds.median, place, each) for place, each in enumerate(timings) if each.milliseconds is not None]
     return min(timed)[2] if timed else None
 
@@ -84,7 +84,7 @@ def _timed(recipe: TrainingRecipe, path: ExecutionPath, best: float | None) -> P
     try:
         with path.active() as device:
             return _measured(recipe, path, device, best)
-    except RuntimeError as error:  # what this device lacks, or no memory: the next path may work
+    except RuntimeError as error:  # an unsupported operation, or out of memory: the next path may work
         return PathTiming(path=path, problem=f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}")
 
 
@@ -122,7 +122,7 @@ def _batches(take_step: Callable[[], None], size: int, device: torch.device, *, 
 
 
 def _seconds(take_step: Callable[[], None], times: int, device: torch.device) -> float:
-    """The wall clock of so many steps, which the device has done."""
+    """The wall clock of this many completed steps."""
     _wait(device)
     began = time.perf_counter()
     for _ in range(times):
@@ -137,7 +137,7 @@ def _wait(device: torch.device) -> None:
 
 
 def _step(recipe: TrainingRecipe, path: ExecutionPath, device: torch.device) -> Callable[[], None]:
-    """What takes a step, from a bank as large as the data set's: sampling looks at all its classes."""
+    """Return a function that takes a step, from a bank as large as the data set's, as sampling depends on its classes."""
     bank = _images(recipe).to(device)
     state = start_training(
         build_algorithm(recipe, image_shape=bank.image_shape),
@@ -158,7 +158,7 @@ def _images(recipe: TrainingRecipe) -> ImageBank:
 
 
 def _release(path: ExecutionPath) -> None:
-    """Hand back what the path before held, and count memory anew."""
+    """Release the memory of the previous path, and reset the peak."""
     gc.collect()
     if path.device == "cuda":
         torch.cuda.empty_cache()

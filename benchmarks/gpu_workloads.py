@@ -1,4 +1,4 @@
-"""The steps that are timed on a GPU. Nothing here imports torch."""
+"""The steps timed on a GPU. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fsl_core.recipe.recipe import TrainingRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class GpuWorkload:
-    """A training step by its name."""
+    """A training step with a title."""
 
     title: str
     recipe: TrainingRecipe
@@ -51,11 +51,11 @@ WORKLOADS = (
         recipe=_matching(MINI_IMAGENET, 5, fce=True, reading_steps=2, support_order="by_class"),
     ),
 )
-"""The steps of the table in the order in which they are timed."""
+"""The steps of the table, in the order of timing."""
 
 
 def tiny(workload: GpuWorkload) -> GpuWorkload:
-    """The same step with hardly any work, to see on any machine that it can be timed."""
+    """The same step with hardly any work, to check on any machine that it can be timed."""
     recipe, shape = workload.recipe, EpisodeShape(way=2, shot=1, query=1)
     algorithm = recipe.algorithm
     if isinstance(algorithm, MamlSettings):

@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, memory, versions, commit, and how busy the machine was."""
+"""The origin of a figure: processor, memory, versions, commit, and the load of the machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PACKAGES = ("torch", "easyfsl", "higher", "torchopt")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Where and when something was measured. ``load`` is the machine's of the last minute, others' work included.
+    """Where and when a figure was measured. ``load`` is that of the last minute, including other work.
 
-    ``commit`` ends in ``+`` where files that git knows have changed since.
+    ``commit`` ends in ``+`` if tracked files have changed since.
     """
 
     processor: str

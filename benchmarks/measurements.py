@@ -1,4 +1,4 @@
-"""Each part of the benchmark: measured, and written to a document of its own."""
+"""Measures each part of the benchmark and writes it to its own document."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROOFLINE_TIMES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
-    """How often everyone has a turn, of how many processor seconds, and with how many threads."""
+    """The number of rounds, the processor seconds per turn, and the threads."""
 
     count: int
     seconds: float
@@ -31,15 +31,15 @@ class Rounds:
 
 
 def measure_steps(folder: Path, rounds: Rounds, workloads: Sequence[Workload], names: Sequence[str]) -> None:
-    """The named contenders of each workload, all where none is named, in ``steps_<workload>.json``."""
+    """Measure the named contenders of each workload, or all, into ``steps_<workload>.json``."""
     for workload in workloads:
         path = folder / f"steps_{workload.name}.json"
         _write(path, workload.title, rounds, partial(_rows, workload, chosen(workload, names), rounds))
 
 
 def measure_roofline(folder: Path, rounds: Rounds) -> None:
-    """The machine's best rates, in ``roofline.json``."""
-    from benchmarks.roofline import roofline  # imports torch, which only its process needs
+    """Measure the machine's best rates into ``roofline.json``."""
+    from benchmarks.roofline import roofline  # imports torch, needed only in its process
 
     _write(
         folder / "roofline.json", "Roofline", rounds, in_own_process(rounds.threads, roofline, rounds.threads, _ROOFLINE_TIMES)
@@ -47,14 +47,14 @@ def measure_roofline(folder: Path, rounds: Rounds) -> None:
 
 
 def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload]) -> None:
-    """Where the steps of ours and of the baseline spend their time, in ``profile_<workload>.json``."""
+    """Profile the steps of ours and the baseline into ``profile_<workload>.json``."""
     for workload in workloads:
         _write(folder / f"profile_{workload.name}.json", workload.title, rounds, partial(_profiles, workload, rounds))
         print(f"{workload.name}: profiled")
 
 
 def measure_scaling(folder: Path, rounds: Rounds) -> None:
-    """Ours and the baseline along each axis, in ``scaling_<axis>.json``."""
+    """Measure ours and the baseline along each axis into ``scaling_<axis>.json``."""
     for axis in AXES:
         _write(folder / f"scaling_{axis.name}.json", axis.title, rounds, partial(_along, axis, rounds))
 
@@ -77,7 +77,7 @@ def _along(axis: Axis, rounds: Rounds) -> Iterator[dict[str, Any]]:
 
 
 def _write(path: Path, title: str, rounds: Rounds, measure: Callable[[], Iterable[dict[str, Any]]]) -> None:
-    machine = this_machine()  # the commit may be another one when the measurement ends
+    machine = this_machine()  # before measuring: the commit may change meanwhile
     document = {"title": title, "machine": machine, "rounds": rounds, "rows": list(measure())}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
@@ -86,7 +86,7 @@ def _write(path: Path, title: str, rounds: Rounds, measure: Callable[[], Iterabl
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {name: _rounded(each) for name, each in dataclasses.asdict(value).items()}
-    raise TypeError(f"{type(value).__name__} is no value of a document")
+    raise TypeError(f"{type(value).__name__} cannot be part of a document")
 
 
 def _rounded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Our training step, through fsl_core's public functions: the one file to mend where these change."""
+"""Our training step, through fsl_core's public functions: the only file to adapt when they change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATHS = ExitStack()  # entered for the rest of the process
 
 
 def step(recipe: TrainingRecipe, bank: ImageBank, *, threads: int) -> Callable[[], None]:
-    """What takes one training step, episodes and all, with so many threads, along the path that is measured to be the fastest."""
+    """Return a function that takes one training step, including sampling, on the fastest measured path with this many threads."""
     kind = StepKind(recipe=recipe, image_shape=bank.image_shape, device="cpu", threads=threads)
     path = choose_path(kind, None)
     device = _PATHS.enter_context(path.active())
@@ -43,11 +43,11 @@ def step(recipe: TrainingRecipe, bank: ImageBank, *, threads: int) -> Callable[[
 def loss_and_gradient(
     recipe: TrainingRecipe, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The loss of a meta-batch under given weights and its gradient by the weights' names, in the precision of the episodes."""
+    """The loss of a meta-batch at given weights and its gradient by weight name, in the precision of the episodes."""
     channels, height, width = episodes.support.shape[-3:]
     image_shape = (channels, height, width)
     algorithm = build_algorithm(recipe, image_shape=image_shape)
     own = {name: weights[plain_name(name)].unsqueeze(0) for name in algorithm.initial_weights(Stream(0, "names"))}
     kernels = StepKind(recipe=recipe, image_shape=image_shape, device="cpu", threads=1).usual_path().kernels
-    taught = algorithm.meta_gradient(own, episodes, loss_factor=recipe.outer_loss_factor, kernels=kernels)
-    return taught.loss.squeeze(0), {plain_name(name): gradient.squeeze(0) for name, gradient in taught.gradient.items()}
+    meta = algorithm.meta_gradient(own, episodes, loss_factor=recipe.outer_loss_factor, kernels=kernels)
+    return meta.loss.squeeze(0), {plain_name(name): gradient.squeeze(0) for name, gradient in meta.gradient.items()}

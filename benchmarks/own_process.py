@@ -1,4 +1,4 @@
-"""Processes that a measurement has to itself: they leave neither memory nor allocator's settings behind."""
+"""Runs each measurement in its own process, which leaves neither memory nor allocator settings behind."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _IMPORTED = ("benchmarks.step_maker", "torch.profiler", "torch.utils.flop_counte
 
 
 def own_processes(threads: int) -> ForkServerContext:
-    """What starts new processes whose numerical libraries have so many threads.
+    """The context that starts new processes whose numerical libraries have this many threads.
 
-    A server that has torch imported forks each of them: importing it for each would take longer than the steps. The threads are those
-    of the first call.
+    A server with torch imported forks each of them: importing it in each would take longer than the steps. The first call determines the
+    number of threads.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
@@ -29,6 +29,6 @@ def own_processes(threads: int) -> ForkServerContext:
 
 
 def in_own_process(threads: int, function: Callable[Given, Answer], *args: Given.args, **settings: Given.kwargs) -> Answer:
-    """What ``function`` answers in a new process."""
+    """Call ``function`` in a new process and return its result."""
     with ProcessPoolExecutor(max_workers=1, mp_context=own_processes(threads)) as pool:
         return pool.submit(function, *args, **settings).result()

@@ -1,4 +1,4 @@
-"""How long it takes to plan a large grid: ``python benchmarks/plan.py [cells]``, in seconds of the processor."""
+"""Times the planning of a large grid in processor seconds: ``python benchmarks/plan.py [cells]``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _timed(what: str) -> Iterator[None]:
 
 
 def main(cells: int) -> None:
-    """Time every part of ``fsl plan --no-probe`` on a grid of about so many cells."""
+    """Time every part of ``fsl plan --no-probe`` on a grid of about this many cells."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.yaml"
         path.write_text(_SWEEP.format(rates=", ".join(f"{rate}.0e-6" for rate in range(1, cells // 50 + 1))))

@@ -1,4 +1,4 @@
-"""The results as a page to read, written anew from the documents that lie beside it."""
+"""Writes the results as a page from the documents next to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ROOF = "convolution 64 to 64 channels, 14x14, forward, channels last"
 _ABSENT = "–"
 _HEAD = """# Results of the benchmark
 
-Written by `make bench` from the JSON documents beside it; [docs/performance.md](../../docs/performance.md) says how to run it and what the
-tables say. Times are milliseconds of processor time a training step, float32 unless said, median [quartiles of all steps]. A ratio is how
-often a contender takes the time of ours, or of the baseline (above 1: it is slower), median [extremes of the rounds]. Memory is the peak
-above what the process held before its first step."""
+Written by `make bench` from the JSON documents next to it; [docs/performance.md](../../docs/performance.md) explains how to run it and
+how to read the tables. Times are milliseconds of processor time per training step, float32 unless stated, median [quartiles of all
+steps]. A ratio is a contender's time divided by that of ours or of the baseline (above 1: slower), median [extremes of the rounds].
+Memory is the peak above that before the first step."""
 
 
 def write_page(folder: Path) -> Path:
-    """Write ``README.md`` of the results and answer its path."""
+    """Write ``README.md`` of the results and return its path."""
     page = folder / "README.md"
     folder.mkdir(parents=True, exist_ok=True)
     page.write_text("\n\n".join(_sections(folder)) + "\n", encoding="utf-8")
@@ -32,7 +32,7 @@ def _sections(folder: Path) -> Iterator[str]:
     yield _HEAD
     steps = [document for name in WORKLOADS if (document := _read(folder / f"steps_{name}.json"))]
     if steps:
-        yield "## Training steps, beside the peers"
+        yield "## Training steps of ours and its peers"
         yield from (_steps(document) for document in steps)
     roofline = _read(folder / "roofline.json")
     if roofline:
@@ -70,7 +70,7 @@ def _steps(document: dict[str, Any]) -> str:
         steps = f"{row['steps']} in {row['rounds']}"
         ratios = (_ratio(row["beside_ours"]), _ratio(row["beside_baseline"]))
         rows.append([name, _spread(row["milliseconds"]), *ratios, _memory(row["peak_mb"]), steps])
-    table = _table(["", "ms a step", "× ours", "× baseline", "MB above base", "steps in rounds"], rows)
+    table = _table(["", "ms per step", "× ours", "× baseline", "MB above base", "steps in rounds"], rows)
     return f"### {document['title']}\n\n{table}\n\n{_origin(document)}"
 
 
@@ -95,8 +95,8 @@ def _profiles(documents: Sequence[dict[str, Any]], roofline: dict[str, Any] | No
 
 
 _PROFILE_NOTE = (
-    f"Shares are of the profiler's wall clock in one step, which the profiler itself lengthens; ms is without it. GFLOP counts the "
-    f"convolutions and matrix products of the baseline's step, and stands for both. The roof is the {_ROOF}."
+    f"Shares are of the profiler's wall clock in one step, which the profiler lengthens; ms is measured without it. GFLOP counts the "
+    f"convolutions and matrix products of the baseline's step, and is used for both. The roof is the {_ROOF}."
 )
 
 

@@ -1,4 +1,4 @@
-"""What this machine can do at best: convolutions, matrix products and copies of the sizes that the trainings have."""
+"""The best rates of this machine: convolutions, matrix products and copies of the sizes in training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from benchmarks.allocator import keep_freed_memory
 
 ROOF = "convolution 64 to 64 channels, 14x14, forward, channels last"
-"""The row that a step's convolutions are held against."""
+"""The reference row for a step's convolutions."""
 
 _IMAGES = 360  # those of a Prototypical step, 60-way 1-shot with 5 queries
 _COPIED = 2**26  # float32 values: 268 MB, more than any cache
@@ -20,7 +20,7 @@ _SIDE = 1024
 
 
 def roofline(threads: int, times: int) -> list[dict[str, object]]:
-    """A row for each operation: its name, the unit, and the rate at the median and the best of so many times."""
+    """One row per operation: its name, the unit, and the median and best rate over this many repetitions."""
     torch.set_num_threads(threads)
     keep_freed_memory()
     return [_row(*operation, times) for operation in _operations()]
@@ -55,7 +55,7 @@ def _convolution(
     weight = torch.randn(64, channels, 3, 3).to(memory_format=layout)
     work = 2.0 * _IMAGES * side**2 * 9 * channels * 64
     upstream = functional.conv2d(images, weight, padding=1)
-    wanted = [channels > 1, True, False]  # nobody asks for the gradient of the images themselves
+    wanted = [channels > 1, True, False]  # the gradient of the images themselves is not needed
     yield f"{name}, forward, {layout_name}", "GFLOP/s", work, lambda: functional.conv2d(images, weight, padding=1)
     yield (
         f"{name}, backward, {layout_name}",

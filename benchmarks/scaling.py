@@ -1,4 +1,4 @@
-"""Workloads along one axis: how a step's time grows with it. Nothing here imports torch."""
+"""Workloads along one axis, to show how a step's time grows with it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsl_core.recipe.recipe import TrainingRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """An axis: its name, what stays the same, and the workload at each value."""
+    """An axis: its name, its title, and the workload at each value."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""What a contender's turns showed, and how it stands beside the others."""
+"""The scores of contenders, and their ratios."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.workloads import Workload
 
 @dataclass(kw_only=True)
 class Score:
-    """What a contender's turns showed, or why there is nothing: then ``absent`` says so."""
+    """The turns of a contender, or the reason for their absence in ``absent``."""
 
     contender: Contender
     turns: list[Turn] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """The median of some numbers and what lies around it: quartiles of steps, the extremes of rounds."""
+    """The median of some numbers and its spread: quartiles of steps, extremes of rounds."""
 
     median: float
     low: float
@@ -46,7 +46,7 @@ class Spread:
 
 
 def quartiles(values: Sequence[float]) -> Spread:
-    """Median and quartiles; of one number it is that number."""
+    """The median and quartiles; for one number, that number."""
     if len(values) == 1:
         return Spread(median=values[0], low=values[0], high=values[0])
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -54,7 +54,7 @@ def quartiles(values: Sequence[float]) -> Spread:
 
 
 def ratio(one: Score, other: Score) -> Spread | None:
-    """How much longer ``one`` took than ``other``, round by round: median and extremes; None where a round of both is lacking."""
+    """The ratio of times of ``one`` to ``other``, per round: median and extremes; None without a common round."""
     ratios = [mine / theirs for mine, theirs in zip(one.medians, other.medians, strict=False)]
     if not ratios:
         return None
@@ -62,7 +62,7 @@ def ratio(one: Score, other: Score) -> Spread | None:
 
 
 def score_rows(workload: Workload, scores: Sequence[Score]) -> Iterator[dict[str, object]]:
-    """A plain row for each contender: its times, what it takes beside ours and beside the baseline, its memory."""
+    """A plain row for each contender: its times, their ratios to ours and to the baseline, its memory."""
     by_name = {score.contender.name: score for score in scores}
     for score in scores:
         yield {

@@ -1,4 +1,4 @@
-"""Random images of a data set's shape: what a step costs does not depend on what they show, and nobody has to download them."""
+"""Random images of a data set's shape: the cost of a step does not depend on their content, and nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IMAGES = {"omniglot": 20, "mini_imagenet": 40}
 
 
 def stand_in_bank(recipe: TrainingRecipe) -> ImageBank:
-    """As many classes as the data set's training split has, or nearly; photographs are fewer a class, which saves memory."""
+    """A bank with about as many classes as the data set's training split; with fewer photographs per class, to save memory."""
     dataset = recipe.data.dataset
     classes, images = _CLASSES[dataset], _IMAGES[dataset]
     generator = torch.Generator().manual_seed(0)

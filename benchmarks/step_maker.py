@@ -1,4 +1,4 @@
-"""From a contender and a workload to what takes one step of it, in the process that is timed."""
+"""Makes the step of a contender and a workload, in the timed process."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.workloads import Workload
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.episode import EpisodeBatch
 
-_GIVEN = 4  # meta-batches that a peer without loading is given in turn: trained on one alone it would soon have no gradient
+_GIVEN = 4  # meta-batches given in turn to a peer without loading: trained on one only, its gradient would soon vanish
 
 
 def make_step(contender: Contender, workload: Workload, *, threads: int) -> Callable[[], None]:
-    """What takes one training step.
+    """Return a function that takes one training step.
 
     Raises:
         ImportError: if the contender is a library that is not installed.

@@ -1,4 +1,4 @@
-"""Where a step's time goes, by kinds of operations; and how many floating-point operations the baseline's step has."""
+"""Profiles a step by kinds of operations, and counts the floating-point operations of the baseline's step."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What a sweep costs beside its training: ``python benchmarks/sweep_overhead.py [--trials 16 1000] [--executors ray in-process]``.
+"""Times the overhead of a sweep beyond training: ``python benchmarks/sweep_overhead.py [--trials 16 1000] [--executors ray in-process]``.
 
-Runs `fsl` as a user does, on tiny trials of invented characters, and times its lines: seconds of wall clock before the first trial,
-for each trial, and after the last one; the processor seconds of all its processes; the peak memory of the driver, of Ray's own
-process and of a worker. Then the finished sweep again, `fsl --help` and `fsl plan`. Trials of one step have next to no work in them:
-what they take is overhead. Writes ``benchmarks/results/sweep_overhead.json`` and ``.md``.
+Runs `fsl` as a user does, on tiny trials of synthetic characters, and times its lines: seconds of wall clock before the first trial,
+per trial, and after the last one; the processor seconds of all its processes; the peak memory of the driver, of Ray's own process and of a
+worker. Then it runs the finished sweep again, `fsl --help` and `fsl plan`. Trials of one step have hardly any work: their time is
+overhead. Writes ``benchmarks/results/sweep_overhead.json`` and ``.md``.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class Launch:
 
 @dataclass
 class Watched:
-    """The processes of one command: what each has used so far. Sampled, so that the last moments of a process are missed."""
+    """The resource use of a command's processes so far. It is sampled, so the last moments of a process are missed."""
 
     command: psutil.Process
     processor: dict[int, float] = field(default_factory=dict)
     peak_mib: dict[str, float] = field(default_factory=dict)
 
     def sample(self) -> None:
-        """Look at every process once."""
+        """Sample every process once."""
         for process in [self.command, *_children(self.command)]:
             try:
                 times, role = process.cpu_times(), _role(process, self.command)
@@ -91,7 +91,7 @@ def _role(process: psutil.Process, command: psutil.Process) -> str:
 
 
 def _peak_bytes(process: psutil.Process) -> int:
-    """The most memory a process has held, by the kernel's own count where there is one."""
+    """The peak memory of a process, from the kernel if it reports one."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
@@ -101,7 +101,7 @@ def _peak_bytes(process: psutil.Process) -> int:
 
 
 def launch(*arguments: str) -> Launch:
-    """Run `fsl` with these arguments to its end, and time what it says. Raises SystemExit where it fails."""
+    """Run `fsl` with these arguments, and time its output. Raises SystemExit if it fails."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("FSL_", "RAY_", "MLFLOW_"))}
     began = time.perf_counter()
     with subprocess.Popen(
@@ -138,7 +138,7 @@ def _watch(watched: Watched, over: threading.Event) -> None:
 
 
 def sweep_file(folder: Path, trials: int) -> Path:
-    """A sweep of this many trials, a multiple of four."""
+    """Write a sweep of this many trials, a multiple of four."""
     path = folder / f"tiny{trials}.yaml"
     rates = ", ".join(f"{rate}.0e-6" for rate in range(1, trials // _SEEDS + 1))
     path.write_text(_SWEEP.format(name=f"tiny{trials}", seeds=", ".join(map(str, range(_SEEDS))), rates=rates))
@@ -146,7 +146,7 @@ def sweep_file(folder: Path, trials: int) -> Path:
 
 
 def measured(folder: Path, trials: int, executor: str) -> Iterator[dict[str, object]]:
-    """The rows of one sweep: run, run again once it is finished, and planned."""
+    """The rows of one sweep: run, run again when finished, and planned."""
     sweep, places = sweep_file(folder, trials), ["--runs-root", str(folder / f"{trials}-{executor}")]
     run = ["run", str(sweep), *places, "--results-root", str(folder / "results"), "--executor", executor, "--device", "cpu", "-y"]
     first = launch(*run)
@@ -167,13 +167,13 @@ def _facts(one: Launch) -> dict[str, object]:
 
 
 def help_row(rounds: int = 5) -> dict[str, object]:
-    """`fsl --help`, the median of some rounds."""
+    """Time `fsl --help`: the median of some rounds."""
     launches = [launch("--help") for _ in range(rounds)]
     return {"what": "fsl --help", "wall": statistics.median(each.wall for each in launches)}
 
 
 def machine() -> dict[str, object]:
-    """What ran it, of which commit, and how busy it was."""
+    """The machine, the commit, and the load."""
     code = running_code()
     return {
         "commit": f"{(code.git_commit or 'unknown')[:7]}{'+' if code.git_dirty else ''}",
@@ -187,9 +187,9 @@ def machine() -> dict[str, object]:
 
 
 def as_markdown(rows: Sequence[Mapping[str, object]], about: Mapping[str, object]) -> str:
-    """The rows as a table, under what ran them."""
+    """The rows as a table below the machine."""
     columns = ("wall", "before the first trial", "a trial", "after the last trial", "processor")
-    lines = ["# What a sweep costs beside its training", "", ", ".join(f"{key} {value}" for key, value in about.items()), ""]
+    lines = ["# The overhead of a sweep beyond its training", "", ", ".join(f"{key} {value}" for key, value in about.items()), ""]
     lines += ["Seconds of wall clock, but for `processor`: those of all processes. Peaks of memory in MiB.", ""]
     lines += ["| what | " + " | ".join((*columns, "peak memory")) + " |", "|---|" + "---|" * (len(columns) + 1)]
     for row in rows:

@@ -1,4 +1,4 @@
-"""A process of its own for each contender, since an allocator's settings are for the whole of one; the parent says whose turn it is."""
+"""Runs each contender in its own process, as allocator settings apply to a whole process; the parent assigns the turns."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from benchmarks.contenders import Contender
 from benchmarks.own_process import own_processes
 from benchmarks.workloads import Workload
 
-_KEPT_MB = 800.0  # who holds more hands it back after each turn: a dozen processes wait at a time
+_KEPT_MB = 800.0  # processes with more release it after each turn: a dozen wait at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """What one turn showed: the processor milliseconds of each step, and MB of memory at the most, above those before any step."""
+    """One turn: the processor milliseconds of each step, and the peak memory in MB above that before any step."""
 
     milliseconds: tuple[float, ...]
     peak_mb: float | None
 
 
 class ContenderError(Exception):
-    """A contender's process could not take the step; the message says why."""
+    """A contender's process failed; the message says why."""
 
 
 class TimedProcess:
-    """The process of one contender and one workload. It waits, and takes steps when it is its turn."""
+    """The process of one contender and one workload. It waits for its turn to take steps."""
 
     def __init__(self, contender: Contender, workload: Workload, *, threads: int) -> None:
         context = own_processes(threads)
@@ -41,7 +41,7 @@ class TimedProcess:
         self._answer()
 
     def turn(self, seconds: float) -> Turn:
-        """Steps for so many processor seconds, one at the least; after one that does not count where it begins without memory."""
+        """Take steps for this many processor seconds, at least one; an uncounted step comes first if memory was released."""
         self._here.send(seconds)
         turn: Turn = self._answer()
         return turn
@@ -77,12 +77,12 @@ def _serve(parent: Connection, contender: Contender, workload: Workload, threads
             if not warm:
                 hand_back_freed_memory()
             parent.send(turn)
-    except Exception as error:  # the parent prints it in the table and goes on with the others
+    except Exception as error:  # the parent shows it in the table and continues with the others
         parent.send(f"{type(error).__name__}: {error}")
 
 
 def _prepared(contender: Contender, workload: Workload, threads: int) -> Callable[[], None]:
-    from benchmarks.step_maker import make_step  # torch is imported in these processes alone
+    from benchmarks.step_maker import make_step  # only these processes import torch
 
     return make_step(contender, workload, threads=threads)
 

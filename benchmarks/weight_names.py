@@ -1,4 +1,4 @@
-"""One name for a weight whoever trains it, so that networks can be given the same weights and their gradients compared."""
+"""Common names of weights, so that all contenders can get the same weights and their gradients be compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PREFIXES = {"backbone.": "", "network.0.": "", "network.1.": "head."}
 
 
 def plain_name(name: str) -> str:
-    """``blocks.0.conv.weight`` of ``backbone.blocks.0.conv.weight``; the last layer of MAML is ``head``."""
+    """The common name: ``blocks.0.conv.weight`` for ``backbone.blocks.0.conv.weight``; MAML's last layer is ``head``."""
     for prefix, plain in _PREFIXES.items():
         if name.startswith(prefix):
             return plain + name.removeprefix(prefix)
@@ -24,10 +24,10 @@ def weights_of(network: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def take_weights(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a network those weights that it has; a bias that they lack becomes zero, for BatchNorm takes it away again.
+    """Load weights into a network; a bias that they lack becomes zero, as BatchNorm removes it.
 
     Raises:
-        KeyError: if they lack another of its weights.
+        KeyError: if another of its weights is missing.
     """
     with torch.no_grad():
         for name, weight in network.named_parameters():
@@ -39,6 +39,6 @@ def take_weights(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> Non
 
 
 def gradients_of(network: nn.Module) -> dict[str, torch.Tensor]:
-    """The gradients that lie in a network's weights."""
+    """The gradients of a network's weights."""
     named = network.named_parameters()
     return {plain_name(name): weight.grad.detach().clone() for name, weight in named if weight.grad is not None}

@@ -1,4 +1,4 @@
-"""What is measured: the training steps of published settings. Nothing here imports torch."""
+"""The measured workloads: training steps with published settings. Imports no torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Kind = Literal["prototypical", "matching", "matching_fce", "maml_order_1", "maml
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A training step that is timed. With ``loading`` the peers load the images of each episode within it, else they are given.
+    """A timed training step. With ``loading`` the peers load the images of each episode within it; otherwise they get them.
 
-    Ours and the baseline always draw and gather their own.
+    Ours and the baseline always sample and gather their own.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Workload:
 
     @property
     def kind(self) -> Kind:
-        """What decides which peers have it."""
+        """The kind, which determines the peers that have it."""
         algorithm = self.recipe.algorithm
         if isinstance(algorithm, MamlSettings):
             return "maml_order_2" if algorithm.order == 2 else "maml_order_1"
@@ -38,7 +38,7 @@ class Workload:
 
     @property
     def strides(self) -> bool:
-        """Whether its convolutions have strides in place of max-pools."""
+        """Whether its convolutions have strides instead of max-pools."""
         return isinstance(self.recipe.backbone, Conv4Settings) and self.recipe.backbone.downsampling == "stride"
 
 
@@ -72,12 +72,12 @@ def training_recipe(
 
 
 def prototypical(way: int, shot: int) -> TrainingRecipe:
-    """A step of Prototypical Networks on Omniglot, 5 queries a class."""
+    """A step of Prototypical Networks on Omniglot, 5 queries per class."""
     return training_recipe(PrototypicalSettings(), OMNIGLOT, EpisodeShape(way=way, shot=shot, query=5))
 
 
 def matching(shot: int, *, fce: bool) -> TrainingRecipe:
-    """A step of Matching Networks on Omniglot, 5-way, 15 queries a class, the gradient's norm clipped to 1."""
+    """A step of Matching Networks on Omniglot, 5-way, 15 queries per class, the gradient's norm clipped to 1."""
     context = MatchingSettings(fce=True, reading_steps=2, support_order="by_class")
     settings = context if fce else MatchingSettings()
     return training_recipe(settings, OMNIGLOT, EpisodeShape(way=5, shot=shot, query=15), clip_norm=1.0)
@@ -94,7 +94,7 @@ def maml_omniglot(
 
 
 def maml_mini_imagenet(order: Literal[1, 2]) -> TrainingRecipe:
-    """A step of MAML on miniImageNet: 5-way 5-shot, 15 queries a class, 2 episodes, 5 adaptation steps, 32 filters."""
+    """A step of MAML on miniImageNet: 5-way 5-shot, 15 queries per class, 2 episodes, 5 adaptation steps, 32 filters."""
     settings = MamlSettings(order=order, adaptation_steps=5, inner_lr=0.01)
     shape = EpisodeShape(way=5, shot=5, query=15)
     return training_recipe(settings, MINI_IMAGENET, shape, backbone=Conv4Settings(filters=32), meta_batch_size=2)
@@ -127,4 +127,4 @@ def _every() -> tuple[Workload, ...]:
 
 
 WORKLOADS = {workload.name: workload for workload in _every()}
-"""Every workload, by its name."""
+"""Every workload by name."""

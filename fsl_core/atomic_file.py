@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writes files atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems without hard links say to one
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # the answers of file systems without hard links
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash at any moment, sees the old content or the new and nothing between.
+    """Write a file atomically: a reader, also after a crash, sees either the old content or the new.
 
-    An OSError names the path, also where the disk is full.
+    An OSError names the path, even if the disk is full.
     """
     with _complete(path, content) as temporary:
         temporary.replace(path)
@@ -25,7 +25,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_if_absent(path: Path, content: bytes) -> bool:
-    """Write a file unless it is there already: of several writers at once the first wins. Returns whether this one did."""
+    """Write a file unless it exists: the first of several concurrent writers wins. Returns whether this one did."""
     with _complete(path, content) as temporary:
         if not _placed(temporary, path):
             return False
@@ -34,7 +34,7 @@ def write_if_absent(path: Path, content: bytes) -> bool:
 
 
 def _placed(temporary: Path, path: Path) -> bool:
-    """Whether the content is at ``path`` now, which was free before."""
+    """Move the content to ``path`` if that is free; returns whether it was."""
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -42,7 +42,7 @@ def _placed(temporary: Path, path: Path) -> bool:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if path.exists():  # such a file system cannot refuse a second writer of the same instant
+        if path.exists():  # a file system without hard links cannot refuse a simultaneous writer
             return False
         temporary.replace(path)
     return True
@@ -50,7 +50,7 @@ def _placed(temporary: Path, path: Path) -> bool:
 
 @contextmanager
 def _complete(path: Path, content: bytes) -> Iterator[Path]:
-    """A temporary file beside ``path`` that has the content, on disk; it is removed at the end where it is still there."""
+    """Write the content to a temporary file beside ``path`` and flush it to disk; remove the file at the end if it still exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -64,14 +64,14 @@ def _complete(path: Path, content: bytes) -> Iterator[Path]:
 
 
 def unfinished_writes(folder: Path) -> Iterator[Path]:
-    """The temporary files directly inside a folder: left by a killed process, unless :func:`write_atomically` is at work there now."""
+    """The temporary files directly in a folder: leftovers of killed processes, unless :func:`write_atomically` is running."""
     if folder.is_dir():
         yield from sorted(path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name) and path.is_file())
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """An OSError inside the block names this path: a write to a full disk does not say which file, nor in numpy why."""
+    """Make an OSError inside the block name this path: a write to a full disk reports no file and, in numpy, no reason."""
     try:
         yield
     except OSError as error:
@@ -80,7 +80,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut, where the system can."""
+    """Make a rename in a folder survive a power failure, where the system supports it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Catalogues of what can be added to: the built-in entries, and those of plug-ins, which are found by their entry points."""
+"""Catalogues of built-in entries and of plug-ins, which are found by their entry points."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class Catalogue(Mapping[str, T], Generic[T]):
-    """The entries of one kind by their names, the built-in ones first; plug-ins are loaded when the catalogue is first looked into.
+    """The entries of one kind by name, built-in ones first; plug-ins are loaded on first access.
 
     Args:
         group: the group of entry points that plug-ins declare, such as ``fsl.algorithms``.
-        built_in: the entries of this project, in the order in which they are listed.
-        problem: what is wrong with an object as an entry; None where it can be one.
+        built_in: the entries of this project, in the order of listing.
+        problem: explains why an object is no valid entry; None if it is valid.
     """
 
     def __init__(self, group: str, built_in: Sequence[T], problem: Callable[[object], str | None]) -> None:
@@ -34,10 +34,10 @@ class Catalogue(Mapping[str, T], Generic[T]):
         return entries
 
     def _loaded(self, point: importlib.metadata.EntryPoint, *, taken: Mapping[str, T]) -> T:
-        """Raises PluginError where the plug-in cannot be imported, is no such entry, or has a name that is taken or not its own."""
+        """Raises PluginError if the plug-in cannot be imported, is no valid entry, or has a name that is taken or not its own."""
         where = f"plug-in {point.name!r} of {self.group} ({point.value})"
         if point.name in taken:
-            raise PluginError(f"{where}: the name is taken; this project or another plug-in has it")
+            raise PluginError(f"{where}: the name is already taken by this project or another plug-in")
         try:
             entry: T = point.load()
         except Exception as error:
@@ -51,7 +51,7 @@ class Catalogue(Mapping[str, T], Generic[T]):
 
     @property
     def plugin_packages(self) -> frozenset[str]:
-        """The top-level packages, or modules, that plug-ins of this catalogue are from."""
+        """The top-level packages or modules of this catalogue's plug-ins."""
         return frozenset(self._plugin_packages) if self._entries else frozenset()
 
     def __getitem__(self, name: str) -> T:
@@ -69,7 +69,7 @@ def _name(entry: object) -> str:
 
 
 def settings_problem(base: type) -> Callable[[object], str | None]:
-    """The check of a catalogue of settings: an entry is a frozen dataclass that derives from ``base`` and has its class variables."""
+    """The check of a catalogue of settings: an entry is a dataclass that derives from ``base`` and has a name and a title."""
 
     def problem(entry: object) -> str | None:
         if not (isinstance(entry, type) and issubclass(entry, base) and dataclasses.is_dataclass(entry)):

@@ -1,6 +1,6 @@
-"""Checks of settings: each names the setting, the value it has and what would be accepted.
+"""Checks of settings: each error names the setting, its value and what would be accepted.
 
-``beside`` names the settings that a check lies between, besides the one that it is of.
+``beside`` names the other settings involved in a check.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from fsl_core.errors import SettingError
 from fsl_core.written import quoted
 
 MOST_WHOLE = 2**53 - 1
-"""The most that is counted: every reader of JSON holds whole numbers up to here (RFC 7493); the int64 of Arrow and torch more."""
+"""The largest count: every reader of JSON holds integers up to here (RFC 7493); the int64 of Arrow and torch holds more."""
 MOST_SIZE = 10**6
-"""The most of what becomes an axis of a tensor: the product of three of them, a batch's images, still fits into an int64."""
+"""The largest axis of a tensor: the product of three, the images of a batch, still fits into an int64."""
 
 
 def one_of(name: str, value: object, accepted: tuple[object, ...], *, beside: tuple[str, ...] = ()) -> None:
-    """Raises SettingError unless ``value`` is one of ``accepted``, type and all: True and 1.0 are not 1."""
+    """Raises SettingError unless ``value`` is one of ``accepted``, of the same type: True and 1.0 are not 1."""
     if not any(type(value) is type(item) and value == item for item in accepted):
         raise SettingError(name, value, f"accepted: {', '.join(map(quoted, accepted))}", beside)
 
 
 def truth(name: str, value: object) -> None:
-    """Raises SettingError unless ``value`` is True or False itself."""
+    """Raises SettingError unless ``value`` is True or False."""
     if not isinstance(value, bool):
         raise SettingError(name, value, "it must be true or false")
 
@@ -42,7 +42,7 @@ def size(name: str, value: object, least: int) -> None:
 
 
 def positive_float32(name: str, value: Any) -> None:
-    """Raises SettingError unless ``value`` is a number above 0 that a float32, and the exponential of one, can stand for."""
+    """Raises SettingError unless ``value`` is a number above 0 that float32, and the exponential of a float32, can represent."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and 1e-38 <= value <= 1e38):  # integers of any length are compared as they are
+    if not (number and 1e-38 <= value <= 1e38):  # integers of any length are compared exactly
         raise SettingError(name, value, "it must be a number from 1e-38 to 1e38, which float32 can hold")

@@ -13,7 +13,7 @@ _CODE = (".py", ".txt")
 
 
 def code_digest(packages: tuple[Path, ...] = _PACKAGES) -> str:
-    """The SHA-256 of every file of the two packages, and of the plug-ins that are installed, as this process first read them.
+    """The SHA-256 over every file of the two packages and of the installed plug-ins, as this process first read them.
 
     Sources and class splits count, by path and content.
     """
@@ -35,5 +35,5 @@ def _code_in(package: Path) -> list[Path]:
 
 
 def code_location() -> Path:
-    """The folder that this process imported the two packages from."""
+    """The folder from which this process imported the two packages."""
     return _PACKAGES[0].parent

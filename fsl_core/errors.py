@@ -1,20 +1,20 @@
-"""Everything that fsl_core raises on purpose.
+"""Every error that fsl_core raises on purpose.
 
 FslError
 ├── RecipeError          a recipe, an evaluation or one of their settings is impossible (also a ValueError)
-│   └── SettingError         one setting has a value that is impossible, alone or beside others; both are carried as data
-├── EpisodeError         an episode cannot be drawn from the classes at hand (also a ValueError)
+│   └── SettingError         one setting has an impossible value, alone or beside others; carries both as data
+├── EpisodeError         an episode cannot be sampled from these classes (also a ValueError)
 ├── DataError
-│   ├── DataMissingError     the files are not there and cannot be fetched
-│   ├── DataCorruptError     the files are there and are not what they should be
-│   └── DataChangedError     a half-trained trial saw other images than those found now
+│   ├── DataMissingError     the files are missing and cannot be downloaded
+│   ├── DataCorruptError     the files are damaged, incomplete or unsafe
+│   └── DataChangedError     the images are not those that a trial was trained on so far
 ├── CheckpointError
-│   ├── CheckpointCorruptError   a checkpoint's bytes are not those that were written
+│   ├── CheckpointCorruptError   a checkpoint was modified after it was written
 │   ├── CheckpointEditionError   a checkpoint is of another edition of the recipes
 │   ├── CheckpointFormatError    a checkpoint is of an earlier form of the training's state
 │   └── ExecutionPathError       a checkpoint is pinned to a device or setting that this machine lacks
 ├── PluginError          an installed plug-in cannot be loaded, or is not what its entry point says
-├── RecordDamagedError   a record is not what was written, or is not what its place asks for
+├── RecordDamagedError   a record was modified, or has not the type that its location requires
 └── StopRequested        the caller asked a running trial to stop; its checkpoint is written
 """
 
@@ -35,20 +35,20 @@ class RecipeError(FslError, ValueError):
 
 
 class SettingError(RecipeError):
-    """A setting has a value that is impossible, alone or beside other settings.
+    """A setting has an impossible value, alone or beside other settings.
 
     Args:
-        setting: the field to mend, as its path in the value that was being made: ``steps``, ``validation.shape.way``.
-        value: what the field has.
-        problem: what is wrong with that, and what would be accepted.
-        beside: the fields that the problem lies between, besides ``setting``; the mending of one of them helps as well.
-        give: fields and values with which there would be no problem.
+        setting: the field to correct, as its path in the value under construction: ``steps``, ``validation.shape.way``.
+        value: the value of the field.
+        problem: why it is rejected, and what would be accepted.
+        beside: the other fields involved; correcting one of them helps as well.
+        give: fields and values that would solve the problem.
     """
 
     def __init__(
         self, setting: str, value: object, problem: str, beside: tuple[str, ...] = (), give: Mapping[str, object] | None = None
     ) -> None:
-        super().__init__(setting, value, problem, beside, give)  # all of them, so that the error survives pickling
+        super().__init__(setting, value, problem, beside, give)  # all arguments, so that the error survives pickling
         self.setting, self.value, self.problem = setting, value, problem
         self.beside, self.give = beside, dict(give or {})
 
@@ -58,14 +58,14 @@ class SettingError(RecipeError):
         return f"{self.setting} is {has}; {self.problem}{f'; give {give}' if give else ''}"
 
     def renamed(self, name: Callable[[str], str]) -> SettingError:
-        """The same error with other names for its settings."""
+        """The same error with its settings renamed."""
         give = {name(setting): value for setting, value in self.give.items()}
         return SettingError(name(self.setting), self.value, self.problem, tuple(map(name, self.beside)), give)
 
 
 @contextmanager
 def within(part: str) -> Iterator[None]:
-    """Errors of settings that are raised inside name them as fields of ``part``."""
+    """Make setting errors inside the block name their settings as fields of ``part``."""
     try:
         yield
     except SettingError as error:
@@ -73,7 +73,7 @@ def within(part: str) -> Iterator[None]:
 
 
 class EpisodeError(FslError, ValueError):
-    """An episode of the wanted shape cannot be drawn from the classes at hand."""
+    """An episode of the requested shape cannot be sampled from these classes."""
 
 
 class DataError(FslError):
@@ -81,7 +81,7 @@ class DataError(FslError):
 
 
 class DataMissingError(DataError):
-    """The data set's files are absent and could not be fetched."""
+    """The data set's files are absent and could not be downloaded."""
 
 
 class DataCorruptError(DataError):
@@ -89,7 +89,7 @@ class DataCorruptError(DataError):
 
 
 class DataChangedError(DataError):
-    """A trial's checkpoint was trained on images other than those found now."""
+    """The images are not those that a trial was trained on so far."""
 
 
 class CheckpointError(FslError):
@@ -97,15 +97,15 @@ class CheckpointError(FslError):
 
 
 class CheckpointCorruptError(CheckpointError):
-    """A checkpoint's bytes are not those that were written."""
+    """A checkpoint was modified after it was written."""
 
 
 class CheckpointEditionError(CheckpointError):
-    """A checkpoint is whole, and of another edition of the recipes: no training of today can resume from it."""
+    """A checkpoint is intact but of another edition of the recipes: this version cannot resume from it."""
 
 
 class CheckpointFormatError(CheckpointError):
-    """A checkpoint is whole, and holds an earlier form of the training's state: no training of today can resume from it."""
+    """A checkpoint is intact but has an earlier format of the training state: this version cannot resume from it."""
 
 
 class ExecutionPathError(CheckpointError):
@@ -117,8 +117,8 @@ class PluginError(FslError):
 
 
 class RecordDamagedError(FslError):
-    """A record is not what was written, or not of the type that its place asks for; whoever reads it takes it as missing."""
+    """A record was modified or has not the type that its location requires; readers treat it as missing."""
 
 
 class StopRequested(FslError):
-    """The caller asked a running trial to stop; everything up to now is in its checkpoint."""
+    """The caller asked a running trial to stop; its progress is saved in its checkpoint."""

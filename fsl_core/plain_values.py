@@ -1,6 +1,6 @@
-"""Values out of a JSON document, each of the type and in the range that its place asks for: what a file says is not believed.
+"""Reads values from a JSON document and checks the type and range of each: the content of a file is not trusted.
 
-Every function raises RecipeError with the key and the value when the document has something else there. True is not the number 1.
+Every function raises RecipeError with the key and the value if the document has another one there. True is not the number 1.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ULP = 1e-9  # a mean of accuracies is a sum of roundings, and may exceed 1 by a
 
 
 def member(plain: Mapping[str, Any], key: str, kind: type) -> Any:
-    """What stands at a key, of one kind (``str``, ``dict`` or ``list``)."""
+    """The value of a key, of one kind (``str``, ``dict`` or ``list``)."""
     value = plain.get(key)
     if not isinstance(value, kind):
         raise RecipeError(f"{key} is {_shown(value)}; it must be a {kind.__name__}")
@@ -34,9 +34,9 @@ def digest(plain: Mapping[str, Any], key: str) -> str:
 
 
 def count(value: object, key: str, most: int) -> int:
-    """A whole number in 0..most."""
+    """An integer in 0..most."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise RecipeError(f"{key} is {_shown(value)}; it must be a whole number in 0..{most}")
+        raise RecipeError(f"{key} is {_shown(value)}; it must be an integer in 0..{most}")
     return value
 
 
@@ -51,31 +51,31 @@ def not_negative(value: object, key: str) -> float:
     """A finite number of at least 0."""
     if number(value, key) < 0:
         raise RecipeError(f"{key} is {_shown(value)}; it must be at least 0")
-    return float(value)  # type: ignore[arg-type]  # it is a number, says the line above
+    return float(value)  # type: ignore[arg-type]  # a number, as checked above
 
 
 def fraction(value: object, key: str) -> float:
     """A number in 0..1."""
     if not 0 <= number(value, key) <= 1 + _ULP:
         raise RecipeError(f"{key} is {_shown(value)}; it must be in 0..1")
-    return float(value)  # type: ignore[arg-type]  # it is a number, says the line above
+    return float(value)  # type: ignore[arg-type]  # a number, as checked above
 
 
 def text(value: object, key: str) -> str:
-    """A text that UTF-8 can spell, as every reader of a record does."""
+    """A text that can be encoded as UTF-8."""
     if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise RecipeError(f"{key} is {_shown(value)}; it must be a text")
     return value
 
 
 def time_with_zone(value: object, key: str) -> str:
-    """A time, ISO with its zone, that every calendar can hold."""
+    """An ISO time with its zone, in the years 2000 to 2199."""
     try:
         time = datetime.fromisoformat(text(value, key))
     except ValueError as error:
         raise RecipeError(f"{key} is {_shown(value)}; it must be a time") from error
     if time.tzinfo is None or time.year not in _CENTURIES:
-        raise RecipeError(f"{key} is {_shown(value)}; it must be a time of these centuries, with its zone")
+        raise RecipeError(f"{key} is {_shown(value)}; it must be a time from 2000 to 2199, with its zone")
     return text(value, key)
 
 

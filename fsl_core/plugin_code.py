@@ -1,4 +1,4 @@
-"""Where the code of plug-ins lies: it computes results, and so counts as code like that of the two packages."""
+"""Locates the code of plug-ins, which computes results and therefore counts as code like that of the two packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def plugin_sources() -> tuple[Path, ...]:
-    """The folder of each package, or the file of each module, from which an entry of a catalogue was loaded, in the order of the names."""
+    """The folder of each package, or the file of each module, that provides an entry of a catalogue, sorted by name."""
     from fsl_core.algorithms.catalogue import ALGORITHMS
     from fsl_core.backbones.catalogue import BACKBONES
     from fsl_core.datasets.catalogue import DATASETS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def processor_name() -> str:
-    """What this machine calls its processor."""
+    """The processor's name as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where results come from: the code, the libraries, the machine."""
+"""The provenance of results: the code, the libraries, the machine."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE
 
 @dataclass(frozen=True, kw_only=True)
 class CodeState:
-    """The code that runs: its commit and whether the working tree differed (None outside a git checkout), its lock's SHA-256.
+    """The running code: its commit, whether the working tree differed (None outside a git checkout), the SHA-256 of its lock file.
 
-    ``lock_digest`` is None where there is no lock, or a library is installed in another version than the lock's.
-    ``code_digest`` names the content of the two packages; see :func:`fsl_core.code_digest.code_digest`.
-    ``git_problem`` says why git could not tell, where the project is a checkout.
+    ``lock_digest`` is None if there is no lock file, or a library is installed in a version other than the locked one.
+    ``code_digest`` identifies the content of the two packages; see :func:`fsl_core.code_digest.code_digest`.
+    ``git_problem`` says why git failed in a checkout.
     """
 
     git_commit: str | None
@@ -42,7 +42,7 @@ class CodeState:
 
 
 def code_state(project: Path = _PROJECT) -> CodeState:
-    """The state of this project's own checkout; a project that lies inside somebody else's checkout has none."""
+    """The state of this project's own checkout; a project inside another checkout has none."""
     lock, code = _lock_digest(project / "requirements.lock"), code_digest((project / "fsl_core", project / "orchestrator"))
     bare = CodeState(git_commit=None, git_dirty=None, lock_digest=lock, code_digest=code)
     if not (project / ".git").exists():
@@ -57,7 +57,7 @@ def code_state(project: Path = _PROJECT) -> CodeState:
 
 @functools.cache
 def running_code() -> CodeState:
-    """The state of the code that this process runs, as it was at the first call: what is imported does not change with the files."""
+    """The state of the code that this process runs, as of the first call: imported code does not change with the files."""
     return code_state()
 
 
@@ -69,10 +69,10 @@ def _lock_digest(lock: Path) -> str | None:
 
 
 def is_installed(lock: str) -> bool:
-    """Whether each library of a lock that is installed here has a version of the lock's; those of other systems are not installed."""
+    """Return whether every installed library of a lock file has a locked version; libraries of other systems are not installed."""
     pinned: dict[str, set[str | None]] = {}
     for name, version in _PINNED.findall(lock):
-        pinned.setdefault(name, {None}).add(version)  # several where they depend on the system or on Python
+        pinned.setdefault(name, {None}).add(version)  # several if they depend on the system or on Python
     return all(_version(name) in versions for name, versions in pinned.items())
 
 
@@ -85,9 +85,9 @@ def _version(name: str) -> str | None:
 
 @functools.cache
 def library_versions() -> Mapping[str, str]:
-    """The versions of Python and of the libraries that matter to a result; one that is not installed is left out.
+    """The versions of Python and of the libraries that affect a result; libraries not installed are omitted.
 
-    They are read once in a process, whose imports do not change with the files.
+    They are read once per process: imported code does not change with the files.
     """
     versions = {"python": platform.python_version()}
     found = {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
@@ -105,9 +105,9 @@ def now() -> str:
 
 
 def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment in which git answers of the folder that it is asked about, in English, whoever started this process.
+    """The environment in which git reports on the requested folder, in English, even inside a git hook.
 
-    A hook's ``GIT_DIR`` would name a stranger's commit; the user's own settings of git, such as safe.directory, count.
+    A hook's ``GIT_DIR`` would select another repository; the user's git configuration, such as safe.directory, applies.
     """
     return {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _USED_OF_GIT} | {
         "LC_ALL": "C"
@@ -115,11 +115,11 @@ def for_git(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 class _NoAnswer(Exception):
-    """Git did not say what it was asked; the message says why."""
+    """Git gave no answer; the message says why."""
 
 
 def _git(project: Path, *arguments: str) -> str:
-    """What git answers of a project and of no folder above it. The project stays as it is."""
+    """Git's answer about a project, never about a folder above it. The project is not changed."""
     command = ["git", "--no-optional-locks", "-C", str(project), *arguments]
     environment = {**for_git(), "GIT_CEILING_DIRECTORIES": str(project.resolve().parent)}
     try:

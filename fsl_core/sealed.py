@@ -1,4 +1,4 @@
-"""Records that carry the SHA-256 of their own content, so that an edit or a flipped bit is noticed where they are read."""
+"""Records that carry the SHA-256 of their own content, so that readers detect an edit or a flipped bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fsl_core.json_digest import compact_json
 Value = TypeVar("Value")
 
 SEAL = "content_sha256"
-"""The key of the digest; it is of all the other keys."""
+"""The key of the digest, which covers all other keys."""
 
 
 def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,15 +23,15 @@ def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def document_text(plain: Mapping[str, Any]) -> bytes:
-    """The one text of a sealed document. Raises ValueError for a number that JSON lacks."""
+    """The canonical text of a sealed document. Raises ValueError for NaN or infinity."""
     return (json.dumps(sealed(plain), sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
 
 
 def unsealed(content: bytes) -> tuple[dict[str, Any], bool]:
-    """The document in a file without its digest, and whether it had one. One without was written before documents were sealed.
+    """The document in a file without its digest, and whether it had one. Early versions wrote documents without.
 
     Raises:
-        ValueError: the file is not a JSON object, or its content is not what the digest says.
+        ValueError: the file is not a JSON object, or its content does not match the digest.
     """
     try:
         document = json.loads(content)
@@ -39,18 +39,18 @@ def unsealed(content: bytes) -> tuple[dict[str, Any], bool]:
             raise ValueError("not a JSON object")
         plain = {key: value for key, value in document.items() if key != SEAL}
         if SEAL in document and document[SEAL] != _digest(plain):
-            raise ValueError("its content is not what was written: the digest in it is of another content")
+            raise ValueError("its content was modified: it does not match its digest")
     except RecursionError as error:
-        raise ValueError("not a JSON object of a usual depth") from error
+        raise ValueError("a JSON object nested too deeply") from error
     return plain, SEAL in document
 
 
 def read_sealed(path: Path, parse: Callable[[dict[str, Any]], Value]) -> tuple[Value, bool] | None:
-    """What ``parse`` makes of the document in a file, and whether it was sealed; None where there is no file.
+    """Parse the document in a file; returns it and whether it was sealed, or None if there is no file.
 
     Raises:
-        RecordDamagedError: the file is not what was written, or ``parse`` finds that it is not of this kind.
-        OSError: it cannot be read, so that nobody knows what it holds.
+        RecordDamagedError: the file was modified, or ``parse`` rejects it.
+        OSError: it cannot be read, so its content is unknown.
     """
     try:
         plain, was_sealed = unsealed(path.read_bytes())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a file to ``<name>.corrupt-<n>``. Returns where it is now; None where there was none. Raises OSError where it cannot be."""
+    """Rename a file to ``<name>.corrupt-<n>``. Returns its new path, or None if there was no file. Raises OSError if renaming fails."""
     number = 1
     while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
         number += 1

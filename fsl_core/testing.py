@@ -1,11 +1,11 @@
-"""The contract of an addition: what every algorithm, backbone and data set must do, a plug-in's too.
+"""The contract that every algorithm, backbone and data set fulfils, a plug-in's too.
 
-A test of one's own algorithm is two lines::
+A test of your own algorithm takes two lines::
 
     def test_the_contract(tmp_path):
         check_training(algorithm="my_algorithm", folder=tmp_path)
 
-:mod:`orchestrator.testing` has the same for a whole sweep.
+:mod:`orchestrator.testing` checks a whole sweep.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _STEPS, _EVERY = 6, 2
 
 
 class ContractError(AssertionError):
-    """An addition does not do what every one must do."""
+    """An addition breaks the contract."""
 
 
 def require(truth: object, message: str) -> None:
-    """Raises ContractError; an ``assert`` would hold nothing where Python optimises."""
+    """Raises ContractError; ``python -O`` would skip an ``assert``."""
     if not truth:
         raise ContractError(message)
 
@@ -61,7 +61,7 @@ def small_recipe(
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> TrainingRecipe:
-    """A recipe that trains in a second. ``settings`` are of the algorithm or of the backbone, whichever has them."""
+    """A recipe that trains in a second. Each of ``settings`` goes to the algorithm or the backbone, whichever has it."""
     kind, network = ALGORITHMS[algorithm], BACKBONES[backbone]
     chosen = {**SMALL.get(backbone, {}), **(settings or {})}
     return TrainingRecipe(
@@ -79,15 +79,15 @@ def small_recipe(
 
 
 def small_evaluation(recipe: TrainingRecipe) -> Evaluation:
-    """An evaluation of it that takes no time."""
+    """A quick evaluation of the recipe."""
     return Evaluation(shape=_SHAPE, episodes=5, adaptation_steps=1 if recipe.algorithm.adapts else None)
 
 
 def check_settings(kind: type[Any]) -> None:
-    """The settings of an algorithm or of a backbone: named, described at every field, frozen, and found again by their name.
+    """Check the settings of an algorithm or a backbone: registered by name, frozen, every field described and with a default.
 
     Raises:
-        ContractError: with what is missing.
+        ContractError: with the violation.
     """
     require(kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue")
     require(kind.title, "a title for tables is needed")
@@ -100,7 +100,7 @@ def check_settings(kind: type[Any]) -> None:
 
 
 def check_loads_without_torch(module: str) -> None:
-    """Importing a module, in a process of its own, imports no torch: a sweep is planned in less time than torch takes to load."""
+    """Check in a new process that importing a module imports no torch: planning a sweep must be faster than loading torch."""
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     require(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch")
 
@@ -114,18 +114,18 @@ def check_training(
     data: DataSettings | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """A recipe with the addition goes through all of its life: written, read back, trained, stopped, resumed, scored.
+    """Check the whole life of a recipe with the addition: written, read back, trained, stopped, resumed, scored.
 
     Args:
         folder: an empty folder of this test's own.
         algorithm: by its name.
         backbone: by its name.
-        dataset: the images; those of glyphs where none are given.
+        dataset: the images; glyphs if none are given.
         data: their settings.
         settings: of the algorithm or the backbone, such as those that make it small.
 
     Raises:
-        ContractError: with what the addition does not do.
+        ContractError: with the violation.
     """
     recipe = small_recipe(algorithm=algorithm, backbone=backbone, data=data, settings=settings)
     images = dataset or open_dataset(recipe.data, data_root=None, cache_root=folder / "images")
@@ -133,8 +133,8 @@ def check_training(
     _check_predictions(recipe, images)
     _check_seeds_together(recipe, images)
     whole, resumed = _train(recipe, folder / "whole", images), _stopped_and_resumed(recipe, folder / "resumed", images)
-    require(whole == resumed, "a training that was stopped and resumed ends otherwise than one that was not")
-    require(whole.status == "complete", f"the training {whole.status}")
+    require(whole == resumed, "a training that is stopped and resumed gives another result than an uninterrupted one")
+    require(whole.status == "complete", f"the training is {whole.status}, not complete")
     scores = [_score(whole, folder / name, images) for name in ("whole", "resumed")]
     require(scores[0] == scores[1], "the same weights have two scores")
     untrained = _train(dataclasses.replace(recipe, steps=0), folder / "untrained", images)
@@ -142,23 +142,23 @@ def check_training(
 
 
 def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None = None) -> None:
-    """A data set: what its description says is true of its images, its splits are disjoint, and opening it again changes nothing.
+    """Check a data set: its description matches its images, its splits are disjoint, and opening it again changes nothing.
 
     Raises:
-        ContractError: with what is not so.
+        ContractError: with the violation.
     """
     described = DATASETS[data.dataset]
     require(described.title and described.licence, "a title for tables and a licence are needed")
     first, again = (open_dataset(data, data_root=data_root, cache_root=folder) for _ in range(2))
-    require(first.digest == again.digest, "opened twice it has two digests")
+    require(first.digest == again.digest, "opening it twice gives two digests")
     parts = (first.meta_train, first.meta_validation, first.meta_test)
-    require({bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than it says")
+    require({bank.image_shape for bank in parts} == {described.image_shape(data)}, "its images have another shape than described")
     names = [name for bank in parts for name in bank.class_names]
     require(len(set(names)) == len(names), "a class is in two splits")
     counts = class_counts(data)
     if counts is not None:
         found = {part: len(getattr(first, part).class_sizes) for part in counts.classes}
-        require(found == dict(counts.classes), f"its splits have {found} classes, and it says {dict(counts.classes)}")
+        require(found == dict(counts.classes), f"its splits have {found} classes, described are {dict(counts.classes)}")
 
 
 def _own(kind: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,22 +170,22 @@ def _check_recipe(recipe: TrainingRecipe) -> None:
     check_settings(type(recipe.algorithm))
     check_settings(type(recipe.backbone))
     again = recipe_from_plain(as_plain(recipe))
-    require(again == recipe and again.fingerprint == recipe.fingerprint, "read back from its record it is another recipe")
+    require(again == recipe and again.fingerprint == recipe.fingerprint, "reading it back from its record gives another recipe")
 
 
 def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
-    """What a plan knows without torch is true of the networks."""
+    """Check that the torch-free predictions of a plan match the networks."""
     shape = images.meta_train.image_shape
     weights = build_algorithm(recipe, image_shape=shape).initial_weights(Stream(0, "weights"))
     features = recipe.backbone.features(shape)
     require(recipe.backbone.build(shape).features == features, "features() is not the width of an embedding")
     said = recipe.backbone.weight_count(shape) + recipe.algorithm.weight_count(features, recipe.episode.way)
     found = sum(weight.numel() for weight in weights.values())
-    require(said == found, f"weight_count() says {said}, and there are {found}")
+    require(said == found, f"weight_count() is {said}, but there are {found} weights")
 
 
 def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:
-    """Two groups of weights have the gradients that each has alone."""
+    """Check that two groups of weights get the same gradients together as each alone."""
     shape = images.meta_train.image_shape
     algorithm = build_algorithm(recipe, image_shape=shape)
     each = [algorithm.initial_weights(Stream(seed, "weights")) for seed in (0, 1)]
@@ -227,7 +227,7 @@ def _stopped_and_resumed(recipe: TrainingRecipe, folder: Path, images: SplitData
                 should_stop=lambda: bool(reached) and reached[-1] >= _EVERY,
             ),
         )
-        raise ContractError("the training was asked to stop and did not")
+        raise ContractError("the training ignored the request to stop")
     except StopRequested:
         return _train(recipe, folder, images)
 

@@ -1,7 +1,7 @@
-"""``python -m fsl_core.train FOLDER…``: train and score the trials that ``fsl plan SWEEP --write-trials DIR`` prepared.
+"""``python -m fsl_core.train FOLDER…`` trains and scores the trials that ``fsl plan SWEEP --write-trials DIR`` prepared.
 
-It needs torch, numpy and Pillow alone, so that a machine without the orchestrator can train a sweep; ``fsl bring DIR`` takes the trials
-up where the sweep is. Several processes share the folders: a trial that one of them works on is left to it.
+It needs only torch, numpy and Pillow, so a machine without the orchestrator can train a sweep; ``fsl bring DIR`` then imports the trials
+where the sweep is. Several processes may share the folders: each skips trials that another is working on.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
 from fsl_core.training.requested_trial import Ending, TrainingPlace, train_requested
 
 COMPLETE, USAGE, TRIAL_FAILED, INCOMPLETE = 0, 2, 3, 4
-"""What the command exits with, as ``fsl`` does."""
+"""The exit codes of the command, as those of ``fsl``."""
 
 
 class _Stop:
-    """Whether somebody asked to stop. A second signal ends the process at once."""
+    """Records a request to stop. A second signal ends the process at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -34,7 +34,7 @@ class _Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        _say("stopping: the trial writes its checkpoint; once more stops at once")
+        _say("stopping: the trial writes its checkpoint; interrupt again to stop at once")
 
 
 def _say(message: str) -> None:
@@ -45,11 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fsl_core.train",
         description="Train and score the trial folders that `fsl plan SWEEP --write-trials DIR` prepared. Run it again to resume.",
-        epilog="Exit codes: 0 all done; 2 usage; 3 some trial failed; 4 some trial was stopped, or is another process's.",
+        epilog="Exit codes: 0 all done; 2 usage; 3 a trial failed; 4 a trial was stopped, or belongs to another process.",
     )
-    parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="a trial's folder; files among them are passed over"
-    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a trial's folder; files among them are skipped")
     parser.add_argument(
         "--data-root", type=Path, default=os.environ.get("FSL_DATA_ROOT"), help="folder that holds omniglot/*.zip"
     )
@@ -84,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         should_stop=lambda: stop.asked,
         say=_say,
     )
-    running_code()  # now: the files may change while a command runs, what it imported does not
+    running_code()  # now: the files may change while the command runs, its imports do not
     try:
         return _train(folders, place)
     except KeyboardInterrupt:
@@ -96,7 +94,7 @@ def _train(folders: Sequence[Path], place: TrainingPlace) -> int:
     for folder in folders:
         endings[folder] = "stopped" if place.should_stop() else train_requested(folder, place)
         if endings[folder] == "held":
-            _say(f"{folder.name} is left to another process, which works on it")
+            _say(f"{folder.name} is skipped: another process is working on it")
     _say(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()) or "no trial's folder was given")
     if "failed" in endings.values():
         return TRIAL_FAILED

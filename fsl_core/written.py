@@ -1,10 +1,10 @@
-"""How messages spell values: as YAML and JSON do, where people write them."""
+"""Formats values for messages, as YAML and JSON write them."""
 
 from __future__ import annotations
 
 
 def written(value: object) -> str:
-    """A value as it is written: ``null``, ``true``, ``[5, 20]``; text as it is."""
+    """A value in YAML: ``null``, ``true``, ``[5, 20]``; text without quotes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -17,10 +17,10 @@ def written(value: object) -> str:
         return f"{{{', '.join(f'{key}: {written(each)}' for key, each in value.items())}}}"
     try:
         return repr(value)
-    except ValueError:  # Python spells no integer of more than 4,300 digits
+    except ValueError:  # Python formats no integer of more than 4,300 digits
         return "a number of thousands of digits"
 
 
 def quoted(value: object) -> str:
-    """The same, but that text stands in quotes, to be told from the words around it."""
+    """The same with text in quotes, to set it apart from the sentence."""
     return repr(value) if isinstance(value, str) else written(value)

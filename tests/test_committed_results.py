@@ -85,7 +85,7 @@ def test_a_count_that_is_not_that_of_the_answers_is_refused(folder: Path, tmp_pa
     episodes = pd.read_parquet(folder / "episodes.parquet")
     episodes.loc[3, "correct"] -= 1
     episodes.to_parquet(folder / "episodes.parquet")
-    with pytest.raises(RecipeError, match="the answers are not those of the counts"):
+    with pytest.raises(RecipeError, match="the answers do not match the counts"):
         stale_files(folder, tmp_path / "again", sweeps=tmp_path)
 
 

@@ -19,47 +19,47 @@ Group = tuple[str, str, str]
 _INTRODUCTION = """\
 # Verdicts
 
-A verdict is an equivalence test: two numbers are equal in truth where the accuracies *expected over trainings* are, and `reproduced` means
-that the 95% interval of their difference lies within the margin of `sweeps/published/margins.yaml`; `above` and `below`, that it lies
-wholly outside; else it is `inconclusive`. The variance of the difference is the sum of these, each times the square of Student's factor
-for its own degrees of freedom (Banerjee 1960: at least 95% whatever the true variances are):
+A verdict is an equivalence test of the accuracies *expected over trainings*. `reproduced` means that the 95% interval of their difference
+is within the margin of `sweeps/published/margins.yaml`; `above` and `below`, that it is entirely outside; otherwise the verdict is
+`inconclusive`. The variance of the difference is the sum of these terms, each times the square of Student's factor for its own degrees of
+freedom (Banerjee 1960: at least 95% coverage for any true variances):
 
-- our test episodes: as our scores show them, seeds of a cell answering the same episodes;
-- their test episodes: the printed interval; where none is printed, our own answers' spread on the same cell, rescaled to their episodes
-  and queries by the beta-binomial variance. Where a source does not state them, 600 episodes of 5 queries a class are taken for granted;
-- trainings: the spread over seeds divided by the number of ours, and once more for the one training that their number comes from; where
-  a source states its own spread over several trainings, that divided by their number;
+- our test episodes: from our scores, where all seeds of a cell answer the same episodes;
+- their test episodes: the reported interval; without one, the spread of our answers on the same cell, rescaled to their episodes and
+  queries by the beta-binomial variance. If a source does not state them, 600 episodes of 5 queries per class are assumed;
+- trainings: the variance over seeds divided by the number of our seeds, and once more for the single training behind their number; if a
+  source states its own spread over several trainings, that variance divided by their number;
 - the rounding of their number.
 
-The spread over trainings is the cell's own from ten seeds on, else that of all cells of the algorithm and data set in the table
-(if it has four degrees of freedom; cells that score the same trainings count once), else what other sources measured, with the degrees
-of freedom that `margins.yaml` states. A cell that is clearly wider than what it would be lent keeps its own. Spreads are carried from one
-accuracy to another on the scale of logits, that is by p (1 - p).
+The spread over trainings is the cell's own from ten seeds on; otherwise that of all cells of the algorithm and data set in the table
+(if it has four degrees of freedom; cells that score the same trainings count once); otherwise the measurement of other sources, with the
+degrees of freedom in `margins.yaml`. A cell with a clearly larger spread than the borrowed one keeps its own. Spreads are transferred
+between accuracies on the logit scale, that is by p (1 - p).
 
-## What a difference does
+## Differences in settings
 
-A setting that the source states, and that the cell has otherwise, makes the two "not comparable": they answer different questions. A
-training with fewer `steps` is a "short run". Unless it is one of these, which are noted beside the verdict:
+If a setting of the cell differs from one that the source states, the two numbers are "not comparable": they answer different questions. A
+training with fewer `steps` is a "short run". Differences in the following settings are only noted beside the verdict:
 
 {weights}
 ## How often verdicts are wrong
 
-Two sides that are equal in truth, simulated: beta-binomial episodes on both sides, trainings spread normally around one mean, one
-training behind each published number (or as many as its source states), and what each side shows of itself put through the functions
-that make a table's verdicts. `above` and `below` are then wrong, and a rule should say them in at most 5% of cases. This section is
-written from {draws:,} draws for each number and way of scoring that a sweep of this project sets beside each other, by
-`python -m tests.verdicts_document`; `tests/orchestrator/report/test_equal_truth.py` holds the same to 5% with fewer draws.
+We simulate two sides with equal true accuracy: beta-binomial episodes on both sides, trainings normally distributed around one mean, and
+one training behind each published number (or as many as its source states). The observable values of each side go through the functions
+that compute a table's verdicts. `above` and `below` are then wrong, and a rule should give them in at most 5% of cases. This section uses
+{draws:,} draws for each number and way of scoring that a sweep of this project compares, and is written by
+`python -m tests.verdicts_document`; `tests/orchestrator/report/test_equal_truth.py` checks the 5% with fewer draws.
 
-Each row is of the numbers of one registry, algorithm and data set; its figures are percent of draws with 1 / 3 / 10 seeds on our side.
+Each row covers the numbers of one registry, algorithm and data set; its figures are percent of draws with 1 / 3 / 10 seeds on our side.
 
-- **wrong**: `above` or `below` at equal truth, the worst of the row's numbers, where trainings lie as far apart as other sources measured.
-- **wrong, unknown spread**: the same, where the true spread is drawn anew each time from what the degrees of freedom of that measurement
-  leave open: on one seed it is still what a verdict must count with.
-- **wrong, a margin apart**: `reproduced` where ours is in truth lower by the whole margin.
-- **wrong, first edition**: by the rule that tables had before, which counted of a number without an interval the rounding alone, and of
-  trainings the spread of our own seeds alone.
-- **reproduced**: at equal truth, the mean over the row's numbers. Where it is near 0 the published number, or the spread of trainings,
-  cannot bear a verdict within the margin; `fsl plan` says so of each cell.
+- **wrong**: `above` or `below` at equal truth, the worst of the row's numbers, with the spread of trainings that other sources measured.
+- **wrong, unknown spread**: the same, with the true spread sampled for each draw from the uncertainty of that measurement, given its
+  degrees of freedom: with one seed, a verdict must allow for it.
+- **wrong, a margin apart**: `reproduced` although our true accuracy is lower by the whole margin.
+- **wrong, first edition**: by the earlier rule, which for a number without an interval counted only the rounding, and for trainings only
+  the spread of our own seeds.
+- **reproduced**: at equal truth, the mean over the row's numbers. If it is near 0, the published number or the spread of trainings does
+  not allow a verdict within the margin; `fsl plan` says so for each cell.
 
 | registry | algorithm | data set | numbers | wrong | wrong, unknown spread | wrong, a margin apart | wrong, first edition | reproduced |
 | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -32,7 +32,7 @@ class EpisodeSampler:
     def batch(self, step: int, count: int = 1) -> EpisodeBatch:
         """The ``count`` episodes of ``step``, as images."""
         sizes = self.bank.sizes.repeat_interleave(self.bank.turns)
-        classes, images = draw_episodes(sizes, self.shape, count, generator=generator_at(self.seed, self.stream, step))
+        classes, images = sample_episodes(sizes, self.shape, count, generator=generator_at(self.seed, self.stream, step))
         support, query = images[..., : self.shape.shot], images[..., self.shape.shot :]
         classes = classes.unsqueeze(2)
         return EpisodeBatch(
@@ -41,7 +41,7 @@ class EpisodeSampler:
         )
 
 
-def draw_episodes(
+def sample_episodes(
     class_sizes: torch.Tensor, shape: EpisodeShape, count: int, *, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Classes int64 ``[count, way]`` and images of them ``[count, way, shot + query]``, drawn without replacement."""

@@ -1,1 +1,1 @@
-"""Those that ours is held against: libraries that install, and stand-ins for those that no longer do."""
+"""The peers: libraries that can be installed, and stand-ins for those that cannot."""

@@ -1,4 +1,4 @@
-"""easyfsl (github.com/sicara/easy-few-shot-learning): its two classifiers that ours has too, trained an episode a step."""
+"""easyfsl (github.com/sicara/easy-few-shot-learning): the two classifiers that we also have, trained on one episode per step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Classifier(Learner):
         encoders = [part for name, part in classifier.named_children() if name not in ("backbone", "softmax")]
         super().__init__(recipe, network, *encoders)
         self.classifier = classifier
-        # Its Prototypical Networks answer scores, its Matching Networks log-probabilities.
+        # Its Prototypical Networks return scores, its Matching Networks log-probabilities.
         self.loss = functional.nll_loss if isinstance(recipe.algorithm, MatchingSettings) else functional.cross_entropy
 
     def scores(self, episodes: EpisodeBatch) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""higher (github.com/facebookresearch/higher): second-order MAML as in its example, an episode at a time."""
+"""higher (github.com/facebookresearch/higher): second-order MAML as in its example, one episode at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes an image at a time through torch's data loader, from images in memory: how the peers load, less the reading of files."""
+"""Loads episodes image by image through torch's data loader from memory, as the peers do from files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[int, int]
 
 
 class SingleImages(Dataset[torch.Tensor]):
-    """One image by its class and its number, as float32 in 0..1; never turned."""
+    """One image by class and number, as float32 in 0..1; never rotated."""
 
     def __init__(self, bank: ImageBank) -> None:
         self.images, self.starts = bank.images, bank.starts.tolist()
@@ -25,7 +25,7 @@ class SingleImages(Dataset[torch.Tensor]):
 
 
 class EpisodeKeys(Sampler[list[Key]]):
-    """Endless episodes, each a list of images class by class."""
+    """Endless episodes, each a list of images, class by class."""
 
     def __init__(self, sizes: list[int], shape: EpisodeShape) -> None:
         self.sizes, self.shape, self.random = sizes, shape, random.Random(0)
@@ -40,7 +40,7 @@ class EpisodeKeys(Sampler[list[Key]]):
 
 
 def loaded_episodes(bank: ImageBank, shape: EpisodeShape) -> Iterator[EpisodeBatch]:
-    """Endless episodes of one, loaded in this process."""
+    """Endless batches of one episode, loaded in this process."""
     for images in DataLoader(SingleImages(bank), batch_sampler=EpisodeKeys(bank.sizes.tolist(), shape)):
         by_class = images.reshape(1, shape.way, shape.images_per_class, *images.shape[1:])
         yield EpisodeBatch(support=by_class[:, :, : shape.shot], query=by_class[:, :, shape.shot :])

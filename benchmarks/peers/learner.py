@@ -1,4 +1,4 @@
-"""What every peer is to the measurement: it leaves a meta-batch's gradient in its weights, and takes Adam's step."""
+"""The interface of peers: compute a meta-batch's gradient into the weights, and take Adam's step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fsl_core.recipe.recipe import TrainingRecipe
 
 
 class Learner(ABC):
-    """A peer's network, what else it trains, and its optimiser."""
+    """A peer's network, its other trained modules, and its optimiser."""
 
     def __init__(self, recipe: TrainingRecipe, network: nn.Module, *others: nn.Module) -> None:
         self.recipe = recipe
@@ -24,7 +24,7 @@ class Learner(ABC):
 
     @abstractmethod
     def backward(self, episodes: EpisodeBatch) -> torch.Tensor:
-        """Leave the gradient of the mean loss of a meta-batch in the weights, and answer that loss."""
+        """Compute the gradient of a meta-batch's mean loss into the weights, and return that loss."""
 
     def step(self, episodes: EpisodeBatch) -> None:
         """One step of training."""
@@ -37,7 +37,7 @@ class Learner(ABC):
 
 
 class MamlLearner(Learner):
-    """A peer that adapts: it has a last layer, and the settings of MAML.
+    """An adapting peer, with a last layer and the settings of MAML.
 
     Raises:
         ValueError: if the recipe is not of MAML as the peers have it: mean losses, BatchNorm's weights adapted.

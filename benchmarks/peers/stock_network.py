@@ -1,4 +1,4 @@
-"""Conv-4 from torch's stock modules, as every peer has it."""
+"""Conv-4 of torch's stock modules, used by every peer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StockNetwork(nn.Module):
         self.head = nn.Identity() if way is None else nn.Linear(self.features, way)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W]`` to embeddings ``[B, features]``, or to scores ``[B, way]`` where there is a last layer."""
+        """``[B, C, H, W]`` to embeddings ``[B, features]``, or to scores ``[B, way]`` with a last layer."""
         maps = self.blocks(images)
         answers: torch.Tensor = self.head(maps.mean(dim=(2, 3)) if self.averages else maps.flatten(1))
         return answers

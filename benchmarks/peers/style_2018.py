@@ -1,4 +1,4 @@
-"""A stand-in for the 2018 reproduction (github.com/oscarknagg/few-shot), which no longer runs as it is: our code, in its way.
+"""A stand-in for the 2018 reproduction (github.com/oscarknagg/few-shot), which no longer runs: our code in its style.
 
 Stock modules for the metric networks; for MAML a functional forward pass, a Python loop over the episodes, and what that code does twice:
 each episode's loss is differentiated to the first weights and to the fast ones, before the meta-batch's is.
@@ -47,7 +47,7 @@ class Prototypical(Learner):
 
 
 class Matching(Learner):
-    """Matching Networks by cosines, with clamped probabilities, and with its own reading of full context embeddings."""
+    """Matching Networks with cosines, clamped probabilities, and its own form of full context embeddings."""
 
     def __init__(self, recipe: TrainingRecipe, image_shape: tuple[int, int, int], settings: MatchingSettings) -> None:
         network = StockNetwork(recipe, image_shape)
@@ -93,7 +93,7 @@ class Matching(Learner):
 
 
 class FunctionalMaml(MamlLearner):
-    """MAML by a functional forward pass, an episode at a time."""
+    """MAML by a functional forward pass, one episode at a time."""
 
     def backward(self, episodes: EpisodeBatch) -> torch.Tensor:
         """See :meth:`Learner.backward`."""
@@ -123,7 +123,7 @@ class FunctionalMaml(MamlLearner):
         return loss, dict(zip(weights, gradient, strict=True))
 
     def _replace_gradients(self, gradients: list[Weights], episodes: EpisodeBatch) -> None:
-        """A pass over blank images makes a gradient, which hooks replace by the mean of the episodes'."""
+        """Compute a gradient on blank images, which hooks replace by the mean of the episodes' gradients."""
         means = {name: torch.stack([each[name] for each in gradients]).mean(dim=0) for name in gradients[0]}
         named = self.network.named_parameters()
         hooks = [weight.register_hook(lambda _, name=name: means[name]) for name, weight in named]
@@ -147,7 +147,7 @@ class FunctionalMaml(MamlLearner):
 
 
 def embedded(network: nn.Module, episodes: EpisodeBatch) -> tuple[torch.Tensor, torch.Tensor]:
-    """The embeddings of the support and of the query of an episode, which pass the network together."""
+    """Embed the support and query of an episode together."""
     support, query = episodes.support[0].flatten(0, 1), episodes.query[0].flatten(0, 1)
     answers = network(torch.cat([support, query]))
     return answers[: len(support)], answers[len(support) :]

@@ -1,4 +1,4 @@
-"""A stand-in for learn2learn (github.com/learnables/learn2learn), whose release no longer builds: our code, in its way.
+"""A stand-in for learn2learn (github.com/learnables/learn2learn), whose release no longer builds: our code in its style.
 
 A module is cloned for each episode, weight by weight and differentiably; its weights are replaced by updated ones after each step.
 """
@@ -56,7 +56,7 @@ def cloned(module: nn.Module) -> nn.Module:
 
 
 def update(module: nn.Module, gradients: dict[str, torch.Tensor], rate: float, *, prefix: str = "") -> None:
-    """Replace each weight of a clone by itself less ``rate`` times its gradient."""
+    """Subtract ``rate`` times its gradient from each weight of a clone."""
     for name, weight in module._parameters.items():
         if weight is not None:
             module._parameters[name] = weight - rate * gradients[prefix + name]  # type: ignore[assignment]

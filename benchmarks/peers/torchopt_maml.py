@@ -17,7 +17,7 @@ def learner(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> Learne
 
 
 class TorchoptMaml(MamlLearner):
-    """MAML by a differentiable SGD that replaces the module's weights, which are put back after each episode."""
+    """MAML by a differentiable SGD that replaces the module's weights; they are restored after each episode."""
 
     def backward(self, episodes: EpisodeBatch) -> torch.Tensor:
         """See :meth:`Learner.backward`."""

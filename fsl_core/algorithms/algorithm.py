@@ -1,7 +1,7 @@
-"""What the training step and the scoring ask of an algorithm: pure functions of weights and episodes.
+"""The interface of algorithms for training and scoring: pure functions of weights and episodes.
 
-An algorithm holds settings and a backbone, and no weights. Weights come in with a leading axis of ``S`` groups, the seeds that train
-together (one, where a trial trains alone); episodes come as ``S * E``, those of the first seed first.
+An algorithm holds settings and a backbone, but no weights. Weights have a leading axis of ``S`` groups, the seeds that train together
+(one if a trial trains alone); episodes are ``S * E``, those of the first seed first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from fsl_core.randomness import Stream
 
 @dataclass(frozen=True, kw_only=True)
 class MetaGradient:
-    """What some episodes teach: the mean over the ``E`` episodes of each of ``S`` groups of weights.
+    """The meta-gradient of a batch: means over the ``E`` episodes of each of ``S`` groups of weights.
 
-    ``gradient``: ``[S, ...]`` for every weight, what the optimiser descends; ``statistics``: what each layer of BatchNorm normalised by,
-    ``[S, F]``, empty where no running statistics are kept. ``loss`` and ``accuracy`` of the queries: ``[S]``, without a graph.
+    ``gradient``: ``[S, ...]`` for every weight; the optimiser descends it. ``statistics``: those that each BatchNorm layer normalised by,
+    ``[S, F]``; empty without running statistics. ``loss`` and ``accuracy`` of the queries: ``[S]``, without a graph.
     """
 
     gradient: Weights
@@ -36,38 +36,38 @@ class Algorithm(Protocol):
     """A learner of episodes: a :class:`MetricAlgorithm` or an :class:`AdaptingAlgorithm`, which differ in how they are scored."""
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, float32 on the CPU and without a group axis, each from a stream of its own within ``stream``."""
+        """The initial weights, float32 on the CPU and without a group axis, each sampled from its own stream within ``stream``."""
         ...
 
     def initial_statistics(self) -> Weights:
-        """The running statistics before the first step, by the names that a checkpoint gives them; empty where none are kept."""
+        """The running statistics before the first step, by their names in a checkpoint; empty if none are kept."""
         ...
 
     def meta_gradient(
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
     ) -> MetaGradient:
-        """What the episodes teach at these weights; the gradient is that of the loss times ``loss_factor``."""
+        """The meta-gradient of the episodes at these weights, of the loss times ``loss_factor``."""
         ...
 
 
 @runtime_checkable
 class MetricAlgorithm(Algorithm, Protocol):
-    """Compares embeddings. A trained backbone gives an image the same embedding in every episode, so each is embedded once."""
+    """Compares embeddings. A trained backbone embeds an image the same way in every episode, so each image is embedded once."""
 
     def embed(
         self, weights: Mapping[str, torch.Tensor], statistics: Mapping[str, torch.Tensor], images: torch.Tensor, kernels: Kernels
     ) -> torch.Tensor:
-        """Images ``[B, C, H, W]`` to embeddings ``[B, D]`` by one group of weights and its running statistics."""
+        """Embed images ``[B, C, H, W]`` as ``[B, D]`` with one group of weights and its running statistics."""
         ...
 
     def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
-        """Scores of the query images of ``S * E`` episodes of embeddings: ``[S * E, way * query, way]``."""
+        """The logits of the query images of ``S * E`` embedded episodes: ``[S * E, way * query, way]``."""
         ...
 
 
 @runtime_checkable
 class AdaptingAlgorithm(Algorithm, Protocol):
-    """Learns each episode from its support before it answers."""
+    """Adapts to the support of each episode before it answers."""
 
     def logits_after(
         self,
@@ -78,17 +78,17 @@ class AdaptingAlgorithm(Algorithm, Protocol):
         kernels: Kernels,
         inductive: bool = False,
     ) -> torch.Tensor:
-        """Scores of the query images of episodes of images after each of the given numbers of adaptation steps.
+        """The logits of the query images after each of the given numbers of adaptation steps.
 
-        ``adaptation_steps`` are ascending; the answer is ``[len(adaptation_steps), S * E, way * query, way]``. With ``inductive`` the
-        scores of a query image depend on no other query image.
+        ``adaptation_steps`` are ascending; the result is ``[len(adaptation_steps), S * E, way * query, way]``. With ``inductive`` the
+        logits of a query image depend on no other query image.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """An algorithm with one group of weights, and its running statistics: ``[1, ...]`` each."""
+    """An algorithm with one group of weights and running statistics, each ``[1, ...]``."""
 
     algorithm: Algorithm
     weights: Weights
@@ -106,7 +106,7 @@ def query_labels(shape: EpisodeShape, *, device: torch.device | str = "cpu") -> 
 
 
 def right_share(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The share of the queries of each episode that logits ``[G, Q, way]`` answer rightly: float64 ``[G]``."""
+    """The share of correctly classified queries of each episode with logits ``[G, Q, way]``: float64 ``[G]``."""
     return (logits.detach().argmax(dim=2) == labels).double().mean(dim=1)
 
 

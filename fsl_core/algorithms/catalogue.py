@@ -1,4 +1,4 @@
-"""Every algorithm by its name: those of this project, and those of plug-ins. Nothing here imports torch before one is built."""
+"""The algorithms of this project and of plug-ins, by name. torch is imported only to build one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALGORITHMS: Catalogue[type[AlgorithmSettings]] = Catalogue(
     built_in=(PrototypicalSettings, MatchingSettings, MamlSettings),
     problem=settings_problem(AlgorithmSettings),
 )
-"""The settings of every algorithm, whose ``build`` makes it."""
+"""The settings of every algorithm; their ``build`` makes it."""
 
 
 def build_algorithm(recipe: TrainingRecipe, *, image_shape: tuple[int, int, int]) -> Algorithm:

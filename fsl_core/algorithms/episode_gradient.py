@@ -1,4 +1,4 @@
-"""The gradient of a loss that is a differentiable function of weights and episodes, as most algorithms have it."""
+"""The meta-gradient of an algorithm whose loss is a differentiable function of weights and episodes, as most are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsl_core.algorithms.algorithm import MetaGradient, mean_of_groups
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
 
 EpisodeLoss = Callable[[Weights], tuple[torch.Tensor, torch.Tensor, Statistics]]
-"""Weights ``[S, ...]`` to the loss and the accuracy of each of ``S * E`` episodes, and the statistics of each, ``[S * E, F]``."""
+"""Maps weights ``[S, ...]`` to the loss and accuracy of each of ``S * E`` episodes, and to its statistics ``[S * E, F]``."""
 
 
 def gradient_of_episodes(loss_of: EpisodeLoss, weights: Weights, *, loss_factor: float) -> MetaGradient:
@@ -19,7 +19,7 @@ def gradient_of_episodes(loss_of: EpisodeLoss, weights: Weights, *, loss_factor:
     leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
     with torch.enable_grad():
         loss, accuracy, statistics = loss_of(leaves)
-        # Groups know nothing of each other, so that the gradient of the sum is that of each.
+        # Groups are independent, so the gradient of the sum contains the gradient of each.
         total = mean_of_groups(loss, groups).sum() * loss_factor
         gradients = torch.autograd.grad(total, list(leaves.values()))
     return MetaGradient(

@@ -20,31 +20,31 @@ _QUERY = tuple(f"query_cell.{name}" for name in ("weight_ih", "weight_hh", "bias
 
 @dataclass(frozen=True)
 class FullContextEmbeddings:
-    """``g``, a bidirectional LSTM over the support, and ``f``, an LSTM that reads the support with attention, K times.
+    """``g``: a bidirectional LSTM over the support; ``f``: an LSTM that reads the support K times with attention.
 
     With ``g'`` and ``f'`` the backbone's embeddings, of D features (appendix A.2 and A.1):
 
     - ``g(x_i, S) = h_i forwards + h_i backwards + g'(x_i)``;
     - ``h^_k, c_k = LSTM(f'(x), [h_{k-1}, r_{k-1}], c_{k-1})``, ``h_k = h^_k + f'(x)``,
-      ``r_k = sum_i softmax_i(h_k . g(x_i)) g(x_i)``, and ``f(x, S) = h_K``; ``h^_0`` and ``c_0`` are zero, so that ``h_0 = f'(x)``.
+      ``r_k = sum_i softmax_i(h_k . g(x_i)) g(x_i)``, and ``f(x, S) = h_K``; ``h^_0`` and ``c_0`` are zero, so ``h_0 = f'(x)``.
 
-    The weights are those of one set; they are initialised uniformly within one over the root of D.
+    Its methods take one set of weights, which are initialised uniformly within 1 / sqrt(D).
     """
 
     features: int
     reading_steps: int
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights of both LSTMs, without a group axis."""
+        """The initial weights of both LSTMs, without a group axis."""
         size, gates = self.features, 4 * self.features
-        # The paper concatenates the read-out to the state, [h, r]. The gates are linear in state and input, so that feeding it beside
-        # f'(x) is the same function. The 2018 reproduction adds it to the state instead.
+        # The paper concatenates the read-out to the state, [h, r]. The gates are linear in state and input, so feeding it beside f'(x)
+        # gives the same function. The 2018 reproduction adds it to the state instead.
         support = dict(zip(_SUPPORT, [(gates, size), (gates, size), (gates,), (gates,)] * 2, strict=True))
         query = dict(zip(_QUERY, [(gates, 2 * size), (gates, size), (gates,), (gates,)], strict=True))
         return initial_values(support | query, stream, partial(uniform_within, 1 / math.sqrt(size)))
 
     def embed_support(self, weights: Mapping[str, torch.Tensor], support: torch.Tensor) -> torch.Tensor:
-        """``g``: backbone embeddings ``[E, S, D]`` in the order they are read in, to ``[E, S, D]`` in the same order."""
+        """``g``: backbone embeddings ``[E, S, D]`` in reading order to ``[E, S, D]`` in the same order."""
         parameters = [weights[name] for name in _SUPPORT]
         first = support.new_zeros(2, len(support), self.features)
         states = torch.lstm(support, (first, first), parameters, True, 1, 0.0, False, True, True)[0]
@@ -53,8 +53,8 @@ class FullContextEmbeddings:
 
     def embed_query(self, weights: Mapping[str, torch.Tensor], query: torch.Tensor, support: torch.Tensor) -> torch.Tensor:
         """``f``: backbone embeddings ``[E, Q, D]`` and :meth:`embed_support`'s ``[E, S, D]``, to ``[E, Q, D]``."""
-        # Paper: no first state is given. With no output of the LSTM yet, h_0 = f'(x) follows from its equation for h_k, so that the
-        # first of the K reads attends with the query itself. The 2018 reproduction begins so too.
+        # Paper: no initial state is given. Before any output of the LSTM, its equation for h_k gives h_0 = f'(x), so the first of the K
+        # reads attends with the query itself. The 2018 reproduction starts the same way.
         inputs, features = query.flatten(0, 1), query.shape[2]
         state, cell = inputs, torch.zeros_like(inputs)
         for _ in range(self.reading_steps):

@@ -19,10 +19,10 @@ _CONTEXT, _LOG_SCALE = "context.", "log_scale"
 
 
 class MatchingNetworks(MetricNetworks):
-    """A query's class is the sum of its attention to that class's support: ``log p(y | x, S) = log sum_{i: y_i = y} a(x, x_i)``.
+    """Scores a class by the query's total attention to its support: ``log p(y | x, S) = log sum_{i: y_i = y} a(x, x_i)``.
 
     The attention ``a`` is a softmax over all ``way * shot`` support images of ``scale * similarity`` (equations 1 and 2, section 2.1).
-    Scores are log-probabilities, by log-softmax and logsumexp: finite and differentiable wherever the embeddings are.
+    The logits are log-probabilities by log-softmax and logsumexp: finite and differentiable wherever the embeddings are.
     """
 
     def __init__(self, backbone: Backbone, settings: MatchingSettings) -> None:
@@ -33,9 +33,9 @@ class MatchingNetworks(MetricNetworks):
             self.context = FullContextEmbeddings(backbone.features, settings.reading_steps)
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
+        """The initial weights, without a group axis."""
         weights = super().initial_weights(stream)
-        # Paper: no scale. A cosine lies in -1..1 and, after a last ReLU, in 0..1, which caps the attention; see docs/algorithms.md.
+        # Paper: no scale. A cosine is in -1..1 and, after a last ReLU, in 0..1, which caps the attention; see docs/algorithms.md.
         if self.settings.learn_scale:
             weights[_LOG_SCALE] = torch.tensor(math.log(self.settings.scale))
         if self.context is not None:
@@ -43,7 +43,7 @@ class MatchingNetworks(MetricNetworks):
         return weights
 
     def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
-        """Log-probabilities ``[S * E, way * query, way]`` of the queries of episodes of embeddings."""
+        """The log-probabilities ``[S * E, way * query, way]`` of the queries of embedded episodes."""
         support, query = embedded.support, embedded.query.flatten(1, 2)
         if self.context is not None:
             support, query = self._in_context(self.context, part(weights, _CONTEXT), support, query)
@@ -52,7 +52,7 @@ class MatchingNetworks(MetricNetworks):
         return attention.reshape(*attention.shape[:2], *support.shape[1:3]).logsumexp(dim=3)
 
     def _scale(self, weights: Mapping[str, torch.Tensor], episodes: int) -> torch.Tensor | float:
-        """What multiplies the similarity: a number, or ``[S * E, 1, 1]``."""
+        """The factor of the similarity: a number, or ``[S * E, 1, 1]``."""
         if not self.settings.learn_scale:
             return self.settings.scale
         scales = weights[_LOG_SCALE].exp()
@@ -61,11 +61,11 @@ class MatchingNetworks(MetricNetworks):
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The mean negative log-likelihood ``[G]`` of queries with log-probabilities ``[G, Q, way]`` and labels int64 ``[Q]``.
 
-        With a ``clamp`` a probability is held within it before the logarithm: beyond, a query has no gradient. Answers and accuracies
-        are of the probabilities as they are.
+        A ``clamp`` bounds each probability before the logarithm: beyond it a query has no gradient. Answers and accuracies use the
+        unclamped probabilities.
         """
-        # Paper: no clamp. The 2018 reproduction clamps at 1e-8 against infinite logarithms, which log-softmax never has; with it a sure
-        # wrong answer teaches nothing.
+        # Paper: no clamp. The 2018 reproduction clamps at 1e-8 against infinite logarithms, which log-softmax never has; a clamped wrong
+        # answer of high confidence has no gradient.
         clamp = self.settings.clamp
         if clamp is None:
             return super().loss(logits, labels)
@@ -75,7 +75,7 @@ class MatchingNetworks(MetricNetworks):
     def _in_context(
         self, context: FullContextEmbeddings, weights: Weights, support: torch.Tensor, query: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of support ``[G, way, shot, D]`` and query ``[G, Q, D]`` that know of the support, by each seed's own LSTMs."""
+        """Full context embeddings of support ``[G, way, shot, D]`` and query ``[G, Q, D]``, by each seed's own LSTMs."""
         seeds = len(next(iter(weights.values())))
         supports, queries = [], []
         for seed, (own, asked) in enumerate(zip(support.chunk(seeds), query.chunk(seeds), strict=True)):
@@ -85,7 +85,7 @@ class MatchingNetworks(MetricNetworks):
         return torch.cat(supports), torch.cat(queries)
 
     def _read(self, context: FullContextEmbeddings, weights: Weights, support: torch.Tensor) -> torch.Tensor:
-        """Support embeddings ``[E, way, shot, D]`` that know of each other, read in the recipe's order."""
+        """Full context embeddings of the support, ``[E, way, shot, D]``, read in the recipe's order."""
         interleaved = self.settings.support_order == "interleaved"
         ordered = support.transpose(1, 2) if interleaved else support
         read = context.embed_support(weights, ordered.flatten(1, 2)).reshape(ordered.shape)

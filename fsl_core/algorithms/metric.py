@@ -1,4 +1,4 @@
-"""What the algorithms that compare embeddings share: one pass of the backbone an episode, and the distances."""
+"""The common part of metric algorithms: one pass of the backbone per episode, and the distances."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _BACKBONE = "backbone."
 
 
 class MetricNetworks(ABC):
-    """A backbone and a rule that scores queries by their embeddings; see :class:`fsl_core.algorithms.algorithm.MetricAlgorithm`."""
+    """A backbone with a rule that scores queries by their embeddings; see :class:`fsl_core.algorithms.algorithm.MetricAlgorithm`."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
+        """The initial weights, without a group axis."""
         return prefixed(self.backbone.initial_weights(stream.within("backbone")), _BACKBONE)
 
     def initial_statistics(self) -> Weights:
@@ -39,7 +39,7 @@ class MetricNetworks(ABC):
     def embed(
         self, weights: Mapping[str, torch.Tensor], statistics: Mapping[str, torch.Tensor], images: torch.Tensor, kernels: Kernels
     ) -> torch.Tensor:
-        """Images ``[B, C, H, W]`` to embeddings ``[B, D]`` by one group of weights and its running statistics."""
+        """Embed images ``[B, C, H, W]`` as ``[B, D]`` with one group of weights and its running statistics."""
         given = as_layer_statistics(part(statistics, _BACKBONE))
         embedded, _ = self.backbone.apply(
             part(weights, _BACKBONE), Images(images.unsqueeze(0)), kernels=kernels, statistics=given
@@ -49,7 +49,7 @@ class MetricNetworks(ABC):
     def meta_gradient(
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
     ) -> MetaGradient:
-        """What the episodes teach; see :class:`fsl_core.algorithms.algorithm.Algorithm`."""
+        """The meta-gradient of the episodes; see :class:`fsl_core.algorithms.algorithm.Algorithm`."""
         return gradient_of_episodes(
             lambda leaves: self.episode_loss(leaves, episodes, kernels), dict(weights), loss_factor=loss_factor
         )
@@ -59,10 +59,10 @@ class MetricNetworks(ABC):
     ) -> tuple[torch.Tensor, torch.Tensor, Statistics]:
         """The mean loss and the accuracy of the queries of each episode of images, ``[S * E]``, and BatchNorm's statistics.
 
-        Support and query of one episode pass the backbone together, so that they share its BatchNorm statistics; different episodes
+        Support and query of one episode pass through the backbone together and share its BatchNorm statistics; different episodes
         never do.
         """
-        # Paper: no text says which images BatchNorm takes its statistics over. This is what Prototypical Networks' authors' code does.
+        # Paper: no paper says which images BatchNorm's statistics cover. Prototypical Networks' authors' code does it this way.
         embedded, statistics = self._embed_episodes(weights, episodes, kernels)
         logits = self.logits(weights, embedded)
         labels = query_labels(episodes.shape, device=logits.device)
@@ -84,11 +84,11 @@ class MetricNetworks(ABC):
 
     @abstractmethod
     def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[S * E, way * query, way]`` of episodes of embeddings."""
+        """The query logits ``[S * E, way * query, way]`` of embedded episodes."""
 
 
 def prefixed_statistics(statistics: Statistics) -> Statistics:
-    """Statistics by the names that the algorithm's state has for the layers."""
+    """Statistics by the names of the layers in the algorithm's state."""
     return {_BACKBONE + name: values for name, values in statistics.items()}
 
 
@@ -106,10 +106,10 @@ def similarity(distance: str, left: torch.Tensor, right: torch.Tensor) -> torch.
 def squared_euclidean(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Squared distances ``[E, A, B]`` between rows of ``[E, A, D]`` and of ``[E, B, D]``.
 
-    By differences rather than by ``a^2 - 2ab + b^2``, which loses the small distances to cancellation in float32. In scoring some
-    rows of ``left`` are taken at a time, which bounds the memory whatever they are compared with: prototypes, or every support image.
+    Computed from differences: ``a^2 - 2ab + b^2`` loses small distances to cancellation in float32. Scoring takes a few rows of
+    ``left`` at a time, which bounds the memory whether they are compared with prototypes or with every support image.
     """
-    if torch.is_grad_enabled():  # a graph would hold all the differences anyway, and sum their gradients in another order
+    if torch.is_grad_enabled():  # a graph would hold all differences anyway, and sum their gradients in another order
         return _squared_differences(left, right)
     at_once = max(1, _DIFFERENCES_AT_ONCE // (len(left) * right.shape[1] * right.shape[2]))
     return torch.cat([_squared_differences(part, right) for part in torch.split(left, at_once, dim=1)], dim=1)

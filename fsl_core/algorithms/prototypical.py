@@ -13,7 +13,7 @@ from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 
 
 class PrototypicalNetworks(MetricNetworks):
-    """Each class is the mean of its support embeddings; a query is scored by its negative distance to each mean.
+    """Represents each class by its prototype, the mean of its support embeddings; scores a query by its negative distance to each.
 
     With ``squared_euclidean`` the logits are ``-scale * ||f(x) - c||^2`` (equations 1 and 2 of the paper, scale 1); with ``cosine``
     they are ``scale * cos(f(x), c)``. The distance is the *squared* one: the plain one trains differently (section 2.3).
@@ -24,7 +24,7 @@ class PrototypicalNetworks(MetricNetworks):
         self.settings = settings
 
     def logits(self, weights: Mapping[str, torch.Tensor], embedded: EpisodeBatch) -> torch.Tensor:
-        """Query scores ``[S * E, way * query, way]`` of episodes of embeddings."""
+        """The query logits ``[S * E, way * query, way]`` of embedded episodes."""
         prototypes = embedded.support.mean(dim=2)
         query = embedded.query.flatten(1, 2)
         return self.settings.scale * similarity(self.settings.distance, query, prototypes)

@@ -1,4 +1,4 @@
-"""What an algorithm asks of a backbone: first weights, and a pure function of weights and images."""
+"""The interface of backbones: initial weights, and a pure function of weights and images."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Backbone(Protocol):
 
     @property
     def features(self) -> int:
-        """Numbers in an embedding."""
+        """The dimension of an embedding."""
         ...
 
     @property
     def norms(self) -> Mapping[str, int]:
-        """Channels of each layer of BatchNorm, by its name."""
+        """The channels of each BatchNorm layer, by its name."""
         ...
 
     @property
     def head_draw(self) -> Draw:
-        """How a linear layer behind it is initialised."""
+        """The initialisation of a linear layer behind it."""
         ...
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis, each from the part of ``stream`` that has its name."""
+        """The initial weights, without a group axis, each sampled from the part of ``stream`` that has its name."""
         ...
 
     def apply(
@@ -44,9 +44,9 @@ class Backbone(Protocol):
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """The images of each group to embeddings ``[G, B, D]`` by the group's weights ``[G, ...]``.
+        """Embed the images of each group as ``[G, B, D]`` with the group's weights ``[G, ...]``.
 
-        BatchNorm normalises by ``statistics``, or where they are None by those of each group's own batch, which are returned in any
-        case. Nothing else is read, and nothing is written.
+        BatchNorm normalises by ``statistics`` or, if they are None, by those of each group's own batch. The statistics used are
+        returned. The function is pure: it reads only its arguments and writes nothing.
         """
         ...

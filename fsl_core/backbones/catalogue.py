@@ -1,4 +1,4 @@
-"""Every backbone by its name: those of this project, and those of plug-ins. Nothing here imports torch."""
+"""The backbones of this project and of plug-ins, by name. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, M
 BACKBONES: Catalogue[type[BackboneSettings]] = Catalogue(
     "fsl.backbones", built_in=(Conv4Settings, MlpSettings, ResNet12Settings), problem=settings_problem(BackboneSettings)
 )
-"""The settings of every backbone, whose ``build`` makes it."""
+"""The settings of every backbone; their ``build`` makes it."""

@@ -22,11 +22,11 @@ from fsl_core.recipe.backbone_settings import Conv4Settings
 
 @dataclass(frozen=True)
 class Conv4:
-    """Four blocks of a 3x3 convolution, BatchNorm and ReLU, each of which halves the sides of its maps.
+    """Four blocks of 3x3 convolution, BatchNorm and ReLU, each halving the sides of its maps.
 
-    With max-pooling an odd side is rounded down and ``D`` is ``filters`` for 28x28 images and ``25 * filters`` for 84x84 ones (Vinyals
-    et al. 2016, section 4.1; Snell et al. 2017, section 3.1). With strides it is rounded up, the last maps are averaged over space and
-    ``D`` is ``filters`` (Finn et al. 2017, appendix A.1 and the authors' code). See :class:`fsl_core.backbones.backbone.Backbone`.
+    Max-pooling rounds odd sides down; ``D`` is ``filters`` for 28x28 images and ``25 * filters`` for 84x84 images (Vinyals et al. 2016,
+    section 4.1; Snell et al. 2017, section 3.1). Strides round them up and average the last maps over space; ``D`` is ``filters``
+    (Finn et al. 2017, appendix A.1 and the authors' code). See :class:`fsl_core.backbones.backbone.Backbone`.
     """
 
     image_shape: tuple[int, int, int]
@@ -34,17 +34,17 @@ class Conv4:
 
     @property
     def features(self) -> int:
-        """Numbers in an embedding, ``D``."""
+        """The dimension of an embedding, ``D``."""
         return self.settings.features(self.image_shape)
 
     @property
     def norms(self) -> Mapping[str, int]:
-        """Channels of each layer of BatchNorm, by its name."""
+        """The channels of each BatchNorm layer, by its name."""
         return {norm.name: norm.channels for norm in self._norms}
 
     @property
     def head_draw(self) -> Draw:
-        """How a linear layer behind it is initialised."""
+        """The initialisation of a linear layer behind it."""
         return head_draw(self.settings)
 
     @property
@@ -53,14 +53,14 @@ class Conv4:
 
     @cached_property
     def _norms(self) -> tuple[BatchNorm, ...]:
-        # Paper: no text says which weights BatchNorm has, nor its epsilon. MAML's authors' code has a shift alone, and 1e-3.
+        # Paper: no paper states BatchNorm's weights or its epsilon. MAML's authors' code has only a shift, and 1e-3.
         filters, pools = self.settings.filters, not self._averages
         names = [f"blocks.{block}.norm" for block in range(BLOCKS)]
         return tuple(BatchNorm(name=name, channels=filters, settings=self.settings, pools=pools) for name in names)
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
-        # Paper: no bias. The BatchNorm that follows subtracts it again, so its gradient is exactly zero.
+        """The initial weights, without a group axis."""
+        # Paper: no bias. The following BatchNorm subtracts it again, so its gradient is exactly zero.
         filters, channels, weights = self.settings.filters, self.image_shape[0], Weights()
         for block, norm in enumerate(self._norms):
             shape = (filters, filters if block else channels, 3, 3)
@@ -76,7 +76,7 @@ class Conv4:
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """The images of each group to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        """Embed the images of each group as ``[G, B, D]``; also returns the statistics that BatchNorm normalised by."""
         used, first = Statistics(), self._norms[0]
         by_patches = statistics is None and (kernels.stem == "patches" or (kernels.stem == "reused_patches" and images.reused))
         if by_patches:
@@ -92,7 +92,7 @@ class Conv4:
     def _stem(
         self, images: Images, weights: Mapping[str, torch.Tensor], norm: BatchNorm, kernels: Kernels
     ) -> tuple[torch.Tensor, LayerStatistics]:
-        """The first block on the images' patches: ``[B, G * F, rows, columns]``."""
+        """Compute the first block on the images' patches: ``[B, G * F, rows, columns]``."""
         patches = images.patches(pools=not self._averages, pads_evenly=self.settings.padding == "symmetric")
         shift, own = weights[f"{norm.name}.bias"], weights["blocks.0.conv.weight"].flatten(2)
         scale = weights.get(f"{norm.name}.weight", torch.ones_like(shift))
@@ -116,14 +116,14 @@ class Conv4:
         padded, padding = self._padded(maps)
         if given is None:
             return norm.rectified(kernels.convolve(padded, weights[name], stride=stride, padding=padding), weights, kernels)
-        factor, constant = norm.as_affine(weights, given)  # part of the kernels: the maps are passed over once less
+        factor, constant = norm.as_affine(weights, given)  # folded into the kernels, which saves a pass over the maps
         scaled = weights[name] * factor[:, :, None, None, None]
         return norm.rectify(kernels.convolve(padded, scaled, constant.flatten(), stride=stride, padding=padding)), given
 
     def _padded(self, maps: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """The maps, and by how much a convolution has to pad them."""
+        """The maps, and the padding that the convolution must add."""
         if self.settings.padding == "symmetric":
             return maps, 1
-        # TensorFlow's "SAME" for a 3x3 convolution of stride 2: an even side by a pixel at its end
+        # TensorFlow's "SAME" for a 3x3 convolution of stride 2 pads an even side by a pixel at its end
         height, width = maps.shape[-2:]
         return nn.functional.pad(maps, (width % 2, 1, height % 2, 1)), 0

@@ -1,7 +1,7 @@
-"""BatchNorm by a batch's statistics, 2x2 max-pooling and ReLU as one differentiable operation, with its first two derivatives.
+"""BatchNorm by batch statistics, 2x2 max-pooling and ReLU as one operation that can be differentiated twice.
 
-The pooled maps are normalised instead of the maps, which are four times as large. The derivatives are written down rather than left
-to autograd, whose second derivative of BatchNorm takes some twenty passes over the maps; here it takes five.
+It normalises the pooled maps instead of the maps, which are four times as large. The derivatives are written out: autograd's second
+derivative of BatchNorm takes some twenty passes over the maps, this one takes five.
 
 With ``y`` the maps, ``n`` values in a channel, ``m`` and ``v`` their mean and biased variance, ``r = (v + epsilon)^(-1/2)``,
 ``x = (y - m) r``, scale ``g`` and shift ``b``: ``out = relu(g P x + b)``, where ``P`` takes the first largest value of ``g y`` of each
@@ -11,7 +11,7 @@ window, and its transpose ``P^T`` puts values back in their places. With ``d = 1
 - ``grad b = B``, ``grad g = S``, ``grad y = g r (P^T d - B / n - x S / n)``.
 
 The second derivative is that of ``<u, grad y> + <s, grad g> + <t, grad b>``; the names of the code are those of its docstring.
-There are no third derivatives: nothing here may be differentiated three times.
+Third derivatives are not supported.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ def fused_norm(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Normalise, pool if ``pools``, and rectify maps ``[B, C, H, W]`` with ``scale`` and ``shift`` ``[C]``.
 
-    Returns the result, ``[B, C, H // 2, W // 2]`` where it is pooled, and the mean and the biased variance ``[C]`` of the maps, which
-    have no gradient.
+    Returns the result, ``[B, C, H // 2, W // 2]`` if pooled, and the mean and biased variance ``[C]`` of the maps, without gradients.
     """
     out, mean, variance = _FusedNorm.apply(maps, scale, shift, epsilon, pools)
     return out, mean, variance
@@ -44,8 +43,8 @@ def _sum(values: torch.Tensor) -> torch.Tensor:
 
 
 def _pooled(maps: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of each window the value that its channel's scale makes the largest, and its place."""
-    # On a CPU the look is free, and most scales are positive; on CUDA it would make the host wait for the device.
+    """The value of each window that is largest after scaling by its channel, and its place."""
+    # On a CPU the check is free, and most scales are positive; on CUDA it would make the host wait for the device.
     if scale.device.type == "cpu" and bool((scale > 0).all()):
         values, places = _aten.max_pool2d_with_indices(maps, [2, 2], [2, 2])
         return values, places
@@ -67,7 +66,7 @@ def _gather(maps: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
 
 
 def _put_back(values: torch.Tensor, maps: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """``P^T``: values ``[B, C, h, w]`` at their places in maps of zeros, which have the shape and layout of ``maps``."""
+    """``P^T``: values ``[B, C, h, w]`` at their places in zeros of the shape and layout of ``maps``."""
     put: torch.Tensor = _aten.max_pool2d_with_indices_backward(values, maps, [2, 2], [2, 2], [0, 0], [1, 1], False, places)
     return put
 
@@ -122,14 +121,14 @@ class _FusedNormBackward(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """The derivatives for ``gradient``, ``maps`` and ``scale``, by the cotangents ``u``, ``s`` and ``t`` of the first ones.
+        """The derivatives for ``gradient``, ``maps`` and ``scale``, from the cotangents ``u``, ``s`` and ``t`` of the first ones.
 
         ``D = sum u``, ``X = sum u x``, ``E = s - g r X / n``, ``T = sum d P u - B D / n - S X / n``; then
 
         - for ``grad``: ``1[out > 0] (g r (P u - D / n) + E P x + t)``;
         - for ``g``: ``r T``;
-        - for ``y``: ``r E P^T d - g r^2 (S / n) u + c_x x + c``, where ``c`` and ``c_x`` take out its mean and its part along ``x``,
-          and ``c_x`` holds ``-g r^2 T / n``, which comes from ``r``.
+        - for ``y``: ``r E P^T d - g r^2 (S / n) u + c_x x + c``, where ``c`` and ``c_x`` remove its mean and its component along
+          ``x``, and ``c_x`` includes ``-g r^2 T / n``, which comes from ``r``.
         """
         u, s, t = cotangents
         d, maps, scale, chosen, places, out, mean, spread, of_shift, of_scale = context.saved_tensors

@@ -1,13 +1,13 @@
-"""The first block as one differentiable operation on patches of the images: convolution, BatchNorm, pooling, ReLU.
+"""The first block (convolution, BatchNorm, pooling, ReLU) as one operation on image patches that can be differentiated twice.
 
-It never writes the derivative of the maps, the largest tensors of the network: what is dense in it is an affine function of the patches,
-whose part in the kernels' gradient follows from the patches' moments, and what is left is as sparse as the pooled maps. Nothing is
-differentiated in the images.
+It never writes the derivative of the maps, the largest tensors of the network. The dense part of that derivative is an affine function
+of the patches, so its contribution to the kernels' gradient follows from the patches' moments; the rest is as sparse as the pooled maps.
+The images have no gradient.
 
 The letters are those of :mod:`fsl_core.backbones.fused_norm`, and ``w`` the kernels ``[G, F, K]``, ``c`` the patches with mean ``a`` and
-covariance ``C``. A negative scale turns a kernel and the scale around, which leaves the block as it is and makes each window's
-largest value the one to choose.
-There are no third derivatives: nothing here may be differentiated three times.
+covariance ``C``. Where the scale is negative, kernel and scale change sign together: the block stays the same, and pooling can take the
+largest value of each window.
+Third derivatives are not supported.
 """
 
 from __future__ import annotations
@@ -27,25 +27,24 @@ def fused_stem(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Convolve patches by ``kernels`` ``[G, F, K]``, normalise with ``scale`` and ``shift`` ``[G, F]``, pool windows, and rectify.
 
-    Returns the result ``[G, B * rows * columns, F]``, and the mean and biased variance ``[G, F]`` of the convolution, which have no
-    gradient.
+    Returns the result ``[G, B * rows * columns, F]``, and the mean and biased variance ``[G, F]`` of the convolution, without gradients.
     """
     out, mean, variance = _FusedStem.apply(kernels, scale, shift, patches, epsilon)
     return out, mean, variance
 
 
 def _sum(values: torch.Tensor) -> torch.Tensor:
-    """Over all places: ``[G, N, F]`` to ``[G, F]``."""
+    """Sum over all places: ``[G, N, F]`` to ``[G, F]``."""
     return values.sum(dim=1)
 
 
 def _largest(patches: Patches, kernels: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Of each window the largest response ``[G, N, F]``, and for each place but the first whether it beats those before it: 1 or 0.
+    """The largest response ``[G, N, F]`` of each window, and for each later place whether it beats those before it (1 or 0).
 
-    Where the scale is 0 all places are equal, and the first is taken.
+    If the scale is 0, all places are equal and the first is chosen.
     """
     alike = (scale == 0).unsqueeze(1)
-    # On a CPU the look is free, and most scales are not 0; on CUDA it would make the host wait for the device.
+    # On a CPU the check is free, and most scales are not 0; on CUDA it would make the host wait for the device.
     any_alike = scale.device.type != "cpu" or bool(alike.any())
     flipped, beats = kernels.transpose(1, 2), []
     largest = torch.bmm(patches.parts[0], flipped)
@@ -59,7 +58,7 @@ def _largest(patches: Patches, kernels: torch.Tensor, scale: torch.Tensor) -> tu
 
 
 def _chosen(patches: Patches, kernels: torch.Tensor, beats: Sequence[torch.Tensor]) -> torch.Tensor:
-    """``P``: the responses ``[G, N, F]`` to ``kernels`` at the places that were chosen."""
+    """``P``: the responses ``[G, N, F]`` to ``kernels`` at the chosen places."""
     flipped = kernels.transpose(1, 2)
     chosen = torch.bmm(patches.parts[0], flipped)
     for part, beat in zip(patches.parts[1:], beats, strict=True):
@@ -85,7 +84,7 @@ class _FusedStem(torch.autograd.Function):
     def forward(
         context: Any, kernels: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, patches: Patches, epsilon: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        sign = (scale < 0).to(scale.dtype).mul_(-2).add_(1)  # on its device: a number to choose from may come from the host
+        sign = (scale < 0).to(scale.dtype).mul_(-2).add_(1)  # computed on its device, without constants from the host
         w, g = kernels * sign.unsqueeze(2), scale * sign
         exact = w.double()
         w_covariance = torch.bmm(exact, patches.covariance)
@@ -138,7 +137,7 @@ class _FusedStemBackward(torch.autograd.Function):
     def backward(context: Any, *cotangents: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """As in :mod:`fsl_core.backbones.fused_norm`, where the field ``u`` is ``c U``, by the cotangent ``U`` of ``grad w``.
 
-        So ``D / n = U a``, ``X / n = r U C w``, and the derivative for ``w`` is the sum over all places of that for the maps, times ``c``:
+        So ``D / n = U a``, ``X / n = r U C w``, and the derivative for ``w`` is that for the maps times ``c``, summed over all places:
         ``r E sum d P c - g r^2 S (U C + (U a) a) + n c_x r w C + n c a``.
         """
         d, scale, chosen, out, mean, spread, w_covariance, sign, *sums = context.saved_tensors

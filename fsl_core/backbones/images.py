@@ -1,4 +1,4 @@
-"""The images of a batch, and what a backbone computes of them alone: once, however many weights see them."""
+"""The images of a batch, with the computations that depend on no weights done once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsl_core.backbones.patches import Patches, patches_of
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """``pixels``: the images ``[G, B, C, H, W]`` of each group; they have no gradient. ``reused``: they pass more than once."""
+    """``pixels``: the images ``[G, B, C, H, W]`` of each group, without gradients. ``reused``: they are embedded more than once."""
 
     pixels: torch.Tensor
     reused: bool = False
@@ -19,11 +19,11 @@ class Images:
 
     @property
     def groups(self) -> int:
-        """How many groups there are, ``G``."""
+        """The number of groups, ``G``."""
         return len(self.pixels)
 
     def patches(self, *, pools: bool, pads_evenly: bool) -> Patches:
-        """Their patches and the moments of these, as :func:`fsl_core.backbones.patches.patches_of` gives them."""
+        """Their patches with moments; see :func:`fsl_core.backbones.patches.patches_of`."""
         key = (pools, pads_evenly)
         if key not in self._patches:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""How a backbone is computed, as opposed to what: the memory layout, and which form of each operation."""
+"""How a backbone is computed: the memory layout and the form of each operation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Stem = Literal["patches", "reused_patches", "maps"]
 
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
-    """One way to compute a backbone; all give the same mathematics in another order of rounding.
+    """One way to compute a backbone; all compute the same function and differ only in rounding.
 
-    ``layout`` orders maps and kernels in memory. ``normalisation``: BatchNorm, pooling and ReLU as one operation with its own first
-    and second derivatives, or as torch's. ``convolution`` of groups: one grouped convolution, or one matrix product of a group's
-    kernels and its unfolded maps. ``stem``: the first block on patches of the images, whose moments replace passes over its maps;
-    on patches where images pass more than once, and on the maps of others; or always on the maps, as the other blocks.
+    ``layout``: the order of maps and kernels in memory. ``normalisation``: BatchNorm, pooling and ReLU as one operation with its own
+    first and second derivatives (``fused``), or as torch's operations (``plain``). ``convolution``: one grouped convolution, or one matrix
+    product of a group's kernels and its unfolded maps. ``stem``: the first block on image patches, whose moments replace passes over its
+    maps (``patches``); on patches only for images embedded more than once (``reused_patches``); or always on its ``maps``.
     """
 
     layout: Layout = "channels_last"
@@ -36,11 +36,11 @@ class Kernels:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
     def fold(self, images: torch.Tensor) -> torch.Tensor:
-        """Images ``[G, B, C, H, W]`` with a group's channels beside those of the others: ``[B, G * C, H, W]``."""
+        """Move the groups of images ``[G, B, C, H, W]`` into the channels: ``[B, G * C, H, W]``."""
         folded = images.transpose(0, 1).flatten(1, 2)
         if self.layout == "channels_first":
             return folded.contiguous()
-        # Written out, for torch takes a single channel to be first in memory, and lays the maps made of it out likewise.
+        # Written out: torch treats a single channel as channels-first, and so lays out the maps computed from it.
         rows = torch.empty_like(folded.permute(0, 2, 3, 1), memory_format=torch.contiguous_format)
         return rows.copy_(folded.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -51,7 +51,7 @@ class Kernels:
     def convolve(
         self, maps: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None = None, *, stride: int, padding: int
     ) -> torch.Tensor:
-        """Maps ``[B, G * C, H, W]`` by the kernels ``[G, F, C, 3, 3]`` of each group: ``[B, G * F, h, w]``; ``bias`` is ``[G * F]``."""
+        """Convolve maps ``[B, G * C, H, W]`` with each group's ``[G, F, C, 3, 3]`` kernels: ``[B, G * F, h, w]``; bias ``[G * F]``."""
         groups = len(weights)
         if self.convolution == "grouped" or groups == 1:
             kernels = weights.flatten(0, 1).contiguous(memory_format=self._format)

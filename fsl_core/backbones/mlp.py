@@ -1,4 +1,4 @@
-"""The network without convolutions of MAML's Omniglot table. Finn et al. 2017, appendix A.1."""
+"""The network without convolutions in MAML's Omniglot table. Finn et al. 2017, appendix A.1."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Mlp:
 
     @property
     def features(self) -> int:
-        """Numbers in an embedding."""
+        """The dimension of an embedding."""
         return WIDTHS[-1]
 
     @property
     def norms(self) -> Mapping[str, int]:
-        """Channels of each layer of BatchNorm, by its name."""
+        """The channels of each BatchNorm layer, by its name."""
         return {norm.name: norm.channels for norm in self._norms}
 
     @property
     def head_draw(self) -> Draw:
-        """How a linear layer behind it is initialised."""
+        """The initialisation of a linear layer behind it."""
         return head_draw(self.settings)
 
     @cached_property
@@ -48,7 +48,7 @@ class Mlp:
         )
 
     def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
+        """The initial weights, without a group axis."""
         # Paper: no biases, as in Conv4.
         inputs, weights = (math.prod(self.image_shape), *WIDTHS), Weights()
         for layer, norm in enumerate(self._norms):
@@ -64,7 +64,7 @@ class Mlp:
         kernels: Kernels,
         statistics: Statistics | None = None,
     ) -> tuple[torch.Tensor, Statistics]:
-        """The images of each group to embeddings ``[G, B, D]``, and the statistics that BatchNorm normalised by."""
+        """Embed the images of each group as ``[G, B, D]``; also returns the statistics that BatchNorm normalised by."""
         hidden, used = images.pixels.flatten(2), Statistics()
         for layer, norm in enumerate(self._norms):
             summed = torch.bmm(hidden, weights[f"layers.{layer}.0.weight"].transpose(1, 2))
@@ -76,7 +76,7 @@ class Mlp:
 def _rectified(
     summed: torch.Tensor, weights: Mapping[str, torch.Tensor], norm: BatchNorm, kernels: Kernels, given: LayerStatistics | None
 ) -> tuple[torch.Tensor, LayerStatistics]:
-    """Sums ``[G, B, F]`` normalised and rectified."""
+    """Normalise and rectify sums ``[G, B, F]``."""
     if given is not None:
         factor, constant = norm.as_affine(weights, given)
         return norm.rectify(summed * factor.unsqueeze(1) + constant.unsqueeze(1)), given

@@ -1,4 +1,4 @@
-"""BatchNorm, pooling and ReLU of maps in which every group has channels of its own."""
+"""BatchNorm, pooling and ReLU of maps in which each group has its own channels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fsl_core.backbones.weights import LayerStatistics, Weights
 
 
 class NormSettings(Protocol):
-    """What the settings of a backbone with BatchNorm say of it; see :class:`fsl_core.recipe.backbone_settings.Conv4Settings`."""
+    """The BatchNorm settings of a backbone; see :class:`fsl_core.recipe.backbone_settings.Conv4Settings`."""
 
     @property
     def batch_norm_scale(self) -> bool:
@@ -24,15 +24,15 @@ class NormSettings(Protocol):
 
     @property
     def batch_norm_epsilon(self) -> float:
-        """What it adds to the variance."""
+        """The number added to the variance."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm:
-    """A layer of BatchNorm with a scale and a shift, or a shift alone, and the ReLU behind it; with ``pools`` also a 2x2 max-pool.
+    """A BatchNorm layer with a shift and perhaps a scale, followed by ReLU and, with ``pools``, by 2x2 max-pooling.
 
-    Its weights are ``<name>.weight`` and ``<name>.bias``, ``[G, F]``, which begin at 1 and 0.
+    Its weights ``<name>.weight`` and ``<name>.bias``, ``[G, F]``, start at 1 and 0.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BatchNorm:
     pools: bool = False
 
     def initial_weights(self) -> Weights:
-        """The first weights, without a group axis."""
+        """The initial weights, without a group axis."""
         weights = {f"{self.name}.bias": torch.zeros(self.channels)}
         if self.settings.batch_norm_scale:
             weights[f"{self.name}.weight"] = torch.ones(self.channels)
@@ -50,7 +50,7 @@ class BatchNorm:
     def rectified(
         self, maps: torch.Tensor, weights: Mapping[str, torch.Tensor], kernels: Kernels
     ) -> tuple[torch.Tensor, LayerStatistics]:
-        """Maps ``[B, G * F, H, W]`` normalised by the batch's own statistics of each channel, pooled and rectified; the statistics too."""
+        """Normalise maps ``[B, G * F, H, W]`` by the batch's statistics, pool and rectify; also returns the statistics."""
         shift = weights[f"{self.name}.bias"]
         scale = weights.get(f"{self.name}.weight", torch.ones_like(shift))
         form = fused_norm if kernels.normalisation == "fused" else _plain_norm
@@ -61,7 +61,7 @@ class BatchNorm:
         return out, LayerStatistics(mean=mean.view_as(shift), variance=variance.view_as(shift), count=count)
 
     def as_affine(self, weights: Mapping[str, torch.Tensor], statistics: LayerStatistics) -> tuple[torch.Tensor, torch.Tensor]:
-        """The factor and the constant, each ``[G, F]``, that normalising by given statistics is."""
+        """Normalisation by given statistics as a factor and a constant, each ``[G, F]``."""
         shift = weights[f"{self.name}.bias"]
         factor = torch.rsqrt(statistics.variance + self.settings.batch_norm_epsilon)
         if self.settings.batch_norm_scale:
@@ -69,8 +69,8 @@ class BatchNorm:
         return factor, shift - statistics.mean * factor
 
     def rectify(self, normalised: torch.Tensor) -> torch.Tensor:
-        """What follows the normalisation."""
-        # Pooling first is the same function (ReLU is monotone) and leaves ReLU a quarter of the elements.
+        """Pool, if the layer pools, and rectify."""
+        # Pooling first gives the same result (ReLU is monotone) and leaves ReLU a quarter of the elements.
         return torch.relu(nn.functional.max_pool2d(normalised, 2) if self.pools else normalised)
 
 

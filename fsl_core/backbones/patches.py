@@ -1,4 +1,4 @@
-"""The 3x3 patches of images, and their first two moments: all that the first block's convolution and BatchNorm see of the images.
+"""The 3x3 patches of images and their first two moments, which determine the first block's convolution and BatchNorm.
 
 An image has few channels, so that a patch has few numbers; a map of it has many channels. The statistics of a convolution's maps follow
 from the moments of the patches, whatever the kernels: with ``c`` a patch and ``w`` a kernel, the mean of ``w c`` is ``w mean(c)`` and its
@@ -17,9 +17,9 @@ from torch import nn
 class Patches:
     """The patches around the places that a convolution visits, ``K = 9 C`` numbers each, of ``G`` groups of ``B`` images.
 
-    ``parts``: each ``[G, B * rows * columns, K]``; one where the convolution has stride 2, or four, the places of 2x2 windows in the
-    order in which pooling looks at them. ``mean`` ``[G, 1, K]`` and ``covariance`` ``[G, K, K]``, float64, are over all ``count`` places,
-    those outside of the windows among them.
+    ``parts``: each ``[G, B * rows * columns, K]``; one for a convolution of stride 2, otherwise four: the places of 2x2 windows in the
+    order of pooling. ``mean`` ``[G, 1, K]`` and ``covariance`` ``[G, K, K]``, float64, are over all ``count`` places, including those
+    outside the windows.
     """
 
     parts: tuple[torch.Tensor, ...]
@@ -34,7 +34,7 @@ class Patches:
 def patches_of(images: torch.Tensor, *, pools: bool, pads_evenly: bool) -> Patches:
     """The patches of images ``[G, B, C, H, W]`` for windows of 2x2 places, or for a convolution of stride 2.
 
-    A pixel of zeros is added on every side, or as TensorFlow's "SAME" does it for stride 2: after an even side alone.
+    One pixel of zeros is added on every side or, as TensorFlow's "SAME" does for stride 2, only after an even side.
     """
     size, height, width = len(images[0]), *images.shape[-2:]
     before = (1, 1) if pads_evenly else (width % 2, height % 2)
@@ -65,7 +65,7 @@ def _gathered(padded: torch.Tensor, rows: range, columns: range) -> torch.Tensor
 def _with_moments(
     parts: tuple[torch.Tensor, ...], everywhere: tuple[torch.Tensor, ...], images: int, rows: int, columns: int
 ) -> Patches:
-    # In float64: neighbouring pixels are so alike that the variance along some kernels is a small difference of large numbers.
+    # In float64: neighbouring pixels are so similar that the variance along some kernels is a small difference of large numbers.
     count = sum(part.shape[1] for part in everywhere)
     exact = [part.double() for part in everywhere]
     mean = torch.stack([part.sum(dim=1, keepdim=True) for part in exact]).sum(dim=0) / count

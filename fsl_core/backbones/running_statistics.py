@@ -1,4 +1,4 @@
-"""BatchNorm's running statistics: averages of those of the training's batches, by which a trained network normalises."""
+"""BatchNorm's running statistics: averages over training batches, by which a trained network normalises."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def initial_running_statistics(norms: Mapping[str, int]) -> Weights:
 
 
 def as_layer_statistics(running: Mapping[str, torch.Tensor]) -> Statistics:
-    """Running statistics ``[S, F]`` as what each layer normalises by."""
+    """Running statistics ``[S, F]`` by layer, as the backbone takes them."""
     names = [name.removesuffix(_MEAN) for name in running if name.endswith(_MEAN)]
     return {name: LayerStatistics(running[name + _MEAN], running[name + _VARIANCE], count=1) for name in names}
 
 
 @torch.no_grad()
 def update_running_statistics(running: Mapping[str, torch.Tensor], batch: Statistics) -> None:
-    """Move running statistics ``[S, F]`` a tenth of the way to those of a batch, in place; its variance is taken without bias.
+    """Move running statistics ``[S, F]`` a tenth of the way to those of a batch, in place, with the unbiased variance.
 
-    A step moves them once, however many episodes it has: by the mean of theirs.
+    A step moves them once, by the mean over its episodes.
     """
     for name, values in batch.items():
         unbiased = values.variance * (values.count / max(1, values.count - 1))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 Weights = dict[str, torch.Tensor]
-"""Named tensors ``[G, ...]``: a set of weights for each of ``G`` groups, which are episodes or seeds computed together."""
+"""Named tensors ``[G, ...]``: one set of weights for each of ``G`` groups, the episodes or seeds computed together."""
 
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What BatchNorm normalises by: ``mean`` and the biased ``variance``, each ``[G, F]``, over ``count`` values of a channel."""
+    """The statistics of a BatchNorm layer: ``mean`` and biased ``variance``, each ``[G, F]``, over ``count`` values per channel."""
 
     mean: torch.Tensor
     variance: torch.Tensor
@@ -21,7 +21,7 @@ class LayerStatistics:
 
 
 Statistics = dict[str, LayerStatistics]
-"""The statistics of every layer of BatchNorm, by the layer's name."""
+"""The statistics of every BatchNorm layer, by the layer's name."""
 
 
 def part(weights: Mapping[str, torch.Tensor], prefix: str) -> Weights:
@@ -35,7 +35,7 @@ def prefixed(weights: Mapping[str, torch.Tensor], prefix: str) -> Weights:
 
 
 def one_group(weights: Mapping[str, torch.Tensor]) -> Weights:
-    """Tensors without a group axis as those of a single group."""
+    """Add a group axis of size 1."""
     return {name: value.unsqueeze(0) for name, value in weights.items()}
 
 
@@ -45,14 +45,14 @@ def of_group(weights: Mapping[str, torch.Tensor], group: int) -> Weights:
 
 
 def repeated(values: torch.Tensor, times: int) -> torch.Tensor:
-    """Groups ``[S, ...]`` as ``[S * times, ...]``, each ``times`` in a row, in the memory layout that they have; a view at once."""
+    """Repeat each group ``times`` in a row, ``[S, ...]`` to ``[S * times, ...]``, in the same memory layout; the tensor itself for 1."""
     if times == 1:
         return values
     return in_layout_of(values.repeat_interleave(times, dim=0), values)
 
 
 def in_layout_of(values: torch.Tensor, model: torch.Tensor) -> torch.Tensor:
-    """``values`` with kernels in channels-last order where those of ``model`` are."""
+    """``values`` in channels-last order if ``model`` is."""
     return channels_last(values) if is_channels_last(model) else values
 
 
@@ -68,4 +68,4 @@ def is_channels_last(values: torch.Tensor) -> bool:
     return values.dim() == _KERNELS and values.permute(0, 1, 3, 4, 2).is_contiguous()
 
 
-_KERNELS = 5  # axes of convolution weights, the group axis among them
+_KERNELS = 5  # axes of convolution weights, including the group axis

@@ -1,6 +1,6 @@
-"""From the name of a data set to its three class splits, prepared and open.
+"""Data sets by name: prepared once, opened as three class splits.
 
-torch is imported where images are opened alone: where they lie, and whether they are there, is asked by commands that open none.
+Only opening images imports torch: commands that merely locate them start without it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 class SplitDataset:
     """A data set cut into disjoint class splits.
 
-    ``digest`` is the SHA-256 of its images, of who belongs to which split, and of how they are normalised where they are.
-    ``check_unchanged`` raises DataChangedError if the images' file was written to since it was verified.
+    ``digest`` is the SHA-256 of the images, the classes of each split and, where images are normalised, the normalisation.
+    ``check_unchanged`` raises DataChangedError if the image file was written to after it was verified.
     """
 
     name: str
@@ -53,17 +53,17 @@ DATASETS: Catalogue[DataSet] = Catalogue(
 
 
 def is_available(data: DataSettings, *, data_root: Path | None, cache_root: Path) -> bool:
-    """Whether the images of a data set are prepared already or can be prepared without any network."""
+    """Return whether the images are already prepared or can be prepared offline."""
     return prepared_folder(data, cache_root).exists() or DATASETS[data.dataset].found(data, data_root) is not None
 
 
 def prepared_folder(data: DataSettings, cache_root: Path) -> Path:
-    """Where the images of a data set lie once they are prepared: several settings may share a folder."""
+    """The folder of a data set's prepared images; several settings may share one."""
     return cache_root / DATASETS[data.dataset].prepared_as(data)
 
 
 def prepared_once(every: Iterable[DataSettings]) -> tuple[DataSettings, ...]:
-    """The first of those settings whose images are prepared in the same folder, in the order of the folders' names."""
+    """One of the settings (the first) for each folder of prepared images, sorted by folder name."""
     first: dict[str, DataSettings] = {}
     for data in every:
         first.setdefault(DATASETS[data.dataset].prepared_as(data), data)
@@ -78,9 +78,9 @@ def prepare(
     announce: Announce = lambda message: None,
     progress: Progress = lambda done, total: None,
 ) -> PreparedImages:
-    """Open a data set's prepared images, after preparing them where they are not; its split and its rotations do not matter.
+    """Open the prepared images of a data set, preparing them first if needed; split and rotations do not matter.
 
-    ``progress`` is told how many images are read and of how many, where that takes long.
+    ``progress`` receives the number of images read and the total, where reading takes long.
 
     Raises:
         DataMissingError: if the files are absent and cannot be fetched.
@@ -131,7 +131,7 @@ def _bank(
     where = {name: index for index, name in enumerate(prepared.class_names)}
     missing = [name for name in names if name not in where]
     if missing:
-        raise DataCorruptError(f"the split lists classes that the images lack: {', '.join(missing[:5])}")
+        raise DataCorruptError(f"the split lists classes that have no images: {', '.join(missing[:5])}")
     chosen = torch.tensor([where[name] for name in names])
     sizes = torch.tensor(prepared.sizes)
     starts = sizes.cumsum(0) - sizes

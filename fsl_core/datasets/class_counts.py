@@ -1,4 +1,4 @@
-"""How many classes and images each split of a data set has, known from its lists without any image. Nothing here imports torch."""
+"""The number of classes and images in each split, from the class lists alone. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _TURNS = 4  # a class and its three turned copies, where rotations count as clas
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """The classes of ``meta_train``, ``meta_validation`` and ``meta_test``, and the images that each class has.
+    """Number of classes in ``meta_train``, ``meta_validation`` and ``meta_test``, and of images per class.
 
-    ``characters`` are the classes as they are drawn; each and its turns are ``classes``, where rotations count.
+    ``characters`` counts unrotated classes; ``classes`` also counts their rotations, where these are classes of their own.
     """
 
     characters: Mapping[str, int]
@@ -24,7 +24,7 @@ class ClassCounts:
 
 
 def class_counts(data: DataSettings) -> ClassCounts | None:
-    """What the splits of a data set hold, rotations counted as classes where they are asked for; None where only the images tell."""
+    """Count the classes and images of each split, rotations included where requested; None if only the images tell."""
     known = DATASETS[data.dataset].counts(data)
     if known is None:
         return None

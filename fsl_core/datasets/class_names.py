@@ -1,4 +1,4 @@
-"""What a class is called, and the character that it is a turn of. Nothing here imports torch."""
+"""Names of classes and of their rotations. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _TURNED = re.compile(r"@(?:90|180|270)\Z")
 
 
 def class_name(base: str, turn: int) -> str:
-    """The name of a base class turned by ``turn`` quarters: ``Gurmukhi/character03@90``; the base's own where it is not turned."""
+    """The name of a base class rotated by ``turn`` quarters: ``Gurmukhi/character03@90``; the base name if ``turn`` is 0."""
     return f"{base}@{90 * turn}" if turn else base
 
 
 def character_of(name: str) -> str:
-    """The base class that a class is a turn of: what is a class of its own among the test classes."""
+    """The base class of a rotated class; rotations of one character are not independent test classes."""
     return _TURNED.sub("", name)

@@ -1,4 +1,4 @@
-"""What the house asks of a data set: one value that describes it. Nothing here imports torch."""
+"""The description of a data set, as one value. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from fsl_core.recipe.data_settings import DataSettings
 
 Announce = Callable[[str], None]
-"""Takes a sentence for people."""
+"""Receives a sentence for the user."""
 Classes = Mapping[str, Sequence[str]]
 """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitCounts:
-    """How many classes ``meta_train``, ``meta_validation`` and ``meta_test`` have, and the images that each class has at the least."""
+    """Number of classes in ``meta_train``, ``meta_validation`` and ``meta_test``, and the least number of images per class."""
 
     classes: Mapping[str, int]
     images_per_class: int
@@ -40,9 +40,9 @@ class SourceState:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRequest:
-    """What making the images of a data set is given.
+    """A request to make the images of a data set.
 
-    ``cache_root``: where downloads may be kept; ``announce`` takes sentences for people, ``progress`` how many images are read.
+    ``cache_root``: where downloads may be kept; ``announce`` receives sentences for the user, ``progress`` the number of images read.
     """
 
     data: DataSettings
@@ -54,26 +54,26 @@ class ImageRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """A data set, as data and functions that need no torch.
+    """A data set, described by data and functions that need no torch.
 
     Attributes:
-        name: what sweep files call it.
-        title: what tables call it.
-        licence: under which terms its images may be used.
-        splits: the names of its class splits, the usual one first; None where the user names them.
-        rotations: whether a class turned by a quarter is a new class.
-        choices: the fields of ``DataSettings`` that only some data sets have and this one has, each with its default.
+        name: its name in sweep files.
+        title: its name in tables.
+        licence: the terms under which its images may be used.
+        splits: the names of its class splits, the default first; None if the user names them.
+        rotations: whether a class rotated by 90 degrees is a new class.
+        choices: the optional fields of ``DataSettings`` that this data set has, each with its default.
         image_shape: ``(C, H, W)`` of every image.
-        counts: what its splits hold, known without an image; None where only the images tell.
+        counts: the size of its splits, known without an image; None if only the images tell.
         prepared_as: the name of the folder of its prepared images.
-        make: its images, uint8 ``[N, C, H, W]`` class by class, the names of the classes, and their sizes.
-        split_classes: the class names of each part of a split, of the names that were prepared.
-        found: the source that would be read, in words; None where there is none.
-        what_lies: what lies in the place of a source, in words.
-        inspect: a look at the source alone; None where there is none.
-        state: what a source holds that its user may change; None where it never changes, or is not there.
-        downloadable: whether it can be fetched.
-        normalisation: mean and deviation of each channel, in 0..1, for those who want it.
+        make: makes its images, uint8 ``[N, C, H, W]`` class by class, with the class names and sizes.
+        split_classes: the class names of each part of a split, taken from the prepared names.
+        found: the source that would be read, in words; None if there is none.
+        what_lies: what is present where a source is expected, in words.
+        inspect: inspects the source alone; None if there is none.
+        state: the part of a source that its user may change; None if it never changes, or is absent.
+        downloadable: whether it can be downloaded.
+        normalisation: mean and standard deviation of each channel, in 0..1, for recipes that normalise.
     """
 
     name: str
@@ -96,5 +96,5 @@ class DataSet:
 
 
 def data_set_problem(entry: object) -> str | None:
-    """What is wrong with an object as an entry of the catalogue of data sets; None where it can be one."""
+    """Explain why an object is no valid entry of the catalogue of data sets; None if it is valid."""
     return None if isinstance(entry, DataSet) else f"it must be a {DataSet.__module__}.DataSet"

@@ -1,4 +1,4 @@
-"""Images that stand twice: what a score on unseen classes must not contain unnoticed."""
+"""Finds duplicate images within and across splits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLITS = ("meta_train", "meta_validation", "meta_test")
 
 @dataclass(frozen=True)
 class SharedImage:
-    """One picture found twice: where each of the two stands, as ``split: class #number``."""
+    """The locations of two identical images, each as ``split: class #number``."""
 
     first: str
     second: str
@@ -22,14 +22,14 @@ class SharedImage:
 
 @dataclass(frozen=True)
 class IdenticalImages:
-    """Pairs of byte-identical images: those whose two lie in different splits, and those within one split."""
+    """Pairs of byte-identical images, across splits and within one split."""
 
     across: tuple[SharedImage, ...]
     within: tuple[SharedImage, ...]
 
 
 def identical_images(dataset: SplitDataset) -> IdenticalImages:
-    """Every image that stood before, with where it first stood in each split; each image is compared once, unturned."""
+    """Pair each duplicate with its first occurrence in every split; images are compared unrotated."""
     seen: dict[bytes, dict[str, str]] = {}
     across: list[SharedImage] = []
     within: list[SharedImage] = []

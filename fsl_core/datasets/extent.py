@@ -1,4 +1,4 @@
-"""How large a data set is, known without its files and without torch: the shape of its images, and how many each split has."""
+"""The size of a data set, without its files or torch: the shape of its images, and their number in each split."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def image_shape(data: DataSettings) -> tuple[int, int, int]:
 
 
 def distinct_images(data: DataSettings) -> Mapping[str, int] | None:
-    """How many different images ``meta_train``, ``meta_validation`` and ``meta_test`` have, a turned one being another.
+    """The number of images in ``meta_train``, ``meta_validation`` and ``meta_test``, each rotation counted as another image.
 
-    None where only the images themselves tell.
+    None if only the images themselves tell.
     """
     counts = class_counts(data)
     if counts is None:

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says, and what lies in a folder: for people who look for their data."""
+"""Describes files by their first bytes, and the contents of folders, for users whose data is not found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 _TAR_MARK, _TAR_PLACE = b"ustar", 257
 _PICKLE_SUFFIXES = {".pkl", ".pickle"}
-_PICKLE = "a pickle, never opened here: opening one runs the program in it"
+_PICKLE = "a pickle, never opened here: unpickling runs arbitrary code"
 _FIRST_BYTES = {
     b"PK\x03\x04": "a ZIP archive",
     b"PK\x05\x06": "an empty ZIP archive",
@@ -27,7 +27,7 @@ MOST_LISTED = 8
 
 
 def kind_of(path: Path) -> str:
-    """A noun with its article, such as ``a gzip file``; a file that cannot be read is said to be one."""
+    """A noun with its article, such as ``a gzip file``; ``unreadable: …`` if the file cannot be read."""
     if path.is_dir():
         return "a folder"
     if path.suffix.lower() in _PICKLE_SUFFIXES:
@@ -45,13 +45,13 @@ def kind_of(path: Path) -> str:
 
 
 def lying_in(folder: Path) -> str:
-    """The names in a folder with what each is, the first few of them; ``nothing`` where it is empty or absent."""
+    """The first few names in a folder, each with its kind; ``nothing`` if it is empty or absent."""
     try:
         names = sorted(entry.name for entry in os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return "nothing"
     except OSError as error:
-        return f"what cannot be looked at: {error.strerror}"
+        return f"an unreadable folder: {error.strerror}"
     shown = [f"{name} ({kind_of(folder / name)})" for name in names[:MOST_LISTED]]
     more = [f"{len(names) - MOST_LISTED} more"] if len(names) > MOST_LISTED else []
     return ", ".join(shown + more) or "nothing"

@@ -1,7 +1,7 @@
-"""Glyphs: invented handwriting, made from a seed, for where no data set can be had and for tests.
+"""Glyphs: synthetic handwriting generated from a seed, for tests and for machines without a data set.
 
-A class is two or three curved strokes; each of its images draws them anew with a trembling hand. Nothing published is measured on
-it. Only additions, products and square roots of uniform draws are used, so that every machine makes the same bytes.
+A class is two or three curved strokes; each of its images draws them with another tremble. No published result uses it.
+Only sums, products and square roots of uniform samples are used, so that every machine generates the same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _POINTS = 28  # along one stroke: close enough together that the pen leaves no g
 
 
 def make_glyphs() -> tuple[np.ndarray, list[str], list[int]]:
-    """All images: uint8 ``[classes * 20, 1, 28, 28]`` with ink 255, the class names, the class sizes."""
+    """Generate all images: uint8 ``[classes * 20, 1, 28, 28]`` with ink 255, the class names, the class sizes."""
     random = np.random.Generator(np.random.PCG64(_SEED))
     names = class_names()
     images = np.concatenate([_draw_class(random) for _ in names])[:, None]
@@ -29,12 +29,12 @@ def make_glyphs() -> tuple[np.ndarray, list[str], list[int]]:
 
 
 def class_names() -> list[str]:
-    """The names of all classes, in the order in which they are made."""
+    """The names of all classes, in the order of generation."""
     return [f"glyph{number:03d}" for number in range(sum(CLASSES.values()))]
 
 
 def split_classes(names: Sequence[str]) -> dict[str, list[str]]:
-    """The class names of the three splits, cut in the order in which they were made."""
+    """The class names of the three splits, in the order of generation."""
     ends = np.cumsum(list(CLASSES.values()))
     return {part: list(names[end - count : end]) for (part, count), end in zip(CLASSES.items(), ends, strict=True)}
 
@@ -60,7 +60,7 @@ def _along(controls: np.ndarray) -> np.ndarray:
 
 
 def _ink(points: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Rasterise a pen of radius ``width`` that stood at every point, with one pixel of soft edge."""
+    """Rasterise a pen of radius ``width`` at every point, with a soft edge of one pixel."""
     centres = (np.arange(SIZE) + 0.5) / SIZE
     across = (centres[None, None, :] - points[:, :, :1]) ** 2
     down = (centres[None, None, :] - points[:, :, 1:]) ** 2
@@ -81,4 +81,4 @@ GLYPHS = DataSet(
     split_classes=lambda data, names: split_classes(names),
     found=lambda data, data_root: "invented by a program",
 )
-"""The invented data set."""
+"""The synthetic data set."""

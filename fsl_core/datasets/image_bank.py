@@ -9,20 +9,20 @@ import torch
 from fsl_core.episodes.class_pool import ClassPool
 
 ROTATIONS = 4
-"""A class and its turns by 90, 180 and 270 degrees."""
+"""A class and its rotations by 90, 180 and 270 degrees."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageBank:
     """Images of one class split.
 
-    ``images``: uint8 ``[total, C, H, W]``, ink or intensity in 0..255; a memory-mapped view that several banks share will do.
+    ``images``: uint8 ``[total, C, H, W]``, ink or intensity in 0..255; may be a memory-mapped view shared by several banks.
     ``starts`` and ``sizes``: int64 ``[base classes]``; base class ``b`` owns ``images[starts[b] : starts[b] + sizes[b]]``. With
-    ``rotations`` every base class counts as four: class ``4 * b + r`` is base class ``b`` turned by ``r`` times 90 degrees; the
-    turned images are not stored. ``mean`` and ``std``: float32 ``[C]`` in 0..1, both or neither; gathered images are normalised by them.
+    ``rotations`` every base class counts as four: class ``4 * b + r`` is base class ``b`` rotated by ``r`` times 90 degrees; the
+    rotated images are not stored. ``mean`` and ``std``: float32 ``[C]`` in 0..1, both or neither; they normalise gathered images.
 
     Raises:
-        ValueError: if ``mean`` or ``std`` stands alone or has not one value a channel.
+        ValueError: if only one of ``mean`` and ``std`` is given, or one has not one value per channel.
     """
 
     images: torch.Tensor
@@ -35,7 +35,7 @@ class ImageBank:
 
     def __post_init__(self) -> None:
         if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std are given both or not at all")
+            raise ValueError("mean and std must be given together")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and values.shape != self.images.shape[1:2]:
                 raise ValueError(
@@ -50,22 +50,22 @@ class ImageBank:
 
     @property
     def turns(self) -> int:
-        """Classes that one base class counts as."""
+        """The number of classes per base class."""
         return ROTATIONS if self.rotations else 1
 
     @property
     def class_sizes(self) -> torch.Tensor:
-        """How many images each class has: int64 ``[classes]``."""
+        """The number of images in each class: int64 ``[classes]``."""
         return self.sizes.repeat_interleave(self.turns)
 
     def pool(self, *, distinct_characters: bool) -> ClassPool:
-        """The classes that episodes draw from; with ``distinct_characters`` no episode has two turns of one base class."""
+        """The classes that episodes sample from; with ``distinct_characters`` no episode has two rotations of one base class."""
         return ClassPool(self.class_sizes, self.turns if distinct_characters else 1)
 
     def gather(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
-        """The named images, each turned as its class says: float32 ``[..., C, H, W]``.
+        """The images at these indices, each rotated as its class requires: float32 ``[..., C, H, W]``.
 
-        They are in 0..1 where the bank has no ``mean`` and ``std``, else less the mean and divided by the deviation of their channel.
+        They are in 0..1 or, if the bank has ``mean`` and ``std``, normalised per channel.
         """
         pixels = self.pixels(class_index, image_index)
         if self.mean is None or self.std is None:
@@ -73,7 +73,7 @@ class ImageBank:
         return pixels.sub_(self.mean.view(-1, 1, 1)).div_(self.std.view(-1, 1, 1))
 
     def pixels(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
-        """The named images as they look, never normalised: float32 ``[..., C, H, W]`` in 0..1.
+        """The images at these indices, not normalised: float32 ``[..., C, H, W]`` in 0..1.
 
         ``class_index`` and ``image_index`` are int64 tensors of one shape ``[...]`` on the bank's device; the second numbers the
         images within their class.
@@ -85,7 +85,7 @@ class ImageBank:
         return pixels.to(torch.float32).div_(255).reshape(*class_index.shape, *self.images.shape[1:])
 
     def to(self, device: torch.device | str) -> ImageBank:
-        """The same bank with its arrays on ``device``; a bank that moves takes the images of its own classes and no others along."""
+        """The same bank on ``device``; a bank that moves copies the images of its own classes only."""
         if torch.device(device) == self.images.device:
             return self
         return replace(
@@ -98,7 +98,7 @@ class ImageBank:
         )
 
     def _own_images(self, device: torch.device | str) -> torch.Tensor:
-        """The images of the bank's classes in their order, copied class by class: a mapped array is read once and not held twice."""
+        """The images of the bank's classes in order, copied class by class: a mapped array is read once, with no second copy in memory."""
         sizes = self.sizes.tolist()
         images = torch.empty(sum(sizes), *self.image_shape, dtype=self.images.dtype, device=device)
         for place, start, size in zip(torch.split(images, sizes), self.starts.tolist(), sizes, strict=True):
@@ -107,7 +107,7 @@ class ImageBank:
 
 
 def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """Images ``[B, C, S, S]``, each turned by its own number of quarters ``[B]``."""
+    """Rotate images ``[B, C, S, S]``, each by its own number of quarters ``[B]``."""
     height, width = images.shape[-2:]
     places = torch.arange(height * width, device=images.device).reshape(height, width)
     orders = torch.stack([torch.rot90(places, quarter).flatten() for quarter in range(ROTATIONS)])
@@ -116,10 +116,10 @@ def _turned(images: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
 
 
 def join(first: ImageBank, second: ImageBank) -> ImageBank:
-    """One bank with the classes of both, those of ``first`` before those of ``second``; banks of one array go on sharing it.
+    """Join two banks, the classes of ``first`` before those of ``second``; banks that share one array keep sharing it.
 
     Raises:
-        ValueError: if one has rotations and the other has not, or the two are not normalised alike.
+        ValueError: if only one has rotations, or the two are normalised differently.
     """
     if first.rotations != second.rotations:
         raise ValueError("a bank with rotations cannot be joined to one without")

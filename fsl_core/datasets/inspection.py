@@ -1,4 +1,4 @@
-"""What a look at the source of a data set finds."""
+"""The findings of an inspection of a data set's source."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 Progress = Callable[[int, int], None]
-"""Told how many images are done, and of how many."""
+"""Receives the number of images done and the total."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a source holds. ``sizes`` counts the pictures of each width and height; ``grey`` and ``faults`` name every one there is.
+    """The contents of a source: ``sizes`` counts the pictures of each width and height; ``grey`` and ``faults`` are complete lists.
 
-    ``grey`` is None where pictures have no colours that could be missing.
+    ``grey`` is None for data sets without colour.
     """
 
     sizes: Mapping[tuple[int, int], int]

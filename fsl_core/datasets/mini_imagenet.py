@@ -22,15 +22,15 @@ from fsl_core.errors import DataCorruptError
 from fsl_core.recipe.data_settings import DataSettings
 
 SIZE = 84
-# Paper: no text says how the images are normalised. MAML's authors' code divides them by 255 and does no more: ``normalise: false``.
+# Paper: no paper says how the images are normalised. MAML's authors' code only divides them by 255: ``normalise: false``.
 CHANNEL_MEAN = (120.1 / 255, 114.8 / 255, 103.4 / 255)
 CHANNEL_STD = (69.3 / 255, 67.5 / 255, 71.0 / 255)
-"""Mean and deviation of red, green and blue over the meta-train images, in 0..1."""
+"""Mean and standard deviation of red, green and blue over the meta-train images, in 0..1."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a source must hold: the wnids of ``train``, ``val`` and ``test``, and how many images each class has."""
+    """The required contents of a source: the wnids of ``train``, ``val`` and ``test``, and the number of images per class."""
 
     splits: Mapping[str, Sequence[str]]
     images_per_class: int
@@ -57,10 +57,10 @@ def split_classes() -> dict[str, list[str]]:
 def read_images(
     source: Source, *, contents: Contents | None = None, progress: Progress = lambda done, total: None
 ) -> tuple[np.ndarray, list[str], list[int]]:
-    """All images: uint8 ``[60000, 3, 84, 84]``, classes by wnid and images by file name; the 100 wnids; the class sizes.
+    """Read all images: uint8 ``[60000, 3, 84, 84]``, classes by wnid and images by file name; the 100 wnids; the class sizes.
 
     Raises:
-        DataCorruptError: if a picture or an archive is damaged, a class or an image is missing or one too many, or a name is unsafe.
+        DataCorruptError: if a picture or an archive is damaged, a class or an image is missing or surplus, or a name is unsafe.
     """
     contents = contents or published()
     classes, each = contents.class_names, contents.images_per_class
@@ -81,7 +81,7 @@ def read_images(
 
 
 def inspect(source: Source, *, contents: Contents | None = None, progress: Progress = lambda done, total: None) -> Inspection:
-    """Look at every picture of a source, without preparing it and without stopping at what is damaged."""
+    """Inspect every picture of a source without preparing it; continue past damaged ones."""
     contents = contents or published()
     names: dict[str, list[str]] = {wnid: [] for wnid in contents.class_names}
     sizes: Counter[tuple[int, int]] = Counter()
@@ -116,9 +116,9 @@ def _refuse(fault: DataCorruptError) -> None:
 
 
 def _walk(
-    source: Source, contents: Contents, progress: Progress, tell: Callable[[DataCorruptError], None]
+    source: Source, contents: Contents, progress: Progress, report: Callable[[DataCorruptError], None]
 ) -> Iterator[SourcePicture]:
-    """Every picture of a class of its split; reading goes on after a fault where ``tell`` does not raise it."""
+    """Yield every picture of a class of its split; faults go to ``report``, and reading continues unless it raises."""
     total, numbers = len(contents.class_names) * contents.images_per_class, itertools.count(1)
     for split, wnids in contents.splits.items():
         try:
@@ -126,11 +126,11 @@ def _walk(
                 if picture.wnid in wnids:
                     yield picture
                 else:
-                    tell(DataCorruptError(f"{picture.where}: {picture.wnid!r} is no class of {split}"))
+                    report(DataCorruptError(f"{picture.where}: {picture.wnid!r} is not a class of {split}"))
                 if done % 100 == 0:
                     progress(min(done, total), total)
         except DataCorruptError as error:
-            tell(error)
+            report(error)
     progress(total, total)
 
 

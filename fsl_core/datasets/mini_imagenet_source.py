@@ -1,4 +1,4 @@
-"""The files of miniImageNet: three archives, three folders, or three tables beside one folder, wherever they usually lie."""
+"""Finds and reads the files of miniImageNet: three archives, three folders, or three tables beside one folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fsl_core.datasets.source_search import FolderName, visible_folders
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 SPLITS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
-"""What the files call each split."""
+"""The name of each split in the files."""
 FOLDER = FolderName("mini_imagenet", frozenset({"miniimagenet"}))
 _MOST_PICTURE_BYTES = 2**26
-"""ImageNet's largest picture has 15 MB; what unpacks to more than this is a trap."""
+"""ImageNet's largest picture has 15 MB; a member that unpacks to more than this is malicious."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the images lie, in one of the three layouts of :data:`LAYOUTS`."""
+    """The location of the images, in one of the three layouts of :data:`LAYOUTS`."""
 
     folder: Path
     layout: str
@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class SourcePicture:
-    """One picture file: its class, its name, what to call it in a message, and the file or its content."""
+    """One picture file: its class, its name, its location for messages, and the file or its content."""
 
     wnid: str
     name: str
@@ -44,10 +44,9 @@ class SourcePicture:
 
 
 def find_source(data_root: Path | None) -> Source | None:
-    """The first layout that is there as a whole, in the first folder that has one; None when none has.
+    """Find the first complete layout in the first folder that has one; None if none has.
 
-    A data root with a name of its own counts only where what it holds is clearly miniImageNet: other data sets have a folder
-    ``train`` too.
+    A data root with another name counts only if its contents are clearly miniImageNet: other data sets have a folder ``train`` too.
     """
     for folder in FOLDER.candidates(data_root):
         for layout, (needed, _) in LAYOUTS.items():
@@ -58,7 +57,7 @@ def find_source(data_root: Path | None) -> Source | None:
 
 
 def _is_clear(folder: Path, layout: str) -> bool:
-    """Whether a layout splits the classes, as only few-shot data does, or names its pictures in the wanted columns."""
+    """Whether a layout has disjoint classes, as only few-shot data has, or tables with the expected columns."""
     if layout == "folders":
         train, val = ({path.name for path in visible_folders(_split_folder(folder, name))} for name in ("train", "val"))
         return bool(train) and bool(val) and not train & val
@@ -71,10 +70,10 @@ def _is_clear(folder: Path, layout: str) -> bool:
 
 
 def missing(data_root: Path | None) -> DataMissingError:
-    """The error that says what lies there, what to obtain and where to put it."""
+    """The error that says what was found, what to obtain and where to put it."""
     folder = Path("<data root>" if data_root is None else data_root) / FOLDER.usual
     return DataMissingError(
-        f"miniImageNet is not in {folder} as a whole (found: {FOLDER.what_lies(data_root)}) and cannot be downloaded freely: its "
+        f"miniImageNet in {folder} is missing or incomplete (found: {FOLDER.what_lies(data_root)}) and cannot be downloaded freely: its "
         "images are ImageNet's (ILSVRC 2012, image-net.org), for research use only. Obtain Ravi and Larochelle's 64/16/20 classes "
         "of 600 images and put there (a) train.tar.xz, val.tar.xz and test.tar.xz with members <split>/<wnid>/<picture>, or (b) the "
         "folders train, val and test with <wnid>/<picture>, or (c) the folder images and train.csv, val.csv and test.csv with the "
@@ -83,10 +82,10 @@ def missing(data_root: Path | None) -> DataMissingError:
 
 
 def pictures_of(source: Source, split: str) -> Iterator[SourcePicture]:
-    """The pictures of ``train``, ``val`` or ``test``, in the order in which they lie.
+    """Yield the pictures of ``train``, ``val`` or ``test``, in the order of the source.
 
     Raises:
-        DataCorruptError: if an archive or a table is damaged, or holds what it should not.
+        DataCorruptError: if an archive or a table is damaged, or has unexpected contents.
     """
     return LAYOUTS[source.layout][1](source.folder, split)
 
@@ -104,10 +103,10 @@ def _in_archive(folder: Path, split: str) -> Iterator[SourcePicture]:
                 content, parts = archive.extractfile(member), PurePosixPath(member.name).parts
                 if content is None or not is_picture(PurePosixPath(member.name)):
                     continue
-                if len(parts) not in (3, 4) or parts[-3] != split:  # four where one more folder is around them
-                    raise DataCorruptError(f"{path} holds {member.name!r}, which is no {split}/<wnid>/<picture>")
+                if len(parts) not in (3, 4) or parts[-3] != split:  # four if all are inside one more folder
+                    raise DataCorruptError(f"{path} holds {member.name!r}, which is not {split}/<wnid>/<picture>")
                 yield SourcePicture(parts[-2], parts[-1], f"{path}: {member.name}", io.BytesIO(content.read()))
-            while stream.read(2**20):  # to its very end: the check sums stand there, and a truncated archive has none
+            while stream.read(2**20):  # to its very end, where the checksums are: a truncated archive has none
                 pass
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise DataCorruptError(f"{path} is damaged{_misnamed(path, split)} ({type(error).__name__}: {error})") from error
@@ -116,14 +115,14 @@ def _in_archive(folder: Path, split: str) -> Iterator[SourcePicture]:
 def _misnamed(path: Path, split: str) -> str:
     kind = kind_of(path)
     if kind == "an xz file":
-        return "; get it again"
-    return f" or misnamed: it is {kind}. A tar archive compressed by xz is wanted, or its content in the folder {split}"
+        return "; download it again"
+    return f" or misnamed: it is {kind}. Expected: a tar archive compressed by xz, or its content in the folder {split}"
 
 
 def _check_inside(path: Path, name: str) -> None:
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts or "\\" in name:
-        raise DataCorruptError(f"{path} holds a name that points outside: {name!r}; do not trust this file")
+        raise DataCorruptError(f"{path} has a name that points outside: {name!r}; do not trust this file")
 
 
 def _in_folder(folder: Path, split: str) -> Iterator[SourcePicture]:
@@ -134,7 +133,7 @@ def _in_folder(folder: Path, split: str) -> Iterator[SourcePicture]:
 
 
 def _split_folder(folder: Path, split: str) -> Path:
-    """Where an archive was extracted into a folder of its own name, that name stands twice."""
+    """The folder of a split, also if an archive was extracted into a folder of its own name (``train/train``)."""
     twice = folder / split / split
     return twice if twice.is_dir() else folder / split
 
@@ -148,7 +147,9 @@ def _in_table(folder: Path, split: str) -> Iterator[SourcePicture]:
                 path = folder / "images" / row["filename"]
                 yield SourcePicture(row["label"], path.name, str(path), path)
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise DataCorruptError(f"{table} is no table of filename,label ({type(error).__name__}: {error})") from error
+        raise DataCorruptError(
+            f"{table} is not a table with the columns filename,label ({type(error).__name__}: {error})"
+        ) from error
 
 
 LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Path, str], Iterator[SourcePicture]]]] = {
@@ -156,4 +157,4 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Path, str], Iterator[SourceP
     "folders": (tuple(SPLITS.values()), _in_folder),
     "tables": (("images", *(f"{name}.csv" for name in SPLITS.values())), _in_table),
 }
-"""The layouts that are read, first to last: the names that each needs, and what gives the pictures of a split."""
+"""The layouts, in order of preference: the names that each needs, and the function that yields the pictures of a split."""

@@ -23,20 +23,20 @@ from fsl_core.recipe.data_settings import DataSettings, Resize
 SIZE = 28
 _SOURCE_SIZE = (105, 105)
 _TOTAL = DRAWERS * sum(HALVES.values())
-# Paper: no text names a filter.
+# Paper: no paper names a filter.
 _FILTERS: Mapping[Resize, Image.Resampling] = {"antialiased": Image.Resampling.LANCZOS, "nearest": Image.Resampling.NEAREST}
-"""The drawings have 1 bit, and PIL resizes such a picture by its nearest pixels whatever filter it is given: so do Snell et al.
-(2017), who give none, and Finn et al. (2017), who give Lanczos. Nearest sampling from 105 to 28 commutes with quarter turns: that
-the former turn the classes before resizing changes no pixel."""
+"""The drawings have 1 bit, and PIL resizes 1-bit pictures by nearest pixels whatever filter is requested. So the code of Snell et al.
+(2017), which requests none, and of Finn et al. (2017), which requests Lanczos, both use nearest pixels. Nearest sampling from 105 to 28
+commutes with quarter turns: Snell et al. rotate before resizing, which changes no pixel."""
 
 
 def read_images(
     source: Source, *, resize: Resize = "antialiased", progress: Progress = lambda done, total: None
 ) -> tuple[np.ndarray, list[str], list[int]]:
-    """All images of both halves: uint8 ``[32460, 1, 28, 28]`` with ink 255, the 1,623 class names sorted, the class sizes.
+    """Read all images of both halves: uint8 ``[32460, 1, 28, 28]`` with ink 255, the 1,623 class names sorted, the class sizes.
 
     Raises:
-        DataCorruptError: if a half is damaged, incomplete, or holds what it should not.
+        DataCorruptError: if a half is damaged or incomplete, or has unexpected contents.
     """
     images: dict[str, list[np.ndarray]] = {}
     for drawing in _drawings(source, progress, _refuse):
@@ -47,7 +47,7 @@ def read_images(
 
 
 def inspect(source: Source, *, progress: Progress = lambda done, total: None) -> Inspection:
-    """Look at every picture of a source, without preparing it and without stopping at what is damaged."""
+    """Inspect every picture of a source without preparing it; continue past damaged ones."""
     sizes: Counter[tuple[int, int]] = Counter()
     faults: list[DataCorruptError] = []
     for drawing in _drawings(source, progress, faults.append):
@@ -62,8 +62,8 @@ def _refuse(fault: DataCorruptError) -> None:
     raise fault
 
 
-def _drawings(source: Source, progress: Progress, tell: Callable[[DataCorruptError], None]) -> Iterator[Drawing]:
-    """Every drawing of both halves; the other half is still read after a fault of one that ``tell`` does not raise."""
+def _drawings(source: Source, progress: Progress, report: Callable[[DataCorruptError], None]) -> Iterator[Drawing]:
+    """Yield every drawing of both halves; faults go to ``report``, and the other half is still read unless it raises."""
     done = 0
     for half in HALVES:
         try:
@@ -74,14 +74,14 @@ def _drawings(source: Source, progress: Progress, tell: Callable[[DataCorruptErr
                     if done % 1000 == 0:
                         progress(done, _TOTAL)
         except DataCorruptError as error:
-            tell(error)
+            report(error)
     progress(_TOTAL, _TOTAL)
 
 
 def _opened(drawing: Drawing) -> Image.Image:
     try:
         content = drawing.read()
-    except Exception as error:  # a damaged archive makes the reader raise errors of many kinds
+    except Exception as error:  # on a damaged archive the reader raises errors of many kinds
         raise DataCorruptError(f"{drawing.where} cannot be read ({type(error).__name__}: {error})") from error
     picture = read_picture(io.BytesIO(content), drawing.where, "L")
     if picture.size != _SOURCE_SIZE:
@@ -90,9 +90,9 @@ def _opened(drawing: Drawing) -> Image.Image:
 
 
 def _inked(grey: Image.Image, resampling: Image.Resampling) -> np.ndarray:
-    """A picture of black ink on white as uint8 ``[28, 28]`` with ink 255.
+    """Resize a picture of black ink on white to uint8 ``[28, 28]`` with ink 255.
 
-    It has 8 bits by now, so that the filter is the one asked for.
+    It has 8 bits already, so PIL uses the requested filter.
     """
     return np.asarray(255 - np.asarray(grey.resize((SIZE, SIZE), resampling), dtype=np.uint8))
 
@@ -100,7 +100,7 @@ def _inked(grey: Image.Image, resampling: Image.Resampling) -> np.ndarray:
 def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
     source, data_root = find_source(request.data_root), request.data_root
     if source is None:
-        request.announce(f"Omniglot is not here as a whole (found: {omniglot_source.FOLDER.what_lies(data_root)})")
+        request.announce(f"Omniglot is missing or incomplete (found: {omniglot_source.FOLDER.what_lies(data_root)})")
         downloads = request.cache_root / "downloads"
         source = omniglot_source.fetch_source(downloads, data_root=data_root, announce=request.announce)
     request.announce(f"reading {_halves(source)}")
@@ -147,4 +147,4 @@ OMNIGLOT = DataSet(
     what_lies=omniglot_source.FOLDER.what_lies,
     inspect=_inspect,
 )
-"""Omniglot, with the split of Vinyals et al. and that of its authors."""
+"""Omniglot, with the split of Vinyals et al. and the split of its authors."""

@@ -1,4 +1,4 @@
-"""The files of Omniglot: its two halves, each a ZIP archive or the folder extracted from it, wherever they usually lie."""
+"""Finds, downloads and reads the files of Omniglot: two halves, each a ZIP archive or the extracted folder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from fsl_core.datasets.source_search import FolderName, is_hidden, visible_folde
 from fsl_core.errors import DataCorruptError, DataMissingError
 
 HALVES = {"images_background": 964, "images_evaluation": 659}
-"""The two halves, and how many characters each holds."""
+"""The two halves, and the number of characters in each."""
 FOLDER = FolderName("omniglot", frozenset({"omniglot", "omniglotpy"}))
 """``omniglot-py`` is torchvision's name for it."""
 _MEMBER = re.compile(r"(?:[^/]+/)?(images_background|images_evaluation)/([^/]+/character\d\d)/(\d{4}_\d\d\.png)")
 _MOST_DRAWING_BYTES = 2**20
-"""A drawing has some hundred bytes; one that unpacks to more than this is a trap."""
+"""A drawing has some hundred bytes; one that unpacks to more than this is malicious."""
 
 Source = Mapping[str, Path]
-"""Where each half lies: an archive or a folder."""
+"""The location of each half: an archive or a folder."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Drawing:
 
 
 def find_source(data_root: Path | None) -> Source | None:
-    """Where both halves lie, in the first folder that has both; None when none has.
+    """Find both halves in the first folder that has both; None if none has.
 
-    A half is the archive ``images_background.zip`` or, where there is none, the folder ``images_background``.
+    A half is the archive ``images_background.zip`` or, if there is none, the folder ``images_background``.
     """
     for folder in FOLDER.candidates(data_root):
         halves = {name: half for name in HALVES if (half := _half(folder, name)) is not None}
@@ -62,9 +62,9 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
     """Download both archives into ``folder`` and check their MD5.
 
     Raises:
-        DataMissingError: if they cannot be had; the message says what lies in the data root, which files to get and where to put them.
+        DataMissingError: if they cannot be downloaded; the message says what was found, which files to get and where to put them.
     """
-    from torchvision.datasets import Omniglot  # only to download: the import takes longer than torch's own
+    from torchvision.datasets import Omniglot  # only to download: importing it takes longer than importing torch
     from torchvision.datasets.utils import download_url
 
     for name in HALVES:
@@ -74,7 +74,7 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
             download_url(url, str(folder), md5=Omniglot.zips_md5[name])
         except (OSError, RuntimeError) as error:
             raise DataMissingError(
-                f"Omniglot is not here as a whole (found: {FOLDER.what_lies(data_root)}) and cannot be downloaded ({error}). Put "
+                f"Omniglot is missing or incomplete (found: {FOLDER.what_lies(data_root)}) and cannot be downloaded ({error}). Put "
                 "images_background.zip and images_evaluation.zip (from the omniglot repository of its author, Brenden Lake), or the "
                 "folders extracted from them, into a folder named omniglot and name its parent with --data-root or FSL_DATA_ROOT. "
                 "The data set 'glyphs' needs no file"
@@ -84,10 +84,10 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
 
 @contextmanager
 def opened_half(source: Source, half: str) -> Iterator[list[Drawing]]:
-    """The drawings of one half, by character and name; they can be read while it is open.
+    """Open one half: its drawings by character and name, readable while it is open.
 
     Raises:
-        DataCorruptError: if it is damaged, incomplete, or holds names that point outside.
+        DataCorruptError: if it is damaged or incomplete, or has names that point outside.
     """
     path = source[half]
     if path.is_dir():
@@ -98,7 +98,7 @@ def opened_half(source: Source, half: str) -> Iterator[list[Drawing]]:
             yield _whole(path, half, _in_archive(path, half, file))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise DataCorruptError(
-            f"{path} is damaged: it is {kind_of(path)} ({type(error).__name__}: {error}); get it again"
+            f"{path} is damaged: it is {kind_of(path)} ({type(error).__name__}: {error}); download it again"
         ) from error
 
 
@@ -106,7 +106,7 @@ def _in_archive(path: Path, half: str, file: zipfile.ZipFile) -> Iterator[Drawin
     for member in file.infolist():
         name = PurePosixPath(member.filename)
         if name.is_absolute() or ".." in name.parts or "\\" in member.filename:
-            raise DataCorruptError(f"{path} holds a member that points outside: {member.filename!r}; do not trust this archive")
+            raise DataCorruptError(f"{path} has a member that points outside: {member.filename!r}; do not trust this archive")
         match = _MEMBER.fullmatch(member.filename)
         if match is None or match[1] != half or is_hidden(name.parts):
             continue
@@ -125,15 +125,15 @@ def _in_folder(path: Path, half: str) -> Iterator[Drawing]:
 
 
 def _whole(path: Path, half: str, drawings: Iterator[Drawing]) -> list[Drawing]:
-    """The drawings in their order. Raises DataCorruptError unless every character is there, with a drawing by each of 20 people."""
+    """Sort the drawings. Raises DataCorruptError unless every character has a drawing by each of 20 people."""
     found = sorted(drawings, key=lambda drawing: (drawing.character, drawing.name))
     counts = Counter(drawing.character for drawing in found)
     short = [f"{name} ({count})" for name, count in counts.items() if count != DRAWERS]
     if short:
-        raise DataCorruptError(f"{path} is incomplete: each character needs {DRAWERS} drawings, unlike {', '.join(short[:3])}")
+        raise DataCorruptError(f"{path} is incomplete: each character needs {DRAWERS} drawings; wrong: {', '.join(short[:3])}")
     if len(counts) != HALVES[half]:
         raise DataCorruptError(
-            f"{path} is incomplete: it holds {len(counts)} characters of {HALVES[half]}, each looked for as "
+            f"{path} is incomplete: it has {len(counts)} characters of {HALVES[half]}; expected: "
             f"{half}/<alphabet>/character<number>/<picture>.png"
         )
     return found

@@ -1,4 +1,4 @@
-"""Which characters of Omniglot belong to which split, from the lists in ``splits``. Nothing here imports torch."""
+"""The split of Omniglot's characters, from the lists in ``splits``. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LISTS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
 
 
 def class_names() -> list[str]:
-    """All 1,623 characters, sorted: the lists of Vinyals et al. have each of them once."""
+    """All 1,623 characters, sorted: the lists of Vinyals et al. have each exactly once."""
     return sorted(name for part in _LISTS.values() for name in _list(f"omniglot_vinyals_{part}.txt"))
 
 

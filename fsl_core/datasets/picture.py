@@ -1,4 +1,4 @@
-"""Picture files: read with 8 bits a channel, or reported as unreadable; resized to squares."""
+"""Picture files: read with 8 bits per channel, or reported as unreadable; resized to squares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fsl_core.errors import DataCorruptError
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp"}
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")
-"""Formats without values of 32 bits: PIL gives some of their pictures of 16 bits as 32."""
+"""Formats without 32-bit values: PIL opens some of their 16-bit pictures as 32-bit."""
 
 
 def is_picture(path: PurePath) -> bool:
@@ -23,14 +23,14 @@ def is_picture(path: PurePath) -> bool:
 
 
 def read_picture(file: Path | IO[bytes], where: str, mode: Literal["L", "RGB"]) -> Image.Image:
-    """The picture in a file, with one grey channel (``L``) or three colours (``RGB``) of 8 bits.
+    """Read a picture as one grey channel (``L``) or three colours (``RGB``) of 8 bits.
 
-    16 bits are scaled to 8, not clipped. Raises DataCorruptError, which names ``where``, if it cannot be read.
+    16 bits are scaled to 8, not clipped. Raises DataCorruptError naming ``where`` if it cannot be read.
     """
     try:
         with Image.open(file, formats=_FORMATS) as image:
             return _in_eight_bits(image).convert(mode)
-    except Exception as error:  # a damaged picture makes PIL raise errors of almost every kind
+    except Exception as error:  # on a damaged picture PIL raises errors of almost every kind
         raise DataCorruptError(f"{where} cannot be read as a picture ({type(error).__name__}: {error})") from error
 
 
@@ -44,10 +44,10 @@ def fitted(image: Image.Image, size: int) -> np.ndarray:
 
 
 def _in_eight_bits(image: Image.Image) -> Image.Image:
-    """PIL scales colours of 16 bits itself, and clips grey ones: all of them above 255, nearly the whole picture, turn white."""
+    """PIL scales 16-bit colours itself but clips 16-bit greys: every value above 255, nearly the whole picture, would turn white."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
         values = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError("its values have 32 bits, and which of them is white is not known: save it with 8 or 16")
+        raise ValueError("it has 32-bit values, and its white level is unknown: save it with 8 or 16 bits")
     return image

@@ -1,4 +1,4 @@
-"""Images are prepared once a machine, whole or not at all, by one process while the others wait."""
+"""Prepares images atomically, once per machine, in one process while the others wait."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
 
 
 class _Outdated(DataCorruptError):
-    """What was prepared is whole, and of a source that has changed since."""
+    """The prepared images are intact, but their source has changed since."""
 
 
 def open_prepared(
     folder: Path, make: Callable[[], MadeImages], *, announce: Callable[[str], None], state: SourceState | None = None
 ) -> PreparedImages:
-    """Open the prepared data set in ``folder`` with every byte verified, after making it there where it is missing.
+    """Open the prepared data set in ``folder`` with every byte verified, making it first if it is missing.
 
-    What ``make`` gives is written beside ``folder`` and then renamed: a crash leaves nothing that could be taken for a data set, and
-    the next preparation removes what it did leave. Of several processes one prepares and the others wait for it; where the file
-    system has no locks each prepares, and the later discards its own. A prepared folder that is damaged is said to be, prepared
-    again, and moved aside once that succeeded. One that was prepared of another ``state`` of its source is replaced.
+    The result of ``make`` is written beside ``folder`` and then renamed: a crash leaves nothing that looks like a data set, and the
+    next preparation removes its leftovers. One process prepares while the others wait; on a file system without locks each prepares,
+    and the later ones discard their own. A damaged folder is reported, prepared again, and moved aside once that succeeded.
+    A folder prepared from another ``state`` of its source is replaced.
 
     Raises:
-        DataCorruptError: if the folder is damaged and cannot be prepared again; it stays where it is.
+        DataCorruptError: if the folder is damaged and cannot be prepared again; it stays in place.
     """
-    with suppress(DataCorruptError):  # absent or damaged: looked at again below, by one process at a time
+    with suppress(DataCorruptError):  # absent or damaged: checked again below, by one process at a time
         return _current(folder, state)
     with _lock_of(folder, announce) as locked:
         damage = None
@@ -47,10 +47,10 @@ def open_prepared(
             except DataCorruptError as error:
                 damage = error
                 announce(str(error) if isinstance(error, _Outdated) else f"damaged: {error}")
-        if locked:  # else what looks left behind may be another process at work
+        if locked:  # else apparent leftovers may belong to another process at work
             _remove_leftovers(folder)
         announce(f"preparing {folder.name} once, in {folder}")
-        made = make() if damage is None else _made_again(make, damage)
+        made = make() if damage is None else _repaired(make, damage)
         if damage is not None:
             _set_aside(folder, announce, keep=not isinstance(damage, _Outdated))
         return _publish(folder, made, state)
@@ -64,8 +64,8 @@ def _current(folder: Path, state: SourceState | None) -> PreparedImages:
     return prepared
 
 
-def _made_again(make: Callable[[], MadeImages], damage: DataCorruptError) -> MadeImages:
-    """Damaged images are never said to be missing: a sweep would take other data in their place."""
+def _repaired(make: Callable[[], MadeImages], damage: DataCorruptError) -> MadeImages:
+    """Report damaged images as damaged, never as missing: a sweep would substitute other data."""
     try:
         return make()
     except DataError as error:
@@ -74,9 +74,9 @@ def _made_again(make: Callable[[], MadeImages], damage: DataCorruptError) -> Mad
 
 @contextmanager
 def _lock_of(folder: Path, announce: Callable[[str], None]) -> Iterator[bool]:
-    """Be the only process that prepares ``folder``; false where the file system, or the system, has no locks.
+    """Be the only process that prepares ``folder``; false if the file system, or the operating system, has no locks.
 
-    The system itself frees the lock of a process that dies. Its file stays: one that is removed could be locked by two at once.
+    The system frees the lock of a process that dies. The lock file stays: once removed, it could be locked by two processes at once.
     """
     with ExitStack() as held:
         try:
@@ -90,7 +90,7 @@ def _lock_of(folder: Path, announce: Callable[[str], None]) -> Iterator[bool]:
 
 
 def _lock(file: BinaryIO, before_waiting: Callable[[], None]) -> None:
-    import fcntl  # where the system has none, the caller goes on without
+    import fcntl  # absent on some systems: the caller continues without a lock
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +113,7 @@ def _set_aside(folder: Path, announce: Callable[[str], None], *, keep: bool) -> 
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed preparations of ``folder`` were writing, each as large as the data set."""
+    """Remove the partial output of killed preparations of ``folder``, each up to the size of the data set."""
     for path in folder.parent.iterdir():
         if path.name.startswith(f".{folder.name}.") and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -123,12 +123,12 @@ def _publish(folder: Path, made: MadeImages, state: SourceState | None) -> Prepa
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        # Opened before it gets its name: another process without a lock might set that aside again.
+        # Opened before it is renamed: another process without a lock might set the folder aside.
         prepared = replace(write_prepared(making, *made, state=state), array=(folder / ARRAY).absolute())
         try:
             making.rename(folder)
         except OSError:
-            if not (folder / MANIFEST).exists():  # not another process that was first, but a real fault
+            if not (folder / MANIFEST).exists():  # a real fault, not another process that was first
                 raise
             return read_prepared(folder)
         return prepared

@@ -1,8 +1,8 @@
-"""A prepared data set as it lies on disk: an array, its manifest, and the proof that its bytes are those that were prepared.
+"""A prepared data set on disk: an array, its manifest, and the proof that its bytes are the prepared ones.
 
-The content digest is what results are named by. It is one long SHA-256, which only one processor can compute; hence the manifest
-also has a digest for each block of the file, which several compute at once, and a seal over its own words. Where the seal does not
-fit, or there is none, the content digest itself is computed: a manifest alone is never believed.
+Results record the content digest. It is one long SHA-256, which only one processor can compute; so the manifest also has a digest
+for each block of the file, which several processors compute at once, and a seal over itself. If the seal is wrong or absent, the
+content digest itself is computed: a manifest alone is never trusted.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ BLOCK_BYTES = 8 * 2**20
 _CHUNK_BYTES = 2**20
 _MOST_THREADS = 8
 _DAMAGE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
-"""What the system answers of a folder that is not whole or a disk that fails. All else says nothing of the images: no permission, too
-many open files, a server away."""
+"""The system's errors for an incomplete folder or a failing disk. Others say nothing about the images: no permission, too many open
+files, an unreachable server."""
 _SETTLED_NANOSECONDS = 2 * 10**9
-"""A file's times are this coarse on some file systems: of a younger file they do not show whether it was changed since."""
+"""The coarsest resolution of file times: those of a younger file do not show whether it changed since."""
 
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells whether a file is still the one that was verified; times in nanoseconds, ``changed`` set by no program."""
+    """Identifies the file that was verified; times in nanoseconds; no program can set ``changed``."""
 
     device: int
     number: int
@@ -52,11 +52,11 @@ class FileIdentity:
 
     @staticmethod
     def of(found: os.stat_result) -> FileIdentity:
-        """The identity that the system gives a file."""
+        """The identity of a file, from its status."""
         return FileIdentity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def was_written_to(self, now: FileIdentity) -> bool:
-        """Whether ``now`` is this very file with other content, and not another file in its place."""
+        """Whether ``now`` is the same file with other content, and not another file in its place."""
         return (self.device, self.number) == (now.device, now.number) and (self.size, self.modified) != (now.size, now.modified)
 
 
@@ -78,15 +78,15 @@ class PreparedImages:
     state: SourceState | None = None
 
     def check_unchanged(self) -> None:
-        """Raises DataChangedError if the mapped file was written to since it was verified; a new file in its place is no matter."""
+        """Raises DataChangedError if the mapped file was written to after it was verified; a new file in its place is harmless."""
         try:
             now = FileIdentity.of(self.array.stat())
-        except OSError:  # moved or removed: what is mapped stays as it was
+        except OSError:  # moved or removed: the mapping stays as it was
             return
         if self.identity.was_written_to(now):
             raise DataChangedError(
                 f"{self.array} was written to while it was in use; nothing computed since the last checkpoint is kept. Launch again: "
-                "the images are verified anew"
+                "the images are then verified again"
             )
 
 
@@ -104,10 +104,10 @@ def _begun_digest(shape: Sequence[int], class_names: Sequence[str], sizes: Seque
 def write_prepared(
     folder: Path, images: np.ndarray, class_names: Sequence[str], sizes: Sequence[int], *, state: SourceState | None = None
 ) -> PreparedImages:
-    """Write an array and its manifest into ``folder``, force them to the disk, and open what came to lie there.
+    """Write an array and its manifest into ``folder``, flush them to disk, and open the result.
 
     Raises:
-        DataCorruptError: if the file system gives back other bytes than it was given.
+        DataCorruptError: if the file system returns other bytes than were written.
     """
     with naming(folder / ARRAY):
         np.save(folder / ARRAY, images)
@@ -126,20 +126,20 @@ def write_prepared(
 
 
 def read_prepared(folder: Path, *, in_full: bool = False) -> PreparedImages:
-    """Open a prepared data set, its array memory-mapped and shared by all processes of the machine, after verifying every byte.
+    """Open a prepared data set after verifying every byte; its array is memory-mapped and shared by all processes of the machine.
 
-    A process verifies a file once and then for as long as the system says that it has not changed. ``in_full`` computes the
-    content digest itself, now, whatever the manifest's seal and this process's memory say.
+    A process verifies a file once, and again only if the system says that it changed. ``in_full`` always computes the content
+    digest, whatever the manifest's seal and earlier checks say.
 
     Raises:
-        DataCorruptError: if the folder does not hold what was prepared.
-        DataError: if it cannot be read, whatever it holds.
+        DataCorruptError: if the folder's content is not what was prepared.
+        DataError: if it cannot be read, whatever its content.
     """
     try:
         identity = _identity(folder)
         if in_full or time.time_ns() - max(file.changed for file in identity) < _SETTLED_NANOSECONDS:
             return _verified(folder, in_full=in_full)
-        return _remembered(folder, identity)
+        return _verified_once(folder, identity)
     except OSError as error:
         if error.errno not in _DAMAGE:
             raise DataError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
@@ -153,7 +153,7 @@ def _identity(folder: Path) -> tuple[FileIdentity, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _remembered(folder: Path, identity: tuple[FileIdentity, ...]) -> PreparedImages:
+def _verified_once(folder: Path, identity: tuple[FileIdentity, ...]) -> PreparedImages:
     return _verified(folder, in_full=False)
 
 
@@ -196,7 +196,7 @@ def _check_blocks(path: Path, file: BinaryIO, manifest: Mapping[str, Any]) -> No
 
 
 def _check_content(folder: Path, file: BinaryIO, array: np.ndarray, manifest: Mapping[str, Any]) -> None:
-    """Every byte is read from the file, not from the mapping: a disk that fails then raises an error and kills no process."""
+    """Read every byte from the file, not from the mapping: a failing disk then raises an error instead of killing the process."""
     digest = _begun_digest(array.shape, manifest["class_names"], manifest["sizes"])
     _feed(digest, file, manifest["bytes"] - array.nbytes, array.nbytes)
     if digest.hexdigest() != manifest["digest"]:
@@ -204,7 +204,7 @@ def _check_content(folder: Path, file: BinaryIO, array: np.ndarray, manifest: Ma
 
 
 def _block_digests(file: BinaryIO, size: int, block_bytes: int) -> list[str]:
-    """The SHA-256 of each block of a file, computed by as many threads as this process has processors, up to eight."""
+    """The SHA-256 of each block of a file, computed by one thread per usable processor, at most eight."""
 
     def of_block(start: int) -> str:
         digest = hashlib.sha256()
@@ -216,25 +216,25 @@ def _block_digests(file: BinaryIO, size: int, block_bytes: int) -> list[str]:
 
 
 def _processors() -> int:
-    """The processors to keep busy. More than a few gain nothing, and a container's limit of CPU time is not seen here."""
+    """The number of threads to use. More than a few gain nothing, and a container's CPU limit is not visible here."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, _MOST_THREADS)
 
 
 def _feed(digest: hashlib._Hash, file: BinaryIO, start: int, size: int) -> None:
-    """Add ``size`` bytes of a file from ``start`` to a digest, fewer where the file ends."""
+    """Add ``size`` bytes of a file from ``start`` to a digest, or as many as the file has."""
     while size > 0 and (content := os.pread(file.fileno(), min(size, _CHUNK_BYTES), start)):
         digest.update(content)
         start, size = start + len(content), size - len(content)
 
 
 def _mapped(file: BinaryIO, size: int) -> np.ndarray:
-    """The array in an open ``.npy`` file, mapped: the very file whose bytes are verified, whatever its name stands for by now."""
+    """Map the array in an open ``.npy`` file: the file whose bytes are verified, even if its name now refers to another."""
     try:
         if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("another version of the array's format")
+            raise ValueError("an unsupported version of the array format")
         shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
-    except Exception as error:  # the header is parsed as Python: a damaged one raises errors of almost every kind
+    except Exception as error:  # parsed as Python: a damaged header raises errors of almost every kind
         raise ValueError(f"its header cannot be read ({error})") from error
     offset = file.tell()
     if kind != np.uint8 or in_columns or len(shape) != 4 or offset + int(np.prod(shape, dtype=object)) != size:
@@ -244,6 +244,6 @@ def _mapped(file: BinaryIO, size: int) -> np.ndarray:
 
 def _as_tensor(array: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():
-        # The mapping is read-only and nothing here writes to it; torch warns of what could happen if something did.
+        # The mapping is read-only and nothing here writes to it; torch warns about writes.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -1,1 +1,1 @@
-"""Episodes: their shape, how they are sampled, and how answers to them are scored."""
+"""Episodes: their shape, sampling and scoring."""

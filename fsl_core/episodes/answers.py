@@ -1,7 +1,7 @@
-"""Which queries of each episode were answered rightly, as hex digits that a record can hold.
+"""The correctly classified queries of each episode, as hex digits in a record.
 
-The bits of an episode are its queries in the order of their position, class by class and query by query, the first one the highest bit
-of the first digit; the last digit is filled up with zeros. Nothing here imports torch.
+The bits of an episode are its queries in order, class by class and query by query; the first is the highest bit of the first digit, and
+the last digit is padded with zeros. Imports no torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def hex_answers(right: np.ndarray) -> tuple[str, ...]:
 
 
 def problem_with_answers(texts: Sequence[object], counts: Sequence[int], queries: int) -> str | None:
-    """Why texts from a document are not the answers of episodes of so many queries with these counts of right ones; None: they are."""
+    """Explain why texts cannot be the answers of episodes with so many queries and these counts of correct ones; None if they can."""
     if len(texts) != len(counts):
         return f"there are {len(texts)} texts for {len(counts)} episodes"
     digits = -(-queries // 4)
@@ -32,5 +32,5 @@ def problem_with_answers(texts: Sequence[object], counts: Sequence[int], queries
         if bits & ((1 << spare) - 1):
             return f"episode {number} has {text!r:.40}, with bits beyond its {queries} queries"
         if bits.bit_count() != count:
-            return f"episode {number} has {text!r:.40}, {bits.bit_count()} right answers, and its count is {count}"
+            return f"episode {number} has {text!r:.40}, {bits.bit_count()} correct answers, but its count is {count}"
     return None

@@ -1,4 +1,4 @@
-"""The classes that episodes are drawn from, and whether they suffice."""
+"""The classes that episodes are sampled from, and the check that they suffice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fsl_core.errors import EpisodeError
 
 @dataclass(frozen=True, eq=False)
 class ClassPool:
-    """Classes by their sizes, int64 ``[classes]``: how many images each has; ``smallest`` and ``largest`` are the extremes.
+    """Classes by ``sizes``, int64 ``[classes]``, their numbers of images; ``smallest`` and ``largest`` are the extremes.
 
-    With ``turns`` above 1 each ``turns`` neighbouring classes are the turns of one character, and an episode has one of them at most.
+    With ``turns`` above 1, each ``turns`` consecutive classes are rotations of one character, and an episode has at most one of them.
 
     Raises:
-        ValueError: if the classes are no whole number of characters.
+        ValueError: if the number of classes is no multiple of ``turns``.
     """
 
     sizes: torch.Tensor
@@ -28,13 +28,13 @@ class ClassPool:
     def __post_init__(self) -> None:
         if self.turns < 1 or len(self.sizes) % self.turns:
             raise ValueError(f"{len(self.sizes)} classes are not a whole number of characters with {self.turns} turns each")
-        sizes = self.sizes.tolist() or [0]  # read from the device here, so that drawing never waits for it
+        sizes = self.sizes.tolist() or [0]  # read from the device here, so that sampling never waits for it
         object.__setattr__(self, "smallest", min(sizes))
         object.__setattr__(self, "largest", max(sizes))
 
     @property
     def characters(self) -> int:
-        """How many classes one episode can have."""
+        """The number of classes that one episode can have."""
         return len(self.sizes) // self.turns
 
     def to(self, device: torch.device | str) -> ClassPool:
@@ -42,10 +42,10 @@ class ClassPool:
         return self if torch.device(device) == self.sizes.device else ClassPool(self.sizes.to(device), self.turns)
 
     def check_enough(self, shape: EpisodeShape) -> None:
-        """Raises EpisodeError unless episodes of ``shape`` can be drawn from these classes."""
+        """Raises EpisodeError unless episodes of ``shape`` can be sampled from these classes."""
         if self.characters < shape.way:
             what = "classes" if self.turns == 1 else "characters"
-            raise EpisodeError(f"way is {shape.way}, but there are only {self.characters} {what} to draw from")
+            raise EpisodeError(f"way is {shape.way}, but there are only {self.characters} {what} to sample from")
         if self.smallest < shape.images_per_class:
             raise EpisodeError(
                 f"shot {shape.shot} + query {shape.query} need {shape.images_per_class} images a class; "

@@ -1,6 +1,6 @@
-"""Whether a data set has the classes and images that a recipe and its evaluation ask for, as far as its lists tell.
+"""Checks by the class lists that a data set has the classes and images that a recipe and its evaluation need.
 
-What only the images themselves can tell is looked at in :mod:`fsl_core.episodes.feasibility`. Nothing here imports torch.
+:mod:`fsl_core.episodes.feasibility` checks the images themselves. Imports no torch.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 
 def check_supply(recipe: TrainingRecipe, evaluation: Evaluation) -> None:
-    """Raises SettingError if an episode of any kind needs more classes or images than its split has.
+    """Raises SettingError if any episode needs more classes or images than its split has.
 
-    The error names the fields of the evaluation ``evaluation.…``, those of the recipe by their own paths.
+    The error names fields of the evaluation as ``evaluation.…``, and fields of the recipe by their own paths.
     """
     counts = class_counts(recipe.data)
     if counts is None:
@@ -37,6 +37,6 @@ def _check(field: str, shape: EpisodeShape, part: str, data: DataSettings, count
     if shape.images_per_class > counts.images_per_class:
         problem = (
             f"with {shape.shot} support images that is {shape.images_per_class} images a class, "
-            f"and {data.dataset} has {counts.images_per_class}"
+            f"but {data.dataset} has {counts.images_per_class}"
         )
         raise SettingError(f"{field}.query", shape.query, problem, (f"{field}.shot", "data.dataset"))

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeShape:
-    """How many classes and images an episode has.
+    """The number of classes and images in an episode.
 
     ``way`` classes, ``shot`` support images per class and ``query`` query images per class.
 
     Raises:
-        SettingError: if ``way`` is below 2, or ``shot`` or ``query`` below 1, or one is more than an axis of a tensor can have.
+        SettingError: if ``way`` is below 2, ``shot`` or ``query`` is below 1, or one exceeds the size of a tensor axis.
     """
 
     way: int
@@ -32,12 +32,12 @@ class EpisodeShape:
 
     @property
     def images_per_class(self) -> int:
-        """Images that one class gives to an episode: its support and its query together."""
+        """The images of one class in an episode, support and query together."""
         return self.shot + self.query
 
     @property
     def queries(self) -> int:
-        """Query images of a whole episode, over all its classes."""
+        """The query images of a whole episode, over all its classes."""
         return self.way * self.query
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class EpisodeBatch:
 
     @property
     def shape(self) -> EpisodeShape:
-        """The shape that every episode of the batch has."""
+        """The shape of every episode of the batch."""
         return EpisodeShape(way=self.support.shape[1], shot=self.support.shape[2], query=self.query.shape[2])
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Scoring: frozen episodes of unseen classes, without a trace of them in the weights."""
+"""Scoring on frozen episodes of unseen classes; the weights never change."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.episodes.sampler import EpisodeIndices, gather_episodes
 from fsl_core.errors import RecipeError
 
-_EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels of the images that the backbone sees at once, whose activations bound the memory
-_SCORES_AT_ONCE = 200_000  # query-times-way scores of one chunk of episodes: bounds the memory of 20-way distances,
-_DIFFERENCES_AT_ONCE = 25_000_000  # and the same times the features, which are many where images are large
-_PIXELS_AT_ONCE = 25_000_000  # of the images of the episodes that are adapted to at once on CUDA,
-_PIXELS_AT_ONCE_ON_CPU = 100_000  # and on a CPU, where larger batches outgrow its caches
+_EMBEDDED_AT_ONCE = 500 * 28 * 28  # pixels that the backbone sees at once: bounds the memory of activations
+_SCORES_AT_ONCE = 200_000  # query-times-way logits of one chunk of episodes: bounds the memory of 20-way distances
+_DIFFERENCES_AT_ONCE = 25_000_000  # the same times the features, of which large images have many
+_PIXELS_AT_ONCE = 25_000_000  # of the episodes adapted at once on CUDA
+_PIXELS_AT_ONCE_ON_CPU = 100_000  # the same on a CPU, where larger batches outgrow its caches
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """How an algorithm did on ``E`` episodes; the tensors are on the CPU.
+    """The scores of an algorithm on ``E`` episodes; the tensors are on the CPU.
 
-    ``counts``: int64 ``[S, E]``, the query images of each episode that it classified rightly, after each of the ``S`` numbers of
-    adaptation steps; ``S`` is 1 for what does not adapt. ``loss``: float64 ``[S, E]``, the sum of their cross-entropies in nats.
-    ``right``: bool ``[E, way * query]``, which of them are right after the last of these steps.
+    ``counts``: int64 ``[S, E]``, the correctly classified query images of each episode after each of the ``S`` numbers of adaptation
+    steps; ``S`` is 1 for metric algorithms. ``loss``: float64 ``[S, E]``, the sum of the queries' cross-entropies in nats.
+    ``right``: bool ``[E, way * query]``, the correct queries after the last of these steps.
     """
 
     counts: torch.Tensor
@@ -47,14 +47,14 @@ def score_episodes(
     adaptation_steps: Sequence[int] | None = None,
     inductive: bool = False,
 ) -> Scored:
-    """Which query images of each episode a model classifies rightly, and at which loss, from one pass.
+    """Score a model on episodes: correct query images and loss, from one pass.
 
-    An algorithm that adapts answers after each of the ascending ``adaptation_steps``; for others there are none. A BatchNorm with
-    running statistics uses them, so that a score does not depend on the other queries of its episode. A model that adapts is scored
+    An adapting algorithm answers after each of the ascending ``adaptation_steps``; metric algorithms take none. BatchNorm uses running
+    statistics if the model has them, so a score does not depend on the other queries of its episode. An adapting model is scored
     transductively, or with ``inductive`` so that no query sees another.
 
     Raises:
-        RecipeError: if an algorithm that adapts is given no such steps, or the algorithm can be scored in neither way.
+        RecipeError: if an adapting algorithm gets no such steps, or the algorithm is of neither kind.
     """
     algorithm = model.algorithm
     if isinstance(algorithm, AdaptingAlgorithm):
@@ -79,7 +79,7 @@ def _checked_steps(algorithm: AdaptingAlgorithm, steps: Sequence[int] | None) ->
 
 
 def adapted_at_once(shape: EpisodeShape, image_shape: tuple[int, int, int], device: torch.device | str) -> int:
-    """How many episodes are adapted to together when they are scored."""
+    """The number of episodes that are adapted together in scoring."""
     pixels = shape.way * shape.images_per_class * math.prod(image_shape)
     limit = _PIXELS_AT_ONCE if torch.device(device).type == "cuda" else _PIXELS_AT_ONCE_ON_CPU
     return max(1, limit // pixels)
@@ -94,7 +94,7 @@ def _gathered(bank: ImageBank, episodes: EpisodeIndices) -> Iterator[EpisodeBatc
 def _compared(
     algorithm: MetricAlgorithm, model: Model, bank: ImageBank, episodes: EpisodeIndices, kernels: Kernels
 ) -> Iterator[torch.Tensor]:
-    """Scores ``[1, E, way * query, way]`` by chunks of episodes; each distinct image is embedded once."""
+    """Yield logits ``[1, E, way * query, way]`` in chunks of episodes; each distinct image is embedded once."""
     embedded, places = _embed_once(algorithm, model, bank, episodes, kernels)
     size = compared_at_once(places.shape, features=embedded.shape[1])
     for support, query in zip(torch.split(places.support, size), torch.split(places.query, size), strict=True):
@@ -104,7 +104,7 @@ def _compared(
 def _embed_once(
     algorithm: MetricAlgorithm, model: Model, bank: ImageBank, episodes: EpisodeIndices, kernels: Kernels
 ) -> tuple[torch.Tensor, EpisodeBatch]:
-    """Embeddings of the distinct images of all episodes, and for each support and query image its row among them."""
+    """Embed the distinct images of all episodes; also returns the row of each support and query image."""
     per_class = int(bank.class_sizes.max())
     classes = episodes.classes.to(bank.class_sizes.device).unsqueeze(2)
     support = classes * per_class + episodes.support.to(classes.device)
@@ -123,29 +123,29 @@ def _embed_once(
 
 
 def embedded_at_once(image_shape: tuple[int, int, int]) -> int:
-    """How many images of ``(C, H, W)`` the backbone sees at once when it scores."""
+    """The number of images ``(C, H, W)`` that the backbone embeds at once in scoring."""
     return max(1, _EMBEDDED_AT_ONCE // (image_shape[1] * image_shape[2]))
 
 
 def compared_at_once(shape: EpisodeShape, *, features: int) -> int:
-    """How many episodes of embeddings of ``features`` numbers are compared at once."""
+    """The number of episodes, of embeddings with ``features`` numbers, that are compared at once."""
     scores = shape.queries * shape.way
-    # Whoever compares a query with every support image, not with prototypes, bounds the memory of that himself: squared_euclidean.
+    # A comparison with every support image instead of prototypes bounds its own memory: see squared_euclidean.
     return max(1, min(_SCORES_AT_ONCE // scores, _DIFFERENCES_AT_ONCE // (scores * features)))
 
 
 def _scored(logits: torch.Tensor, shape: EpisodeShape) -> Scored:
-    """The scores of a chunk of ``e`` episodes by its logits ``[S, e, way * query, way]``."""
+    """The scores of a chunk of ``e`` episodes with logits ``[S, e, way * query, way]``."""
     labels = query_labels(shape, device=logits.device)
     right = logits.argmax(dim=3) == labels
-    # In float64: a loss near 0 is a small difference of the logits, and a sum over an episode is one of many.
+    # In float64: a loss near 0 is a small difference of logits, and an episode sums many.
     log_probabilities = logits.double().log_softmax(dim=3)
     of_labels = log_probabilities.gather(3, labels.expand(right.shape).unsqueeze(3)).squeeze(3)
     return Scored(counts=right.sum(dim=2), loss=-of_labels.sum(dim=2), right=right[-1])
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:
-    """The scores of chunks of episodes, one chunk after another, on the CPU."""
+    """Join the scores of consecutive chunks of episodes on the CPU."""
     counts = torch.cat([part.counts for part in parts], dim=1)
     loss = torch.cat([part.loss for part in parts], dim=1)
     return Scored(counts=counts.cpu(), loss=loss.cpu(), right=torch.cat([part.right for part in parts]).cpu())

@@ -1,4 +1,4 @@
-"""Whether a data set has what a recipe and its evaluations ask for, looked at before any of it is computed."""
+"""Checks before any computation that the images suffice for a recipe and its evaluations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 
 def check_feasible(recipe: TrainingRecipe, evaluations: Sequence[Evaluation], dataset: SplitDataset) -> None:
-    """Raises EpisodeError, with the split and the shape, if an episode of any kind needs more classes or images than there are."""
+    """Raises EpisodeError, naming the split and the shape, if any episode needs more classes or images than there are."""
     wanted = [
         ("meta-train", dataset.meta_train, recipe.episode),
         ("meta-validation", dataset.meta_validation, recipe.validation.shape),

@@ -1,4 +1,4 @@
-"""Draws episodes: a whole batch of them at a time, by index, on the device that holds the images."""
+"""Samples episodes in whole batches, by index, on the device that holds the images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.randomness import Stream, word_at, words
 
 _SMALLEST_KEY = -(2**63)  # beyond the images of a class
-_KEYS_AT_ONCE = 4_000_000  # of the frozen episodes that are drawn at once: 32 MB a tensor of them
+_KEYS_AT_ONCE = 4_000_000  # of the frozen episodes that are sampled at once: 32 MB per tensor
 
 
 @dataclass(frozen=True)
 class EpisodeIndices:
-    """Which classes and images ``E`` episodes are made of.
+    """The classes and images of ``E`` episodes, by index.
 
     ``classes``: int64 ``[E, way]``, distinct in each episode. ``support``: int64 ``[E, way, shot]`` and ``query``: int64
     ``[E, way, query]`` number the images within their class; together they are distinct.
@@ -32,7 +32,7 @@ class EpisodeIndices:
 
     @property
     def shape(self) -> EpisodeShape:
-        """The shape that every episode has."""
+        """The shape of every episode."""
         return EpisodeShape(way=self.support.shape[1], shot=self.support.shape[2], query=self.query.shape[2])
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class EpisodeIndices:
         return EpisodeIndices(classes=self.classes.to(device), support=self.support.to(device), query=self.query.to(device))
 
     def digest(self) -> str:
-        """The SHA-256 of the indices: equal digests are equal episodes."""
+        """The SHA-256 of the indices: equal digests mean equal episodes."""
         digest = hashlib.sha256()
         for part in (self.classes, self.support, self.query):
             digest.update(repr(tuple(part.shape)).encode())
@@ -57,19 +57,19 @@ class EpisodeIndices:
         return digest.hexdigest()
 
 
-def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: torch.Tensor, first: int = 0) -> EpisodeIndices:
-    """Draw ``count`` episodes uniformly: classes without replacement, then images of each class without replacement.
+def sample_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: torch.Tensor, first: int = 0) -> EpisodeIndices:
+    """Sample ``count`` episodes uniformly: classes without replacement, then images of each class without replacement.
 
-    Where the pool's classes are turns of characters, characters are drawn without replacement, and then a turn of each. Episodes are
-    a function of ``word`` and their number alone, integers throughout: the same on every device, and however many are drawn at once.
-    Nothing is read from the device.
+    If the pool's classes are rotations of characters, it samples characters without replacement and then a rotation of each. Episodes
+    depend only on ``word`` and their number, by integer arithmetic: the same on every device and for any batch size. Nothing is read
+    back from the device.
 
     Args:
-        pool: what is drawn from; its ``check_enough(shape)`` has been asked, for nothing is checked here.
+        pool: the classes; the caller has called ``check_enough(shape)``, nothing is checked here.
         shape: the shape of every episode.
-        count: how many episodes, ``E``.
-        word: the source of randomness, that of a step by :func:`fsl_core.randomness.word_at`; it may be on the CPU.
-        first: the number of the first of them among all the episodes of ``word``.
+        count: the number of episodes, ``E``.
+        word: the source of randomness, from :func:`fsl_core.randomness.word_at`; it may be on the CPU.
+        first: the number of the first episode among all those of ``word``.
     """
     device = pool.sizes.device
     by_character, by_turn, by_image = words(word, (3,), device=word.device)
@@ -84,15 +84,15 @@ def draw_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: tor
 
 
 def _largest(keys: torch.Tensor, count: int) -> torch.Tensor:
-    """The places of the largest keys of each last row, in descending order: a sample without replacement, for no two keys tie."""
+    """The places of the largest keys of each last row, in descending order: a sample without replacement, as no two keys tie."""
     return keys.topk(count, dim=-1).indices
 
 
 @dataclass(frozen=True)
 class EpisodeSampler:
-    """Endless episodes of one shape from one bank: the batch of a step is a function of (seed, stream, step) and of nothing else.
+    """An endless source of episodes of one shape from one bank: a batch depends only on (seed, stream, step).
 
-    With ``distinct_characters`` no episode has two turns of one character.
+    With ``distinct_characters`` no episode has two rotations of one character.
 
     Raises:
         EpisodeError: if there are fewer classes (or characters) than ``way``, or a class has fewer images than ``shot + query``.
@@ -121,11 +121,11 @@ class EpisodeSampler:
 
     def indices(self, step: int | torch.Tensor, count: int = 1) -> EpisodeIndices:
         """The ``count`` episodes of ``step``, as indices on the bank's device; a step may be an int64 tensor of one element there."""
-        return draw_episodes(self._pool, self.shape, count, word=word_at(self._key, step))
+        return sample_episodes(self._pool, self.shape, count, word=word_at(self._key, step))
 
 
 def gather_episodes(bank: ImageBank, indices: EpisodeIndices) -> EpisodeBatch:
-    """The images of the drawn episodes: float32 ``[E, way, shot or query, C, H, W]``, as the bank gathers them."""
+    """Gather the images of episodes from the bank: float32 ``[E, way, shot or query, C, H, W]``."""
     classes = indices.classes.unsqueeze(2)
     return EpisodeBatch(
         support=bank.gather(classes.expand_as(indices.support), indices.support),
@@ -143,11 +143,11 @@ def frozen_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, seed: i
     pool, word = pool.to("cpu"), word_at(Stream(seed, stream).key, 0)
     size = max(1, _KEYS_AT_ONCE // max(pool.characters, shape.way * pool.largest))
     starts = range(0, count, size)
-    return _joined([draw_episodes(pool, shape, min(size, count - start), word=word, first=start) for start in starts])
+    return _joined([sample_episodes(pool, shape, min(size, count - start), word=word, first=start) for start in starts])
 
 
 def _joined(parts: Sequence[EpisodeIndices]) -> EpisodeIndices:
-    """The episodes of all parts in order."""
+    """Join the episodes of all parts in order."""
     return EpisodeIndices(
         classes=torch.cat([part.classes for part in parts]),
         support=torch.cat([part.support for part in parts]),

@@ -1,4 +1,4 @@
-"""Mean accuracy over episodes, and the interval that papers print beside it."""
+"""The mean accuracy over episodes, and the interval that papers report with it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def mean(values: Sequence[float]) -> float:
 
 
 def sample_std(values: Sequence[float]) -> float:
-    """The standard deviation with n - 1 below; it needs at least two values."""
+    """The standard deviation with n - 1 in the denominator; it needs at least two values."""
     centre = mean(values)
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
 def standard_error(values: Sequence[float]) -> float:
-    """The standard error of the mean of at least two values taken as independent."""
+    """The standard error of the mean of at least two independent values."""
     return sample_std(values) / math.sqrt(len(values))
 
 

@@ -1,1 +1,1 @@
-"""What a trial is: settings, the recipe and the evaluation made of them, and their fingerprints. Nothing here imports torch."""
+"""Recipes and evaluations: their settings and fingerprints. Imports no torch."""

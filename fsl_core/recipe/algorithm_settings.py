@@ -1,4 +1,4 @@
-"""What every algorithm's settings answer, and those of the three papers. Nothing here imports torch before an algorithm is built."""
+"""The settings of algorithms: their interface, and those of the three papers. torch is imported only to build an algorithm."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Reduction = Literal["mean", "sum_over_shot"]
 
 
 class AlgorithmSettings:
-    """The settings of an algorithm: a frozen dataclass derives from this, and each field of it is a key of sweep files.
+    """The base of an algorithm's settings, which are a frozen dataclass; each field is a key of sweep files.
 
-    ``name``: what sweep files call the algorithm; ``title``: what tables call it. ``adapts``: it learns each episode from its support
-    before it answers, in as many ways as it was trained on; otherwise it compares embeddings, in any number of ways.
+    ``name``: the algorithm's name in sweep files; ``title``: its name in tables. ``adapts``: it adapts to the support of each episode
+    before it answers, with as many ways as in training; otherwise it compares embeddings, with any number of ways.
     """
 
     name: ClassVar[str]
@@ -35,33 +35,33 @@ class AlgorithmSettings:
 
     @classmethod
     def kinds(cls) -> Mapping[str, type[AlgorithmSettings]]:
-        """The settings of every algorithm, those of plug-ins among them, by name."""
+        """The settings of every algorithm, including plug-ins, by name."""
         from fsl_core.algorithms.catalogue import ALGORITHMS
 
         return ALGORITHMS
 
     def build(self, backbone: Backbone, *, way: int) -> Algorithm:
-        """The algorithm on a backbone, trained on episodes of ``way`` classes; it holds no weights."""
+        """Build the algorithm on a backbone, for training episodes of ``way`` classes; it holds no weights."""
         raise NotImplementedError
 
     def loss_factor(self, shape: EpisodeShape) -> float:
-        """What the mean cross-entropy of an episode's query is multiplied by before its gradient is taken."""
+        """The factor of the mean cross-entropy of an episode's queries, before its gradient is taken."""
         return 1.0
 
     def kept_images(self, shape: EpisodeShape) -> int:
-        """How many passes of an image through the backbone a training episode keeps in memory at its peak."""
+        """The number of image passes through the backbone that a training episode keeps in memory at its peak."""
         return shape.way * shape.images_per_class
 
     def weight_count(self, features: int, way: int) -> int:
-        """How many numbers it learns beside its backbone, whose embeddings have ``features`` numbers."""
+        """The number of weights besides those of the backbone, whose embeddings have ``features`` numbers."""
         return 0
 
     def when_scoring(self) -> AlgorithmSettings:
-        """The same with every setting at its default that does not change how long an episode takes to be answered."""
+        """The same settings, with those that do not affect the time of scoring an episode at their defaults."""
         return self.as_costs_go()
 
     def as_costs_go(self) -> AlgorithmSettings:
-        """The same with every setting that costs nothing made equal; None stays, for it says that there is no such thing."""
+        """The same settings, with those that do not affect the cost made equal; None stays, as it means that there is none."""
         alike: AlgorithmSettings = _as_costs_go(self)
         return alike
 
@@ -90,7 +90,7 @@ _CODE_ALONE = "the text says nothing of it, so that a number made without it ans
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypicalSettings(AlgorithmSettings):
-    """Prototypical Networks (Snell et al. 2017): the distance, and the factor its negative is multiplied by to give logits."""
+    """Prototypical Networks (Snell et al. 2017): the distance, and the factor of its negative in the logits."""
 
     name: ClassVar[str] = "prototypical"
     title: ClassVar[str] = "Prototypical"
@@ -102,7 +102,7 @@ class PrototypicalSettings(AlgorithmSettings):
         positive_float32("scale", self.scale)
 
     def build(self, backbone: Backbone, *, way: int) -> Algorithm:
-        """The algorithm on a backbone."""
+        """Build the algorithm on a backbone."""
         from fsl_core.algorithms.prototypical import PrototypicalNetworks
 
         return PrototypicalNetworks(backbone, self)
@@ -112,10 +112,10 @@ class PrototypicalSettings(AlgorithmSettings):
 class MatchingSettings(AlgorithmSettings):
     """Matching Networks (Vinyals et al. 2016).
 
-    ``scale`` multiplies the similarity before the attention's softmax; with ``learn_scale`` it is only where learning begins.
-    ``fce``: full context embeddings, with ``reading_steps`` steps of the attention LSTM (None without). ``support_order`` is the
-    order in which the bidirectional LSTM reads the support: class by class, or the first image of each class, then the second.
-    ``clamp``: the probabilities in the training loss are held within ``clamp`` and ``1 - clamp``, and have no gradient outside.
+    ``scale`` multiplies the similarity before the attention's softmax; with ``learn_scale`` it is the initial value. ``fce``: full
+    context embeddings, with ``reading_steps`` steps of the attention LSTM (None without). ``support_order``: the order in which the
+    bidirectional LSTM reads the support: class by class, or the first image of each class, then the second. ``clamp`` bounds the
+    probabilities in the training loss to ``clamp`` and ``1 - clamp``; they have no gradient outside.
     """
 
     name: ClassVar[str] = "matching"
@@ -170,13 +170,13 @@ class MatchingSettings(AlgorithmSettings):
         one_of("support_order", self.support_order, get_args(SupportOrder))
 
     def build(self, backbone: Backbone, *, way: int) -> Algorithm:
-        """The algorithm on a backbone."""
+        """Build the algorithm on a backbone."""
         from fsl_core.algorithms.matching import MatchingNetworks
 
         return MatchingNetworks(backbone, self)
 
     def weight_count(self, features: int, way: int) -> int:
-        """A learned scale, and with full context embeddings two LSTMs."""
+        """The learned scale, and two LSTMs for full context embeddings."""
         lstms = 2 * 4 * features * (2 * features + 2) + 4 * features * (3 * features + 2)
         return self.learn_scale + (lstms if self.fce else 0)
 
@@ -185,10 +185,10 @@ class MatchingSettings(AlgorithmSettings):
 class MamlSettings(AlgorithmSettings):
     """MAML (Finn et al. 2017).
 
-    ``order`` 2 differentiates through the adaptation, 1 takes its gradients as constants. ``adaptation_steps`` of ``inner_lr`` each
-    are taken in training. ``inner_reduction`` and ``outer_reduction`` say how the cross-entropy of an episode's support and of its
-    query is put together: its mean, or its sum divided by the shot as in the authors' code, which is ``way`` times the mean of a
-    support and ``way * query / shot`` times that of a query. ``adapt_batch_norm``: whether BatchNorm's weights are adapted too.
+    ``order`` 2 differentiates through the adaptation, 1 treats its gradients as constants. Training takes ``adaptation_steps`` of
+    ``inner_lr`` each. ``inner_reduction`` and ``outer_reduction`` reduce the cross-entropies of an episode's support and query: their
+    mean, or their sum divided by the shot as in the authors' code, which is ``way`` times the mean of a support and
+    ``way * query / shot`` times that of a query. ``adapt_batch_norm``: whether BatchNorm's weights are adapted too.
     """
 
     name: ClassVar[str] = "maml"
@@ -222,13 +222,13 @@ class MamlSettings(AlgorithmSettings):
         truth("adapt_batch_norm", self.adapt_batch_norm)
 
     def build(self, backbone: Backbone, *, way: int) -> Algorithm:
-        """The algorithm on a backbone, with an output for each of ``way`` classes."""
+        """Build the algorithm on a backbone, with an output for each of ``way`` classes."""
         from fsl_core.algorithms.maml import Maml
 
         return Maml(backbone, self, way=way)
 
     def loss_factor(self, shape: EpisodeShape) -> float:
-        """Unlike 1 where the sum of the query's losses is divided by the shot."""
+        """Different from 1 if the sum of the query's losses is divided by the shot."""
         return shape.queries / shape.shot if self.outer_reduction == "sum_over_shot" else 1.0
 
     def kept_images(self, shape: EpisodeShape) -> int:
@@ -241,5 +241,5 @@ class MamlSettings(AlgorithmSettings):
         return (features + 1) * way
 
     def when_scoring(self) -> AlgorithmSettings:
-        """Answering takes no gradient through the adaptation, whose steps an evaluation gives itself."""
+        """Scoring takes no gradient through the adaptation, whose steps the evaluation sets."""
         return MamlSettings(adapt_batch_norm=self.adapt_batch_norm).as_costs_go()

@@ -1,4 +1,4 @@
-"""What every backbone's settings answer, and those of Conv-4 and the MLP. Nothing here imports torch before a backbone is built."""
+"""The settings of backbones: their interface, and those of Conv-4 and the MLP. torch is imported only to build a backbone."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ ImageShape = tuple[int, int, int]
 
 
 class BackboneSettings:
-    """The settings of a backbone: a frozen dataclass derives from this, and each field of it is a key of sweep files.
+    """The base of a backbone's settings, which are a frozen dataclass; each field is a key of sweep files.
 
-    ``name``: what sweep files call the backbone; ``title``: what tables call it. ``batch_norm``: what normalises when a trained network
-    is scored, the ``running`` statistics of training, which the algorithms that compare embeddings have, or always those of the
-    ``batch`` itself, which those that adapt have.
+    ``name``: the backbone's name in sweep files; ``title``: its name in tables. ``batch_norm``: the statistics that normalise in scoring:
+    the ``running`` ones of training, for metric algorithms, or those of the ``batch`` itself, for adapting ones.
     """
 
     name: ClassVar[str]
@@ -39,25 +38,25 @@ class BackboneSettings:
 
     @classmethod
     def kinds(cls) -> Mapping[str, type[BackboneSettings]]:
-        """The settings of every backbone, those of plug-ins among them, by name."""
+        """The settings of every backbone, including plug-ins, by name."""
         from fsl_core.backbones.catalogue import BACKBONES
 
         return BACKBONES
 
     def build(self, image_shape: ImageShape) -> Backbone:
-        """The backbone for images of that shape; it holds no weights."""
+        """Build the backbone for images of this shape; it holds no weights."""
         raise NotImplementedError
 
     def features(self, image_shape: ImageShape) -> int:
-        """Numbers in an embedding."""
+        """The dimension of an embedding."""
         raise NotImplementedError
 
     def weight_count(self, image_shape: ImageShape) -> int:
-        """How many numbers it learns."""
+        """The number of weights."""
         raise NotImplementedError
 
     def kept_values(self, image_shape: ImageShape) -> int:
-        """The pixels of an image times the maps at its full size: the size of its activations, up to a factor that is measured."""
+        """The pixels of an image times the maps at full size: the size of its activations, up to a measured factor."""
         return math.prod(image_shape[1:])
 
 
@@ -74,11 +73,10 @@ class Conv4Settings(BackboneSettings):
 
     ``downsampling``: each block ends in a 2x2 max-pool, or its convolution has stride 2 and the last block's map is averaged over
     space, as MAML's authors do on Omniglot. ``padding`` of convolutions with stride: a pixel on every side, or TensorFlow's "SAME",
-    which pads an even side at its end alone. ``batch_norm``: what normalises when a trained network is scored, the ``running``
-    statistics of training, which the algorithms that compare embeddings have, or always those of the ``batch`` itself, which MAML has.
-    ``batch_norm_scale``: whether BatchNorm learns a scale beside its shift; ``batch_norm_epsilon`` is what it adds to the variance.
-    ``initialisation``: first weights uniform within one over the root of the fan-in, or as MAML's authors' code draws them, also those
-    of MAML's last layer.
+    which pads an even side only at its end. ``batch_norm``: the statistics that normalise in scoring: the ``running`` ones of training,
+    for metric algorithms, or those of the ``batch`` itself, for MAML. ``batch_norm_scale``: whether BatchNorm learns a scale besides its
+    shift; ``batch_norm_epsilon`` is added to the variance. ``initialisation``: weights uniform within 1 / sqrt(fan-in), or as in MAML's
+    authors' code, including MAML's last layer.
     """
 
     name: ClassVar[str] = "conv4"
@@ -106,30 +104,30 @@ class Conv4Settings(BackboneSettings):
         _check_batch_norm(self)
 
     def build(self, image_shape: ImageShape) -> Backbone:
-        """Conv-4 for images of that shape."""
+        """Build Conv-4 for images of this shape."""
         from fsl_core.backbones.conv4 import Conv4
 
         return Conv4(image_shape, self)
 
     def features(self, image_shape: ImageShape) -> int:
-        """A number for each filter and pixel of the last maps."""
+        """One number for each filter and pixel of the last maps."""
         _, height, width = image_shape
         pixels = 1 if self.downsampling == "stride" else (height // 2**CONV4_BLOCKS) * (width // 2**CONV4_BLOCKS)
         return self.filters * pixels
 
     def weight_count(self, image_shape: ImageShape) -> int:
-        """Convolutions of 3x3, and BatchNorm's weights."""
+        """3x3 convolutions, and BatchNorm's weights."""
         convolutions = 9 * self.filters * (image_shape[0] + (CONV4_BLOCKS - 1) * self.filters)
         return convolutions + CONV4_BLOCKS * self.filters * (2 if self.batch_norm_scale else 1)
 
     def kept_values(self, image_shape: ImageShape) -> int:
-        """A map at full size for each filter."""
+        """One map at full size for each filter."""
         return super().kept_values(image_shape) * self.filters
 
 
 @dataclass(frozen=True, kw_only=True)
 class MlpSettings(BackboneSettings):
-    """The network of MAML's row without convolutions: four hidden layers, each with BatchNorm and ReLU; see :class:`Conv4Settings`."""
+    """MAML's network without convolutions: four hidden layers, each with BatchNorm and ReLU; see :class:`Conv4Settings`."""
 
     name: ClassVar[str] = "mlp"
     title: ClassVar[str] = "MLP"
@@ -142,7 +140,7 @@ class MlpSettings(BackboneSettings):
         _check_batch_norm(self)
 
     def build(self, image_shape: ImageShape) -> Backbone:
-        """The network for images of that shape."""
+        """Build the network for images of this shape."""
         from fsl_core.backbones.mlp import Mlp
 
         return Mlp(image_shape, self)

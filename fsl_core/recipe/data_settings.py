@@ -1,4 +1,4 @@
-"""Which images a recipe is about. Nothing here imports torch."""
+"""The data settings of a recipe. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _OWN_SPLIT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Which images, how their classes are split, and which classes may meet in an episode.
+    """The data set, its class split, and which classes may meet in an episode.
 
-    ``rotations`` adds each class turned by 90, 180 and 270 degrees as new ones. With ``distinct_characters`` no episode of training,
-    validation or test has two turns of one character: characters are drawn first, then a turn of each.
+    ``rotations`` adds each class rotated by 90, 180 and 270 degrees as new classes. With ``distinct_characters`` no episode of training,
+    validation or test has two rotations of one character: characters are sampled first, then a rotation of each.
 
-    ``resize``, of Omniglot: ``antialiased``, in greys, or ``nearest``, which keeps every pixel ink or paper, as the authors of
-    Prototypical Networks and of MAML have them. ``normalise``, of miniImageNet: by each channel's mean and deviation, or else x/255
-    alone, as the authors of MAML. ``image_size`` and ``channels``, of a user's own images: pixels of a side; 1, grey, or 3. Each is None
-    for a data set without the choice, and its default where it has one.
+    ``resize``, for Omniglot: ``antialiased``, in greys, or ``nearest``, which keeps every pixel ink or paper, as the authors of
+    Prototypical Networks and of MAML do. ``normalise``, for miniImageNet: by each channel's mean and standard deviation, or else only
+    x/255, as the authors of MAML do. ``image_size`` and ``channels``, for a user's own images: pixels per side;
+    1 (grey) or 3. Each is None for a data set without the choice; otherwise it has a default.
     """
 
     dataset: str = field(metadata=setting("data set"))
@@ -118,20 +118,20 @@ class DataSettings:
 
 
 def data_sets() -> Mapping[str, DataSet]:
-    """Every data set by its name, those of plug-ins among them."""
+    """Every data set by name, including plug-ins."""
     from fsl_core.datasets.catalogue import DATASETS
 
     return DATASETS
 
 
 def owners_of_choices() -> Mapping[str, tuple[str, ...]]:
-    """The settings that only some data sets have, each with those that have it."""
+    """The settings that only some data sets have, each with the names of these."""
     names = dict.fromkeys(name for each in data_sets().values() for name in each.choices)
     return {name: tuple(each.name for each in data_sets().values() if name in each.choices) for name in names}
 
 
 def usual_data(dataset: str, *, split: str | None = None, **choices: object) -> DataSettings:
-    """A data set with its first split where none is given, its rotations where it has any, and these of its own choices."""
+    """The settings of a data set with its default split if none is given, rotations if it has any, and these choices."""
     described = data_sets()[dataset]
     usual = described.splits[0] if described.splits else dataset
     return DataSettings(dataset=dataset, split=split or usual, rotations=described.rotations, **choices)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Editions of the recipes: each changes what a recipe means, and no result of one is ever taken for one of another.
+"""Editions of the recipes: each changes the meaning of a recipe, and results of different editions are never mixed.
 
 The number of the edition in force is :data:`fsl_core.recipe.fingerprint.SCHEMA_VERSION`, which every fingerprint hashes.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION, fingerprint_of_plain
 
 FIRST_EDITION = 1
-"""What is written down without the number of its edition is of this one, which wrote none."""
+"""The edition of documents without an edition number, which it did not write."""
 
 _NAMES = ("first", "second", "third", "fourth", "fifth")
 
@@ -21,9 +21,9 @@ def edition_name(edition: int) -> str:
 
 
 def edition_of(kind: type[Any], plain: Any, fingerprint: str) -> int | None:
-    """The edition under which settings of ``kind``, as plain JSON types, have this fingerprint; None where they have it under none.
+    """The edition in which settings of ``kind``, as plain JSON types, have this fingerprint; None if there is none.
 
-    Raises ValueError for what JSON cannot say, such as an infinite number.
+    Raises ValueError for values that JSON lacks, such as infinity.
     """
     editions = range(SCHEMA_VERSION, FIRST_EDITION - 1, -1)
     return next((each for each in editions if fingerprint_of_plain(kind.__name__, plain, schema=each) == fingerprint), None)

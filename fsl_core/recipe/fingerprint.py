@@ -14,20 +14,20 @@ from fsl_core.errors import RecipeError, within
 from fsl_core.json_digest import compact_json
 
 SCHEMA_VERSION = 2
-"""Raised by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
+"""Incremented by hand when the meaning of a recipe changes, so that old results are never taken for new ones."""
 
 ADDED_LATER: Mapping[str, bool] = types.MappingProxyType({"added_later": True})
-"""Metadata of a field that came when fingerprints were out already: at its default it is left out, so that it changes none of them."""
+"""Metadata of a field added after fingerprints were published: it is omitted at its default, so that they stay unchanged."""
 
 NONE_IS_OFF: Mapping[str, bool] = types.MappingProxyType({"none_is_off": True})
-"""Metadata of a setting that None switches off. Where any other is None there is no such setting."""
+"""Metadata of a setting that None switches off. For any other setting None means that it does not exist."""
 
 
 def as_plain(value: Any) -> Any:
-    """A settings value as plain JSON types.
+    """Settings as plain JSON types.
 
-    A field that is None is left out, and so is one that was added later and has its default. A whole float is written as a float,
-    whatever the caller wrote: ``1`` and ``1.0`` are the same learning rate.
+    Fields that are None are omitted, as are fields added later that have their default. A float field is always written as a float:
+    ``1`` and ``1.0`` are the same learning rate.
     """
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
@@ -42,7 +42,7 @@ def as_plain(value: Any) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """The one text of a settings value that its fingerprint hashes: sorted keys, no spaces, defaults filled in."""
+    """The canonical text of settings that their fingerprint hashes: sorted keys, no spaces, defaults filled in."""
     return _document(type(value).__name__, as_plain(value), SCHEMA_VERSION)
 
 
@@ -52,7 +52,7 @@ def fingerprint(value: Any) -> str:
 
 
 def fingerprint_of_plain(kind: str, plain: Any, *, schema: int) -> str:
-    """The fingerprint that settings of ``kind``, which :func:`as_plain` wrote, have under the schema of one edition."""
+    """The fingerprint of settings of ``kind``, as written by :func:`as_plain`, in one edition's schema."""
     return hashlib.sha256(_document(kind, plain, schema).encode()).hexdigest()[:16]
 
 
@@ -61,9 +61,9 @@ def _document(kind: str, plain: Any, schema: int) -> str:
 
 
 def from_plain(kind: type[Any], plain: Any) -> Any:
-    """The value of dataclass ``kind`` that :func:`as_plain` wrote.
+    """Read a value of dataclass ``kind`` from the document of :func:`as_plain`.
 
-    What was left out is None where the field may be None, else its default. Raises RecipeError when the document is not such a value.
+    Omitted fields are None if they may be None, else their default. Raises RecipeError if the document is not such a value.
     """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not settings of {kind.__name__}: {plain!r}")
@@ -103,7 +103,7 @@ def _field_from_plain(hint: Any, plain: Any) -> Any:
 
 
 def _named(kinds: Mapping[str, type[Any]], plain: Any) -> type[Any]:
-    """The kind of settings that a document names. Raises RecipeError where there is none of that name."""
+    """The kind of settings that a document names. Raises RecipeError if there is none of that name."""
     name = plain.get("name") if isinstance(plain, Mapping) else None
     if not isinstance(name, str) or name not in kinds:
         raise RecipeError(f"{name!r} is none of {', '.join(map(repr, kinds))}")

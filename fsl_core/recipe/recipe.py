@@ -1,6 +1,6 @@
-"""What a trial is: the recipe that makes its weights, and the evaluation that scores them.
+"""Recipes, which determine a trial's weights, and evaluations, which score them.
 
-Nothing here imports torch, so that planning a sweep is quick.
+Imports no torch, so that planning a sweep is fast.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fsl_core.training.model_selection import Selection
 class OptimiserSettings:
     """Adam with a step decay: ``outer_lr`` is halved every ``halve_every`` steps; None keeps it constant.
 
-    ``first_halving`` is the step after which it is halved first, where that is not ``halve_every`` itself.
-    Before each step ``clip_norm`` bounds the norm of the whole gradient and ``clip_value`` the size of each of its entries.
+    ``first_halving`` is the step of the first halving, if that is not ``halve_every``.
+    Before each step ``clip_norm`` bounds the norm of the whole gradient and ``clip_value`` the magnitude of each entry.
     """
 
     name: ClassVar[str] = "adam"
@@ -50,11 +50,11 @@ class OptimiserSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationSettings:
-    """Model selection: the shape watched on meta-validation classes, how often, on how many frozen episodes, and the patience.
+    """Model selection: the episode shape on meta-validation classes, how often it is scored, on how many frozen episodes, and the patience.
 
-    ``selection`` keeps the weights with the lowest mean cross-entropy of the watched queries (``loss``), with the highest ``accuracy``,
-    or the ``last`` ones. ``every`` and ``patience`` count training steps; ``patience`` None trains to the end of the budget, as
-    ``last`` always does. ``adaptation_steps`` are those of MAML on a watched episode; None for algorithms that do not adapt.
+    ``selection`` keeps the weights with the lowest mean cross-entropy of the validation queries (``loss``), with the highest
+    ``accuracy``, or the ``last`` ones. ``every`` and ``patience`` count training steps; ``patience`` None trains for the whole budget, as
+    ``last`` always does. ``adaptation_steps`` are those of MAML on a validation episode; None for algorithms that do not adapt.
     """
 
     shape: EpisodeShape
@@ -82,13 +82,13 @@ class ValidationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
-    """Everything that changes the trained weights. One execution of it is a trial, named by :attr:`fingerprint`.
+    """Everything that affects the trained weights. One execution of it is a trial, named by :attr:`fingerprint`.
 
-    ``episode`` is the training shape, ``meta_batch_size`` the episodes of one step, ``steps`` the most steps ever taken: 0 leaves
-    the network untrained, which shows what training is worth. ``retrain`` repeats the training on meta-train and meta-validation
-    classes together, for the selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by
-    the statistics of a batch; an algorithm that compares embeddings by running ones, so that a score depends on no other episode.
-    ``matmul_precision`` is that of the training's products on CUDA; whatever it is, validation and evaluation score in full float32.
+    ``episode`` is the training shape, ``meta_batch_size`` the episodes of one step, ``steps`` the largest number of steps: 0 leaves the
+    network untrained, as a baseline. ``retrain`` repeats the training on meta-train and meta-validation classes together, for the
+    selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by the statistics of a batch,
+    metric algorithms by running statistics, so that a score depends on no other episode. ``matmul_precision`` applies to matrix products
+    in training on CUDA; validation and evaluation always use full float32.
 
     Raises:
         SettingError: if a value is impossible, alone or beside the others.
@@ -125,7 +125,7 @@ class TrainingRecipe:
             raise _other_ways(self, "validation.shape.way", self.validation.shape.way)
 
     def _check_batch_norm(self) -> None:
-        # Scoring embeds each image once for all episodes: by a batch's own statistics a score would depend on the other episodes.
+        # Scoring embeds each image once for all episodes: with batch statistics a score would depend on the other episodes.
         wanted, statistics = (
             ("batch", "the batch's own statistics")
             if self.algorithm.adapts
@@ -137,7 +137,7 @@ class TrainingRecipe:
 
     @property
     def outer_loss_factor(self) -> float:
-        """What the mean cross-entropy of an episode's query is multiplied by before its gradient is taken."""
+        """The factor of the mean cross-entropy of an episode's queries, before its gradient is taken."""
         return self.algorithm.loss_factor(self.episode)
 
     @cached_property
@@ -148,12 +148,12 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How a trained trial is scored: frozen episodes of meta-test classes, drawn from ``seed``.
+    """How a trained trial is scored: on frozen episodes of meta-test classes, sampled from ``seed``.
 
-    The seed is apart from every training seed: all trials, algorithms and machines answer the same episodes of the same
+    The seed is independent of training seeds: all trials, algorithms and machines answer the same episodes of the same
     :class:`DataSettings`. ``adaptation_steps`` are those of MAML, fixed beforehand; None for algorithms that do not adapt.
-    ``inductive``, of MAML alone: BatchNorm normalises a query by the statistics of the support, so that an answer does not depend on
-    the other queries of its episode; otherwise by those of the query itself (transductive, as in the authors' code).
+    ``inductive``, only for MAML: BatchNorm normalises a query by the statistics of the support, so that an answer does not depend on
+    the other queries of its episode; otherwise by those of the queries (transductive, as in the authors' code).
     """
 
     shape: EpisodeShape
@@ -175,7 +175,7 @@ class Evaluation:
         return fingerprint(self)
 
     def check_suits(self, recipe: TrainingRecipe) -> None:
-        """Raises SettingError when a trial of ``recipe`` cannot be scored so; it names this evaluation's fields ``evaluation.…``."""
+        """Raises SettingError if a trial of ``recipe`` cannot be scored this way; it names this evaluation's fields ``evaluation.…``."""
         with within("evaluation"):
             _check_adaptation_steps(self.adaptation_steps, recipe.algorithm)
             if self.inductive and not recipe.algorithm.adapts:
@@ -185,7 +185,7 @@ class Evaluation:
 
 
 def _check_adaptation_steps(value: int | None, algorithm: AlgorithmSettings) -> None:
-    """Raises SettingError unless there are adaptation steps for an algorithm that adapts and none for the others."""
+    """Raises SettingError unless an adapting algorithm has adaptation steps and another has none."""
     if algorithm.adapts:
         size("adaptation_steps", value, 0)
     elif value is not None:
@@ -198,12 +198,12 @@ def _other_ways(recipe: TrainingRecipe, setting: str, way: int) -> SettingError:
 
 
 def recipe_from_plain(plain: dict[str, Any]) -> TrainingRecipe:
-    """The recipe that :func:`fsl_core.recipe.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
+    """Read a recipe from the document of :func:`fsl_core.recipe.fingerprint.as_plain`. Raises RecipeError if it is not one."""
     recipe: TrainingRecipe = from_plain(TrainingRecipe, plain)
     return recipe
 
 
 def evaluation_from_plain(plain: dict[str, Any]) -> Evaluation:
-    """The evaluation that :func:`fsl_core.recipe.fingerprint.as_plain` wrote. Raises RecipeError when the document is not one."""
+    """Read an evaluation from the document of :func:`fsl_core.recipe.fingerprint.as_plain`. Raises RecipeError if it is not one."""
     evaluation: Evaluation = from_plain(Evaluation, plain)
     return evaluation

@@ -1,1 +1,1 @@
-"""Training: the step, the loop, the trial with its checkpoints, and how it is computed."""
+"""Training: the step, the loop, the trial with its checkpoints, and its execution path."""

@@ -1,4 +1,4 @@
-"""Variables by which numerical libraries round otherwise: what is accepted of each, and which are recorded beside a result."""
+"""Environment variables that change the rounding of numerical libraries: accepted values, and those recorded with a result."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fsl_core.errors import ExecutionPathError
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 ACCEPTED: Mapping[str, tuple[str, ...]] = {
-    WORKSPACE: (":16:8", ":4096:8"),  # those that torch.use_deterministic_algorithms accepts
-    "NVIDIA_TF32_OVERRIDE": ("0",),  # 1 takes 10 bits of every factor on CUDA, whatever torch is asked
-    "DNNL_DEFAULT_FPMATH_MODE": ("STRICT",),  # BF16, F16, TF32 and ANY do so on the CPU
+    WORKSPACE: (":16:8", ":4096:8"),  # as torch.use_deterministic_algorithms accepts
+    "NVIDIA_TF32_OVERRIDE": ("0",),  # 1 reduces every factor on CUDA to 10 bits, whatever torch requests
+    "DNNL_DEFAULT_FPMATH_MODE": ("STRICT",),  # BF16, F16, TF32 and ANY do the same on the CPU
     "ONEDNN_DEFAULT_FPMATH_MODE": ("STRICT",),
 }
-"""The values, in capitals, under which float32 is float32 and a computation is repeatable; unset or empty is accepted too."""
+"""The values, in capitals, that keep full float32 and repeatable results; unset or empty is accepted too."""
 
 
 OTHER_LAST_BITS = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
-"""Variables that choose among a processor's instructions: the last bits are those of another processor, and float32 is float32."""
+"""Variables that select processor instructions: they change the last bits, as another processor would, but keep full float32."""
 
 
 def recorded(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
@@ -28,10 +28,8 @@ def recorded(environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
 
 
 def refuse_other_arithmetic(environ: Mapping[str, str] = os.environ) -> None:
-    """Raises ExecutionPathError when a variable asks for less than float32, or for what differs from run to run."""
+    """Raises ExecutionPathError if a variable requests less than float32, or results that differ from run to run."""
     for name, accepted in ACCEPTED.items():
         value = environ.get(name, "")
         if value and value.upper() not in accepted:
-            raise ExecutionPathError(
-                f"{name} is {value!r}, which changes the numbers; unset it (accepted: {', '.join(accepted)})"
-            )
+            raise ExecutionPathError(f"{name} is {value!r}, which changes results; unset it (accepted: {', '.join(accepted)})")

@@ -1,4 +1,4 @@
-"""What an attempt at a trial writes down beside its results: how far it is, and who computed what, where and for how long."""
+"""The records of an attempt at a trial besides its results: progress, and who computed what, where and for how long."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, Prog
 class Bookkeeping:
     """The seconds and attempts of a trial, summed over its attempts, in ``progress.json`` and ``execution.json``.
 
-    ``write`` puts a record into the trial's folder. The training and each evaluation have a record of their own: a later evaluation,
-    by other code or on another machine, says nothing about who trained.
+    ``write`` writes a record into the trial's folder. The training and each evaluation have separate records: a later evaluation may be
+    by other code or on another machine.
     """
 
     write: Callable[[ProgressRecord | ExecutionRecord], None]
@@ -38,7 +38,7 @@ class Bookkeeping:
         execution: ExecutionRecord | None = None,
         failure: FailureRecord | None = None,
     ) -> Bookkeeping:
-        """The books as the last attempt left them."""
+        """Continue the records of the last attempt."""
         before = progress or ProgressRecord(
             step=0, steps=recipe.steps, best=None, train_seconds=0.0, attempts=0, started_at=now(), at=now()
         )
@@ -46,13 +46,13 @@ class Bookkeeping:
         return Bookkeeping(write, dataclasses.replace(before, attempts=attempts, metrics={}), execution)
 
     def attempt_begins(self) -> int:
-        """Count one attempt at the training more, on disk before any work of it: its death may be near. Returns its number."""
+        """Count a further attempt at the training, on disk before its work starts, in case it dies. Returns its number."""
         self.progress = dataclasses.replace(self.progress, attempts=self.progress.attempts + 1)
         self._write_progress(self.progress)
         return self.progress.attempts
 
     def reached(self, progress: Progress) -> None:
-        """Note a point of the curves."""
+        """Record a point of the curves."""
         self._write_progress(
             dataclasses.replace(
                 self.progress, step=progress.step, steps=progress.steps, best=progress.best, metrics=dict(progress.metrics)
@@ -60,7 +60,7 @@ class Bookkeeping:
         )
 
     def stopped(self) -> None:
-        """Keep the seconds of an attempt that was stopped between two points."""
+        """Record the seconds of an attempt that was stopped between two points."""
         self._write_progress(self.progress)
 
     def _write_progress(self, progress: ProgressRecord) -> None:
@@ -69,16 +69,16 @@ class Bookkeeping:
         self.progress = dataclasses.replace(progress, at=noted.at)
 
     def training_begins(self) -> None:
-        """Count the seconds of this attempt from the first call on: choosing an execution path is no part of the training."""
+        """Start counting seconds at the first call: choosing an execution path is not part of training."""
         if not self.trains:
             self.began, self.trains = time.perf_counter(), True
 
     def _train_seconds(self) -> float:
-        """Seconds of all attempts; ``self.progress`` keeps those of the earlier ones alone."""
+        """Seconds of all attempts; ``self.progress`` has only those of earlier ones."""
         return self.progress.train_seconds + time.perf_counter() - self.began
 
     def trained(self, result: TrialResult, path: ExecutionPath) -> None:
-        """Record who trained; scores that are there already keep their own records."""
+        """Record who trained; existing scores keep their records."""
         self._write_execution(
             ExecutionRecord(
                 train_seconds=self._train_seconds(),
@@ -91,7 +91,7 @@ class Bookkeeping:
         )
 
     def scored(self, evaluation: Evaluation, seconds: float, path: ExecutionPath) -> None:
-        """Record who scored one evaluation. Where the training's record was lost there is nothing to add it to."""
+        """Record who scored an evaluation, unless the training's record was lost."""
         if self.execution is not None:
             score = ScoringRecord(seconds=seconds, **facts_of_this_process(path))
             scores = {**self.execution.evaluations, evaluation.fingerprint: score}

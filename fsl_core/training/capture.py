@@ -1,4 +1,4 @@
-"""A training step recorded once as a CUDA graph and replayed, so that no step waits for the host to launch its kernels."""
+"""A training step captured once as a CUDA graph and replayed, so that no step waits for the host to launch kernels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.training.state import TrainingState, begin_moments
 from fsl_core.training.step import StepSettings, advance
 
-_WARM_UPS = 3  # before CUDA's libraries have chosen their kernels and allocated their buffers nothing can be recorded
+_WARM_UPS = 3  # until CUDA's libraries have chosen kernels and allocated buffers, nothing can be captured
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedStep:
-    """One step of ``state`` each time that it is called.
+    """Takes one step of ``state`` at each call.
 
-    It holds all that the graph reads and writes by address, for a graph keeps none of that alive but its own intermediate values:
-    the images of the samplers' banks above all. It must outlive every replay.
+    It keeps alive all that the graph reads and writes by address, above all the images of the samplers' banks: a graph owns only its
+    intermediate values. It must outlive every replay.
     """
 
     graph: torch.cuda.CUDAGraph
@@ -36,10 +36,10 @@ class RecordedStep:
 
 
 def captured_step(state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings) -> RecordedStep:
-    """What takes one step of ``state`` each time that it is called: sampling, gradient, optimiser and sums, in one graph.
+    """Capture one step of ``state`` (sampling, gradient, optimiser and sums) in one graph.
 
-    The step's number is ``state.clock``, which the graph itself counts on. The steps that the recording needs beforehand are undone.
-    The graph writes to the tensors that ``state`` has now: they must stay its own.
+    The step's number is ``state.clock``, which the graph increments. The warm-up steps of the capture are undone. The graph writes to
+    the present tensors of ``state``, which must not be replaced.
     """
     begin_moments(state.optimiser, state.step)
     before = [(tensor, tensor.clone()) for tensor in _tensors(state)]
@@ -50,9 +50,9 @@ def captured_step(state: TrainingState, samplers: Sequence[EpisodeSampler], sett
 
 
 def _recorded(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
-    """The graph of ``step``, which is taken a few times before; the current stream is the same afterwards, also where this fails."""
+    """Capture the graph of ``step`` after a few warm-up steps; the current stream is restored, also on failure."""
     stream, graph = _recording_stream(torch.cuda.current_device()), torch.cuda.CUDAGraph()
-    gc.collect()  # while a step is recorded CUDA refuses to release an earlier one, which a cycle may still hold
+    gc.collect()  # during a capture CUDA cannot release an earlier graph, which a reference cycle may still hold
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         _warm_up(step)
@@ -65,7 +65,7 @@ def _recorded(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
 
 def _warm_up(step: Callable[[], None]) -> None:
     with warnings.catch_warnings():
-        # Adam means a training that is never recorded.
+        # Adam's warning concerns training without a capture.
         warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
         for _ in range(_WARM_UPS):
             step()
@@ -73,10 +73,10 @@ def _warm_up(step: Callable[[], None]) -> None:
 
 @functools.cache
 def _recording_stream(device: int) -> torch.cuda.Stream:
-    """The stream on which every step of this process is prepared and recorded.
+    """The stream on which this process prepares and captures every step.
 
-    cuBLAS keeps a workspace for each stream. Preparing on the stream that is recorded has it allocated beforehand, outside of any graph's
-    memory; else it would lie in that of the first graph, and the next graphs would use it when the first is gone.
+    cuBLAS keeps a workspace for each stream. A warm-up on the captured stream allocates it outside any graph's memory; otherwise it would
+    be in the memory of the first graph, and later graphs would use it after that graph is gone.
     """
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 

@@ -1,6 +1,6 @@
-"""Checkpoints: written whole or not at all, known by their digest, two kept so that a damaged one costs one interval.
+"""Checkpoints: written atomically and verified by their digest; two are kept, so that a damaged one costs one interval.
 
-A file is named ``step-00000400.<digest>.pt`` after the first sixteen digits of the SHA-256 of its bytes.
+A file is named ``step-00000400.<digest>.pt`` with the first sixteen digits of the SHA-256 of its bytes.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
 def load_newest_checkpoint(
     folder: Path, check: Callable[[Mapping[str, Any]], None] = lambda state: None
 ) -> tuple[Mapping[str, Any] | None, list[Path]]:
-    """The newest intact checkpoint's state, or None; and where those that are no use were set aside, beside the rest.
+    """Load the newest intact checkpoint's state, or None; also returns the new paths of unusable ones, which are set aside.
 
-    ``check`` raises CheckpointCorruptError for an intact one that is of other work than its place says.
+    ``check`` raises CheckpointCorruptError for an intact checkpoint of other work.
     """
     set_aside: list[Path] = []
     for path in _checkpoints(folder):
@@ -65,21 +65,19 @@ def load_newest_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """The state in a checkpoint file.
+    """Read the state in a checkpoint file.
 
     Raises:
-        CheckpointCorruptError: its bytes are not those that its name promises, or no state.
-        MemoryError, OSError, RuntimeError: it cannot be read here and now, such as where the memory is short.
+        CheckpointCorruptError: its bytes do not match its name, or are not a state.
+        MemoryError, OSError, RuntimeError: it cannot be read now, for example because memory is short.
     """
     name = _NAME.fullmatch(path.name)
     content = path.read_bytes()
     if name is None or hashlib.sha256(content).hexdigest()[:16] != name[2]:
-        raise CheckpointCorruptError(
-            f"{path}: its content is not what was written; expected a SHA-256 that starts as its name says"
-        )
+        raise CheckpointCorruptError(f"{path}: its content was modified; expected a SHA-256 that starts as in its name")
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+    except Exception as error:  # torch.load raises whatever its zip and pickle readers raise
         if is_memory_shortage(error):
             raise
         raise CheckpointCorruptError(f"{path}: cannot be read as a checkpoint ({type(error).__name__}: {error})") from error
@@ -96,23 +94,23 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write a state dict alone, atomically."""
+    """Write a state dict atomically."""
     buffer = io.BytesIO()
     torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, buffer)
     write_atomically(path, buffer.getvalue())
 
 
 def load_weights(path: Path, *, digest: str) -> Mapping[str, torch.Tensor]:
-    """The state dict in ``path``.
+    """Load the state dict in ``path``.
 
     Raises:
-        CheckpointCorruptError: it is absent or is not the one that ``digest`` names.
-        MemoryError, OSError, RuntimeError: the memory is short, which says nothing of the file.
+        CheckpointCorruptError: it is absent or does not match ``digest``.
+        MemoryError, OSError, RuntimeError: memory is short; the file may be intact.
     """
     try:
         weights: Mapping[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         found = weights_digest(weights)
-    except Exception as error:  # torch.load raises whatever its zip and pickle readers do
+    except Exception as error:  # torch.load raises whatever its zip and pickle readers raise
         if is_memory_shortage(error):
             raise
         raise CheckpointCorruptError(f"{path}: cannot be read as weights ({type(error).__name__}: {error})") from error

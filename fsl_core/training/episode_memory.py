@@ -1,18 +1,18 @@
-"""The memory that training on an episode takes on a CPU, and how many episodes may be differentiated together. No torch is imported."""
+"""The CPU memory of training on an episode, and how many episodes may be differentiated together. Imports no torch."""
 
 from __future__ import annotations
 
 from fsl_core.recipe.recipe import TrainingRecipe
 
-_BYTES = 25  # a pixel and filter, as measured: float32 activations of a Conv-4 step, all blocks, with their gradients
+_BYTES = 25  # per pixel and filter, measured: float32 activations of a Conv-4 step, all blocks, with gradients
 _BYTES_AT_ONCE = 512 * 2**20
 
 
 def episode_bytes(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:
-    """The bytes of the activations of one training episode at their peak. An estimate."""
+    """Estimate the peak bytes of the activations of one training episode."""
     return recipe.algorithm.kept_images(recipe.episode) * recipe.backbone.kept_values(image_shape) * _BYTES
 
 
 def most_episodes_at_once(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:
-    """How many episodes of a meta-batch may be differentiated together on a CPU: one, or as many as take half a gigabyte."""
+    """The number of episodes of a meta-batch to differentiate together on a CPU: as many as fit half a gigabyte, at least one."""
     return max(1, min(recipe.meta_batch_size, _BYTES_AT_ONCE // episode_bytes(recipe, image_shape)))

@@ -1,6 +1,6 @@
-"""How a trial computes, as opposed to what: chosen once, pinned in its folder, recorded beside its result.
+"""Execution paths: how a trial computes. A path is chosen once, pinned in the trial's folder, and recorded with its result.
 
-Two execution paths give the same mathematics in another order of rounding. Within one path the same recipe gives the same bits.
+Two execution paths compute the same function and differ only in rounding. On one path the same recipe gives the same bits.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _MIB = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionPath:
-    """``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads inside one operation.
+    """How a trial computes. ``device`` is ``cpu`` or ``cuda``; ``threads`` counts CPU threads within one operation.
 
-    ``episodes_at_once``: how many episodes of a meta-batch are differentiated together; the gradient is that of the whole in any case.
-    ``layout``, ``normalisation``, ``convolution`` and ``stem`` are those of :class:`fsl_core.backbones.kernels.Kernels`. ``captured``: the
-    step is recorded once as a CUDA graph and replayed.
+    ``episodes_at_once``: the number of episodes of a meta-batch that are differentiated together; the gradient is always that of the whole
+    meta-batch. ``layout``, ``normalisation``, ``convolution`` and ``stem``: see :class:`fsl_core.backbones.kernels.Kernels`.
+    ``captured``: the step is captured once as a CUDA graph and replayed.
     """
 
     device: str = "cpu"
@@ -52,11 +52,11 @@ class ExecutionPath:
 
     @property
     def kernels(self) -> Kernels:
-        """How the backbone is computed along this path."""
+        """The kernels of the backbone on this path."""
         return Kernels(layout=self.layout, normalisation=self.normalisation, convolution=self.convolution, stem=self.stem)
 
     def check_sound(self) -> None:
-        """Raises SettingError unless every part is one that there is."""
+        """Raises SettingError unless every field has an accepted value."""
         one_of("device", self.device, ("cpu", "cuda"))
         size("threads", self.threads, 1)
         size("episodes_at_once", self.episodes_at_once, 1)
@@ -66,12 +66,12 @@ class ExecutionPath:
         one_of("stem", self.stem, get_args(Stem))
         truth("captured", self.captured)
         if self.captured and self.device != "cuda":
-            raise SettingError("captured", True, "a step is recorded as a CUDA graph on CUDA alone", beside=("device",))
+            raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
 
     def check_available(self, precision: MatmulPrecision = "float32") -> None:
-        """Raises ExecutionPathError when this machine cannot offer the path, or not in ``precision``.
+        """Raises ExecutionPathError if this machine does not support the path in ``precision``,
 
-        Neither can a machine whose environment asks for another arithmetic.
+        or its environment requests another arithmetic.
         """
         refuse_other_arithmetic()
         try:
@@ -84,7 +84,7 @@ class ExecutionPath:
 
     @contextmanager
     def active(self, precision: MatmulPrecision = "float32") -> Iterator[torch.device]:
-        """Compute along this path inside the block: its thread count, deterministic kernels, full float32 unless TF32 is asked for."""
+        """Compute on this path inside the block: its thread count, deterministic kernels, full float32 unless TF32 is requested."""
         if self.device == "cuda":
             fix_cublas_workspace()
         self.check_available(precision)
@@ -102,15 +102,15 @@ class ExecutionPath:
 
 
 def cuda_is_here() -> bool:
-    """Whether this machine offers a CUDA device."""
+    """Return whether this machine has a CUDA device."""
     return torch.cuda.is_available()
 
 
 def fix_cublas_workspace() -> None:
-    """Have cuBLAS work in buffers of one size, for the rest of the process, unless the environment says otherwise.
+    """Fix the workspace size of cuBLAS for the rest of the process, unless the environment sets one.
 
-    With its own choice the same matrix product, or cuDNN's LSTM, may round otherwise from run to run. Of what PyTorch documents this
-    is the one value for both (``torch.use_deterministic_algorithms``, ``torch.nn.LSTM``). It is read when CUDA begins.
+    With its own choice, the rounding of a matrix product or of cuDNN's LSTM may differ from run to run. PyTorch documents this as the one
+    value that fixes both (``torch.use_deterministic_algorithms``, ``torch.nn.LSTM``). It is read when CUDA is initialised.
     """
     if not os.environ.get(WORKSPACE):
         os.environ[WORKSPACE] = ":16:8"
@@ -119,8 +119,8 @@ def fix_cublas_workspace() -> None:
 def keep_freed_memory() -> None:
     """Ask glibc to keep the memory of freed activations for the next step, for the rest of the process.
 
-    By default it returns every large block to the kernel, and each step faults its pages in again: on a CPU that costs more than
-    half of a training step. Elsewhere than on glibc nothing is done.
+    By default glibc returns every large block to the kernel, and each step faults its pages in again: on a CPU that costs more than
+    half of a training step. Without glibc nothing is done.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""The frozen episodes that an evaluation asks of a trained trial."""
+"""The frozen meta-test episodes of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ META_TEST_STREAM = "meta-test"
 
 
 def meta_test_episodes(recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset) -> EpisodeIndices:
-    """The episodes of meta-test classes, in order. Raises EpisodeError where the classes cannot give such episodes."""
+    """The meta-test episodes in order. Raises EpisodeError if the classes do not suffice."""
     pool = dataset.meta_test.pool(distinct_characters=recipe.data.distinct_characters)
     return frozen_episodes(pool, evaluation.shape, evaluation.episodes, seed=evaluation.seed, stream=META_TEST_STREAM)

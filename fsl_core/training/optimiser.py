@@ -1,4 +1,4 @@
-"""The optimiser's step: the learning rate's schedule, clipping, and Adam on gradients that are given."""
+"""The optimiser's step: the learning rate schedule, clipping, and Adam on given gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsl_core.training.state import TrainingState
 
 
 def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
-    """The learning rate of the step that follows ``step`` finished ones."""
+    """The learning rate of the next step after ``step`` steps."""
     if settings.halve_every is None:
         return settings.outer_lr
     first = settings.halve_every if settings.first_halving is None else settings.first_halving
@@ -19,7 +19,7 @@ def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
 
 
 def outer_lr_on_device(settings: OptimiserSettings, clock: torch.Tensor) -> torch.Tensor:
-    """The same where the step is an int64 tensor, in float64 on its device."""
+    """The same for a step that is an int64 tensor, in float64 on its device."""
     rate = torch.full_like(clock, settings.outer_lr, dtype=torch.float64)
     if settings.halve_every is None:
         return rate
@@ -41,7 +41,7 @@ def descend(state: TrainingState, gradient: Mapping[str, torch.Tensor], settings
 
 
 def _clipped(gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> Mapping[str, torch.Tensor]:
-    # Paper: no text clips. The norm is clipped by the 2018 reproduction of Matching Networks, each entry by MAML's authors' code.
+    # Paper: no paper clips. The 2018 reproduction of Matching Networks clips the norm, MAML's authors' code each entry.
     if settings.clip_norm is not None:
         gradient = _within_norm(gradient, settings.clip_norm)
     if settings.clip_value is not None:
@@ -51,7 +51,7 @@ def _clipped(gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) 
 
 
 def _within_norm(gradient: Mapping[str, torch.Tensor], limit: float) -> Mapping[str, torch.Tensor]:
-    """Each seed's gradient, shortened where its norm exceeds ``limit``; as :func:`torch.nn.utils.clip_grad_norm_` does it."""
+    """Each seed's gradient, scaled down if its norm exceeds ``limit``, as :func:`torch.nn.utils.clip_grad_norm_` does."""
     norms = [torch.linalg.vector_norm(values.reshape(len(values), -1), dim=1) for values in gradient.values()]
     total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
     factor = (limit / (total + 1e-6)).clamp(max=1.0)
@@ -59,5 +59,5 @@ def _within_norm(gradient: Mapping[str, torch.Tensor], limit: float) -> Mapping[
 
 
 def _laid_out_as(weights: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """The gradient with the strides of its weights, which Adam's fused kernel takes them to have."""
+    """The gradient with the strides of its weights, as Adam's fused kernel assumes."""
     return gradient if gradient.stride() == weights.stride() else torch.empty_like(weights).copy_(gradient)

@@ -1,6 +1,6 @@
-"""Which execution path a kind of training step takes: measured once, on the machine that takes it, and kept.
+"""Chooses the execution path of a kind of training step: measured once, on the machine that takes it, and stored.
 
-What is kept is obeyed by every later attempt, executor and stage of a trial, so that the bits of its result do not hang on a timer.
+Every later attempt, executor and stage of a trial uses the stored choice, so that the bits of its result do not depend on a timer.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from fsl_core.training.path_file import path_as_document, read_path
 from fsl_core.training.path_timing import stopwatch_of
 from fsl_core.training.unit_work import step_bill
 
-_PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds the memory
-_USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where maps of more outgrow its caches
-_HOPELESS = 1.5  # times the best: a path that takes so long is not measured again
+_PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
+_USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
+_HOPELESS = 1.5  # times the best: slower paths are not measured again
 _ROUNDS = 5
 _ENOUGH_SECONDS = 2.0
 
 Stopwatch = Callable[[TrainingRecipe, ExecutionPath, tuple[int, int, int]], Callable[[], float]]
-"""What times a recipe along a path, for images of a shape: each call takes a step and answers the seconds of an episode."""
+"""Times a recipe on a path, for images of a shape: each call of the result takes a step and returns the seconds per episode."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepKind:
-    """What the choice of a path depends on: the work of a step, and the machine and libraries that do it."""
+    """The inputs of the choice: the work of a step, and the machine and libraries that do it."""
 
     recipe: TrainingRecipe
     image_shape: tuple[int, int, int]
@@ -62,13 +62,13 @@ class StepKind:
         }
 
     def usual_path(self) -> ExecutionPath:
-        """The path that is taken where nothing is measured, as for a prediction."""
+        """The default path, used without measurement, for example in a prediction."""
         on_cuda = self.device == "cuda"
         at_once = self._most() if on_cuda else min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
         return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once, captured=on_cuda)
 
     def candidates(self) -> Iterator[ExecutionPath]:
-        """The paths that are measured, the usual one first."""
+        """The paths to measure, the usual one first."""
         usual, most = self.usual_path(), self._most()
         yield usual
         near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
@@ -83,13 +83,13 @@ class StepKind:
             yield from _on_cuda(usual)
 
     def _most(self) -> int:
-        """How many episodes the memory allows to differentiate together."""
+        """The number of episodes that memory allows to differentiate together."""
         if self.device == "cuda":
             return self._fitting(_PIXELS_AT_ONCE_ON_CUDA)
         return most_episodes_at_once(self.recipe, self.image_shape)
 
     def _fitting(self, pixels: int) -> int:
-        """How many episodes of a meta-batch have so many pixels together: one at least."""
+        """The number of episodes of a meta-batch with at most so many pixels together, at least one."""
         shape = self.recipe.episode
         each = shape.way * shape.images_per_class * math.prod(self.image_shape)
         return max(1, min(self.recipe.meta_batch_size, pixels // each))
@@ -107,10 +107,10 @@ def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
 
 
 def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | None = None) -> ExecutionPath:
-    """The path of this kind of step: that which ``choices`` keeps, or the fastest, which is kept there before anything is trained.
+    """Choose the path of this kind of step: the one stored in ``choices``, or the fastest, which is stored before any training.
 
-    Of several processes that measure at once the first to write decides for all. The stopwatch is
-    :func:`fsl_core.training.path_timing.stopwatch_of` where none is given.
+    If several processes measure concurrently, the first to write decides for all. The default stopwatch is
+    :func:`fsl_core.training.path_timing.stopwatch_of`.
     """
     plain = kind.as_plain()
     file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
@@ -125,21 +125,21 @@ def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | Non
     seconds = [{"path": asdict(path), "seconds_an_episode": each} for path, each in measured.items()]
     document = path_as_document(fastest, kind=plain, measured=seconds)
     if not write_if_absent(file, document) and read_path(file) is None:
-        write_atomically(file, document)  # a damaged one: without another each later trial would measure its own
+        write_atomically(file, document)  # damaged: without a replacement each later trial would measure its own
     return read_path(file) or fastest
 
 
 def _leave_no_trace() -> None:
-    """Hand the memory of all measurements back, which other trials may share, and count the trial's own from here on."""
+    """Release the memory of all measurements, and count the trial's own peak from here."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
 
 
 def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float]:
-    """The least seconds of an episode along each candidate that works here.
+    """Measure the least seconds per episode of each candidate that works here.
 
-    What is hopeless is released at once: each recorded step holds the memory of all its activations.
+    Hopeless candidates are released at once: each captured step holds the memory of all its activations.
     """
     with kind.usual_path().active(kind.recipe.matmul_precision):
         takes: dict[ExecutionPath, Callable[[], float]] = {}
@@ -154,9 +154,9 @@ def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float
             del timed
             takes = _hopeful(takes, least)
         began = time.perf_counter()
-        for _ in range(_ROUNDS):  # in turns, so that what else the machine does meets all of them
+        for _ in range(_ROUNDS):  # in turn, so that other load on the machine affects all of them
             for path, take in takes.items():
-                took = _again(take)
+                took = _repeat(take)
                 least[path] = took if math.isinf(took) else min(least[path], took)
             takes = _hopeful(takes, least)
             if time.perf_counter() - began > _ENOUGH_SECONDS:
@@ -168,8 +168,8 @@ def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float
     return {path: seconds for path, seconds in least.items() if math.isfinite(seconds)}
 
 
-def _again(take: Callable[[], float]) -> float:
-    """What a candidate takes this time; infinitely long where it no longer works, such as for want of memory."""
+def _repeat(take: Callable[[], float]) -> float:
+    """Measure a candidate again; infinity if it no longer works, for example for lack of memory."""
     try:
         return take()
     except RuntimeError:
@@ -179,18 +179,18 @@ def _again(take: Callable[[], float]) -> float:
 def _hopeful(
     takes: dict[ExecutionPath, Callable[[], float]], least: dict[ExecutionPath, float]
 ) -> dict[ExecutionPath, Callable[[], float]]:
-    """Those that may yet turn out to be the fastest."""
+    """The candidates that may still be the fastest."""
     best = min(least.values(), default=math.inf)
     return {path: take for path, take in takes.items() if least[path] <= _HOPELESS * best and math.isfinite(least[path])}
 
 
 def _first_time(kind: StepKind, path: ExecutionPath, stopwatch: Stopwatch) -> tuple[Callable[[], float], float] | str:
-    """What times a candidate, and what it took first; or why it does not work here."""
+    """The timer of a candidate and its first measurement; or why it does not work here."""
     try:
         take = stopwatch(kind.recipe, path, kind.image_shape)
-        take()  # does not count: the first candidate's has what happens once in a process, and would look hopeless
+        take()  # not counted: the first call includes one-time costs of the process and would look hopeless
         return take, take()
-    except RuntimeError as error:  # such as an operation that this device lacks, or no memory for it
+    except RuntimeError as error:  # such as an operation that this device lacks, or a lack of memory
         if path == kind.usual_path() and path.device == "cpu":
             raise
-        return str(error)  # not the error: its traceback holds the tensors
+        return str(error)  # not the error: its traceback keeps the tensors alive

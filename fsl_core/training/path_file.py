@@ -1,4 +1,4 @@
-"""An execution path as a JSON document: a trial's ``path.json``, and the choice that trials of one kind share."""
+"""Execution paths as JSON documents: a trial's ``path.json``, and the choice shared by trials of one kind."""
 
 from __future__ import annotations
 
@@ -17,35 +17,33 @@ _FIELDS = tuple(item.name for item in fields(ExecutionPath))
 
 
 def path_as_document(path: ExecutionPath, **more: Any) -> bytes:
-    """The bytes of a document that holds a path, and more beside it."""
+    """The bytes of a document with a path and further entries."""
     return (json.dumps({"path": asdict(path), **more}, indent=1) + "\n").encode()
 
 
 def path_from_plain(plain: Any) -> ExecutionPath:
-    """The path of a document.
+    """Read the path of a document.
 
     Raises:
-        RecipeError: it is none.
-        ExecutionPathError: it has all that a path has, and more: it is of a later version.
+        RecipeError: the document is not a path.
+        ExecutionPathError: it has fields beyond those of a path: a later version wrote it.
     """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not an execution path: {plain!r}")
     if missing := [name for name in _FIELDS if name not in plain]:
         raise RecipeError(f"not an execution path: it has no {', '.join(missing)}")
     if unknown := sorted(map(str, plain.keys() - set(_FIELDS))):
-        raise ExecutionPathError(
-            f"the execution path has {', '.join(unknown)}, which this version does not know: it is of a later one"
-        )
+        raise ExecutionPathError(f"the execution path has {', '.join(unknown)}, unknown to this version: a later one wrote it")
     path = ExecutionPath(**plain)
     path.check_sound()
     return path
 
 
 def read_path(file: Path) -> ExecutionPath | None:
-    """The path in a file; None where there is no file, or none that can be read as one.
+    """Read the path in a file; None if the file is absent or unreadable as a path.
 
     Raises:
-        ExecutionPathError: the path is of a later version.
+        ExecutionPathError: a later version wrote the path.
     """
     try:
         return path_from_plain(json.loads(file.read_bytes())["path"])

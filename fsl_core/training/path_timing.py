@@ -1,4 +1,4 @@
-"""How long an episode of training takes along an execution path: measured, with random images in the place of a data set."""
+"""Measures the time of a training episode on an execution path, with random images instead of a data set."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from fsl_core.training.step_runner import step_runner
 
 
 def stopwatch_of(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int]) -> Callable[[], float]:
-    """What takes a training step along an active ``path`` and answers the seconds of an episode, each time that it is called.
+    """Return a function that takes a training step on an active ``path`` and returns the seconds per episode.
 
-    On a CPU they are seconds of the processor for each thread, on CUDA of the clock. A step has as many episodes as are differentiated
-    together: the others would take as long.
+    On a CPU they are processor seconds per thread, on CUDA wall clock. On a CPU a step has only as many episodes as are differentiated
+    together: the others would take the same time.
     """
     recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if path.device == "cpu" else recipe
     take_step = step_along(recipe, path, image_shape, torch.device(path.device))
@@ -33,7 +33,7 @@ def stopwatch_of(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple
 def step_along(
     recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], device: torch.device
 ) -> Callable[[], None]:
-    """What takes a training step of ``recipe`` along an active ``path``, on episodes of random images."""
+    """Return a function that takes a training step of ``recipe`` on an active ``path``, with episodes of random images."""
     algorithm = build_algorithm(recipe, image_shape=image_shape)
     streams = [Stream(recipe.seed, "probe/weights")]
     state = start_training(

@@ -1,4 +1,4 @@
-"""The execution path of one trial: in its folder before the first step, and obeyed from then on."""
+"""The execution path of one trial: pinned in its folder before the first step, and used from then on."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def pinned_path(
     otherwise: Callable[[], ExecutionPath],
     announce: Callable[[str], None],
 ) -> ExecutionPath:
-    """The path of the trial in ``folder``: that of its ``path.json``, else of its checkpoint, else what ``otherwise`` gives.
+    """The path of the trial in ``folder``: from its ``path.json``, else from its checkpoint, else from ``otherwise``.
 
     Raises:
-        ExecutionPathError: ``path.json`` and the checkpoint differ, or are of a later version, or this machine lacks the path.
+        ExecutionPathError: ``path.json`` and the checkpoint differ, a later version wrote them, or this machine lacks the path.
     """
     file = folder / PATH_FILE
     pinned = read_path(file)
     if pinned is not None:
         if of_checkpoint is not None and pinned != of_checkpoint:
             raise ExecutionPathError(
-                f"{file} says {pinned}, and the trial's checkpoint {of_checkpoint}: one of the two is of other work. "
-                f"Remove {PATH_FILE} to resume along the checkpoint's path"
+                f"{file} has {pinned}, but the trial's checkpoint has {of_checkpoint}: one of the two is of other work. "
+                f"Remove {PATH_FILE} to resume on the checkpoint's path"
             )
         return pinned
     if file.exists():
         source = "the checkpoint's path" if of_checkpoint is not None else "another path"
-        announce(f"{PATH_FILE} holds no execution path that this version can read; {source} replaces it")
+        announce(f"{PATH_FILE} is not a readable execution path; {source} replaces it")
     path = of_checkpoint or otherwise()
     path.check_available(recipe.matmul_precision)
     write_path(folder, path)

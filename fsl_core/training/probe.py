@@ -1,7 +1,7 @@
-"""How long a unit of work takes here: measured, where nothing like it ever ran.
+"""Measures the time of a unit of work that never ran here.
 
-What is measured does not depend on what the images show, so that random ones of the right shape stand in for a data set: nothing is
-read, prepared or downloaded for a prediction.
+The time does not depend on the content of the images, so random ones of the right shape replace the data set: a prediction reads,
+prepares and downloads nothing.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from fsl_core.training.trained_model import trained_model
 from fsl_core.training.unit_work import UnitWork
 
 ENOUGH_SECONDS = 1.0
-"""After so many measured seconds of wall clock nothing is repeated: what takes long varies little."""
+"""Measurements stop after this many seconds of wall clock: long work varies little."""
 LONG_SECONDS = 10.0
-"""A first time that takes longer counts: what happens once only is little beside it."""
+"""A first measurement that takes longer is counted: one-time costs are small beside it."""
 
-_EPISODES_OF_A_STEP = 16  # of an algorithm that adapts, some of which are differentiated together
+_EPISODES_OF_A_STEP = 16  # for an adapting algorithm, which differentiates some of them together
 _ANY_SHAPE = EpisodeShape(way=2, shot=1, query=1)
 
 
 def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int = 3) -> Timing:
-    """The seconds of one unit of ``work``, measured up to ``times`` times, after a first time that counts only where it is long.
+    """Measure the seconds of one unit of ``work`` up to ``times`` times, after a first time that counts only if it is long.
 
-    On a CPU they are the processor's (:func:`fsl_core.training.timing.counted_seconds`): what else runs on a busy machine is not in
-    them, and wall clock beside them says whether it was busy. On CUDA they are wall clock, for the processor only waits.
+    On a CPU they are processor seconds (:func:`fsl_core.training.timing.counted_seconds`), which exclude other work on a busy machine;
+    the wall clock shows whether it was busy. On CUDA they are wall clock, as the processor only waits.
     """
     recipe = _recipe(work)
     path = StepKind(recipe=recipe, image_shape=work.image_shape, device=device, threads=threads).usual_path()
@@ -59,7 +59,7 @@ def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int
 
 
 def _seconds(repeat: Callable[[], object], device: torch.device, threads: int) -> tuple[float, float]:
-    """The seconds that count, and those of wall clock."""
+    """The counted seconds, and those of wall clock."""
     _wait_for(device)
     began, spent = time.perf_counter(), time.process_time()
     repeat()
@@ -76,7 +76,7 @@ def _wait_for(device: torch.device) -> None:
 def _prepared(
     work: UnitWork, recipe: TrainingRecipe, path: ExecutionPath, device: torch.device
 ) -> tuple[Callable[[], object], int]:
-    """What computes the work, and how many units of it that is."""
+    """A function that computes the work, and the number of units that it computes."""
     if work.kind == "train":
         return step_along(recipe, path, work.image_shape, device), recipe.meta_batch_size
     algorithm = build_algorithm(recipe, image_shape=work.image_shape)
@@ -94,7 +94,9 @@ def _recipe(work: UnitWork) -> TrainingRecipe:
     adaptation = 1 if algorithm.adapts else None
     return TrainingRecipe(
         algorithm=algorithm,
-        data=DataSettings(dataset="glyphs", split="glyphs", rotations=False),  # the images are random, of the shape of the work
+        data=DataSettings(
+            dataset="glyphs", split="glyphs", rotations=False
+        ),  # placeholder: the images are random, of the shape of the work
         episode=shape,
         validation=ValidationSettings(shape=shape, every=1, patience=None, adaptation_steps=adaptation),
         steps=1,

@@ -1,6 +1,6 @@
-"""The facts of this process and its device, which are recorded beside a result.
+"""The facts about this process and its device that are recorded with a result.
 
-Only the functions that need torch import it: a command that asks for the processor's name computes nothing.
+Only functions that need torch import it: a command that asks for the processor's name does not.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def device_name(device: str) -> str:
 
 
 def versions() -> Mapping[str, str]:
-    """The libraries, the CUDA that torch was built for, and the variables that choose among their instructions."""
+    """The libraries, the CUDA version of torch, and the variables that select processor instructions."""
     import torch
 
     return {**library_versions(), **({"cuda": torch.version.cuda} if torch.version.cuda else {}), **recorded()}
 
 
 def peak_memory_bytes(device: str) -> int:
-    """The most memory that this process (or on CUDA its tensors) held; a reused worker counts its earlier trials as well."""
+    """The peak memory of this process (on CUDA, of its tensors); a reused worker includes its earlier trials."""
     if device == "cuda":
         import torch
 
@@ -44,7 +44,7 @@ def peak_memory_bytes(device: str) -> int:
 
 
 def facts_of_this_process(path: ExecutionPath) -> Mapping[str, Any]:
-    """The fields of :class:`fsl_core.training.trial_records.ComputedBy`, found out in this process: a driver's may be others."""
+    """The fields of :class:`fsl_core.training.trial_records.ComputedBy` for this process; the driver's may differ."""
     code = running_code()
     return {
         "host": host_name(),

@@ -1,4 +1,4 @@
-"""How far a training is, as its observers learn it."""
+"""The progress of a training, as reported to observers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What an observer learns at every point of the curves.
+    """The progress at a point of the curves.
 
-    ``step`` of at most ``steps``; ``metrics`` are the values that the curves got at this step (accuracies in 0..1); ``best`` is the
-    meta-validation accuracy of the weights selected so far, or of the present ones where none are, None where nothing is watched.
+    ``step`` of at most ``steps``; ``metrics``: the values of the curves at this step (accuracies in 0..1); ``best``: the meta-validation
+    accuracy of the weights selected so far, else of the present ones; None without validation.
     """
 
     step: int
@@ -25,7 +25,7 @@ class Progress:
 
 
 def progress_of(state: TrainingState, steps: int) -> Progress:
-    """Where the training of a single seed is, of at most ``steps`` steps."""
+    """The progress of the training of a single seed, of at most ``steps`` steps."""
     seed = state.seeds[0]
     metrics = {name: curve[-1][1] for name, curve in seed.curves.items() if curve and curve[-1][0] == state.step}
     best = metrics.get("validation_accuracy") if seed.best is None else seed.best.accuracy

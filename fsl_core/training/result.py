@@ -1,6 +1,6 @@
-"""What a trial leaves behind: values that are equal in every run of the same work, whoever ran it and however often it was killed.
+"""The results of a trial: values that are equal in every run of the same work, however often it was killed.
 
-Seconds, hosts and attempts are not here: they differ from run to run. Nothing here imports torch.
+Seconds, hosts and attempts differ from run to run and are recorded elsewhere. Imports no torch.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ Curve = tuple[tuple[int, float], ...]
 """Points ``(step, value)`` in the order of their steps."""
 
 MOST_STEPS = 2**63 - 1
-"""No curve is longer: what holds its steps elsewhere is an integer of 64 bits."""
+"""The largest step of a curve: elsewhere steps are 64-bit integers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
     """The outcome of one training.
 
-    ``status`` is ``diverged`` when the loss stopped being finite: a result, not an error, without weights. ``selected_step`` is the
-    step whose weights model selection kept, ``validation_loss`` (nats) and ``validation_accuracy`` what meta-validation showed of them;
+    ``status`` is ``diverged`` if the loss stopped being finite: a result without weights, not an error. ``selected_step`` is the step
+    whose weights model selection kept, ``validation_loss`` (nats) and ``validation_accuracy`` their meta-validation scores;
     ``weights_digest`` is the SHA-256 of the weights that evaluations score. ``curves`` maps ``train_loss``, ``train_accuracy``,
     ``validation_loss``, ``validation_accuracy`` and ``outer_lr`` to their points (accuracies in 0..1).
     """
@@ -67,10 +67,10 @@ _TRIAL_FIELDS = (
 
 
 def trial_result_from_plain(plain: Mapping[str, Any]) -> TrialResult:
-    """The result that :meth:`TrialResult.as_plain` wrote.
+    """Read a result from the document of :meth:`TrialResult.as_plain`.
 
     Raises:
-        RecipeError: the document is not one, is of another recipe, or holds what no training can come to.
+        RecipeError: the document is not one, is of another recipe, or has values that no training can produce.
     """
     recipe = recipe_from_plain(member(plain, "recipe", dict))
     if recipe.fingerprint != plain.get("fingerprint"):
@@ -106,15 +106,15 @@ _ENDS = (
 
 
 def _curve(name: str, points: object) -> Curve:
-    """The points of a curve, their steps rising; accuracies in 0..1."""
+    """The points of a curve with increasing steps; accuracies in 0..1."""
     value_of = fraction if name.endswith("accuracy") else number
     curve = []
     for point in points if isinstance(points, list) else [points]:
         if not isinstance(point, list) or len(point) != 2:
-            raise RecipeError(f"the curve {name} has a point {point!r:.60}; a point is a step and a value")
+            raise RecipeError(f"the curve {name} has a point {point!r:.60}; a point must be a step and a value")
         curve.append((count(point[0], f"a step of {name}", MOST_STEPS), value_of(point[1], f"a value of {name}")))
     if any(before >= after for (before, _), (after, _) in pairwise(curve)):
-        raise RecipeError(f"the steps of the curve {name} do not rise")
+        raise RecipeError(f"the steps of the curve {name} do not increase")
     return tuple(curve)
 
 
@@ -122,10 +122,10 @@ def _curve(name: str, points: object) -> Curve:
 class EvaluationResult:
     """The score of one trained trial on the frozen episodes of one evaluation.
 
-    ``correct[i]`` is how many of the ``evaluation.shape.queries`` query images of episode ``i`` were classified rightly; ``answers[i]``
-    says which, as :mod:`fsl_core.episodes.answers` spells it, and ``classes`` of which classes they are. For an algorithm that adapts
-    ``correct_by_step[s][i]`` is the count after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
-    ``episodes_digest`` names the episodes drawn (their classes and images): equal digests mean that two scores can be paired.
+    ``correct[i]`` is the number of correctly classified query images of episode ``i``, of ``evaluation.shape.queries``; ``answers[i]``
+    says which, encoded by :mod:`fsl_core.episodes.answers`, and ``classes`` has their classes. For an adapting algorithm
+    ``correct_by_step[s][i]`` is the number after ``s`` adaptation steps, from 0 to the evaluation's; None otherwise.
+    ``episodes_digest`` identifies the sampled episodes (their classes and images): scores with equal digests can be paired.
     """
 
     recipe_fingerprint: str
@@ -142,9 +142,11 @@ class EvaluationResult:
         most, steps = self.evaluation.shape.queries, self.evaluation.adaptation_steps
         for counts in (self.correct, *(self.correct_by_step or ())):
             if len(counts) != self.evaluation.episodes or not all(type(count) is int and 0 <= count <= most for count in counts):
-                raise RecipeError(f"an evaluation of {self.evaluation.episodes} episodes needs as many counts, each in 0..{most}")
+                raise RecipeError(
+                    f"an evaluation of {self.evaluation.episodes} episodes needs one count per episode, each in 0..{most}"
+                )
         if problem := problem_with_answers(self.answers, self.correct, most):
-            raise RecipeError(f"the answers are not those of the counts: {problem}")
+            raise RecipeError(f"the answers do not match the counts: {problem}")
         self.classes.check(self.evaluation.episodes, self.evaluation.shape.way)
         if steps is None and self.correct_by_step is not None:
             raise RecipeError("an evaluation without adaptation steps has no counts by step")
@@ -167,7 +169,7 @@ class EvaluationResult:
 
     @property
     def ci95(self) -> float:
-        """Half the width of the 95% interval over episodes, in 0..1. It says nothing of the spread over training seeds."""
+        """Half the width of the 95% interval over episodes, in 0..1. It does not cover the spread over training seeds."""
         return confidence_interval_95(self.accuracies)
 
     def as_plain(self) -> dict[str, Any]:
@@ -189,10 +191,10 @@ class EvaluationResult:
 
 
 def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
-    """The score that :meth:`EvaluationResult.as_plain` wrote.
+    """Read a score from the document of :meth:`EvaluationResult.as_plain`.
 
     Raises:
-        RecipeError: the document is not one, or its accuracy and interval are not those of its counts.
+        RecipeError: the document is not one, or its accuracy and interval do not match its counts.
     """
     by_step = None if plain.get("correct_by_step") is None else member(plain, "correct_by_step", list)
     score = EvaluationResult(
@@ -211,7 +213,7 @@ def evaluation_result_from_plain(plain: Mapping[str, Any]) -> EvaluationResult:
     said = {name: number(plain.get(name), name) for name in ("accuracy", "ci95")}
     unlike = [name for name, value in said.items() if abs(value - getattr(score, name)) > _ROUNDING]
     if score.evaluation.fingerprint != plain.get("fingerprint") or unlike:
-        raise RecipeError(f"the counts are not those that the rest is of: {', '.join(unlike) or 'fingerprint'}")
+        raise RecipeError(f"the counts do not match: {', '.join(unlike) or 'fingerprint'}")
     return score
 
 

@@ -1,4 +1,4 @@
-"""Everything that a training knows between two steps, which can be written and read back at any of them."""
+"""The complete state of a training between two steps, which can be written and read back at any step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass
 class SeedState:
-    """What is known of the training of one seed besides its tensors: its curves, the weights selected so far, and how it stopped.
+    """The state of one seed besides its tensors: its curves, the weights selected so far, and the reason it stopped.
 
-    What ``best_`` begins is of the weights selected so far, and None before there are any.
+    The ``best_`` fields describe the weights selected so far; they are None before the first selection.
     """
 
     best_step: int | None = None
@@ -35,7 +35,7 @@ class SeedState:
 
     @property
     def best(self) -> ValidationScore | None:
-        """What meta-validation showed of the weights selected so far."""
+        """The meta-validation score of the weights selected so far."""
         if self.best_loss is None or self.best_accuracy is None:
             return None
         return ValidationScore(loss=self.best_loss, accuracy=self.best_accuracy)
@@ -45,18 +45,18 @@ class SeedState:
         self.curves.setdefault(name, []).append((step, value))
 
     def select(self, step: int, score: ValidationScore, weights: Weights) -> None:
-        """Keep a copy of the weights of ``step``, which meta-validation scored so."""
+        """Keep a copy of the weights of ``step`` with their meta-validation score."""
         self.best_step, self.best_loss, self.best_accuracy = step, score.loss, score.accuracy
         self.best_weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
 
 
 @dataclass
 class TrainingState:
-    """Where the training of ``S`` seeds of one recipe stands after ``step`` steps; the one mutable value of this library.
+    """The training of ``S`` seeds of one recipe after ``step`` steps; the only mutable value of this library.
 
     ``weights`` and the running ``statistics`` are ``[S, ...]``. ``interval_loss`` and ``interval_accuracy``, float64 ``[S]``, are sums
-    over the steps since the last point of the curves; they stay on the device, because reading them out in every step would make the
-    loop wait for it. ``clock``, int64 on the device, is the step where the device itself has to know it.
+    over the steps since the last point of the curves; they stay on the device, because reading them at every step would make the loop
+    wait for it. ``clock``, int64 on the device, is the step number for the device itself.
     """
 
     algorithm: Algorithm
@@ -70,7 +70,7 @@ class TrainingState:
     step: int = 0
 
     def model(self, seed: int = 0) -> Model:
-        """The algorithm with the present weights of one seed: views, that the next step writes to."""
+        """The algorithm with the present weights of one seed: views, which the next step overwrites."""
         own = slice(seed, seed + 1)
         return Model(
             algorithm=self.algorithm,
@@ -79,7 +79,7 @@ class TrainingState:
         )
 
     def named(self, seed: int = 0) -> Weights:
-        """The present weights and statistics of one seed by name, without the group axis: views, that the next step writes to."""
+        """The present weights and statistics of one seed by name, without the group axis: views, which the next step overwrites."""
         return {name: value[seed] for name, value in (self.weights | self.statistics).items()}
 
     def moments(self) -> dict[str, Weights]:
@@ -88,7 +88,7 @@ class TrainingState:
         return {moment: {name: values[moment] for name, values in of.items() if values} for moment in _MOMENTS}
 
     def as_checkpoint(self, seed: int = 0) -> dict[str, Any]:
-        """The state of one seed as values that a checkpoint can hold."""
+        """The state of one seed as the values of a checkpoint."""
         own = self.seeds[seed]
         return {
             "step": self.step,
@@ -103,10 +103,10 @@ class TrainingState:
         }
 
     def restore(self, checkpoint: Mapping[str, Any], seed: int = 0) -> None:
-        """Become, for one seed, the state that :meth:`as_checkpoint` wrote; ``step`` is that of the last one restored.
+        """Restore the state of one seed from :meth:`as_checkpoint`; ``step`` becomes that of the last restored seed.
 
         Raises:
-            KeyError, TypeError, RuntimeError, ValueError: it is no state of such a training.
+            KeyError, TypeError, RuntimeError, ValueError: it is not the state of such a training.
         """
         check_named(checkpoint["weights"] | checkpoint["statistics"], self.named(seed))
         for name, place in self.named(seed).items():
@@ -135,9 +135,9 @@ def _own(values: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def check_named(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError unless these are tensors of the expected names, types and shapes."""
+    """Raises ValueError unless the tensors have the expected names, types and shapes."""
     if others := sorted(found.keys() ^ expected.keys()):
-        raise ValueError(f"the names of the tensors are not those of this training: {', '.join(others)}")
+        raise ValueError(f"the names of the tensors do not match this training: {', '.join(others)}")
     for name, values in found.items():
         place = expected[name]
         if place.shape != values.shape or place.dtype != values.dtype:
@@ -145,7 +145,7 @@ def check_named(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
 
 
 def begin_moments(optimiser: torch.optim.Adam, step: int) -> None:
-    """Give Adam moments of zero after ``step`` steps, where it has none yet."""
+    """Set Adam's step count, and its moments to zero if it has none."""
     for group in optimiser.param_groups:
         for weights in group["params"]:
             state = optimiser.state[weights]
@@ -164,9 +164,9 @@ def start_training(
     device: torch.device | str = "cpu",
     captured: bool = False,
 ) -> TrainingState:
-    """The state before the first step: that of one seed for each stream that first weights are initialised from.
+    """The state before the first step, with one seed for each stream that initialises weights.
 
-    They are initialised on the CPU and then moved, so that they are the same on every device. ``captured``: the steps will be
+    Weights are initialised on the CPU and then moved, so that they are the same on every device. ``captured``: the steps will be
     replayed from a CUDA graph.
     """
     layout = Kernels() if kernels is None else kernels

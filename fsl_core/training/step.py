@@ -1,4 +1,4 @@
-"""One step of training: sample episodes, take their gradient, and descend it."""
+"""One training step: sample episodes, compute their gradient, and descend it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from fsl_core.training.state import TrainingState
 
 @dataclass(frozen=True, kw_only=True)
 class StepSettings:
-    """What one training step is made of.
+    """The settings of one training step.
 
-    Each seed samples ``meta_batch_size`` episodes, and ``episodes_at_once`` of them are differentiated at a time, which bounds the
-    memory and leaves the gradient as it is. The loss is the algorithm's, the mean of the queries, times ``loss_factor``.
+    Each seed samples ``meta_batch_size`` episodes and differentiates ``episodes_at_once`` of them at a time, which bounds memory and
+    does not change the gradient. The loss is the algorithm's mean over the queries, times ``loss_factor``.
     """
 
     optimiser: OptimiserSettings
@@ -34,7 +34,7 @@ class StepSettings:
 
     @staticmethod
     def of(recipe: TrainingRecipe, *, episodes_at_once: int, kernels: Kernels) -> StepSettings:
-        """The steps that a recipe asks for."""
+        """The settings of a recipe's steps."""
         return StepSettings(
             optimiser=recipe.optimiser,
             meta_batch_size=recipe.meta_batch_size,
@@ -45,7 +45,7 @@ class StepSettings:
 
 
 def train_step(state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings) -> None:
-    """One optimiser step on the next episodes of each seed, by its own sampler."""
+    """Take one optimiser step on the next episodes of each seed, from its own sampler."""
     advance(state, samplers, settings, step=state.step)
     state.step += 1
 
@@ -53,19 +53,19 @@ def train_step(state: TrainingState, samplers: Sequence[EpisodeSampler], setting
 def advance(
     state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings, *, step: int | torch.Tensor
 ) -> None:
-    """What of a step happens on the device, where ``step`` may be known alone; nothing is read from it."""
-    # Paper: every step samples new episodes. MAML's authors' code samples 200,000 beforehand and comes back to them.
+    """The part of a step on the device, where ``step`` may be a tensor; nothing is read back."""
+    # Paper: every step samples new episodes. MAML's authors' code samples 200,000 beforehand and reuses them.
     batches = [sampler.batch(step, settings.meta_batch_size) for sampler in samplers]
-    taught = meta_gradient(state, batches, settings)
-    descend(state, taught.gradient, settings.optimiser)
-    update_running_statistics(state.statistics, taught.statistics)
-    state.interval_loss += taught.loss
-    state.interval_accuracy += taught.accuracy
+    meta = meta_gradient(state, batches, settings)
+    descend(state, meta.gradient, settings.optimiser)
+    update_running_statistics(state.statistics, meta.statistics)
+    state.interval_loss += meta.loss
+    state.interval_accuracy += meta.accuracy
     state.clock += 1
 
 
 def meta_gradient(state: TrainingState, batches: Sequence[EpisodeBatch], settings: StepSettings) -> MetaGradient:
-    """What the episodes of each seed teach, ``episodes_at_once`` of them at a time."""
+    """The meta-gradient of each seed's episodes, computed for ``episodes_at_once`` of them at a time."""
     size = settings.episodes_at_once
     parts = [
         (
@@ -80,7 +80,7 @@ def meta_gradient(state: TrainingState, batches: Sequence[EpisodeBatch], setting
 
 
 def joined(batches: Sequence[EpisodeBatch]) -> EpisodeBatch:
-    """The episodes of all batches, one batch after another."""
+    """Join the episodes of all batches in order."""
     if len(batches) == 1:
         return batches[0]
     return EpisodeBatch(
@@ -89,7 +89,7 @@ def joined(batches: Sequence[EpisodeBatch]) -> EpisodeBatch:
 
 
 def _mean(parts: Sequence[tuple[MetaGradient, float]]) -> MetaGradient:
-    """The mean of parts of a meta-batch, each with its share of it."""
+    """The weighted mean of parts of a meta-batch, each given with its share."""
     total, share = parts[0]
     gradient = {name: values * share for name, values in total.gradient.items()}
     loss, accuracy = total.loss * share, total.accuracy * share

@@ -1,4 +1,4 @@
-"""What takes the steps of a training: the step itself, or its recording."""
+"""Chooses how the steps of a training run: directly, or captured as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fsl_core.training.step import StepSettings, train_step
 def step_runner(
     state: TrainingState, samplers: Sequence[EpisodeSampler], settings: StepSettings, *, captured: bool
 ) -> Callable[[], None]:
-    """A function that takes one step of ``state`` each time that it is called."""
+    """Return a function that takes one step of ``state`` at each call."""
     if captured:
         return captured_step(state, samplers, settings)
     return lambda: train_step(state, samplers, settings)

@@ -1,4 +1,4 @@
-"""The one training loop: take steps, watch meta-validation, keep the best weights."""
+"""The training loop: take steps, score meta-validation, keep the best weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fsl_core.training.state import SeedState, TrainingState
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """What model selection watches: frozen episodes of meta-validation classes."""
+    """The data of model selection: frozen episodes of meta-validation classes."""
 
     bank: ImageBank
     episodes: EpisodeIndices
@@ -28,7 +28,7 @@ class Validation:
     kernels: Kernels = Kernels()  # noqa: RUF009 - it is frozen
 
     def score(self, model: Model) -> ValidationScore:
-        """The mean loss and accuracy over the queries of the frozen episodes, in full float32 however the training multiplies."""
+        """The mean loss and accuracy over the queries of the frozen episodes, always in full float32."""
         steps = None if self.settings.adaptation_steps is None else (self.settings.adaptation_steps,)
         with multiplying_in("float32"):
             scored = score_episodes(model, self.bank, self.episodes, kernels=self.kernels, adaptation_steps=steps)
@@ -38,14 +38,14 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """When the loop does what: at most ``steps`` steps, and a point of the curves every ``every`` of them and at the last."""
+    """The schedule of the loop: at most ``steps`` steps, with a point of the curves every ``every`` steps and at the last."""
 
     optimiser: OptimiserSettings
     steps: int
     every: int
 
     def is_point(self, step: int) -> bool:
-        """Whether the curves have a point at this step."""
+        """Return whether the curves have a point at this step."""
         return step % self.every == 0 or step == self.steps
 
 
@@ -58,11 +58,11 @@ def meta_train(
     after_interval: Callable[[TrainingState], None],
     before_step: Callable[[TrainingState], None],
 ) -> None:
-    """Train ``state`` until every seed stops: at the last step, when patience ends, or when the loss is no longer finite.
+    """Train ``state`` until every seed stops: at the last step, when patience runs out, or when the loss is no longer finite.
 
-    At every point of the curves meta-validation is watched (each seed has its own, if any) and ``after_interval`` is called; the caller
-    writes its checkpoint there. ``before_step`` may raise to end the loop between two steps; the state is then whole. Where there is
-    no step to take the first weights are what is selected.
+    At every point of the curves the loop scores meta-validation (each seed has its own, if any) and calls ``after_interval``, where the
+    caller writes its checkpoint. ``before_step`` may raise to end the loop between two steps; the state is then consistent. With zero
+    steps the initial weights are selected.
     """
     while any(seed.stopped_by is None for seed in state.seeds):
         before_step(state)
@@ -76,7 +76,7 @@ def meta_train(
 
 
 def _close_interval(state: TrainingState, index: int, schedule: Schedule, validation: Validation | None) -> None:
-    """Add the points of this step to the curves of a seed, watch its meta-validation, and see whether it stops here."""
+    """Add the points of this step to a seed's curves, score its meta-validation, and decide whether it stops."""
     seed, last = state.seeds[index], state.step >= schedule.steps
     if state.step:
         _record_training(state, index, schedule)
@@ -100,7 +100,7 @@ def _record_training(state: TrainingState, index: int, schedule: Schedule) -> No
 
 
 def _watch(state: TrainingState, index: int, validation: Validation, *, last: bool) -> None:
-    # Paper: Prototypical Networks' text trains on meta-train and meta-validation classes together and does not say for how long. Here
+    # Paper: Prototypical Networks train on meta-train and meta-validation classes together; the paper does not say for how long. Here
     # meta-validation stops the training and selects the weights; `retrain` then trains on both, as the authors' code does.
     seed, score = state.seeds[index], validation.score(state.model(index))
     seed.record("validation_accuracy", state.step, score.accuracy)

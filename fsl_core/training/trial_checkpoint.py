@@ -1,4 +1,4 @@
-"""What a trial's checkpoint says beside the state of its training: of which recipe and images it is, and along which execution path."""
+"""A trial's checkpoints: the state of its training, with its recipe, images and execution path."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fsl_core.training.path_file import path_from_plain
 from fsl_core.training.state import TrainingState, check_named, start_training
 
 _FORMAT = 2
-"""Of the training's state. Format 1, which was not numbered, held the state of torch's modules and of its optimiser."""
+"""The format of the training state. Format 1, which had no number, held the state of torch's modules and optimiser."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class StageCheckpoints:
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedCheckpoint:
-    """What a checkpoint must be for one stage of a trial, of ``steps`` steps at most, to be resumed from."""
+    """The checkpoint that one stage of a trial, of at most ``steps`` steps, can resume from."""
 
     recipe: TrainingRecipe
     dataset: SplitDataset
@@ -58,7 +58,7 @@ class ExpectedCheckpoint:
     steps: int
 
     def check(self, checkpoint: Mapping[str, Any]) -> None:
-        """See whether a training can resume from here, by trying it on the CPU.
+        """Check that training can resume from a checkpoint, by restoring it on the CPU.
 
         Raises:
             CheckpointCorruptError: it is of another recipe, or not the state of such a training.
@@ -74,16 +74,16 @@ class ExpectedCheckpoint:
             )
         data = checkpoint.get("data")
         if not isinstance(data, str):
-            raise CheckpointCorruptError(f"the checkpoint does not say of which images it is: {data!r}")
+            raise CheckpointCorruptError(f"the checkpoint does not name its images: {data!r}")
         if data != self.dataset.digest:
             raise DataChangedError(
-                f"the checkpoint was trained on {self.dataset.name} images with digest {data[:16]}; those found now have "
-                f"{self.dataset.digest[:16]}. Give back the old data, or remove the trial's folder to train on the new"
+                f"the checkpoint was trained on {self.dataset.name} images with digest {data[:16]}; those found now have digest "
+                f"{self.dataset.digest[:16]}. Restore the old data, or remove the trial's folder to train on the new"
             )
         try:
             path_of(checkpoint)
             self._check_state(checkpoint["state"])
-        except Exception as error:  # whatever a foreign state makes torch raise
+        except Exception as error:  # torch may raise anything for a foreign state
             if is_memory_shortage(error):
                 raise
             raise CheckpointCorruptError(
@@ -103,13 +103,13 @@ class ExpectedCheckpoint:
             fraction(seed.best_accuracy, "best_accuracy")
         one_of("stopped_by", seed.stopped_by, (None, "budget", "patience", "divergence"))
         if len({value is None for value in (seed.best_step, seed.best_loss, seed.best_accuracy, seed.best_weights)}) > 1:
-            raise CheckpointCorruptError("the best step, its scores and its weights are not all there")
+            raise CheckpointCorruptError("the best step, its scores and its weights are incomplete")
         if seed.best_weights is not None:
             check_named(seed.best_weights, state.named())
 
 
 def check_edition(checkpoint: Mapping[str, Any]) -> None:
-    """Raises CheckpointEditionError for a checkpoint of another edition; the first put no edition beside the recipe."""
+    """Raises CheckpointEditionError for a checkpoint of another edition; the first edition wrote no number."""
     edition = checkpoint.get("edition", FIRST_EDITION if isinstance(checkpoint.get("recipe"), str) else None)
     if isinstance(edition, int) and edition != SCHEMA_VERSION:
         raise CheckpointEditionError(
@@ -119,7 +119,7 @@ def check_edition(checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_format(checkpoint: Mapping[str, Any]) -> None:
-    """Raises CheckpointFormatError for a checkpoint of an earlier form, which did not number it."""
+    """Raises CheckpointFormatError for a checkpoint of an earlier format, which had no number."""
     form = checkpoint.get("format", 1 if isinstance(checkpoint.get("recipe"), str) else None)
     if isinstance(form, int) and form != _FORMAT:
         raise CheckpointFormatError(
@@ -129,5 +129,5 @@ def check_format(checkpoint: Mapping[str, Any]) -> None:
 
 
 def path_of(checkpoint: Mapping[str, Any]) -> ExecutionPath:
-    """The execution path that a checkpoint pins. Raises RecipeError or KeyError when it pins none."""
+    """The execution path of a checkpoint. Raises RecipeError or KeyError if it has none."""
     return path_from_plain(checkpoint["path"])

@@ -1,4 +1,4 @@
-"""An evaluation of a trained trial."""
+"""Evaluates trained trials."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from fsl_core.training.trained_model import trained_model
 def evaluate_trial(
     result: TrialResult, evaluation: Evaluation, *, folder: Path, dataset: SplitDataset, device: str = "cpu", threads: int = 1
 ) -> EvaluationResult:
-    """Score a trained trial's selected weights on frozen episodes of meta-test classes, in full float32 however they were trained.
+    """Score a trained trial's selected weights on frozen meta-test episodes, always in full float32.
 
     Raises:
-        CheckpointCorruptError: ``selected.pt`` is absent or is not what the result names, or the trial diverged and has no weights.
-        DataChangedError: the trial was trained on other images, or their file was written to meanwhile.
-        EpisodeError: the meta-test classes cannot give such episodes.
-        RecipeError: the trial cannot be scored so, such as with adaptation steps where nothing adapts.
+        CheckpointCorruptError: ``selected.pt`` is absent or does not match the result, or the trial diverged and has no weights.
+        DataChangedError: the trial was trained on other images, or their file was modified during scoring.
+        EpisodeError: the meta-test classes do not suffice.
+        RecipeError: the evaluation does not suit the trial, for example adaptation steps for a metric algorithm.
     """
     evaluation.check_suits(result.recipe)
     if result.weights_digest is None:
         raise CheckpointCorruptError(f"trial {result.recipe.fingerprint} diverged: it has no weights to evaluate")
     if result.data_digest != dataset.digest:
-        raise DataChangedError(f"the trial saw data {result.data_digest[:16]}; those found now have digest {dataset.digest[:16]}")
+        raise DataChangedError(
+            f"the trial was trained on images with digest {result.data_digest[:16]}; those found now have {dataset.digest[:16]}"
+        )
     bank, steps = dataset.meta_test, evaluation.adaptation_steps
     episodes = meta_test_episodes(result.recipe, evaluation, dataset)
     path = ExecutionPath(device=device, threads=threads)

@@ -1,4 +1,4 @@
-"""One trial's folder, its records read as they were written or not at all; for whoever trains or brings trials without a runs folder."""
+"""One trial's folder without a runs folder: its records are verified whenever they are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fsl_core.training.trial_request import TrialRequest, request_from_plain
 
 
 def result_of(fingerprint: str, plain: Mapping[str, Any]) -> TrialResult:
-    """The result in a document of the trial ``fingerprint``. Raises RecipeError where it is of another one."""
+    """Read the result of the trial ``fingerprint``. Raises RecipeError if it is of another trial."""
     result = trial_result_from_plain(plain)
     if result.recipe.fingerprint != fingerprint:
         raise RecipeError(f"the result is of trial {result.recipe.fingerprint}, not of {fingerprint}")
@@ -29,20 +29,20 @@ def result_of(fingerprint: str, plain: Mapping[str, Any]) -> TrialResult:
 
 
 def score_of(result: TrialResult, name: str, plain: Mapping[str, Any]) -> EvaluationResult:
-    """The score ``name`` in a document of a trained trial. Raises RecipeError where it is of other work."""
+    """Read the score ``name`` of a trained trial. Raises RecipeError if it is of other work."""
     score = evaluation_result_from_plain(plain)
     found = (score.evaluation.fingerprint, score.recipe_fingerprint, score.weights_digest, score.data_digest)
     if found != (name, result.recipe.fingerprint, result.weights_digest, result.data_digest):
-        raise RecipeError(f"the score is of (evaluation, recipe, weights, images) {found}, not of what its place says")
+        raise RecipeError(f"the score is of (evaluation, recipe, weights, images) {found}, unlike its trial and file name")
     return score
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """A folder that is named by its trial's fingerprint.
+    """A folder named by its trial's fingerprint.
 
-    Every reading raises RecordDamagedError for a file that is not what was written, or has no seal, and OSError for one that cannot be
-    read; a file that is not there is None.
+    Every read raises RecordDamagedError for a file that was modified or has no seal, and OSError for one that cannot be read; an absent
+    file gives None.
     """
 
     paths: TrialPaths
@@ -54,11 +54,11 @@ class TrialFolder:
 
     @property
     def fingerprint(self) -> str:
-        """What the folder's name says."""
+        """The fingerprint in the folder's name."""
         return self.paths.folder.absolute().name
 
     def request(self) -> TrialRequest | None:
-        """What is asked of whoever trains the trial. Raises RecordDamagedError also where it is of another trial than the folder."""
+        """The request to train the trial. Raises RecordDamagedError also if it is of another trial than the folder."""
         request = _read(self.paths.request, request_from_plain)
         if request is not None and request.recipe.fingerprint != self.fingerprint:
             raise RecordDamagedError(f"{self.paths.request} is of trial {request.recipe.fingerprint}, not of {self.fingerprint}")
@@ -69,7 +69,7 @@ class TrialFolder:
         return _read(self.paths.result, partial(result_of, self.fingerprint))
 
     def score_files(self) -> list[Path]:
-        """The files of scores, each named by its evaluation's fingerprint."""
+        """The files of scores, each named after its evaluation's fingerprint."""
         return sorted(self.paths.evaluations.glob("*.json"))
 
     def score(self, result: TrialResult, name: str) -> EvaluationResult | None:
@@ -82,36 +82,36 @@ class TrialFolder:
         return {name: score for name, score in found.items() if score is not None}
 
     def record(self, kind: type[Record]) -> Record | None:
-        """The record of how the trial was executed, how far it is, or why it failed."""
+        """The trial's record of this kind: execution, progress or failure."""
         return _read(self.paths.of_record(kind), partial(record_from_plain, kind))
 
     def write_request(self, request: TrialRequest) -> None:
-        """Ask for the trial."""
+        """Write the request for the trial."""
         _write(self.paths.request, request.as_plain())
         _write(self.paths.recipe, as_plain(request.recipe))
 
     def write_result(self, result: TrialResult) -> None:
-        """Declare the training done."""
+        """Write the result, which marks the training as done."""
         _write(self.paths.result, result.as_plain())
 
     def write_score(self, score: EvaluationResult) -> None:
-        """Declare an evaluation done."""
+        """Write a score, which marks its evaluation as done."""
         _write(self.paths.evaluations / f"{score.evaluation.fingerprint}.json", score.as_plain())
 
     def write_record(self, record: ExecutionRecord | FailureRecord | ProgressRecord) -> None:
-        """Write how the trial was executed, how far it is, or why it failed."""
+        """Write a record of execution, progress or failure."""
         _write(self.paths.of_record(type(record)), dataclasses.asdict(record))
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Be the one process that works on the trial; false where another one does. The system frees the lock of one that dies."""
+        """Lock the trial for this process; false if another holds it. The system frees the lock of a process that dies."""
         with self.paths.lock.open("ab") as file:
             yield _lock(file.fileno())
 
 
 def _lock(descriptor: int) -> bool:
     try:
-        import fcntl  # where the system has none, nobody else is looked for
+        import fcntl  # absent on some systems: no other process is looked for
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -127,7 +127,7 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Value]) -> Value | None:
         return None
     value, was_sealed = found
     if not was_sealed:
-        raise RecordDamagedError(f"{path} has no digest of its own content: an edit of it would not show")
+        raise RecordDamagedError(f"{path} has no digest of its content: an edit would go unnoticed")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Where the parts of one trial lie in its folder."""
+"""The paths of one trial's files in its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, Prog
 
 @dataclass(frozen=True)
 class TrialPaths:
-    """Where the parts of one trial lie."""
+    """The paths of one trial's files."""
 
     folder: Path
 
@@ -22,17 +22,17 @@ class TrialPaths:
 
     @property
     def request(self) -> Path:
-        """What another machine is asked to do, in a folder that is handed to it."""
+        """The request to another machine, in a folder that is sent to it."""
         return self.folder / "request.json"
 
     @property
     def log(self) -> Path:
-        """What the trial said while it ran, all attempts one after another."""
+        """The trial's log, of all attempts in order."""
         return self.folder / "log.txt"
 
     @property
     def result(self) -> Path:
-        """The training's outcome; that it exists says that the training is done."""
+        """The training's outcome; it exists once the training is done."""
         return self.folder / "result.json"
 
     @property
@@ -51,7 +51,7 @@ class TrialPaths:
         return self.folder / "progress.json"
 
     def of_record(self, kind: type[Any]) -> Path:
-        """Where a record of this kind lies."""
+        """The file of a record of this kind."""
         return {ExecutionRecord: self.execution, FailureRecord: self.failure, ProgressRecord: self.progress}[kind]
 
     @property
@@ -66,7 +66,7 @@ class TrialPaths:
 
     @property
     def picture(self) -> Path:
-        """A picture of an episode that the trial was asked."""
+        """A picture of a meta-test episode with the trial's answers."""
         return self.folder / "episode.png"
 
     @property
@@ -76,5 +76,5 @@ class TrialPaths:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that works on the trial."""
+        """The lock held by the process that works on the trial."""
         return self.folder / ".lock"

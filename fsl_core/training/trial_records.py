@@ -1,6 +1,6 @@
-"""How a trial was executed, how far it is and why it failed: what may differ between two runs of the same work.
+"""Records of a trial's execution, progress and failure: facts that may differ between two runs of the same work.
 
-A record that is read is checked: it holds what its writer could have written, and nothing else.
+Reading a record checks that its writer could have written it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _numbers(values: object, key: str) -> None:
     for name, value in member({key: values}, key, dict).items():
         text(name, f"a name of {key}")
         if abs(number(value, f"{key}.{name}")) > MOST_STEPS and isinstance(value, int):
-            raise RecipeError(f"{key}.{name} is {value!r:.60}; a whole number must have 64 bits at most")
+            raise RecipeError(f"{key}.{name} is {value!r:.60}; an integer must fit into 64 bits")
 
 
 _Check = Callable[[Any, str], object]
@@ -60,7 +60,7 @@ _CHECKS: Mapping[str, _Check] = {
     "metrics": _numbers,
     "evaluations": lambda value, key: _scoring(value, key),
 }
-"""The check of every field, by its name, which means the same in every record; None is checked by no more than its type."""
+"""The check of every field, by name, as a name means the same in every record; for None only the type is checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class _Checked:
     """A record whose fields can be checked."""
 
     def check(self) -> None:
-        """Raises RecipeError for a value that is none of its field's."""
+        """Raises RecipeError for a value that its field cannot have."""
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if value is not None or "None" not in str(each.type):
@@ -77,7 +77,7 @@ class _Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputedBy(_Checked):
-    """Who computed something, along which execution path, and when it was done (ISO, UTC)."""
+    """Who computed something, on which device, with which code, and when it was done (ISO, UTC)."""
 
     host: str
     device: Literal["cpu", "cuda"]
@@ -93,7 +93,7 @@ class ComputedBy(_Checked):
     peak_memory_bytes: int | None = None
 
     def check(self) -> None:
-        """Raises RecipeError for a value that is none of its field's."""
+        """Raises RecipeError for a value that its field cannot have."""
         super().check()
         if self.threads < 1:
             raise RecipeError(f"threads is {self.threads}; it must be at least 1")
@@ -101,7 +101,7 @@ class ComputedBy(_Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRecord(ComputedBy):
-    """How one evaluation was computed, in ``seconds`` of wall clock."""
+    """The execution of one evaluation, in ``seconds`` of wall clock."""
 
     seconds: float
 
@@ -110,12 +110,12 @@ def _scoring(values: object, key: str) -> None:
     for name, value in member({key: values}, key, dict).items():
         text(name, f"a name of {key}")
         if not isinstance(value, ScoringRecord):
-            raise RecipeError(f"{key}.{name} is {value!r:.60}; it must say how an evaluation was computed")
+            raise RecipeError(f"{key}.{name} is {value!r:.60}; it must be the record of an evaluation")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionRecord(ComputedBy):
-    """How the training was executed, its seconds of wall clock summed over attempts; and each evaluation, by its fingerprint."""
+    """The execution of a training, with its wall-clock seconds summed over attempts, and of each evaluation, by fingerprint."""
 
     train_seconds: float
     steps: int
@@ -131,7 +131,7 @@ class ExecutionRecord(ComputedBy):
 
 @dataclass(frozen=True, kw_only=True)
 class FailureRecord(_Checked):
-    """Why a trial failed last: the error in one line, its traceback, the attempts so far and the time (ISO, UTC)."""
+    """The last failure of a trial: the error in one line, its traceback, the attempts so far and the time (ISO, UTC)."""
 
     cause: str
     traceback: str
@@ -141,7 +141,7 @@ class FailureRecord(_Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressRecord(_Checked):
-    """How far a trial is, as of its last checkpoint. ``best`` is the meta-validation accuracy, in 0..1, of the weights selected so far."""
+    """The progress of a trial at its last checkpoint. ``best``: the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     step: int
     steps: int
@@ -157,19 +157,19 @@ Record = TypeVar("Record", bound=_Checked)
 
 
 def record_from_plain(kind: type[Record], plain: Mapping[str, Any]) -> Record:
-    """The record that ``dataclasses.asdict`` made plain. Raises RecipeError when a key, a type or a range is not the record's."""
+    """Read a record from its plain form. Raises RecipeError if a key, a type or a range does not fit the record."""
     values = dict(plain)
     if kind is ExecutionRecord and "evaluations" in values:
         scores = member(values, "evaluations", dict)
         values["evaluations"] = {name: record_from_plain(ScoringRecord, member(scores, name, dict)) for name in scores}
     try:
         record = kind(**values)
-    except TypeError as error:  # a key that is missing, or one too many
+    except TypeError as error:  # a missing or surplus key
         raise RecipeError(f"not a {kind.__name__}: {error}") from error
     record.check()
     return record
 
 
 def attempts_recorded(*records: ProgressRecord | FailureRecord | ExecutionRecord | None) -> int:
-    """The number of attempts at a training: the most that any of its records holds, for one of them may be lost."""
+    """The number of attempts at a training: the largest in its records, as some may be lost."""
     return max((known.attempts for known in records if known is not None), default=0)

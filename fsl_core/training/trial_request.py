@@ -1,4 +1,4 @@
-"""A trial that another machine is asked to train and to score: what its folder holds before anybody works on it."""
+"""A request to another machine to train and score a trial: the content of its folder before any work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, evaluation_from_p
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRequest:
-    """A recipe, the evaluations wanted of it, its name in words, and the digest of the images it is to see, where that is known."""
+    """A recipe, its requested evaluations, its name in words, and the digest of its images, if known."""
 
     name: str
     recipe: TrainingRecipe
@@ -35,10 +35,10 @@ class TrialRequest:
 
 
 def request_from_plain(plain: Mapping[str, Any]) -> TrialRequest:
-    """The request that :meth:`TrialRequest.as_plain` wrote.
+    """Read a request from the document of :meth:`TrialRequest.as_plain`.
 
     Raises:
-        RecipeError: the document is not one, or is of another edition of the recipes than this code.
+        RecipeError: the document is not one, or is of another edition of the recipes.
     """
     edition = plain.get("edition")
     if edition != SCHEMA_VERSION:

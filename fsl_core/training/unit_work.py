@@ -1,7 +1,7 @@
-"""What a trial computes, counted in units of work that cost the same wherever they occur. Nothing here imports torch.
+"""The work of a trial, counted in units that cost the same wherever they occur. Imports no torch.
 
-A unit names what its cost depends on and nothing else: no seed, no rate, no budget. So one measurement serves every trial of a grid
-whose units are the same.
+A unit names only what its cost depends on: no seed, no rate, no budget. So one measurement serves every trial of a grid with the same
+units.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Kind = Literal["train", "embed", "compare", "adapt"]
 
 @dataclass(frozen=True, kw_only=True)
 class UnitWork:
-    """One unit of work, as far as its cost goes.
+    """One unit of work, described by what affects its cost.
 
     ``train``: the gradient of one training episode, and the optimiser's step. ``embed``: one image through the backbone.
-    ``compare``: the scores of one episode of embedded images. ``adapt``: one episode adapted to for ``adaptation_steps`` steps and
+    ``compare``: the logits of one episode of embedded images. ``adapt``: the adaptation to one episode in ``adaptation_steps`` steps,
     answered after ``answers`` of them, ``inductive`` or not. ``image_shape`` is ``(C, H, W)``; ``shape`` is that of the episode, None
-    for one image. ``matmul_precision`` is that of training; what scores is in full float32.
+    for one image. ``matmul_precision`` applies to training; scoring is in full float32.
     """
 
     kind: Kind
@@ -44,11 +44,11 @@ class UnitWork:
 
 
 Bill = tuple[tuple[UnitWork, float], ...]
-"""Units of work, and how often each is done."""
+"""Units of work, each with its number of repetitions."""
 
 
 def step_bill(recipe: TrainingRecipe) -> Bill:
-    """What one training step computes, without the validations between the steps."""
+    """The work of one training step, without validations."""
     work = UnitWork(
         kind="train",
         backbone=recipe.backbone,
@@ -61,13 +61,13 @@ def step_bill(recipe: TrainingRecipe) -> Bill:
 
 
 def validation_bill(recipe: TrainingRecipe) -> Bill:
-    """What one look at meta-validation computes."""
+    """The work of one validation."""
     settings = recipe.validation
     return _scoring(recipe, "meta_validation", settings.shape, settings.episodes, settings.adaptation_steps, answers=1)
 
 
 def evaluation_bill(recipe: TrainingRecipe, evaluation: Evaluation) -> Bill:
-    """What an evaluation of a trained trial computes."""
+    """The work of an evaluation of a trained trial."""
     steps, answers = evaluation.adaptation_steps, (evaluation.adaptation_steps or 0) + 1
     return _scoring(
         recipe, "meta_test", evaluation.shape, evaluation.episodes, steps, answers=answers, inductive=evaluation.inductive
@@ -75,15 +75,15 @@ def evaluation_bill(recipe: TrainingRecipe, evaluation: Evaluation) -> Bill:
 
 
 def earliest_end(recipe: TrainingRecipe) -> int:
-    """The fewest steps after which patience can end a trial, the second training of ``retrain`` among them.
+    """The fewest steps after which patience can end a trial, including the second training of ``retrain``.
 
-    Where there is no patience those are all steps of its budget.
+    Without patience it is the whole budget.
     """
     patience, every = recipe.validation.patience, recipe.validation.every
     if patience is None:
         return 2 * recipe.steps if recipe.retrain else recipe.steps
     first = min(recipe.steps, every + every * math.ceil(patience / every))
-    second = every + patience  # the best step, which is the first validated one at the soonest, and the patience
+    second = every + patience  # the best step, at the earliest the first validated one, plus the patience
     return first + second if recipe.retrain and recipe.steps else first
 
 
@@ -109,12 +109,12 @@ def _scoring(
             inductive=inductive,
         )
         return ((work, float(episodes)),)
-    drawn = episodes * shape.way * shape.images_per_class
+    sampled = episodes * shape.way * shape.images_per_class
     images = distinct_images(recipe.data)
-    embedded = unit(kind="embed"), float(drawn) if images is None else expected_distinct(images[part], drawn)
+    embedded = unit(kind="embed"), float(sampled) if images is None else expected_distinct(images[part], sampled)
     return (embedded, (unit(kind="compare", algorithm=algorithm, shape=shape), float(episodes)))
 
 
-def expected_distinct(images: int, drawn: int) -> float:
-    """How many different ones of ``images`` images are among ``drawn`` ones, each of which may be any."""
-    return images * -math.expm1(-drawn / images)
+def expected_distinct(images: int, sampled: int) -> float:
+    """The expected number of distinct images among ``sampled`` uniform samples of ``images``."""
+    return images * -math.expm1(-sampled / images)

@@ -30,7 +30,7 @@ def problem(texts: list[str], right: np.ndarray) -> str | None:
 
 
 @given(some_answers)
-def test_answers_come_back(right: np.ndarray) -> None:
+def test_answers_survive_a_round_trip(right: np.ndarray) -> None:
     texts = hex_answers(right)
     assert problem(list(texts), right) is None
     bits = ["".join(f"{int(digit, 16):04b}" for digit in text) for text in texts]
@@ -44,7 +44,7 @@ def test_the_first_query_is_the_highest_bit_of_the_first_digit() -> None:
 
 
 @given(some_answers, st.data())
-def test_a_text_with_a_bit_turned_over_is_noticed(right: np.ndarray, data: st.DataObject) -> None:
+def test_a_flipped_bit_in_the_answers_is_detected(right: np.ndarray, data: st.DataObject) -> None:
     """One bit changes the count, or lies beyond the queries."""
     texts = list(hex_answers(right))
     episode = data.draw(st.integers(0, len(texts) - 1))
@@ -54,7 +54,7 @@ def test_a_text_with_a_bit_turned_over_is_noticed(right: np.ndarray, data: st.Da
 
 
 @pytest.mark.parametrize("text", ["", "f", "fff", "FC", "fg", "+1", " f", "ff", 255, None])
-def test_what_is_no_text_of_six_answers_is_noticed(text: object) -> None:
+def test_a_text_that_does_not_encode_six_answers_is_refused(text: object) -> None:
     assert problem_with_answers(["fc"], [6], 6) is None
     assert str(problem_with_answers([text], [6], 6)).startswith("episode 0 has")
     assert problem_with_answers(["fc", "fc"], [6], 6) == "there are 2 texts for 1 episodes"
@@ -76,7 +76,7 @@ def test_the_classes_are_those_of_the_frozen_episodes(glyphs: SplitDataset) -> N
 
 
 @given(st.text(min_size=1), st.integers(0, 3))
-def test_a_turned_class_is_of_its_character(base: str, turn: int) -> None:
+def test_a_rotated_class_belongs_to_its_character(base: str, turn: int) -> None:
     assert character_of(class_name(base, turn)) == (base if turn else character_of(base))
 
 
@@ -97,12 +97,12 @@ def test_a_turned_class_is_of_its_character(base: str, turn: int) -> None:
         (["a", ["b"]], ["0 1"]),
     ],
 )
-def test_what_cannot_be_classes_is_refused(names: object, episodes: object) -> None:
+def test_impossible_classes_are_refused(names: object, episodes: object) -> None:
     with pytest.raises(RecipeError):
         episode_classes_from_plain({"names": names, "episodes": episodes})
 
 
-def test_a_score_needs_the_classes_of_each_of_its_episodes() -> None:
+def test_a_score_needs_the_classes_of_every_episode() -> None:
     evaluation = Evaluation(shape=EpisodeShape(way=3, shot=1, query=2), episodes=4)
     fields = made_up((6, 5, 0, 1), evaluation.shape)
     digests: dict[str, Any] = dict.fromkeys(("recipe_fingerprint", "weights_digest", "data_digest", "episodes_digest"), "0" * 64)

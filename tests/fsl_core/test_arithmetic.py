@@ -49,7 +49,7 @@ NEUTRALISED = {
 def test_another_arithmetic_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with (
-        pytest.raises(ExecutionPathError, match=f"{name} is '{value}', which changes the numbers; unset it"),
+        pytest.raises(ExecutionPathError, match=f"{name} is '{value}', which changes results; unset it"),
         ExecutionPath().active(),
     ):
         raise AssertionError("it computed")
@@ -69,7 +69,7 @@ def test_a_value_that_changes_no_number_is_accepted(name: str, value: str) -> No
     refuse_other_arithmetic({name: value})
 
 
-def test_what_is_neutralised_changes_no_bit() -> None:
+def test_neutralised_variables_change_no_bit() -> None:
     """All of them at once: the digest of a training step is that of an empty environment."""
     assert step({**NEUTRALISED}) == step({})
 

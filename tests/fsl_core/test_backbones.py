@@ -44,7 +44,7 @@ def test_convolutions_before_a_batch_norm_have_no_bias() -> None:
     assert not {name for name in names if name.endswith("conv.bias")}
 
 
-def test_it_is_the_block_of_the_papers() -> None:
+def test_the_block_is_that_of_the_papers() -> None:
     """Convolution, BatchNorm, ReLU, then max-pool: the textbook order gives the same values and gradients."""
     network = Conv4((1, 28, 28), Conv4Settings(filters=8))
     weights = {name: value.requires_grad_() for name, value in first_weights(network, dtype=torch.float64).items()}
@@ -98,7 +98,7 @@ IMAGES = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 @KINDS
 @pytest.mark.parametrize(("running", "depends"), [(True, False), (False, True)])
-def test_an_embedding_depends_on_its_batch_unless_statistics_are_given(
+def test_an_embedding_depends_on_its_batch_unless_statistics_are_passed(
     kind: Callable[..., BackboneSettings], running: bool, depends: bool
 ) -> None:
     network = network_of(kind())
@@ -119,7 +119,7 @@ def test_the_statistics_that_are_returned_normalise_another_batch_as_this_one(ki
 
 
 @KINDS
-def test_running_statistics_are_gathered_as_torch_gathers_them(kind: Callable[..., BackboneSettings]) -> None:
+def test_running_statistics_are_updated_as_in_torch(kind: Callable[..., BackboneSettings]) -> None:
     """A batch of training leaves its trace in every layer; none in the running statistics by which an embedding is computed."""
     pair = Pair.of(recipe_of(PrototypicalSettings(), kind(batch_norm="running")), image_shape=(1, 28, 28))
     algorithm, weights, images = pair.learner.algorithm, pair.learner.weights, IMAGES.double()
@@ -139,7 +139,7 @@ def test_running_statistics_are_gathered_as_torch_gathers_them(kind: Callable[..
         torch.testing.assert_close(value[0], theirs[name], rtol=1e-10, atol=1e-12)
 
 
-def test_what_compares_embeddings_keeps_running_statistics() -> None:
+def test_metric_algorithms_keep_running_statistics() -> None:
     """By which an image's embedding is the same in any batch."""
     learner = Learner.of(PrototypicalNetworks(network_of(Conv4Settings(filters=8)), PrototypicalSettings()), dtype=torch.float32)
     running = one_group(learner.algorithm.initial_statistics())
@@ -147,7 +147,7 @@ def test_what_compares_embeddings_keeps_running_statistics() -> None:
     torch.testing.assert_close(alone, together[:3])
 
 
-def test_the_network_without_convolutions_is_the_papers() -> None:
+def test_the_network_without_convolutions_is_that_of_the_paper() -> None:
     """256, 128, 64 and 64 hidden units, each with BatchNorm and ReLU."""
     network = Mlp((1, 28, 28), MlpSettings())
     weights = first_weights(network, dtype=torch.float64)

@@ -18,16 +18,14 @@ from tests.replaced_entry import replace_entry
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_training_with_it_goes_through_all_of_its_life(
-    algorithm: str, backbone: str, glyphs: SplitDataset, tmp_path: Path
-) -> None:
+def test_every_addition_passes_the_training_contract(algorithm: str, backbone: str, glyphs: SplitDataset, tmp_path: Path) -> None:
     check_training(algorithm=algorithm, backbone=backbone, dataset=glyphs, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
     "name", [name for name in DATASETS if is_available(usual_data(name), data_root=None, cache_root=Path("nowhere"))]
 )
-def test_a_data_set_is_what_it_says(name: str, tmp_path: Path) -> None:
+def test_a_data_set_matches_its_description(name: str, tmp_path: Path) -> None:
     check_data_set(usual_data(name), folder=tmp_path)
 
 
@@ -59,5 +57,5 @@ def test_settings_without_a_description_are_refused(monkeypatch: pytest.MonkeyPa
 
 def test_a_wrong_prediction_is_refused(monkeypatch: pytest.MonkeyPatch, glyphs: SplitDataset, tmp_path: Path) -> None:
     replace_entry(monkeypatch, ALGORITHMS, _Heavier)
-    with pytest.raises(AssertionError, match=r"weight_count\(\) says"):
+    with pytest.raises(AssertionError, match=r"weight_count\(\) is"):
         check_training(algorithm="heavier", dataset=glyphs, folder=tmp_path)

@@ -132,7 +132,7 @@ def test_a_captured_training_is_the_uncaptured_one_and_that_of_a_cpu(algorithm: 
 
 @stepped
 @captured_or_not
-def test_twice_the_same_training_has_the_same_bits(algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset) -> None:
+def test_repeated_training_has_the_same_bits(algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset) -> None:
     of = recipe(algorithm, backbone)
     assert_same_bits(*(Training(of, glyphs, captured=captured).stepped(STEPS) for _ in range(2)))
     other = Training(of, glyphs, captured=captured, seeds=(1,)).stepped(STEPS)
@@ -154,7 +154,9 @@ def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(
 
 @stepped
 @captured_or_not
-def test_seeds_together_are_each_alone(algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset) -> None:
+def test_seeds_trained_together_equal_each_trained_alone(
+    algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
+) -> None:
     of = recipe(algorithm, backbone)
     together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured).stepped(STEPS)
     for place, seed in enumerate((0, 1, 2)):

@@ -35,17 +35,17 @@ def recipe_of(distinct: bool) -> TrainingRecipe:
 
 
 @pytest.mark.parametrize("distinct", [False, True])
-def test_it_holds_in_training_validation_and_test(
+def test_episodes_keep_rotations_apart_in_training_validation_and_test(
     distinct: bool, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest, seen = sampler.draw_episodes, []
+    honest, seen = sampler.sample_episodes, []
 
     def noted(*arguments: object, **more: object) -> EpisodeIndices:
         drawn = honest(*arguments, **more)  # type: ignore[arg-type]
         seen.append(drawn.classes)
         return drawn
 
-    monkeypatch.setattr(sampler, "draw_episodes", noted)
+    monkeypatch.setattr(sampler, "sample_episodes", noted)
     result = run_trial(recipe_of(distinct), TrialRun(folder=folder, dataset=glyphs))
     answered = evaluate_trial(result, TEST, folder=folder, dataset=glyphs)
     assert len(seen) == 1 + 5 + 10 + 1  # the frozen validation episodes, five steps, ten of retraining, the frozen test episodes
@@ -59,7 +59,7 @@ def characters_that_meet_again(classes: torch.Tensor) -> int:
     return sum(len(row) - len(set(row)) for row in (classes // ROTATIONS).tolist())
 
 
-def test_characters_are_counted_and_not_their_turns(glyphs: SplitDataset) -> None:
+def test_characters_are_counted_without_their_rotations(glyphs: SplitDataset) -> None:
     shape = EpisodeShape(way=61, shot=1, query=1)
     check_feasible(recipe_of(False), [Evaluation(shape=shape)], glyphs)
     with pytest.raises(EpisodeError, match=r"glyphs has no meta-test episode .* way is 61, but there are only 60 characters"):

@@ -65,7 +65,7 @@ def earlier_checkpoint(recipe: TrainingRecipe, dataset: SplitDataset) -> dict[st
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_earlier_checkpoint_is_refused_by_name_and_stays(form: str, glyphs: SplitDataset, folder: Path) -> None:
+def test_an_earlier_checkpoint_is_refused_by_name_and_kept(form: str, glyphs: SplitDataset, folder: Path) -> None:
     recipe = recipe_of(form)
     earlier = save_checkpoint(folder / "checkpoints" / "select", 5, earlier_checkpoint(recipe, glyphs))
     content = earlier.read_bytes()
@@ -115,5 +115,5 @@ def test_weights_of_another_network_are_refused(change: str, glyphs: SplitDatase
         "type": {name: values.double()},
     }
     result = finished(recipe, weights | others[change], glyphs, folder)
-    with pytest.raises(CheckpointCorruptError, match="the weights are not those of this algorithm"):
+    with pytest.raises(CheckpointCorruptError, match="the weights do not fit this algorithm"):
         evaluate_trial(result, Evaluation(shape=SHAPE, episodes=2), folder=folder, dataset=glyphs)

@@ -24,7 +24,7 @@ RECIPE: dict[str, Any] = json.loads(
 EVALUATION = {"episodes": 1000, "seed": 0, "shape": {"query": 15, "shot": 1, "way": 5}}
 
 
-def test_what_the_first_edition_named_is_of_the_first_edition() -> None:
+def test_fingerprints_of_the_first_edition_are_recognised() -> None:
     """The names are in its results, which were made before there was a second edition."""
     folder = Path(__file__).parents[2] / "results" / "first_edition" / "omniglot_prototypical"
     (cell, *_) = json.loads((folder / "table.json").read_text())["cells"]
@@ -34,7 +34,7 @@ def test_what_the_first_edition_named_is_of_the_first_edition() -> None:
 
 
 @given(recipes)
-def test_no_recipe_has_the_same_name_in_two_editions(recipe: TrainingRecipe) -> None:
+def test_a_recipe_has_another_fingerprint_in_each_edition(recipe: TrainingRecipe) -> None:
     plain = json.loads(json.dumps(as_plain(recipe)))
     before = fingerprint_of_plain("TrainingRecipe", plain, schema=FIRST_EDITION)
     assert before != recipe.fingerprint
@@ -43,7 +43,7 @@ def test_no_recipe_has_the_same_name_in_two_editions(recipe: TrainingRecipe) -> 
 
 
 @pytest.mark.parametrize("plain", [None, [], 3, {}, "text"])
-def test_what_is_no_recipe_is_of_no_edition(plain: Any) -> None:
+def test_a_document_that_is_not_a_recipe_has_no_edition(plain: Any) -> None:
     assert edition_of(TrainingRecipe, plain, "a4a74d8a1d58d96c") is None
 
 

@@ -283,7 +283,7 @@ def test_the_losses_are_those_of_each_query_by_itself(form: str) -> None:
 
 
 @pytest.mark.parametrize("inductive", [True, False])
-def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively_alone(inductive: bool) -> None:
+def test_only_inductive_scores_are_the_same_for_queries_one_at_a_time(inductive: bool) -> None:
     score = functools.partial(
         score_episodes, model_of("maml"), a_bank(), kernels=Kernels(), adaptation_steps=STEPS, inductive=inductive
     )
@@ -296,7 +296,7 @@ def test_queries_scored_one_at_a_time_are_as_many_right_where_scored_inductively
     assert together.equal(alone) is inductive
 
 
-def test_the_counts_of_the_adaptation_steps_are_apart() -> None:
+def test_each_adaptation_step_has_its_own_counts() -> None:
     """So that the test above notices steps that change places."""
     first, *_, last = expected("maml")
     assert sum(last) > sum(first) and len(set(map(tuple, expected("maml")))) == len(STEPS)
@@ -323,7 +323,7 @@ def test_scoring_in_chunks_gives_the_same_counts_and_losses(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_without_small_bounds_there_is_one_chunk(form: str, sizes_seen: Watch) -> None:
+def test_default_bounds_score_in_one_chunk(form: str, sizes_seen: Watch) -> None:
     model = model_of(form)
     seen = sizes_seen(model, "logits_after" if isinstance(model.algorithm, Maml) else "logits")
     counts(model)
@@ -348,7 +348,7 @@ def test_each_distinct_image_is_embedded_once_and_in_chunks(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_scoring_leaves_no_trace(form: str) -> None:
+def test_scoring_changes_nothing(form: str) -> None:
     """Not in the weights or the running statistics."""
     model = model_of(form)
     before = copy.deepcopy(model.weights | model.statistics)

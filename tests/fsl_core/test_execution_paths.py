@@ -77,7 +77,7 @@ def test_logits_loss_and_gradient_are_those_of_the_plain_loop(algorithm: str, ba
                     assert_near(taught.gradient[name][0], theirs, tolerance, f"{name} {kernels} {dtype} {episodes_at_once}")
 
 
-def test_the_tolerance_notices_a_gradient_that_is_not_of_the_whole_adaptation() -> None:
+def test_the_tolerance_rejects_a_gradient_of_part_of_the_adaptation() -> None:
     """The first order's differs from the second's by more, in either type."""
     pair, episodes = pair_of("maml order 2", "max_pool"), episodes_of(3)
     other = pair_of("maml order 1", "max_pool").plain_gradient(episodes)
@@ -148,7 +148,7 @@ def test_twenty_steps_are_those_of_the_plain_loop(algorithm: str, backbone: str)
     assert max(moved) > LR * STEPS / 4
 
 
-def test_several_episodes_move_the_running_statistics_once_by_their_mean() -> None:
+def test_several_episodes_update_the_running_statistics_once_by_their_mean() -> None:
     """As a layer of torch's that keeps all of its last batch sees them, one episode after another."""
     pair, episodes = pair_of("prototypical", "max_pool", meta_batch_size=3), EpisodesOfSteps().batch(0, 3)
     for layer in pair.plain.modules():
@@ -192,7 +192,7 @@ def together(learners: Sequence[Learner]) -> Learner:
 
 @pytest.mark.parametrize("backbone", ["max_pool", "mlp"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_several_seeds_together_are_each_alone(algorithm: str, backbone: str) -> None:
+def test_seeds_trained_together_equal_each_trained_alone(algorithm: str, backbone: str) -> None:
     """Gradient, loss, accuracy, statistics, and steps with a clipped norm, which is each seed's own."""
     learners, samplers = learners_of(algorithm, backbone), [OfSeed(seed) for seed in range(SEEDS)]
     recipe = pair_of(algorithm, backbone, meta_batch_size=2, optimiser=OptimiserSettings(clip_norm=0.5)).recipe

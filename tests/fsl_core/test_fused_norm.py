@@ -32,7 +32,7 @@ def plain(maps: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, pools: b
 @FORMATS
 @POOLS
 @SIDES
-def test_both_derivatives_are_the_finite_differences(sides: tuple[int, int], layout: torch.memory_format, pools: bool) -> None:
+def test_both_derivatives_equal_finite_differences(sides: tuple[int, int], layout: torch.memory_format, pools: bool) -> None:
     """Scales of either sign; at 0 the pooled maximum has no derivative."""
 
     def fused(*arguments: torch.Tensor) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_result_and_derivatives_are_those_of_torchs_operations(
 
 @FORMATS
 @pytest.mark.parametrize("scales", SCALES)
-def test_of_equal_values_it_pools_the_one_that_torch_pools(layout: torch.memory_format, scales: str) -> None:
+def test_ties_are_pooled_as_in_torch(layout: torch.memory_format, scales: str) -> None:
     """Maps that are constant in each window, and one that is constant altogether: the gradient goes to a single place of a window."""
     _, scale, shift = inputs((4, 4), layout, scales)
     blocks = torch.randperm(24, generator=torch.Generator().manual_seed(1)).double().reshape(2, 3, 2, 2)

@@ -40,7 +40,7 @@ def block(
 
 
 @pytest.mark.parametrize(("pools", "pads", "sides"), FORMS)
-def test_it_is_torchs_block_with_its_first_two_derivatives(pools: bool, pads: bool, sides: tuple[int, int]) -> None:
+def test_it_equals_torchs_block_and_its_first_two_derivatives(pools: bool, pads: bool, sides: tuple[int, int]) -> None:
     """Scales of both signs."""
     images = drawn(GROUPS, IMAGES, CHANNELS, *sides)
     patches = patches_of(images, pools=pools, pads_evenly=pads)
@@ -70,7 +70,7 @@ def test_the_statistics_are_those_of_the_maps(pools: bool, pads: bool, sides: tu
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0, 0.0])
-def test_of_equal_responses_the_first_is_chosen(sign: float) -> None:
+def test_ties_choose_the_first_response(sign: float) -> None:
     """Images of two values, so that most windows have ties: the gradient of the kernels says which place was taken."""
     images = (drawn(1, 8, CHANNELS, 6, 6) > 1).double()
     weights = (
@@ -86,7 +86,7 @@ def test_of_equal_responses_the_first_is_chosen(sign: float) -> None:
         torch.testing.assert_close(own, other, rtol=1e-9, atol=1e-9)
 
 
-def test_images_that_hardly_vary_along_a_kernel_keep_its_variance() -> None:
+def test_nearly_constant_images_keep_their_variance() -> None:
     """Neighbouring pixels are nearly alike, in float32: the moments are summed so that their small differences survive."""
     smooth = torch.linspace(0.4, 0.6, 84).expand(1, 4, 3, 84, 84) + 1e-4 * torch.rand(1, 4, 3, 84, 84)
     kernel = torch.tensor([0.0, 0, 0, -1, 2, -1, 0, 0, 0]).repeat(3)[None, None]

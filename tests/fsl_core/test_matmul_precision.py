@@ -33,7 +33,7 @@ TF32 = glyphs_recipe(matmul_precision="tf32")
 
 
 @given(recipes)
-def test_the_default_leaves_every_fingerprint_as_it_was(recipe: TrainingRecipe) -> None:
+def test_the_default_precision_changes_no_fingerprint(recipe: TrainingRecipe) -> None:
     assert recipe.matmul_precision == "float32"
     assert "matmul_precision" not in canonical_json(recipe)
     coarse = dataclasses.replace(recipe, matmul_precision="tf32")
@@ -44,12 +44,12 @@ def test_the_default_leaves_every_fingerprint_as_it_was(recipe: TrainingRecipe) 
 
 
 @pytest.mark.parametrize("precision", ["bf16", "TF32", None])
-def test_no_other_precision_is_a_recipe(precision: object) -> None:
+def test_an_unknown_precision_is_refused(precision: object) -> None:
     with pytest.raises(RecipeError, match=r"matmul_precision is .*; accepted: 'float32', 'tf32'"):
         glyphs_recipe(matmul_precision=precision)
 
 
-def test_the_kind_of_a_step_tells_the_two_apart_and_that_of_float32_is_as_it_was() -> None:
+def test_the_step_kind_distinguishes_tf32_and_that_of_float32_is_unchanged() -> None:
     """So that a path measured for one is never that of the other, and those that were kept before are found."""
     kinds = [StepKind(recipe=each, image_shape=(1, 28, 28), device="cpu", threads=1) for each in (glyphs_recipe(), TF32)]
     one, other = (kind.as_plain() for kind in kinds)
@@ -57,16 +57,16 @@ def test_the_kind_of_a_step_tells_the_two_apart_and_that_of_float32_is_as_it_was
     assert {**one, "work": None} == {**other, "work": None}
 
 
-def test_what_scores_costs_the_same_in_both() -> None:
+def test_scoring_costs_the_same_in_both_precisions() -> None:
     evaluation = Evaluation(shape=TF32.episode)
     assert step_bill(TF32) != step_bill(glyphs_recipe())
     assert validation_bill(TF32) == validation_bill(glyphs_recipe())
     assert evaluation_bill(TF32, evaluation) == evaluation_bill(glyphs_recipe(), evaluation)
 
 
-def test_on_a_cpu_a_trial_is_refused_and_leaves_nothing_that_would_bind_it_to_one(glyphs: SplitDataset, folder: Path) -> None:
+def test_tf32_on_a_cpu_is_refused_and_pins_no_path(glyphs: SplitDataset, folder: Path) -> None:
     for path in (None, ExecutionPath()):
-        with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which a CPU does not have; train on CUDA"):
+        with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which a CPU does not support; train on CUDA"):
             run_trial(TF32, TrialRun(folder=folder, dataset=glyphs, path=path))
     assert not [file for file in folder.rglob("*") if file.is_file()]
 
@@ -75,13 +75,13 @@ def test_a_gpu_that_would_compute_in_float32_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "Tesla V100")
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (7, 0))
     check_precision_available("cuda", "float32")
-    with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which Tesla V100 does not have"):
+    with pytest.raises(ExecutionPathError, match="matmul_precision is 'tf32', which Tesla V100 does not support"):
         check_precision_available("cuda", "tf32")
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (8, 0))
     check_precision_available("cuda", "tf32")
 
 
-def test_a_variable_that_prevents_tf32_is_refused_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_prevents_tf32_is_refused_for_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     check_precision_available("cuda", "float32")
@@ -94,7 +94,7 @@ def asked_of_torch() -> tuple[bool, bool]:
     return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
 
-def test_a_block_multiplies_as_it_says_and_what_was_asked_before_is_asked_again() -> None:
+def test_a_block_sets_the_precision_and_restores_the_previous_one() -> None:
     before = asked_of_torch()
     with pytest.raises(KeyError), multiplying_in("tf32"):
         assert asked_of_torch() == (True, True)

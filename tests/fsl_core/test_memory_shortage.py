@@ -95,7 +95,7 @@ def test_any_other_error_in_reading_is_damage(error: Exception, tmp_path: Path, 
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux how much memory is in use, and bounds it")
-def test_a_process_whose_memory_is_short_sets_no_checkpoint_aside(tmp_path: Path) -> None:
+def test_a_process_short_of_memory_sets_no_checkpoint_aside(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, 5, {"w": torch.zeros(2**25)})  # 128 MiB: read, and too much to be read into tensors
     command = [sys.executable, "-c", LOAD_WITH_LITTLE_MEMORY, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -53,7 +53,7 @@ SELECTED = {"loss": 4, "accuracy": 3, "last": 5}
 
 
 @pytest.mark.parametrize(("selection", "selected"), SELECTED.items())
-def test_the_selection_says_which_weights_are_kept(
+def test_the_selection_determines_the_kept_weights(
     selection: str, selected: int, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digests = scripted(monkeypatch, LOSSES, ACCURACIES)
@@ -80,7 +80,7 @@ def test_the_selection_says_which_weights_are_kept(
         ("accuracy", [NAN, 0.9, 0.8, 0.7, 0.6], [1.0, 0.2, 0.3, 0.2, 0.2], 3, 5),
     ],
 )  # fmt: skip
-def test_patience_watches_what_selects(
+def test_patience_watches_the_selection_metric(
     selection: str, losses: list[float], accuracies: list[float], selected: int, steps_done: int,
     glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -104,7 +104,9 @@ def test_weights_whose_loss_is_not_a_number_are_never_selected(
     assert trial_result_from_plain(json.loads(text(result))) == result
 
 
-def test_the_last_weights_are_not_copied_on_the_way(glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selecting_the_last_weights_copies_none_before(
+    glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     selections: list[int] = []
     honest = SeedState.select
 
@@ -119,7 +121,7 @@ def test_the_last_weights_are_not_copied_on_the_way(glyphs: SplitDataset, folder
 
 @pytest.mark.parametrize("selection", SELECTED)
 @pytest.mark.parametrize("stop", [1, 3, 4])
-def test_a_stopped_trial_selects_what_one_that_was_not_stopped_selects(
+def test_a_stopped_and_resumed_trial_selects_the_same_weights(
     selection: str, stop: int, glyphs: SplitDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recipe_of(selection)
@@ -134,7 +136,7 @@ def test_a_stopped_trial_selects_what_one_that_was_not_stopped_selects(
     assert whole.selected_step == SELECTED[selection]
 
 
-def test_an_untrained_network_is_its_own_last(glyphs: SplitDataset, folder: Path) -> None:
+def test_an_untrained_network_is_selected_as_the_last(glyphs: SplitDataset, folder: Path) -> None:
     recipe = recipe_of("last", steps=0)
     result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
     assert (result.status, result.selected_step) == ("complete", 0)
@@ -146,7 +148,7 @@ def a_result(glyphs: SplitDataset, folder: Path) -> TrialResult:
 
 
 @pytest.mark.parametrize("value", [-0.1, None, "0.1", True])
-def test_a_loss_that_no_validation_shows_is_refused(value: object, glyphs: SplitDataset, folder: Path) -> None:
+def test_a_loss_that_validation_cannot_produce_is_refused(value: object, glyphs: SplitDataset, folder: Path) -> None:
     plain = a_result(glyphs, folder).as_plain()
     with pytest.raises(RecipeError, match="validation_loss"):
         trial_result_from_plain({**plain, "validation_loss": value})
@@ -157,7 +159,7 @@ def test_a_loss_that_no_validation_shows_is_refused(value: object, glyphs: Split
     [(None, {0: 1.0, 1999: 1.0, 2000: 0.5, 3999: 0.5, 4000: 0.25}), (1900, {0: 1.0, 1899: 1.0, 1900: 0.5, 3899: 0.5, 3900: 0.25}),
      (3000, {2999: 1.0, 3000: 0.5, 4999: 0.5, 5000: 0.25, 7000: 0.125})],
 )  # fmt: skip
-def test_the_rate_is_halved_first_where_the_recipe_says(first: int | None, rates: dict[int, float]) -> None:
+def test_the_first_halving_is_at_the_step_of_the_recipe(first: int | None, rates: dict[int, float]) -> None:
     """The 2018 scripts halve at the start of their 20th and 40th epoch of 100 steps, counted from 1: after 1,900 and 3,900 steps."""
     settings = OptimiserSettings(outer_lr=1.0, halve_every=2000, first_halving=first)
     assert {step: outer_lr_at(settings, step) for step in rates} == rates

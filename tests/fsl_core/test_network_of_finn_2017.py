@@ -97,7 +97,7 @@ def test_strided_convolutions_are_padded_as_tensorflow_pads(height: int, width: 
     np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values.mean((2, 3)), rtol=1e-9, atol=1e-9)
 
 
-def test_the_other_padding_is_another_network_and_the_same_where_sides_are_odd() -> None:
+def test_the_other_padding_differs_except_for_odd_sides() -> None:
     """So that the test above would notice one for the other."""
     for side, alike in ((28, False), (17, True)):  # 17 goes 9, 5, 3 and 2: odd in all four blocks
         images = torch.rand(3, 1, side, side, generator=torch.Generator().manual_seed(0))
@@ -109,7 +109,7 @@ def test_the_other_padding_is_another_network_and_the_same_where_sides_are_odd()
         assert np.allclose(*(embedded(network, weights, images) for network in networks), atol=1e-5) is alike
 
 
-def test_the_pooled_network_has_a_shift_alone() -> None:
+def test_the_pooled_network_has_only_a_shift() -> None:
     network = Conv4((3, 32, 32), Conv4Settings(filters=3, **THEIRS))
     weights, shifts = drawn_weights(network)
     images = np.random.default_rng(0).random((3, 3, 32, 32))
@@ -120,7 +120,7 @@ def test_the_pooled_network_has_a_shift_alone() -> None:
     np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values.reshape(3, -1), rtol=1e-9, atol=1e-9)
 
 
-def test_the_network_without_convolutions_has_a_shift_alone() -> None:
+def test_the_network_without_convolutions_has_only_a_shift() -> None:
     network = Mlp((1, 28, 28), PERCEPTRON)
     weights, shifts = drawn_weights(network)
     images = np.random.default_rng(0).random((7, 1, 28, 28))
@@ -174,7 +174,7 @@ def test_convolutions_are_xavier_uniform_over_the_kernels_pixels(backbone: Conv4
         assert is_uniform(head, 2 / (backbone.filters + 20))
 
 
-def test_the_networks_without_convolutions_are_cut_normal_the_head_too() -> None:
+def test_networks_without_convolutions_and_their_heads_are_truncated_normal() -> None:
     layers = matrices(weights_of(PERCEPTRON, way=20))
     assert [layer.shape for layer in layers] == [(256, 784), (128, 256), (64, 128), (64, 64), (20, 64)]
     for weights in layers:
@@ -183,7 +183,7 @@ def test_the_networks_without_convolutions_are_cut_normal_the_head_too() -> None
 
 
 @pytest.mark.parametrize("backbone", [STRIDED, POOLED, PERCEPTRON], ids=["stride", "max_pool", "mlp"])
-def test_biases_begin_at_zero_and_every_weight_is_drawn_from_the_seed(backbone: BackboneSettings) -> None:
+def test_biases_start_at_zero_and_every_weight_is_sampled_from_the_seed(backbone: BackboneSettings) -> None:
     first, again, other = (weights_of(backbone, seed=seed) for seed in (0, 0, 1))
     for name, value in first.items():
         assert np.array_equal(value, again[name])
@@ -191,7 +191,7 @@ def test_biases_begin_at_zero_and_every_weight_is_drawn_from_the_seed(backbone: 
 
 
 @pytest.mark.parametrize("backbone", [Conv4Settings(batch_norm="batch"), MlpSettings()], ids=lambda chosen: chosen.name)
-def test_without_it_weights_are_uniform_by_the_fan_in(backbone: BackboneSettings) -> None:
+def test_otherwise_weights_are_uniform_by_fan_in(backbone: BackboneSettings) -> None:
     weights = weights_of(backbone)
     for value in matrices(weights):
         assert is_uniform(value, 1 / (3 * math.prod(value.shape[1:])))

@@ -33,7 +33,7 @@ def no_timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Calla
 
 
 @pytest.mark.parametrize("layout", ["channels_first", "channels_last"])
-def test_the_fastest_path_is_chosen_and_kept(layout: str, tmp_path: Path) -> None:
+def test_the_fastest_path_is_chosen_and_stored(layout: str, tmp_path: Path) -> None:
     chosen = choose_path(kind_of(), tmp_path, preferring(layout))
     assert (chosen.layout, chosen.device, chosen.threads) == (layout, "cpu", 1)
     assert choose_path(kind_of(), tmp_path, no_timer) == chosen
@@ -53,7 +53,7 @@ def test_another_kind_of_step_has_a_choice_of_its_own(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_of_two_that_choose_at_once_both_take_what_the_first_wrote(tmp_path: Path) -> None:
+def test_two_concurrent_choosers_both_take_the_first_choice_written(tmp_path: Path) -> None:
     """The second begins while the first measures, and is done before it."""
     others: list[ExecutionPath] = []
 
@@ -67,13 +67,13 @@ def test_of_two_that_choose_at_once_both_take_what_the_first_wrote(tmp_path: Pat
     assert chosen.layout == "channels_first"
 
 
-def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
+def test_without_a_folder_no_choice_is_stored(tmp_path: Path) -> None:
     for layout in ("channels_first", "channels_last"):
         assert choose_path(kind_of(), None, preferring(layout)).layout == layout
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"path": {"layout": "sideways"}}', b'{"path": 3}', b"\xff"])
-def test_a_damaged_choice_is_made_anew_for_every_later_trial(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_choice_is_measured_again_and_shared_by_later_trials(content: bytes, tmp_path: Path) -> None:
     choose_path(kind_of(), tmp_path, preferring("channels_first"))
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
@@ -103,7 +103,7 @@ def test_a_usual_path_that_does_not_work_on_a_cpu_is_an_error(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_candidates_are_measured_in_turns_and_the_hopeless_once() -> None:
+def test_candidates_are_measured_in_turn_and_hopeless_ones_once() -> None:
     """After a step of each that does not count."""
     calls: list[str] = []
     seconds = {"channels_first patches": 9.0, "channels_last maps": 1.2, "channels_last patches": 1.0}
@@ -123,7 +123,7 @@ def test_candidates_are_measured_in_turns_and_the_hopeless_once() -> None:
     assert rest == ["channels_last patches", "channels_last maps"] * (len(rest) // 2) and len(rest) >= 4
 
 
-def test_what_happens_once_in_a_process_makes_no_path_hopeless() -> None:
+def test_one_time_costs_of_a_process_make_no_path_hopeless() -> None:
     """The usual path is measured first: its first step takes long, and it is the fastest all the same."""
     happened: list[ExecutionPath] = []
 
@@ -147,7 +147,7 @@ def test_every_candidate_of_a_cpu_can_be_timed() -> None:
 @pytest.mark.parametrize(
     "plain", [None, [], {"layout": "sideways"}, {"device": "tpu"}, {"threads": 0}, {"captured": True}, {"speed": 9}]
 )
-def test_what_is_no_path_is_refused(plain: object) -> None:
+def test_an_invalid_path_is_refused(plain: object) -> None:
     with pytest.raises(RecipeError):
         path_from_plain(plain)
 
@@ -156,11 +156,11 @@ def test_a_path_of_a_later_version_is_refused_and_not_replaced(tmp_path: Path) -
     document = json.loads(path_as_document(ExecutionPath()))
     document["path"]["tiling"] = "square"
     (tmp_path / "path.json").write_text(json.dumps(document))
-    with pytest.raises(ExecutionPathError, match="tiling, which this version does not know"):
+    with pytest.raises(ExecutionPathError, match="tiling, unknown to this version"):
         read_path(tmp_path / "path.json")
 
 
-def test_every_part_of_a_path_is_asked_for() -> None:
+def test_every_part_of_a_path_is_required() -> None:
     """A part that is absent is not today's default: the trial that wrote the file may have had another."""
     for name in dataclasses.asdict(ExecutionPath()):
         plain = {key: value for key, value in dataclasses.asdict(ExecutionPath()).items() if key != name}
@@ -168,7 +168,7 @@ def test_every_part_of_a_path_is_asked_for() -> None:
             path_from_plain(plain)
 
 
-def test_where_no_path_works_nothing_is_kept(tmp_path: Path) -> None:
+def test_if_no_path_works_no_choice_is_stored(tmp_path: Path) -> None:
     def broken(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         def take() -> float:
             raise RuntimeError("no memory left")
@@ -198,7 +198,7 @@ def test_a_path_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_path(tmp_path / "path.json") == path
 
 
-def test_what_cannot_be_the_fastest_is_released_before_the_next_is_measured() -> None:
+def test_a_hopeless_path_is_released_before_the_next_is_measured() -> None:
     """A recorded step holds the memory of all its activations, which the next candidates need."""
     alive: set[int] = set()
     most: list[int] = []
@@ -223,7 +223,7 @@ def test_what_cannot_be_the_fastest_is_released_before_the_next_is_measured() ->
     assert max(most) == 2, "the best and the one that is measured"
 
 
-def test_on_cuda_each_form_is_recorded_and_one_is_not() -> None:
+def test_on_cuda_every_form_is_captured_and_one_is_not() -> None:
     paths = list(kind_of(device="cuda").candidates())
     assert len(set(paths)) == len(paths)
     assert [path.captured for path in paths].count(False) == 1

@@ -46,7 +46,7 @@ def stop(glyphs: SplitDataset, folder: Path, steps: int) -> None:
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(steps)))
 
 
-def test_paths_differ_in_their_bits(along: dict[ExecutionPath, TrialResult]) -> None:
+def test_different_paths_give_different_bits(along: dict[ExecutionPath, TrialResult]) -> None:
     """So that the tests below notice another path."""
     assert along[FIRST].weights_digest != along[LAST].weights_digest
     losses = [[loss for _, loss in result.curves["train_loss"]] for result in along.values()]
@@ -80,9 +80,7 @@ def test_a_choice_is_obeyed_by_later_trials(glyphs: SplitDataset, tmp_path: Path
     assert read_path(tmp_path / "elsewhere" / PATH_FILE) == LAST
 
 
-def test_a_path_that_is_given_is_taken_without_measuring(
-    glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_given_path_is_used_without_measuring(glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TIMER, no_timer)
     given = dataclasses.replace(FIRST, normalisation="plain")
     run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, path=given))
@@ -112,7 +110,7 @@ def test_a_damaged_path_is_restored_from_the_checkpoint(
 
 
 @pytest.mark.parametrize("content", [None, b"", b'{"path": {"layout": "sideways"}}'])
-def test_a_damaged_path_without_a_checkpoint_is_chosen_anew(
+def test_a_damaged_path_without_a_checkpoint_is_chosen_again(
     content: bytes | None, glyphs: SplitDataset, folder: Path, prefer: Prefer
 ) -> None:
     prefer("channels_first")
@@ -133,7 +131,7 @@ def damage(file: Path, content: bytes | None) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
-def test_a_path_of_a_device_that_is_not_here_is_refused_and_stays(glyphs: SplitDataset, folder: Path) -> None:
+def test_a_path_of_an_absent_device_is_refused_and_kept(glyphs: SplitDataset, folder: Path) -> None:
     folder.mkdir()
     elsewhere = ExecutionPath(device="cuda", captured=True)
     write_path(folder, elsewhere)
@@ -143,7 +141,7 @@ def test_a_path_of_a_device_that_is_not_here_is_refused_and_stays(glyphs: SplitD
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_path_that_the_checkpoint_does_not_have_is_refused(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:
+def test_a_path_unlike_the_checkpoint_is_refused(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:
     """A training of two paths has the bits of neither."""
     prefer("channels_first")
     stop(glyphs, folder, 6)
@@ -160,7 +158,7 @@ def test_retraining_keeps_the_path(glyphs: SplitDataset, folder: Path, prefer: P
             assert ExecutionPath(**read_checkpoint(file)["path"]) == FIRST
 
 
-def test_a_trial_killed_between_choice_and_first_checkpoint_ends_along_the_first_choice(
+def test_a_trial_killed_before_its_first_checkpoint_keeps_the_chosen_path(
     tmp_path: Path, glyphs: SplitDataset, folder: Path, prefer: Prefer, along: dict[ExecutionPath, TrialResult]
 ) -> None:
     died = in_a_process(folder, tmp_path / "cache", "channels_first", killed_at=3)

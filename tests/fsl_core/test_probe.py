@@ -53,7 +53,7 @@ def test_every_unit_of_work_is_measured(wanted: TrainingRecipe, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("enough", "long", "timed"), [(1e-9, 1e9, 2), (1e9, 1e9, 4), (1e-9, 0.0, 1)])
-def test_what_takes_long_is_not_repeated(monkeypatch: pytest.MonkeyPatch, enough: float, long: float, timed: int) -> None:
+def test_long_work_is_measured_once(monkeypatch: pytest.MonkeyPatch, enough: float, long: float, timed: int) -> None:
     monkeypatch.setattr(probe, "ENOUGH_SECONDS", enough)
     monkeypatch.setattr(probe, "LONG_SECONDS", long)
     steps: list[int] = []
@@ -108,7 +108,7 @@ class Clocks:
     ],
     ids=["quiet", "busy", "two threads", "two threads, busy", "two threads, one of them idle"],
 )
-def test_the_processors_seconds_count_and_wall_clock_says_whether_the_machine_was_busy(
+def test_processor_seconds_count_and_wall_clock_shows_a_busy_machine(
     monkeypatch: pytest.MonkeyPatch, threads: int, wall: float, processor: float, counts: float, busy: bool
 ) -> None:
     Clocks(monkeypatch, wall=wall, processor=processor)
@@ -117,7 +117,7 @@ def test_the_processors_seconds_count_and_wall_clock_says_whether_the_machine_wa
     assert timing.busy is busy
 
 
-def test_a_probe_leaves_the_randomness_of_the_process_alone() -> None:
+def test_a_probe_leaves_the_global_random_state_unchanged() -> None:
     torch.manual_seed(3)
     wanted = torch.rand(2)
     torch.manual_seed(3)

@@ -15,7 +15,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 MILLION = 1_000_000
 
 
-def test_the_words_are_those_that_other_implementations_print() -> None:
+def test_the_words_equal_those_of_other_implementations() -> None:
     """The first five of seed 1234567, as published with many of them."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
     assert [value % 2**64 for value in words(1234567, (5,)).tolist()] == published
@@ -40,7 +40,7 @@ def test_a_step_that_is_a_tensor_is_the_same_step(seed: int, name: str, step: in
     assert place.item() == step
 
 
-def test_a_mix_leaves_its_argument_alone() -> None:
+def test_mix_leaves_its_argument_unchanged() -> None:
     values = torch.arange(-2, 3)
     mix(values)
     assert values.tolist() == [-2, -1, 0, 1, 2]
@@ -58,7 +58,7 @@ def test_a_million_steps_of_several_streams_have_different_words() -> None:
     assert len(torch.cat([word_at(stream.key, steps) for stream in streams]).unique()) == 4 * MILLION
 
 
-def test_positions_of_one_draw_never_tie() -> None:
+def test_words_of_one_key_never_tie() -> None:
     assert len(words(Stream(0, "any").key, (1000, 1000)).unique()) == MILLION
 
 

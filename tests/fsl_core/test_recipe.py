@@ -94,7 +94,7 @@ def test_every_field_changes_the_fingerprint() -> None:
     assert len({recipe.fingerprint for recipe in [base, *changed]}) == len(changed) + 1
 
 
-def test_a_whole_number_spelt_as_a_float_is_the_same_work() -> None:
+def test_an_integer_written_as_a_float_is_the_same_work() -> None:
     assert a_recipe(algorithm=PrototypicalSettings(scale=1)).fingerprint == a_recipe().fingerprint
 
 
@@ -104,7 +104,7 @@ def test_the_fingerprint_of_a_known_recipe_never_changes() -> None:
     assert Evaluation(shape=EpisodeShape(way=5, shot=1, query=15)).fingerprint == "9b0e9dc9c7faefef"
 
 
-def test_canonical_json_has_sorted_keys_and_leaves_out_what_is_none() -> None:
+def test_canonical_json_has_sorted_keys_and_omits_none() -> None:
     text = canonical_json(a_recipe(optimiser=OptimiserSettings(halve_every=None)))
     assert "halve_every" not in text
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
@@ -121,7 +121,7 @@ def test_canonical_json_has_sorted_keys_and_leaves_out_what_is_none() -> None:
         ({"retrain": "no"}, "retrain is 'no'; it must be true or false"),
     ],
 )
-def test_an_impossible_recipe_is_refused_by_name(changes: dict[str, object], named: str) -> None:
+def test_an_impossible_recipe_is_refused_naming_the_setting(changes: dict[str, object], named: str) -> None:
     with pytest.raises(RecipeError, match=named):
         a_recipe(**changes)
 
@@ -154,6 +154,6 @@ def test_the_last_weights_are_those_of_the_whole_budget() -> None:
         a_recipe(validation=last, retrain=True)
 
 
-def test_a_document_that_is_no_recipe_is_refused() -> None:
+def test_a_document_that_is_not_a_recipe_is_refused() -> None:
     with pytest.raises(RecipeError, match="algorithm is missing"):
         recipe_from_plain({"steps": 3})

@@ -180,7 +180,7 @@ def test_every_field_of_all_settings_changes_the_fingerprint(
 
 
 @pytest.mark.parametrize("kind", [Conv4Settings, MlpSettings])
-def test_what_normalises_changes_the_fingerprint_of_a_backbone(kind: Any) -> None:
+def test_normalisation_changes_the_fingerprint_of_a_backbone(kind: Any) -> None:
     assert fingerprint(kind(batch_norm="batch")) != fingerprint(kind(batch_norm="running"))
 
 
@@ -201,7 +201,7 @@ def test_the_fingerprints_of_known_recipes_never_change() -> None:
     assert a_recipe(**MAML).fingerprint == "fe7deb02a78e250d"
 
 
-def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
+def test_a_field_added_later_is_omitted_at_its_default() -> None:
     assert as_plain(OptimiserSettings()) == {"name": "adam", "outer_lr": 1e-3, "halve_every": 2000}
 
 
@@ -232,7 +232,7 @@ def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
         ({"algorithm": {"clamp": 0.0}}, "clamp is 0.0"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+def test_impossible_settings_are_refused_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(RecipeError, match=named):
         if isinstance(changes.get("data"), dict):
             changes = {"data": DataSettings(**changes["data"])}
@@ -273,7 +273,7 @@ def test_distinct_characters_are_true_or_false(value: Any) -> None:
     ("dataset", "split", "where", "beside"),
     [("omniglot", "vinyals", "without rotations", "rotations"), ("mini_imagenet", "ravi", "in mini_imagenet", "dataset")],
 )
-def test_characters_without_turns_are_never_kept_apart(dataset: Any, split: Any, where: str, beside: str) -> None:
+def test_distinct_characters_need_rotations(dataset: Any, split: Any, where: str, beside: str) -> None:
     problem = f"{where} there are no turns of a character to keep apart; give distinct_characters: false"
     with pytest.raises(SettingError, match=problem) as caught:
         DataSettings(dataset=dataset, split=split, rotations=False, distinct_characters=True)
@@ -308,7 +308,7 @@ def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
         (lambda plain: plain["data"].update(rotations="no"), "rotations is 'no'"),
     ],
 )
-def test_a_spoilt_document_is_refused(spoil: Any, named: str) -> None:
+def test_a_damaged_document_is_refused(spoil: Any, named: str) -> None:
     plain = as_plain(a_recipe(**MAML))
     spoil(plain)
     with pytest.raises(RecipeError, match=named):

@@ -67,7 +67,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:This instance was constructed")
-def test_the_steps_before_a_recording_are_undone(happened: list[str], glyphs: SplitDataset) -> None:
+def test_the_warm_up_steps_of_a_capture_are_undone(happened: list[str], glyphs: SplitDataset) -> None:
     training = Training(recipe("maml order 2", "max_pool"), glyphs, device="cpu", captured=True)
     before = {name: value.clone() for name, value in bits(training.state).items()}
     take = captured_step(training.state, training.samplers, training.settings)
@@ -80,7 +80,7 @@ def test_the_steps_before_a_recording_are_undone(happened: list[str], glyphs: Sp
     assert training.state.step == 1
 
 
-def test_adam_says_nothing_of_steps_that_are_not_recorded(happened: list[str], glyphs: SplitDataset) -> None:
+def test_adam_emits_no_warning_about_uncaptured_steps(happened: list[str], glyphs: SplitDataset) -> None:
     training = Training(recipe("prototypical", "max_pool"), glyphs, device="cpu", captured=True)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -89,7 +89,7 @@ def test_adam_says_nothing_of_steps_that_are_not_recorded(happened: list[str], g
 
 
 @pytest.mark.filterwarnings("ignore:This instance was constructed")
-def test_a_recorded_step_keeps_the_images_that_its_graph_reads(happened: list[str]) -> None:
+def test_a_captured_step_keeps_the_images_that_its_graph_reads_alive(happened: list[str]) -> None:
     """A graph has their address alone: freed, they would be whatever came there next."""
     take = step_along(glyphs_recipe(), ExecutionPath(captured=True), (1, 28, 28), torch.device("cpu"))
     assert isinstance(take, RecordedStep)
@@ -108,7 +108,7 @@ def test_a_recorded_step_keeps_the_images_that_its_graph_reads(happened: list[st
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_recordings_after_released_ones_take_the_same_steps(glyphs: SplitDataset) -> None:
+def test_captures_after_released_ones_take_the_same_steps(glyphs: SplitDataset) -> None:
     """Memory of a graph that is gone is given to the next, and a step along a path owns what it reads."""
     device = torch.device("cuda")
     with ExecutionPath(device="cuda").active():

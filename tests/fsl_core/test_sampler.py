@@ -13,7 +13,7 @@ from scipy import stats
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, draw_episodes, frozen_episodes
+from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.errors import EpisodeError
 from fsl_core.randomness import Stream, word_at
 from tests.fsl_core.splitmix import key_of, nth, signed
@@ -60,7 +60,7 @@ def test_an_episode_has_distinct_classes_and_its_query_is_apart_from_its_support
 def test_episodes_are_those_of_plain_integers(problem: tuple[EpisodeShape, ClassPool, int], step: int) -> None:
     """Each sample is the places of the largest keys, by an implementation without tensors."""
     shape, pool, seed = problem
-    episodes = draw_episodes(pool, shape, 2, word=word_at(Stream(seed, "train").key, step))
+    episodes = sample_episodes(pool, shape, 2, word=word_at(Stream(seed, "train").key, step))
     word = nth(key_of(seed, "train"), step)
     by_character, by_turn, by_image = (nth(word, use) for use in range(3))
     for episode, (classes, support, query) in enumerate(zip(episodes.classes, episodes.support, episodes.query, strict=True)):
@@ -90,7 +90,7 @@ def assert_uniform(seen: list[Any], possible: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("turns", [1, TURNS])
-def test_every_ordered_pair_of_classes_that_may_meet_is_as_likely(turns: int) -> None:
+def test_every_admissible_ordered_pair_of_classes_is_equally_likely(turns: int) -> None:
     episodes = drawn(pool_of(*[3] * 12, turns=turns), PAIR, 30_000)
     possible = [pair for pair in permutations(range(12), 2) if turns == 1 or pair[0] // turns != pair[1] // turns]
     assert_uniform(list(map(tuple, episodes.classes.tolist())), possible)
@@ -104,7 +104,7 @@ def test_the_classes_of_two_steps_are_independent(step_of_pair: tuple[int, int])
     classes = []
     for seed in range(2_000):
         key, pool = Stream(seed, "train").key, pool_of(*[2] * 5)
-        first, second = (draw_episodes(pool, PAIR, 1, word=word_at(key, step)).classes[0, 0] for step in step_of_pair)
+        first, second = (sample_episodes(pool, PAIR, 1, word=word_at(key, step)).classes[0, 0] for step in step_of_pair)
         classes.append((int(first), int(second)))
     assert_uniform(classes, [(one, other) for one in range(5) for other in range(5)])
 
@@ -128,7 +128,7 @@ def test_images_of_classes_of_unequal_sizes_are_uniform_in_each() -> None:
         assert_uniform(episodes.query[there].flatten().tolist(), list(range(size)))
 
 
-def test_every_set_of_classes_is_as_likely() -> None:
+def test_every_set_of_classes_is_equally_likely() -> None:
     episodes = drawn(pool_of(*[2] * 6), EpisodeShape(way=3, shot=1, query=1), 20_000)
     assert_uniform([tuple(sorted(classes)) for classes in episodes.classes.tolist()], list(combinations(range(6), 3)))
 
@@ -217,7 +217,7 @@ def test_every_bit_of_a_seed_changes_the_episodes(bit: int) -> None:
     assert one.indices(0, 20).digest() != other.indices(0, 20).digest()
 
 
-def test_a_sampler_keeps_turns_of_a_character_apart_if_it_is_asked_to() -> None:
+def test_a_sampler_keeps_rotations_of_a_character_apart_on_request() -> None:
     bank, shape = a_bank(3, rotations=True), EpisodeShape(way=3, shot=1, query=1)
     apart = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=True).indices(0, 200)
     together = EpisodeSampler(bank, shape, seed=1, stream="train").indices(0, 200)

@@ -5,21 +5,21 @@ import torch
 
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.episodes.sampler import EpisodeSampler, draw_episodes, frozen_episodes
+from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.randomness import Stream, word_at
 from tests.fsl_core.test_sampler import TURNS, a_bank, pool_of
 from tests.fsl_core.watched_tensors import LargestTensor, ReadsOfTheDevice
 
 
 @pytest.mark.parametrize("turns", [1, TURNS])
-def test_many_frozen_episodes_stay_within_their_memory_and_are_those_of_one_draw(turns: int) -> None:
+def test_many_frozen_episodes_stay_within_their_memory_and_equal_those_of_one_call(turns: int) -> None:
     """A thousand episodes of 20 classes of 600 images draw by 12 million keys, of which a whole test has ten times as many."""
     pool, shape = pool_of(*[600] * 20 * turns, turns=turns), EpisodeShape(way=20, shot=1, query=5)
     with LargestTensor() as largest:
         episodes = frozen_episodes(pool, shape, 1_000, seed=0, stream="meta-test")
     assert largest.elements <= 4_000_000
     with LargestTensor() as largest:
-        whole = draw_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
+        whole = sample_episodes(pool, shape, 1_000, word=word_at(Stream(0, "meta-test").key, 0))
     assert largest.elements == 12_000_000
     assert len(episodes) == 1_000
     assert episodes.digest() == whole.digest()
@@ -33,7 +33,7 @@ def test_a_step_that_is_a_tensor_gives_the_same_episodes() -> None:
 
 
 @pytest.mark.parametrize("distinct_characters", [False, True])
-def test_a_draw_never_waits_for_the_device(distinct_characters: bool) -> None:
+def test_sampling_never_waits_for_the_device(distinct_characters: bool) -> None:
     bank, shape, step = a_bank(rotations=True), EpisodeShape(way=4, shot=2, query=3), torch.tensor(3)
     sampler = EpisodeSampler(bank, shape, seed=1, stream="train", distinct_characters=distinct_characters)
     with ReadsOfTheDevice() as reads:
@@ -48,7 +48,7 @@ def test_a_draw_never_waits_for_the_device(distinct_characters: bool) -> None:
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("distinct_characters", [False, True])
-def test_cuda_draws_the_episodes_that_the_cpu_draws(distinct_characters: bool) -> None:
+def test_cuda_and_cpu_sample_the_same_episodes(distinct_characters: bool) -> None:
     bank, shape = a_bank(40, rotations=True), EpisodeShape(way=20, shot=2, query=3)
     here, there = (
         EpisodeSampler(bank.to(device), shape, seed=1, stream="train", distinct_characters=distinct_characters)

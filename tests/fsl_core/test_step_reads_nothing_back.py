@@ -47,7 +47,7 @@ class StatisticsOnMeta(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("kernels", [Kernels(), Kernels(convolution="unfolded", layout="channels_first")], ids=str)
-def test_a_gradient_needs_no_value_on_the_host(name: str, kernels: Kernels) -> None:
+def test_a_gradient_reads_no_value_back_to_the_host(name: str, kernels: Kernels) -> None:
     """Tensors of the meta device have none: whoever asks for one there gets an error."""
     state, settings = begun(name, "meta", kernels)
     episodes = EpisodeBatch(*(torch.empty(2, SHAPE.way, 2, 1, 28, 28, device="meta") for _ in range(2)))

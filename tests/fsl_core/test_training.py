@@ -69,9 +69,7 @@ STEPS_OF_RECIPES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         OptimiserSettings(outer_lr=0.2, halve_every=7, clip_value=10.0),
     ],
 )
-def test_a_step_is_made_of_what_the_recipe_says(
-    changes: dict[str, Any], expected: dict[str, Any], optimiser: OptimiserSettings
-) -> None:
+def test_a_step_follows_the_recipe(changes: dict[str, Any], expected: dict[str, Any], optimiser: OptimiserSettings) -> None:
     kernels = Kernels(layout="channels_first")
     settings = StepSettings.of(recipe_of(**changes, optimiser=optimiser), episodes_at_once=3, kernels=kernels)
     wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3, "kernels": kernels}
@@ -191,7 +189,7 @@ def test_the_gradient_of_a_step_is_that_of_the_recipe(
 
 @pytest.mark.parametrize("clip_value", [0.1, 1.0])
 @pytest.mark.parametrize("meta_batch_size", [1, 3])
-def test_the_first_update_of_a_recipe_written_out(meta_batch_size: int, clip_value: float, glyphs: SplitDataset) -> None:
+def test_the_first_update_equals_the_recipe_written_out(meta_batch_size: int, clip_value: float, glyphs: SplitDataset) -> None:
     """The gradient of the sum over the shot, each entry cut to the clip; Adam's first step is then ``lr * g / (|g| + 1e-8)``."""
     chosen = OptimiserSettings(outer_lr=OUTER_LR, clip_value=clip_value)
     recipe = recipe_of(**SUMMED, meta_batch_size=meta_batch_size, optimiser=chosen)
@@ -223,7 +221,7 @@ def test_a_step_learns_at_the_rate_of_its_number_and_from_the_episodes_of_its_nu
 
 
 @pytest.mark.parametrize("changes", [changes for changes, _ in DIVISORS])
-def test_the_curves_sum_up_the_mean_loss_and_the_accuracy_of_the_whole_meta_batch(
+def test_the_curves_have_the_mean_loss_and_accuracy_of_the_whole_meta_batch(
     changes: dict[str, Any], glyphs: SplitDataset
 ) -> None:
     """Whatever the reduction, so that curves can be compared."""
@@ -282,7 +280,7 @@ METRIC: dict[str, AlgorithmSettings] = {
 
 
 @pytest.mark.parametrize("name", METRIC)
-def test_model_selection_watches_what_does_not_adapt_as_it_is(name: str, glyphs: SplitDataset) -> None:
+def test_model_selection_scores_metric_algorithms_without_adaptation(name: str, glyphs: SplitDataset) -> None:
     """The share of right answers and the loss with the running statistics of BatchNorm, of which some were gathered."""
     recipe = recipe_of(**{**PROTOTYPICAL, "algorithm": METRIC[name]})
     plain = build_plain(recipe, image_shape=glyphs.meta_train.image_shape, stage="select")

@@ -46,7 +46,7 @@ def uninterrupted(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory
     return run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs)), folder
 
 
-def test_the_result_says_what_was_done(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset) -> None:
+def test_the_result_describes_the_training(uninterrupted: tuple[TrialResult, Path], glyphs: SplitDataset) -> None:
     result, folder = uninterrupted
     assert (result.status, result.stopped_by, result.steps_done) == ("complete", "budget", 20)
     assert [step for step, _ in result.curves["validation_accuracy"]] == [5, 10, 15, 20]
@@ -62,7 +62,7 @@ def test_the_result_says_what_was_done(uninterrupted: tuple[TrialResult, Path], 
 
 @settings(max_examples=4, deadline=None)
 @given(stops=st.lists(st.integers(1, 12), min_size=1, max_size=3))
-def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
+def test_a_stopped_and_resumed_trial_equals_an_uninterrupted_one_bit_for_bit(
     uninterrupted: tuple[TrialResult, Path],
     glyphs: SplitDataset,
     tmp_path_factory: pytest.TempPathFactory,
@@ -134,7 +134,7 @@ def _pickled(value: object) -> bytes:
 @pytest.mark.parametrize(
     "content", [b"", b"no checkpoint", _pickled([1, 2]), _pickled(Path("code"))[:-30], _pickled(Path("code"))]
 )
-def test_what_has_the_digest_of_its_name_and_is_no_checkpoint_is_set_aside(
+def test_a_file_with_the_right_digest_that_is_not_a_checkpoint_is_set_aside(
     glyphs: SplitDataset, folder: Path, content: bytes
 ) -> None:
     undisturbed = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
@@ -145,7 +145,7 @@ def test_what_has_the_digest_of_its_name_and_is_no_checkpoint_is_set_aside(
     assert f"{alien.name}.corrupt" in messages[0]
 
 
-def test_images_written_to_while_a_trial_trains_on_them_give_no_result_and_no_checkpoint(tmp_path: Path, folder: Path) -> None:
+def test_images_changed_during_training_give_no_result_and_no_checkpoint(tmp_path: Path, folder: Path) -> None:
     recipe, array = glyphs_recipe(), tmp_path / "cache" / "glyphs-28" / "images.npy"
     undisturbed = run_trial(recipe, TrialRun(folder=tmp_path / "undisturbed", dataset=opened(tmp_path)))
     intact = array.read_bytes()
@@ -169,7 +169,7 @@ def test_images_written_to_while_a_trial_trains_on_them_give_no_result_and_no_ch
             evaluate_trial(undisturbed, EVALUATION, folder=folder, dataset=dataset)
 
 
-def test_images_replaced_by_another_file_while_a_trial_trains_on_them_are_no_matter(tmp_path: Path, folder: Path) -> None:
+def test_images_replaced_by_another_file_during_training_are_harmless(tmp_path: Path, folder: Path) -> None:
     """As another process does with damaged ones: what is mapped here stays the file that was verified."""
     dataset = opened(tmp_path)
 
@@ -193,14 +193,14 @@ def test_damaged_weights_are_never_scored(glyphs: SplitDataset, folder: Path) ->
         evaluate_trial(result, EVALUATION, folder=folder, dataset=glyphs)
 
 
-def test_other_images_under_a_half_trained_trial_are_refused(glyphs: SplitDataset, folder: Path) -> None:
+def test_a_half_trained_trial_refuses_other_images(glyphs: SplitDataset, folder: Path) -> None:
     with pytest.raises(StopRequested):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
-    with pytest.raises(DataChangedError, match="Give back the old data"):
+    with pytest.raises(DataChangedError, match="Restore the old data"):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=dataclasses.replace(glyphs, digest="0" * 64)))
 
 
-def test_a_checkpoint_of_the_first_edition_is_refused_and_stays(glyphs: SplitDataset, folder: Path) -> None:
+def test_a_checkpoint_of_the_first_edition_is_refused_and_kept(glyphs: SplitDataset, folder: Path) -> None:
     """It says no edition, and is of a recipe that today's code names otherwise."""
     with pytest.raises(StopRequested):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(7)))
@@ -266,7 +266,7 @@ def test_the_execution_path_is_pinned_in_the_checkpoint(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
-def test_a_device_that_is_not_there_is_named(glyphs: SplitDataset, folder: Path) -> None:
+def test_an_absent_device_is_named(glyphs: SplitDataset, folder: Path) -> None:
     with pytest.raises(ExecutionPathError, match="no CUDA device"):
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, device="cuda"))
 
@@ -280,7 +280,7 @@ def test_a_cuda_trial_repeats_bit_for_bit(glyphs: SplitDataset, tmp_path_factory
     assert text(runs[0]) == text(runs[1])
 
 
-def test_the_thread_count_is_given_back(glyphs: SplitDataset, folder: Path) -> None:
+def test_the_thread_count_is_restored(glyphs: SplitDataset, folder: Path) -> None:
     before = torch.get_num_threads()
     run_trial(glyphs_recipe(steps=5), TrialRun(folder=folder, dataset=glyphs, threads=1))
     assert torch.get_num_threads() == before

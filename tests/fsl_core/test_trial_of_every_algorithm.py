@@ -44,7 +44,7 @@ def recipe_of(algorithm: AlgorithmSettings) -> TrainingRecipe:
 
 
 @pytest.mark.parametrize("algorithm", FORMS.values(), ids=FORMS.keys())
-def test_a_stopped_trial_ends_bit_for_bit_as_one_that_was_not(
+def test_a_stopped_and_resumed_trial_equals_an_uninterrupted_one_bit_for_bit(
     algorithm: AlgorithmSettings, glyphs: SplitDataset, tmp_path: Path
 ) -> None:
     recipe = recipe_of(algorithm)
@@ -122,7 +122,7 @@ def test_one_training_is_scored_transductively_and_inductively(glyphs: SplitData
 
 
 @pytest.mark.parametrize("name", ["full context", "maml order 1"])
-def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, folder: Path) -> None:
+def test_zero_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, folder: Path) -> None:
     """The first weights are selected, and they are those that a training of the same seed begins with."""
     recipe = dataclasses.replace(recipe_of(FORMS[name]), steps=0)
     result = run_trial(recipe, TrialRun(folder=folder, dataset=glyphs))
@@ -137,7 +137,7 @@ def test_no_steps_leave_the_network_untrained(name: str, glyphs: SplitDataset, f
     assert text(run_trial(recipe, TrialRun(folder=folder.with_name("again"), dataset=glyphs))) == text(result)
 
 
-def test_no_steps_leave_the_network_untrained_where_a_training_would_be_repeated(glyphs: SplitDataset, folder: Path) -> None:
+def test_zero_steps_with_retraining_leave_the_network_untrained(glyphs: SplitDataset, folder: Path) -> None:
     watched = ValidationSettings(shape=SHAPE, every=5, episodes=10, patience=5)
     recipe = glyphs_recipe(steps=0, retrain=True, validation=watched)
     once = run_trial(dataclasses.replace(recipe, retrain=False), TrialRun(folder=folder.with_name("once"), dataset=glyphs))
@@ -146,7 +146,7 @@ def test_no_steps_leave_the_network_untrained_where_a_training_would_be_repeated
     assert set(result.curves) == {"validation_accuracy", "validation_loss"}
 
 
-def test_what_does_not_adapt_cannot_be_scored_after_steps(glyphs: SplitDataset, folder: Path) -> None:
+def test_metric_algorithms_cannot_be_scored_after_adaptation_steps(glyphs: SplitDataset, folder: Path) -> None:
     result = run_trial(glyphs_recipe(steps=5), TrialRun(folder=folder, dataset=glyphs))
     with pytest.raises(RecipeError, match="does not adapt"):
         evaluate_trial(result, Evaluation(shape=SHAPE, adaptation_steps=1), folder=folder, dataset=glyphs)

@@ -67,19 +67,19 @@ def test_a_record_is_read_as_it_was_written(record: Any):
     ],
     ids=str,
 )
-def test_what_no_writer_writes_is_no_record(record: Any, changes: dict[str, Any]):
+def test_an_impossible_record_is_refused(record: Any, changes: dict[str, Any]):
     with pytest.raises(RecipeError):
         record_from_plain(type(record), {**dataclasses.asdict(record), **changes})
 
 
 @pytest.mark.parametrize("record", [EXECUTION, PROGRESS, FAILURE], ids=lambda record: type(record).__name__)
-def test_a_key_that_is_missing_is_named(record: Any):
+def test_a_missing_key_is_named(record: Any):
     plain = dataclasses.asdict(record)
     del plain["attempts"]
     with pytest.raises(RecipeError, match="attempts"):
         record_from_plain(type(record), plain)
 
 
-def test_the_most_attempts_on_record_count():
+def test_the_largest_number_of_attempts_on_record_counts():
     assert attempts_recorded(None, PROGRESS, FAILURE, EXECUTION) == 3
     assert attempts_recorded(None) == 0

@@ -56,7 +56,7 @@ CONTEXT = MatchingSettings(fce=True, reading_steps=2, support_order="by_class")
         (recipe(algorithm=MamlSettings()), recipe(algorithm=MamlSettings(inner_lr=0.01, inner_reduction="sum_over_shot"))),
     ],
 )
-def test_what_costs_nothing_changes_no_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
+def test_settings_without_a_cost_change_no_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
     assert step_bill(one) == step_bill(other)
     assert validation_bill(one) == validation_bill(other)
 
@@ -73,7 +73,7 @@ def test_what_costs_nothing_changes_no_bill(one: TrainingRecipe, other: Training
         (recipe(algorithm=MamlSettings()), recipe(algorithm=MamlSettings(adaptation_steps=5))),
     ],
 )
-def test_what_costs_changes_the_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
+def test_settings_with_a_cost_change_the_bill(one: TrainingRecipe, other: TrainingRecipe) -> None:
     assert step_bill(one) != step_bill(other)
 
 
@@ -84,7 +84,7 @@ def test_scoring_maml_costs_its_adaptation_steps_and_not_its_order() -> None:
     assert first != evaluation_bill(recipe(algorithm=MamlSettings()), dataclasses.replace(evaluation, adaptation_steps=5))
 
 
-def test_an_inductive_answer_costs_a_pass_over_the_support_more() -> None:
+def test_an_inductive_answer_costs_one_more_pass_over_the_support() -> None:
     maml = recipe(algorithm=MamlSettings())
     bills = [evaluation_bill(maml, Evaluation(shape=SHAPE, adaptation_steps=3, inductive=chosen)) for chosen in (False, True)]
     assert bills[0] != bills[1]
@@ -99,7 +99,7 @@ def test_settings_that_cost_nothing_do_not_change_the_work(kind: type[AlgorithmS
         assert dataclasses.replace(one, **{name: alike[name]}).as_costs_go() == one.as_costs_go(), name
 
 
-def test_images_that_are_drawn_again_are_embedded_once() -> None:
+def test_images_sampled_repeatedly_are_embedded_once() -> None:
     assert expected_distinct(1000, 10) == pytest.approx(10, rel=0.01)
     assert expected_distinct(1000, 100_000) == pytest.approx(1000)
     embedded = {work.kind: count for work, count in evaluation_bill(recipe(), Evaluation(shape=SHAPE, episodes=10_000))}["embed"]
@@ -127,7 +127,7 @@ def test_the_shapes_of_images_are_those_of_every_data_set() -> None:
     assert {name: image_shape(usual_data(name)) for name in sizes} == {name: (c, size, size) for name, (c, size) in sizes.items()}
 
 
-def test_a_turned_image_is_another_one() -> None:
+def test_a_rotated_image_counts_as_another_image() -> None:
     plain = DataSettings(dataset="omniglot", split="vinyals", rotations=False)
     turned = DataSettings(dataset="omniglot", split="vinyals", rotations=True)
     assert distinct_images(plain) == {"meta_train": 20 * 1028, "meta_validation": 20 * 172, "meta_test": 20 * 423}

@@ -61,16 +61,14 @@ def first_of(recipe: TrainingRecipe) -> Weights:
 
 
 @kinds
-def test_building_an_algorithm_draws_nothing_from_the_global_generator(
-    algorithm: AlgorithmSettings, backbone: BackboneSettings
-) -> None:
+def test_building_an_algorithm_uses_no_global_generator(algorithm: AlgorithmSettings, backbone: BackboneSettings) -> None:
     before = torch.get_rng_state()
     built(algorithm, backbone)
     assert torch.get_rng_state().equal(before)
 
 
 @kinds
-def test_every_weight_and_statistic_is_what_its_stream_says_or_begins_as_in_torch(
+def test_every_weight_and_statistic_follows_its_stream_or_starts_as_in_torch(
     algorithm: AlgorithmSettings, backbone: BackboneSettings
 ) -> None:
     """Each weight that is drawn is compared with plain integers, BatchNorm's begin at torch's 1 and 0."""
@@ -95,7 +93,7 @@ def expected(name: str, values: torch.Tensor, stream: str) -> torch.Tensor:
     return torch.tensor(drawn, dtype=torch.float64).reshape(values.shape).float()
 
 
-def test_a_layer_that_is_added_leaves_the_weights_of_the_others() -> None:
+def test_an_added_layer_leaves_the_other_weights_unchanged() -> None:
     plain, context = built(MatchingSettings(), Conv4Settings(filters=8)), built(CONTEXT, Conv4Settings(filters=8))
     adapting = built(MamlSettings(), Conv4Settings(filters=8, batch_norm="batch"))
     first = plain["backbone.blocks.3.conv.weight"]
@@ -111,7 +109,7 @@ def test_seeds_that_differ_above_32_bits_give_other_weights() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-38, 1e38])
-def test_the_scales_that_are_accepted_can_be_learned_in_float32(scale: float) -> None:
+def test_every_accepted_scale_can_be_learned_in_float32(scale: float) -> None:
     network = MatchingNetworks(AsTheyAre(1), MatchingSettings(scale=scale, learn_scale=True))
     log_scale = network.initial_weights(Stream(0, "weights"))["log_scale"]
     assert log_scale.dtype == torch.float32
@@ -131,7 +129,7 @@ def test_scoring_against_every_support_image_stays_within_its_memory(glyphs: Spl
     assert counted.counts.equal(torch.cat([episode.counts for episode in alone], dim=1))
 
 
-def test_squared_distances_are_the_same_bits_a_part_at_a_time() -> None:
+def test_squared_distances_in_parts_have_the_same_bits() -> None:
     generator = torch.Generator().manual_seed(0)
     left, right = (torch.rand(1, rows, 900, generator=generator) for rows in (71, 400))
     whole = squared_euclidean(left, right)
@@ -142,7 +140,7 @@ def test_squared_distances_are_the_same_bits_a_part_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("steps", [None, (), (1, 0), (1, 1), (-1, 2)])
-def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: SplitDataset, steps: Any) -> None:
+def test_an_adapting_algorithm_is_scored_only_after_ascending_steps(glyphs: SplitDataset, steps: Any) -> None:
     recipe = recipe_of(MamlSettings(), MlpSettings())
     algorithm = build_algorithm(recipe, image_shape=(1, 28, 28))
     maml = Model(algorithm=algorithm, weights=one_group(first_of(recipe)), statistics={})
@@ -153,7 +151,7 @@ def test_an_algorithm_that_adapts_is_scored_after_ascending_steps_alone(glyphs: 
     assert str(caught.value).startswith(f"adaptation_steps is {steps!r}; Maml needs ascending numbers of at least 0")
 
 
-def test_what_is_no_algorithm_is_not_scored(glyphs: SplitDataset) -> None:
+def test_an_object_that_is_not_an_algorithm_is_not_scored(glyphs: SplitDataset) -> None:
     shape = EpisodeShape(way=5, shot=1, query=1)
     episodes = frozen_episodes(ClassPool(glyphs.meta_test.class_sizes), shape, 2, seed=0, stream="meta-test")
     model = Model(algorithm=AsTheyAre(1), weights={}, statistics={})  # type: ignore[arg-type]
@@ -170,13 +168,13 @@ def no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_workspace")
 @pytest.mark.parametrize(("device", "workspace"), [("cuda", ":16:8"), ("cpu", None)])
-def test_on_cuda_cublas_gets_the_workspace_that_makes_it_deterministic(device: str, workspace: str | None) -> None:
+def test_on_cuda_cublas_gets_a_deterministic_workspace(device: str, workspace: str | None) -> None:
     with ExecutionPath(device=device).active():
         assert os.environ.get(WORKSPACE) == workspace
 
 
 @pytest.mark.usefixtures("no_workspace")
-def test_a_workspace_that_the_environment_names_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_set_in_the_environment_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WORKSPACE, ":4096:8")
     with ExecutionPath(device="cuda").active():
         assert os.environ[WORKSPACE] == ":4096:8"

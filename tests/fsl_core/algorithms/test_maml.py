@@ -180,7 +180,7 @@ def test_first_order_is_the_gradient_at_the_fast_weights() -> None:
         torch.testing.assert_close(mine[0], reference, rtol=1e-10, atol=1e-12)
 
 
-def test_the_adaptation_is_differentiated_at_order_two_alone() -> None:
+def test_only_order_two_differentiates_the_adaptation() -> None:
     """At order 1 a step of adaptation costs the gradients of the support's convolutions; at order 2 more, each step as much.
 
     There are three: the first block is on patches of the images, and has none.
@@ -200,7 +200,7 @@ def test_the_adaptation_is_differentiated_at_order_two_alone() -> None:
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_no_steps_are_plain_training(order: int) -> None:
+def test_zero_adaptation_steps_are_plain_training(order: int) -> None:
     episodes = embedded_episodes(3, 2, 4, 0, features=5)
     learner = smooth(3, order=order, adaptation_steps=0)
     leaves = learner.leaves()
@@ -290,7 +290,7 @@ def test_every_parameter_gets_a_gradient(backbone: BackboneSettings, order: int,
     assert not [name for name, values in gradient.items() if not values.abs().max() > 0]
 
 
-def test_batch_norm_is_adapted_or_not_as_the_settings_say() -> None:
+def test_batch_norm_is_adapted_as_the_settings_say() -> None:
     episodes = image_episodes(3, 1, 1, episodes=1)
     for adapts in (True, False):
         learner = convolutional(3, adapt_batch_norm=adapts)
@@ -310,7 +310,7 @@ def test_the_sum_over_the_shot_is_way_times_the_mean() -> None:
         torch.testing.assert_close(mine, other)
 
 
-def test_scores_after_each_number_of_steps_are_those_of_training_with_as_many() -> None:
+def test_scores_after_each_step_equal_those_of_that_many_adaptation_steps() -> None:
     episodes = image_episodes(3, 2, 2, dtype=torch.float64)
     learner = convolutional(3, dtype=torch.float64, adaptation_steps=2, inner_lr=0.1)
     with torch.no_grad():
@@ -322,7 +322,7 @@ def test_scores_after_each_number_of_steps_are_those_of_training_with_as_many() 
         torch.testing.assert_close(mine, trained.adapted_logits(episodes))
 
 
-def test_scoring_and_teaching_leave_the_weights_and_their_gradients_as_they_were() -> None:
+def test_scoring_and_meta_gradients_leave_the_weights_unchanged() -> None:
     learner: Any = convolutional(3)
     before = copy.deepcopy(learner.weights)
     learner.algorithm.logits_after(learner.weights, image_episodes(3, 1, 1), range(4), kernels=Kernels())

@@ -203,7 +203,7 @@ def test_an_inductive_answer_is_normalised_by_the_support_layer_by_layer(
 
 @BACKBONES
 @pytest.mark.parametrize("inductive", [True, False])
-def test_queries_one_at_a_time_answer_as_all_together_where_scored_inductively_alone(
+def test_only_inductive_answers_are_the_same_for_queries_one_at_a_time(
     backbone: Conv4Settings | MlpSettings, inductive: bool
 ) -> None:
     episodes = image_episodes(3, 2, 4, episodes=2, dtype=torch.float64)
@@ -221,7 +221,7 @@ def test_queries_one_at_a_time_answer_as_all_together_where_scored_inductively_a
         assert torch.allclose(scores, together[:, :, :, number], rtol=1e-10, atol=1e-10) is inductive
 
 
-def test_an_inductive_score_leaves_no_trace() -> None:
+def test_inductive_scoring_changes_nothing() -> None:
     """The network answers as before, by the batch's own statistics."""
     episodes = image_episodes(3, 2, 2, dtype=torch.float64)
     learner = network(MlpSettings())

@@ -178,7 +178,7 @@ def test_the_order_of_the_support_matters_with_context() -> None:
 
 @pytest.mark.parametrize("distance", ["squared_euclidean", "cosine"])
 @pytest.mark.parametrize("size", [0.0, 1e-20, 1.0, 1e4])
-def test_it_is_finite_and_differentiable_everywhere_in_float32(distance: str, size: float) -> None:
+def test_the_loss_is_finite_and_differentiable_everywhere_in_float32(distance: str, size: float) -> None:
     """Also where a probability rounds to 0 or to 1, or an embedding is zero."""
     generator = torch.Generator().manual_seed(0)
     support = (size * torch.randn(1, 5, 3, FEATURES, generator=generator)).requires_grad_()
@@ -190,7 +190,7 @@ def test_it_is_finite_and_differentiable_everywhere_in_float32(distance: str, si
         assert value is not None and torch.isfinite(value).all()
 
 
-def test_a_wrong_sure_answer_still_has_a_gradient() -> None:
+def test_a_confident_wrong_answer_still_has_a_gradient() -> None:
     """Where a clamp of the probabilities would cut it."""
     support = torch.eye(2, FEATURES).reshape(1, 2, 1, -1) * 100
     query = support.flip(1).clone().requires_grad_()
@@ -221,7 +221,7 @@ def test_a_clamped_loss_is_that_of_clamped_probabilities(
         assert_gradients_agree(ours, theirs, leaves)
 
 
-def test_a_clamped_sure_answer_has_no_gradient_and_is_answered_as_it_was() -> None:
+def test_a_clamped_confident_answer_has_no_gradient_and_is_unchanged() -> None:
     """Wrong or right: the loss is flat there, and the scores, by which a query is answered, are not clamped."""
     support = torch.eye(3, FEATURES, dtype=torch.float64).reshape(1, 3, 1, -1) * 100
     for turn, loss in ((0, -math.log1p(-1e-8)), (1, -math.log(1e-8))):
@@ -247,7 +247,7 @@ def test_a_plain_cosine_of_rectified_embeddings_caps_the_attention(way: int, cap
     assert lifted.exp().max().item() > 0.99
 
 
-def test_a_learned_scale_begins_where_it_is_told_and_is_learned() -> None:
+def test_a_learned_scale_starts_at_its_setting_and_is_learned() -> None:
     algorithm, fixed = network(scale=10.0, learn_scale=True), network(scale=10.0)
     scale = algorithm.weights["log_scale"].requires_grad_()
     episodes = embedded_episodes(4, 2, 3, 0)

@@ -130,5 +130,5 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert not [name for name, values in gradient.items() if not values.abs().max() > 0]
 
 
-def test_it_is_an_algorithm() -> None:
+def test_prototypical_networks_implement_the_algorithm_interface() -> None:
     assert isinstance(conv_network().algorithm, MetricAlgorithm)

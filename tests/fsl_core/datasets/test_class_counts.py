@@ -31,7 +31,7 @@ ROOT = os.environ.get("FSL_DATA_ROOT")
         (DataSettings(dataset="glyphs", split="glyphs", rotations=False), (100, 40, 60), 20),
     ],
 )
-def test_the_counts_are_those_that_the_papers_print(data: DataSettings, classes: tuple[int, ...], images: int) -> None:
+def test_the_class_counts_are_those_of_the_papers(data: DataSettings, classes: tuple[int, ...], images: int) -> None:
     counts = class_counts(data)
     assert counts is not None
     assert (tuple(counts.classes.values()), counts.images_per_class) == (classes, images)
@@ -46,17 +46,17 @@ def assert_true_of_the_images(data: DataSettings, data_root: Path | None, cache_
 
 
 @pytest.mark.parametrize("rotations", [False, True])
-def test_the_counts_of_glyphs_are_true_of_the_images(tmp_path: Path, rotations: bool) -> None:
+def test_the_class_counts_of_glyphs_match_the_images(tmp_path: Path, rotations: bool) -> None:
     assert_true_of_the_images(DataSettings(dataset="glyphs", split="glyphs", rotations=rotations), None, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(ROOT is None, reason="needs FSL_DATA_ROOT")
-def test_the_counts_of_every_data_set_are_true_of_the_images(tmp_path: Path) -> None:
+def test_the_class_counts_of_every_data_set_match_the_images(tmp_path: Path) -> None:
     for data in EVERY:
         assert_true_of_the_images(data, Path(str(ROOT)), tmp_path)
 
 
-def test_reading_the_counts_needs_no_torch() -> None:
+def test_class_counts_need_no_torch() -> None:
     script = "import sys, fsl_core.episodes.class_supply; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

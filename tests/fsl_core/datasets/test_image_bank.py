@@ -17,9 +17,7 @@ def a_bank(sizes: list[int], *, rotations: bool, side: int = 5, channels: int = 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.booleans(), st.sampled_from([1, 3]), st.integers(0, 99))
-def test_gather_shows_the_named_image_turned_as_its_class_says(
-    sizes: list[int], rotations: bool, channels: int, seed: int
-) -> None:
+def test_gather_rotates_each_image_as_its_class_requires(sizes: list[int], rotations: bool, channels: int, seed: int) -> None:
     bank = a_bank(sizes, rotations=rotations, channels=channels, seed=seed)
     assert len(bank.class_sizes) == len(sizes) * (4 if rotations else 1)
     pairs = [(c, i) for c in range(len(bank.class_sizes)) for i in range(int(bank.class_sizes[c]))]
@@ -55,7 +53,7 @@ def test_joined_banks_have_the_classes_of_both(shared: bool) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.booleans(), st.integers(0, 99), st.data())
-def test_a_bank_that_moves_takes_its_own_images_along_and_shows_the_same(
+def test_a_moved_bank_has_its_own_images_only_and_shows_the_same(
     sizes: list[int], rotations: bool, seed: int, data: st.DataObject
 ) -> None:
     """``cpu:0`` is the CPU by another name, hence a move whose result can be looked at everywhere."""
@@ -69,7 +67,7 @@ def test_a_bank_that_moves_takes_its_own_images_along_and_shows_the_same(
     assert moved.gather(classes, images).equal(own.gather(classes, images))
 
 
-def test_a_bank_that_stays_shares_its_images_still() -> None:
+def test_a_bank_that_stays_keeps_sharing_its_images() -> None:
     bank = a_bank([2, 3], rotations=False)
     part = ImageBank(bank.images, bank.starts[1:], bank.sizes[1:], ("b",), False)
     assert part.to("cpu").images is bank.images

@@ -99,7 +99,7 @@ def pairs(shared: tuple[SharedImage, ...]) -> list[tuple[str, str]]:
 
 @needs_omniglot
 @omniglot_splits
-def test_no_character_of_omniglot_and_no_turn_of_one_is_in_two_splits(cache: Path, split: str) -> None:
+def test_no_character_of_omniglot_or_rotation_of_one_is_in_two_splits(cache: Path, split: str) -> None:
     dataset = real_omniglot(cache, split)
     assert in_two_splits([set(bank.class_names) for bank in banks(dataset)]) == set()
     assert sum(len(bank.class_sizes) for bank in banks(dataset)) == 4 * 1623  # every turn is in the split of its character
@@ -115,7 +115,7 @@ def test_only_the_known_alphabets_are_in_two_splits(cache: Path, split: str) -> 
 
 @needs_omniglot
 @omniglot_splits
-def test_no_image_of_omniglot_is_in_two_splits_turned_or_not(cache: Path, split: str) -> None:
+def test_no_image_of_omniglot_is_in_two_splits_rotated_or_not(cache: Path, split: str) -> None:
     dataset = real_omniglot(cache, split)
     for seen in (dataset, turned(dataset)):
         found = identical_images(seen)
@@ -156,14 +156,14 @@ def test_mini_imagenet_is_normalised_to_mean_0_and_deviation_1_over_meta_train(p
 
 @needs_mini_imagenet
 @pytest.mark.slow
-def test_only_the_known_images_of_mini_imagenet_stand_twice(photographs: SplitDataset) -> None:
+def test_mini_imagenet_has_only_the_known_duplicates(photographs: SplitDataset) -> None:
     found = identical_images(photographs)
     assert pairs(found.across) == MINI_IMAGENET_ACROSS
     assert pairs(found.within) == MINI_IMAGENET_WITHIN
     assert not any("meta_test" in place for pair in pairs(found.across + found.within) for place in pair)
 
 
-def test_leaks_are_found(glyphs: SplitDataset) -> None:
+def test_duplicates_are_found(glyphs: SplitDataset) -> None:
     """What the tests above look for, planted: a class, its rows, an image, a turned image, an image twice in a split."""
     test, stray = glyphs.meta_test, glyphs.meta_train.class_names[3]
     planted = {
@@ -191,7 +191,7 @@ def test_leaks_are_found(glyphs: SplitDataset) -> None:
     assert pairs(identical_images(leaking).within) == [(f"{name} #0", f"{name} #7")]
 
 
-def test_an_image_that_stands_twice_in_each_of_two_splits_is_paired_once_with_each_first(glyphs: SplitDataset) -> None:
+def test_an_image_duplicated_in_two_splits_is_paired_once_with_each_first_occurrence(glyphs: SplitDataset) -> None:
     images = glyphs.meta_test.images.clone()
     train, _, test = (int(bank.starts[0]) for bank in banks(glyphs))
     for row in (train + 1, test, test + 1):

@@ -85,7 +85,7 @@ def test_every_layout_gives_the_same_array(tmp_path: Path, pictures: Pictures, l
         assert np.array_equal(shown, expected)  # 84x84 already: not resampled
 
 
-def test_the_archives_are_read_before_the_folders_and_those_before_the_tables(tmp_path: Path, pictures: Pictures) -> None:
+def test_archives_are_preferred_to_folders_and_folders_to_tables(tmp_path: Path, pictures: Pictures) -> None:
     for layout in reversed(LAYOUTS):
         LAYOUTS[layout](tmp_path, pictures)
         source = find_source(tmp_path)
@@ -160,8 +160,8 @@ def test_one_name_twice_is_named(tmp_path: Path, pictures: Pictures) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_class_of_another_split_is_named(tmp_path: Path, pictures: Pictures, layout: str) -> None:
     root = LAYOUTS[layout](tmp_path, {**pictures, "train/n4/stray.jpg": encoded(photograph(9))})
-    assert "'n4' is no class of train" in refusal(root)
-    assert any("'n4' is no class of train" in fault for fault in looked_at(root).faults)
+    assert "'n4' is not a class of train" in refusal(root)
+    assert any("'n4' is not a class of train" in fault for fault in looked_at(root).faults)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -186,7 +186,7 @@ def test_inspection_counts_sizes_and_names_grey_pictures(tmp_path: Path, picture
     assert len(found.grey) == 1 and found.grey[0].endswith(grey)
 
 
-def test_what_is_no_picture_is_passed_over(tmp_path: Path, pictures: Pictures) -> None:
+def test_files_that_are_not_pictures_are_skipped(tmp_path: Path, pictures: Pictures) -> None:
     extra = {"train/n1/._n100000000.jpg": b"finder", "train/n1/Thumbs.db": b"", "train/README.txt": b"hello"}
     assert len(read(as_archives(tmp_path / "a", {**pictures, **extra}))[0]) == TOTAL
     assert len(read(as_folders(tmp_path / "f", {**pictures, **extra}))[0]) == TOTAL
@@ -223,7 +223,7 @@ def test_a_tar_cut_short_inside_a_whole_xz_is_named(tmp_path: Path, pictures: Pi
         assert "train.tar.xz is damaged" in message or "images of 25" in message
 
 
-def test_a_file_that_is_no_archive_is_named(tmp_path: Path, pictures: Pictures) -> None:
+def test_a_file_that_is_not_an_archive_is_named(tmp_path: Path, pictures: Pictures) -> None:
     root = as_archives(tmp_path, pictures)
     (root / "mini_imagenet" / "val.tar.xz").write_bytes(b"<html>please log in</html>")
     assert "val.tar.xz is damaged" in refusal(root)
@@ -249,7 +249,7 @@ def test_a_link_or_device_is_refused(tmp_path: Path, pictures: Pictures, kind: b
 def test_a_picture_in_another_place_of_an_archive_is_named(tmp_path: Path, pictures: Pictures, name: str) -> None:
     root = as_archives(tmp_path, pictures)
     write_archive(root, "train", [regular(name, b"x")])
-    assert "which is no train/<wnid>/<picture>" in refusal(root)
+    assert "which is not train/<wnid>/<picture>" in refusal(root)
 
 
 @pytest.mark.parametrize("name", ["../../secret.jpg", "/etc/secret.jpg", "..\\secret.jpg"])
@@ -264,16 +264,16 @@ def test_a_table_that_points_outside_is_refused(tmp_path: Path, pictures: Pictur
 def test_a_table_of_another_kind_is_named(tmp_path: Path, pictures: Pictures, text: str) -> None:
     root = as_tables(tmp_path, pictures)
     (root / "mini_imagenet" / "val.csv").write_bytes(text.encode("latin-1"))
-    assert "val.csv is no table of filename,label" in refusal(root)
+    assert "val.csv is not a table with the columns filename,label" in refusal(root)
 
 
-def test_a_picture_that_a_table_names_and_that_is_absent_is_named(tmp_path: Path, pictures: Pictures) -> None:
+def test_an_absent_picture_of_a_table_is_named(tmp_path: Path, pictures: Pictures) -> None:
     root = as_tables(tmp_path, pictures)
     (root / "mini_imagenet" / "images" / "n200000003.jpg").unlink()
     assert "n200000003.jpg cannot be read as a picture" in refusal(root)
 
 
-def test_absent_files_are_asked_for(tmp_path: Path) -> None:
+def test_the_error_about_absent_files_says_how_to_get_them(tmp_path: Path) -> None:
     assert not is_available(PHOTOGRAPHS, data_root=tmp_path, cache_root=tmp_path / "cache")
     for root in (None, tmp_path):
         with pytest.raises(DataMissingError) as caught:
@@ -304,7 +304,7 @@ def test_damaged_files_leave_nothing_half_written(tmp_path: Path, pictures: Pict
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_progress_is_told_every_hundred_images_and_at_the_end(tmp_path: Path, pictures: Pictures, layout: str) -> None:
+def test_progress_is_reported_every_hundred_images_and_at_the_end(tmp_path: Path, pictures: Pictures, layout: str) -> None:
     told: list[tuple[int, int]] = []
     root = LAYOUTS[layout](tmp_path, pictures)
     opened(root, lambda done, total: told.append((done, total)))
@@ -372,7 +372,7 @@ def test_a_moved_and_a_joined_bank_keep_their_normalisation() -> None:
 
 
 @pytest.mark.parametrize("mean", [None, (0.1, 0.2, 0.4)])
-def test_banks_that_are_normalised_otherwise_are_not_joined(mean: tuple[float, ...] | None) -> None:
+def test_banks_normalised_differently_are_not_joined(mean: tuple[float, ...] | None) -> None:
     std = None if mean is None else (0.5, 0.6, 0.7)
     with pytest.raises(ValueError, match="mean or std"):
         join(a_bank((0.1, 0.2, 0.3), (0.5, 0.6, 0.7)), a_bank(mean, std))

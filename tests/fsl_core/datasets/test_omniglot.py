@@ -106,7 +106,7 @@ def test_nearest_pixels_are_those_of_the_authors_own_pipelines(cache: Path) -> N
 
 
 @needs_omniglot
-def test_the_two_kinds_of_images_are_of_the_same_drawings(cache: Path) -> None:
+def test_both_resizings_show_the_same_drawings(cache: Path) -> None:
     """Their pixels are correlated by 0.936; those of two drawings of one character by a third of that."""
     grey, binary = (real(cache, "vinyals", resize) for resize in ("antialiased", "nearest"))
     assert grey.digest != binary.digest
@@ -150,12 +150,12 @@ def refuse(root: Path, cache: Path) -> str:
 
 def test_an_incomplete_archive_is_named(tmp_path: Path) -> None:
     message = refuse(archives(tmp_path / "data"), tmp_path / "cache")
-    assert "images_background.zip is incomplete: it holds 1 characters of 964" in message
+    assert "images_background.zip is incomplete: it has 1 characters of 964" in message
 
 
 def test_a_character_without_all_its_drawings_is_named(tmp_path: Path) -> None:
     root = archives(tmp_path / "data", lambda i: f"images_background/A/character{1 + i // 19:02d}/0001_{i:02d}.png")
-    assert "each character needs 20 drawings, unlike A/character01 (19), A/character02 (1)" in refuse(root, tmp_path / "cache")
+    assert "each character needs 20 drawings; wrong: A/character01 (19), A/character02 (1)" in refuse(root, tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/outside.png", "images_background/../../x.png", "a\\..\\b.png"])

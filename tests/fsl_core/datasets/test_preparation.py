@@ -43,7 +43,7 @@ def no_locks(*_: object) -> None:
     raise OSError(errno.ENOLCK, "No locks available")
 
 
-def test_it_is_made_once_and_then_opened(tmp_path: Path) -> None:
+def test_a_data_set_is_prepared_once_and_then_opened(tmp_path: Path) -> None:
     first = open_prepared(tmp_path / "set", make, announce=silent)
 
     def never() -> tuple[np.ndarray, list[str], list[int]]:
@@ -64,7 +64,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["images.npy", "manifest.json"])
-def test_a_truncated_file_is_set_aside_said_and_made_again(tmp_path: Path, name: str) -> None:
+def test_a_truncated_file_is_reported_set_aside_and_prepared_again(tmp_path: Path, name: str) -> None:
     open_prepared(tmp_path / "set", make, announce=silent)
     broken = tmp_path / "set" / name
     broken.write_bytes(broken.read_bytes()[:-3])
@@ -92,7 +92,7 @@ def _prepare_glyphs(cache: Path, barrier: Any, results: Any) -> None:
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_of_two_processes_that_start_together_one_prepares(tmp_path: Path, damaged: bool) -> None:
+def test_only_one_of_two_concurrent_processes_prepares(tmp_path: Path, damaged: bool) -> None:
     folder = tmp_path / "glyphs-28"
     if damaged:
         folder.mkdir()
@@ -112,7 +112,7 @@ def test_of_two_processes_that_start_together_one_prepares(tmp_path: Path, damag
 
 
 @pytest.mark.parametrize("prepared_again", [False, True])
-def test_without_locks_a_damaged_one_that_another_process_sets_aside_first_is_no_fault(
+def test_without_locks_another_process_may_set_the_damaged_folder_aside_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared_again: bool
 ) -> None:
     """The other is taken between this one's look at the folder and its own attempt, before or after it has prepared it again."""
@@ -144,7 +144,7 @@ def _hang_half_way(folder: Path, half_way: Any) -> None:
     open_prepared(folder, lambda: (images, names(), sizes), announce=silent)  # type: ignore[arg-type,return-value]
 
 
-def test_after_a_killed_preparation_one_that_waited_prepares_and_leaves_nothing_of_it(tmp_path: Path) -> None:
+def test_a_waiting_process_prepares_after_a_killed_one_and_removes_its_leftovers(tmp_path: Path) -> None:
     half_way = processes().Event()
     killed = processes().Process(target=_hang_half_way, args=(tmp_path / "set", half_way), daemon=True)
     said: queue.Queue[str] = queue.Queue()
@@ -164,7 +164,7 @@ def test_after_a_killed_preparation_one_that_waited_prepares_and_leaves_nothing_
     assert names_in(tmp_path) == {"set", ".set.lock", ".settlers.new"}
 
 
-def test_without_locks_what_another_process_may_be_writing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_possible_work_of_another_process_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (tmp_path / ".set.written").mkdir()
     assert open_prepared(tmp_path / "set", make, announce=silent).sizes == (2, 4)

@@ -66,7 +66,7 @@ def is_intact(prepared: PreparedImages) -> bool:
 
 @pytest.mark.parametrize("sealed", [True, False])
 @pytest.mark.parametrize("in_full", [True, False])
-def test_what_is_intact_is_opened(folder: Path, sealed: bool, in_full: bool) -> None:
+def test_intact_images_are_opened(folder: Path, sealed: bool, in_full: bool) -> None:
     if not sealed:
         as_before_blocks(folder)
     assert is_intact(read_prepared(folder, in_full=in_full))
@@ -138,7 +138,7 @@ def with_blocks_of(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "blocks": [hashlib.sha256(block).hexdigest() for block in blocks]}
 
 
-def test_block_digests_edited_to_suit_changed_images_are_not_believed(folder: Path) -> None:
+def test_edited_block_digests_of_changed_images_are_refused(folder: Path) -> None:
     assert with_blocks_of(folder, manifest_of(folder)) == manifest_of(folder)
     flip(folder / "images.npy", -1)
     change_manifest(folder, lambda manifest: manifest.update(with_blocks_of(folder, manifest)))
@@ -146,7 +146,7 @@ def test_block_digests_edited_to_suit_changed_images_are_not_believed(folder: Pa
         read_prepared(folder)
 
 
-def test_a_manifest_sealed_anew_over_changed_images_is_refused_in_full(folder: Path) -> None:
+def test_a_resealed_manifest_of_changed_images_is_refused_by_the_full_check(folder: Path) -> None:
     """Whoever computes a new seal can deceive the quick look, as by changing the program; the full one asks no manifest."""
     flip(folder / "images.npy", -1)
     forged = with_blocks_of(folder, {name: value for name, value in manifest_of(folder).items() if name != "seal"})
@@ -187,7 +187,7 @@ def test_a_file_that_changes_after_it_was_verified_is_verified_again(
         read_prepared(folder)
 
 
-def test_a_few_threads_verify_however_many_processors_there_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_a_few_threads_verify_on_any_number_of_processors(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Affinity shows the 256 processors of a node, not that a container may use two of them."""
     started: list[int] = []
 
@@ -204,7 +204,7 @@ def test_a_young_file_is_verified_each_time(folder: Path) -> None:
     assert read_prepared(folder) is not read_prepared(folder)
 
 
-def test_damage_after_preparation_is_said_and_mended(folder: Path) -> None:
+def test_damage_after_preparation_is_reported_and_repaired(folder: Path) -> None:
     flip(folder / "images.npy", -1)
     said: list[str] = []
     assert is_intact(open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), announce=said.append))
@@ -216,7 +216,7 @@ def test_damage_after_preparation_is_said_and_mended(folder: Path) -> None:
         read_prepared(aside)
 
 
-def test_damaged_images_without_their_source_are_refused_and_stay(folder: Path) -> None:
+def test_damaged_images_without_their_source_are_refused_and_kept(folder: Path) -> None:
     """They are not missing: a sweep would take other data in their place."""
     flip(folder / "images.npy", -1)
 
@@ -229,7 +229,7 @@ def test_damaged_images_without_their_source_are_refused_and_stay(folder: Path) 
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.ETIMEDOUT])
-def test_images_that_cannot_be_read_just_now_are_not_taken_for_damaged(
+def test_images_that_cannot_be_read_now_are_not_called_damaged(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refused(*_: object) -> bytes:
@@ -244,7 +244,7 @@ def test_images_that_cannot_be_read_just_now_are_not_taken_for_damaged(
     assert is_intact(read_prepared(folder))
 
 
-def test_images_on_a_disk_that_fails_are_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_on_a_failing_disk_are_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are read by calls that can fail, not by a mapping, in which a bad sector kills the process."""
 
     def failing(*_: object) -> bytes:

@@ -123,7 +123,7 @@ def omniglot_digest(root: Path) -> str:
 
 
 @pytest.mark.parametrize("layout", OMNIGLOT)
-def test_omniglot_is_the_same_wherever_it_lies(tmp_path: Path, layout: str) -> None:
+def test_omniglot_is_found_in_every_usual_place(tmp_path: Path, layout: str) -> None:
     both(zipped, tmp_path / "usual" / "omniglot")
     OMNIGLOT[layout](tmp_path / "other")
     source = omniglot_source.find_source(tmp_path / "other")
@@ -132,7 +132,7 @@ def test_omniglot_is_the_same_wherever_it_lies(tmp_path: Path, layout: str) -> N
 
 
 @pytest.mark.parametrize("name", ["omniglot", "anything"])
-def test_a_data_root_that_is_the_folder_of_omniglot_itself(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_root_may_be_the_omniglot_folder_itself(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     both(zipped, tmp_path / name)
     digest = omniglot_digest(tmp_path / name)
     monkeypatch.chdir(tmp_path / name)
@@ -144,7 +144,7 @@ def test_two_copies_in_one_archive_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "omniglot" / "images_background.zip", "a") as file:
         for name, content in drawings("images_background"):
             file.writestr(f"copy/images_background/{name}", content)
-    with pytest.raises(DataCorruptError, match=r"each character needs 20 drawings, unlike Blphabet/character01 \(40\)"):
+    with pytest.raises(DataCorruptError, match=r"each character needs 20 drawings; wrong: Blphabet/character01 \(40\)"):
         omniglot_digest(tmp_path)
 
 
@@ -158,7 +158,7 @@ def test_an_incomplete_folder_is_named(tmp_path: Path) -> None:
     assert "images_background is incomplete" in fault and "(19)" in fault
 
 
-def test_a_member_that_unpacks_to_more_than_a_drawing_is_refused(tmp_path: Path) -> None:
+def test_a_drawing_that_unpacks_to_an_impossible_size_is_refused(tmp_path: Path) -> None:
     both(zipped, tmp_path / "omniglot")
     with zipfile.ZipFile(tmp_path / "omniglot" / "images_background.zip", "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("images_background/A/character01/0001_01.png", bytes(2**21))
@@ -169,14 +169,14 @@ def test_a_member_that_unpacks_to_more_than_a_drawing_is_refused(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "kind"), [(b"<html>", "a web page"), (b"", "an empty file"), (b"\x1f\x8b\x08", "a gzip file")]
 )
-def test_what_is_called_zip_and_is_none_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
+def test_a_file_misnamed_zip_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
     both(zipped, tmp_path / "omniglot")
     (tmp_path / "omniglot" / "images_evaluation.zip").write_bytes(content)
     with pytest.raises(DataCorruptError, match=rf"images_evaluation\.zip is damaged: it is {kind}"):
         omniglot_digest(tmp_path)
 
 
-def test_without_a_whole_omniglot_the_message_says_what_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_about_an_incomplete_omniglot_says_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TorchvisionOmniglot, "download_url_prefix", "http://127.0.0.1:9")
     zipped(tmp_path / "data" / "Omniglot", "images_background")
     (tmp_path / "data" / "omniglot.tar.gz").write_bytes(b"\x1f\x8b\x08")
@@ -185,7 +185,7 @@ def test_without_a_whole_omniglot_the_message_says_what_lies_there(tmp_path: Pat
         prepare(DRAWINGS, data_root=tmp_path / "data", cache_root=tmp_path / "cache", announce=said.append)
     for message in (str(caught.value), "\n".join(said)):
         assert "images_background.zip (a ZIP archive)" in message and "omniglot.tar.gz (a gzip file)" in message
-    with pytest.raises(DataMissingError, match=r"the data root .*absent is not there"):
+    with pytest.raises(DataMissingError, match=r"the data root .*absent does not exist"):
         prepare(DRAWINGS, data_root=tmp_path / "absent", cache_root=tmp_path / "cache")
 
 
@@ -237,7 +237,7 @@ def mini_imagenet_digest(root: Path) -> str:
 
 
 @pytest.mark.parametrize("layout", MINI_IMAGENET)
-def test_mini_imagenet_is_the_same_wherever_it_lies(tmp_path: Path, layout: str) -> None:
+def test_mini_imagenet_is_found_in_every_usual_place(tmp_path: Path, layout: str) -> None:
     as_archives(tmp_path / "usual", small_pictures())
     MINI_IMAGENET[layout](tmp_path / "other", small_pictures())
     assert mini_imagenet_digest(tmp_path / "other") == mini_imagenet_digest(tmp_path / "usual")
@@ -245,7 +245,7 @@ def test_mini_imagenet_is_the_same_wherever_it_lies(tmp_path: Path, layout: str)
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["mini_imagenet", "anything"])
-def test_a_data_root_that_is_the_folder_of_mini_imagenet_itself(tmp_path: Path, layout: str, name: str) -> None:
+def test_the_data_root_may_be_the_mini_imagenet_folder_itself(tmp_path: Path, layout: str, name: str) -> None:
     LAYOUTS[layout](tmp_path, small_pictures())
     digest = mini_imagenet_digest(tmp_path)
     (tmp_path / "mini_imagenet").rename(tmp_path / name)
@@ -271,23 +271,24 @@ def test_a_pickle_is_named_and_never_opened(tmp_path: Path) -> None:
     folder.mkdir()
     for split in ("train", "val", "test"):
         (folder / f"mini-imagenet-cache-{split}.pkl").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(DataMissingError, match=r"mini-imagenet-cache-train\.pkl \(a pickle, never opened here: opening one runs"):
+    with pytest.raises(DataMissingError, match=r"mini-imagenet-cache-train\.pkl \(a pickle, never opened here: unpickling runs"):
         prepare(PHOTOGRAPHS, data_root=tmp_path, cache_root=tmp_path / "cache")
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_picture_that_unpacks_to_more_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_unpacks_to_an_impossible_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mini_imagenet_source, "_MOST_PICTURE_BYTES", 2**16)
     as_archives(tmp_path, {**small_pictures(), "val/n2/n200000000.jpg": bytes(2**17)})
     with pytest.raises(DataCorruptError, match=r"val/n2/n200000000\.jpg' of 131072 bytes; do not trust"):
         mini_imagenet_digest(tmp_path)
 
 
-def test_a_gzip_called_xz_is_named(tmp_path: Path) -> None:
+def test_a_gzip_file_misnamed_xz_is_named(tmp_path: Path) -> None:
     as_archives(tmp_path, small_pictures())
     (tmp_path / "mini_imagenet" / "val.tar.xz").write_bytes(b"\x1f\x8b\x08" + bytes(100))
     with pytest.raises(
-        DataCorruptError, match=r"val\.tar\.xz is damaged or misnamed: it is a gzip file\. A tar archive compressed by xz"
+        DataCorruptError,
+        match=r"val\.tar\.xz is damaged or misnamed: it is a gzip file\. Expected: a tar archive compressed by xz",
     ):
         mini_imagenet_digest(tmp_path)
 
@@ -316,7 +317,7 @@ def test_a_drawing_of_sixteen_bits_is_scaled(tmp_path: Path) -> None:
 def test_values_without_a_known_white_are_refused(tmp_path: Path, values: type[np.generic]) -> None:
     picture = Image.fromarray(np.ones((84, 84), dtype=values))
     root = as_folders(tmp_path, {**small_pictures(), "train/n1/n100000000.jpg": encoded(picture, "TIFF")})
-    with pytest.raises(DataCorruptError, match="which of them is white is not known"):
+    with pytest.raises(DataCorruptError, match="its white level is unknown"):
         mini_imagenet_digest(root)
 
 
@@ -332,7 +333,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path: Path, name: str) -> None:
+def test_a_file_is_recognised_by_its_content_and_not_its_name(tmp_path: Path, name: str) -> None:
     content, kind = KINDS[name]
     (tmp_path / name).write_bytes(content)
     assert kind_of(tmp_path / name) == kind
@@ -352,7 +353,7 @@ def test_only_names_of_systems_are_hidden(parts: list[str]) -> None:
         st.sampled_from(["train", "val.tar.xz", "images_background.zip", "x.pkl", "train.csv"]), st.binary(max_size=40)
     )
 )
-def test_whatever_lies_in_a_root_a_data_set_is_found_or_named_as_missing(files: dict[str, bytes]) -> None:
+def test_a_data_set_is_found_or_reported_missing_whatever_the_root_contains(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name, content in files.items():

@@ -165,7 +165,7 @@ TAMPERED: Mapping[str, tuple[Callable[[Path], Any], str]] = {
     "an edited result": (lambda folder: flip(folder / "result.json"), "result.json is damaged"),
     "a result without a seal": (
         lambda folder: unseal(folder / "result.json"),
-        "has no digest of its own content",
+        "has no digest of its content",
     ),
     "another trial's result": (lambda folder: edit(folder / "result.json", fingerprint="0" * 16), "the document says"),
     "too many steps": (lambda folder: edit(folder / "result.json", steps_done=11), "steps_done is 11"),
@@ -174,9 +174,12 @@ TAMPERED: Mapping[str, tuple[Callable[[Path], Any], str]] = {
     "other images": (other_images, "the trial saw glyphs images with digest ffff"),
     "other episodes": (lambda folder: edit(score_in(folder), episodes_digest="f" * 64), "is of other episodes"),
     "other classes": (other_classes, "is of other episodes"),
-    "counts out of range": (lambda folder: edit(score_in(folder), correct=[151] * 20), "as many counts, each in 0.."),
+    "counts out of range": (
+        lambda folder: edit(score_in(folder), correct=[151] * 20),
+        "needs one count per episode, each in 0..",
+    ),
     "another accuracy": (lambda folder: edit(score_in(folder), accuracy=0.999), "accuracy"),
-    "another's score": (lambda folder: edit(score_in(folder), weights_digest="f" * 64), "not of what its place says"),
+    "another's score": (lambda folder: edit(score_in(folder), weights_digest="f" * 64), "unlike its trial and file name"),
     "nobody trained it": (lambda folder: (folder / "execution.json").unlink(), "does not say who trained"),
     "others trained it": (lambda folder: edit(folder / "execution.json", threads=0), "threads is 0"),
     "another edition's request": (lambda folder: edit(folder / "request.json", edition=1), "of the first edition of the recipes"),

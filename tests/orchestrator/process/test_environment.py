@@ -61,12 +61,12 @@ HELD_BY = {
     "NVIDIA_TF32_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "DNNL_DEFAULT_FPMATH_MODE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "ONEDNN_DEFAULT_FPMATH_MODE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
-    "OMP_*": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
-    "MKL_NUM_THREADS": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
-    "MKL_DYNAMIC": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
-    "OPENBLAS_*": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
-    "PYTHONHASHSEED": "tests/fsl_core/test_arithmetic.py::test_what_is_neutralised_changes_no_bit",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
+    "OMP_*": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
+    "MKL_NUM_THREADS": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
+    "MKL_DYNAMIC": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
+    "OPENBLAS_*": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
+    "PYTHONHASHSEED": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
     "PYTHONOPTIMIZE": "tests/orchestrator/process/test_environment.py::test_no_check_is_an_assert",
     "PYTHONSAFEPATH": "tests/orchestrator/process/test_environment.py::test_what_python_itself_reads_ends_no_command",
     "PYTHONWARNINGS": "tests/orchestrator/process/test_environment.py::test_what_python_itself_reads_ends_no_command",
@@ -150,7 +150,7 @@ def test_a_command_does_not_start_under_another_arithmetic(monkeypatch: pytest.M
     monkeypatch.setenv(name, "other")
     result = plan(tmp_path)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"Error: {name} is 'other', which changes the numbers; unset it")
+    assert result.stderr.startswith(f"Error: {name} is 'other', which changes results; unset it")
     with pytest.raises(ExecutionPathError, match=name):
         settle({name: "other"})
 

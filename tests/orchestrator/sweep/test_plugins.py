@@ -120,7 +120,7 @@ def test_a_key_of_a_plug_in_is_refused_of_others(tmp_path: Path) -> None:
         ("warm = nowhere:WarmSettings", "cannot be loaded (ModuleNotFoundError"),
         ("warm = my_plugin:NOT_SETTINGS", "it must be a dataclass that derives from"),
         ("hot = my_plugin:WarmSettings", "it calls itself 'warm'"),
-        ("maml = my_plugin:WarmSettings", "the name is taken"),
+        ("maml = my_plugin:WarmSettings", "the name is already taken"),
     ],
 )
 def test_a_plug_in_that_cannot_serve_is_named(tmp_path: Path, points: str, problem: str) -> None:
