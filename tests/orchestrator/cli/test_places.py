@@ -225,7 +225,7 @@ def test_a_folder_that_was_removed_under_a_command_is_said(home: Path, monkeypat
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert_refused(fsl("gc"), "Error: the current folder is gone ", "change to one that is there")
+    assert_refused(fsl("gc"), "Error: the current folder no longer exists ", "change to another one")
 
 
 def test_a_home_folder_that_is_empty_and_a_name_that_cannot_be_written_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
