@@ -25,7 +25,7 @@ def this_machine(device: str, *, threads: int = 1) -> Machine:
     )
 
 
-def slots_there(compute: Compute, cluster: Sequence[Node] | None) -> int:
+def concurrent_trials(compute: Compute, cluster: Sequence[Node] | None) -> int:
     """How many trials run at once: on a cluster's nodes, one at least, for it may grow; else on this machine.
 
     A machine without a GPU that is asked about trials on GPUs answers for one like it that has as many as a trial takes, one at least.

@@ -162,7 +162,7 @@ def _refuse_missing_folder() -> None:
 
 
 def _refuse_current_folder(pythonpath: str) -> None:
-    """Refuses an empty entry, such as ``PYTHONPATH=$PYTHONPATH:/x`` makes of an unset one: imports would search the current folder first."""
+    """Refuses an empty entry, such as ``$PYTHONPATH:/x`` where it is unset: imports would search the current folder first."""
     if pythonpath and any(entry in ("", ".") for entry in pythonpath.split(os.pathsep)):
         raise InheritedError(
             f"PYTHONPATH is {pythonpath!r}, and an empty entry or . is the current folder, whose files would be imported ahead of the "

@@ -69,7 +69,7 @@ def _taken_up(finished: FinishedTrial, store: Store) -> Brought:
     folder, result, name = finished.paths.folder, finished.result, finished.result.recipe.fingerprint
     known = store.read(name)
     for path in tuple(store.damaged):
-        store.put_aside(path)
+        store.set_aside(path)
     if known.result is not None and known.result != result:
         return Brought(folder=folder, outcome="known", why="it is trained here already, to other bits: what is here stays")
     scores = [score for score in finished.scores if score.evaluation.fingerprint not in known.evaluations]
@@ -96,13 +96,13 @@ def _copy_files(finished: FinishedTrial, store: Store) -> None:
     path = read_path(there.folder / PATH_FILE)
     if path is not None:
         if read_path(here.folder / PATH_FILE) not in (None, path):
-            _put_checkpoints_aside(here.folder)  # those of another path: a retraining must not resume from them
+            _set_checkpoints_aside(here.folder)  # those of another path: a retraining must not resume from them
         write_path(here.folder, path)
     if (there.folder / _LOG).is_file() and not (here.folder / _LOG).exists():
         write_atomically(here.folder / _LOG, (there.folder / _LOG).read_bytes())
 
 
-def _put_checkpoints_aside(folder: Path) -> None:
+def _set_checkpoints_aside(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     if checkpoints.is_dir():
         checkpoints.replace(folder / f"checkpoints.{secrets.token_hex(4)}.aside")

@@ -23,7 +23,7 @@ from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.records.trial_edition import edition_in
 
 
-def opened_once(
+def dataset_opener(
     *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None]
 ) -> Callable[[DataSettings], SplitDataset]:
     """What opens the images of this machine, each data set once."""

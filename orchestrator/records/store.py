@@ -41,7 +41,7 @@ class Store:
 
     Every record is written with the digest of its own content. A file that is damaged, edited, of another type or range than its
     place asks for, or of other work than its place says, is taken as missing and listed in ``damaged``. Reading changes nothing;
-    whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`put_aside`. Nothing is ever deleted.
+    whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`set_aside`. Nothing is ever deleted.
     """
 
     def __init__(self, runs_root: Path) -> None:
@@ -116,7 +116,7 @@ class Store:
         """Declare a training done. A result that differs, of the same training elsewhere, is set aside and not lost."""
         path = self.paths(result.recipe.fingerprint).result
         if path.exists() and self._read(path, trial_result_from_plain, []) != result:
-            self.put_aside(path)
+            self.set_aside(path)
         self._write(path, result.as_plain())
 
     def write_evaluation(self, score: EvaluationResult) -> None:
@@ -163,7 +163,7 @@ class Store:
             old.append(path.name)
         return value
 
-    def put_aside(self, path: Path) -> Path | None:
+    def set_aside(self, path: Path) -> Path | None:
         """Take a damaged file out of use. Returns where it is now; None when it was not there."""
         try:
             aside = set_aside(path)

@@ -32,12 +32,12 @@ _TEST_CLASSES = ("dataset", "split", "rotations")
 class Questions:
     """What the trials of a row were asked.
 
-    ``digest`` names the frozen episodes; None in exports from before it was written. ``made_from`` is what they follow from where the
+    ``digest`` names the frozen episodes; None in exports from before it was written. ``derived_from`` is what they follow from where the
     same code draws them: the evaluation, the images, the class split. ``count`` is how many there are.
     """
 
     digest: str | None
-    made_from: tuple[str, ...]
+    derived_from: tuple[str, ...]
     count: int
 
     def pairing(self, other: Questions) -> Pairing | None:
@@ -46,7 +46,7 @@ class Questions:
             return None
         if self.digest is not None and other.digest is not None:
             return "episodes" if self.digest == other.digest else None
-        if self.digest is None and other.digest is None and self.made_from == other.made_from:
+        if self.digest is None and other.digest is None and self.derived_from == other.derived_from:
             return "evaluation"
         return None
 

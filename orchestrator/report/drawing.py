@@ -9,7 +9,7 @@ Notice = Callable[[str], None]
 """Takes a sentence for people."""
 
 
-def drawn(draw: Callable[[Path], Path | None], path: Path, notice: Notice) -> Path | None:
+def draw_if_possible(draw: Callable[[Path], Path | None], path: Path, notice: Notice) -> Path | None:
     """The picture that ``draw`` left at ``path``; None where it drew none, or could not: then ``notice`` is given the reason.
 
     An older picture does not stay beside newer numbers.

@@ -84,7 +84,7 @@ class MarginsFile(_Strict):
     answers: list[_Answers] = []
     unstated: _Test | None = None
 
-    def stands_twice(self) -> str | None:
+    def repeated_key(self) -> str | None:
         """The key of a list in which two entries are of the same cells; None where there is none."""
         keys: dict[str, list[tuple[object, ...]]] = {
             "margins": [(each.dataset, each.way) for each in self.margins],

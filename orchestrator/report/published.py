@@ -191,7 +191,7 @@ def _check_label(document: Document, registry: RegistryFile, labels: dict[str, s
 
 def _assumptions(document: Document) -> Assumptions:
     table: MarginsFile = _parse(MarginsFile, document)
-    if (twice := table.stands_twice()) is not None:
+    if (twice := table.repeated_key()) is not None:
         raise RegistryError(str(document.fault((twice,), "what an entry is of stands here twice")))
     return table.assumptions()
 

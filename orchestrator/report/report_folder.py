@@ -10,19 +10,19 @@ from pathlib import Path
 from fsl_core.atomic_file import write_atomically
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION as EDITION
 from orchestrator.records.trial_record import TrialRecord
-from orchestrator.report.drawing import Notice, drawn
+from orchestrator.report.drawing import Notice, draw_if_possible
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import SCHEMA_VERSION
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
 
 _log = logging.getLogger(__name__)
 _TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
 
 
-def write_bundle(
+def write_report_folder(
     folder: Path,
     plan: Plan,
     records: Mapping[str, TrialRecord],
@@ -36,7 +36,7 @@ def write_bundle(
     It is a function of the records and the published numbers, but for the ids of MLflow's runs in ``trials.parquet``.
     A figure that cannot be drawn is left out, and ``notice`` is given the reason.
     """
-    rows = aggregate(plan, records, registries)
+    rows = table_rows(plan, records, registries)
     # First: a folder that a kill left half written says whose it is.
     write_atomically(
         folder / "provenance.json",
@@ -72,7 +72,7 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
     figures: dict[str, Callable[[Path], Path | None]] = {"curves": curves, "cells": cells}
     if any(evaluation.adaptation_steps for trial in plan.trials for evaluation in trial.evaluations):
         figures["adaptation"] = adaptation
-    paths = [drawn(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
+    paths = [draw_if_possible(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
     return [path for path in paths if path is not None]
 
 

@@ -87,7 +87,7 @@ def _title(algorithm: str) -> str:
     return algorithm if kind is None else kind.title
 
 
-def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
+def table_rows(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
     """The rows of a plan's table, in its cells' order: a pure function of the records and the published numbers."""
     scored = [(cell, score_cell(cell, records)) for cell in plan.cells]
     table = table_spreads(scored)
@@ -105,7 +105,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
         evaluation=cell.evaluation.fingerprint,
         trials=tuple(recipe.fingerprint for recipe in cell.recipes),
         algorithm=cell.algorithm,
-        variant=cell.variant,
+        variant=cell.label,
         dataset=cell.dataset,
         way=cell.way,
         shot=cell.shot,

@@ -25,7 +25,7 @@ _LIBRARIES = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy")
 """Another version of these may write the same values otherwise."""
 
 
-def made_from(
+def source_digest(
     folder: Path, plan: Plan, records: Mapping[str, TrialRecord], registries: Registries, run_ids: Mapping[str, str]
 ) -> str:
     """The SHA-256 of all that a bundle in ``folder`` is a function of, the code and the libraries that write it among it."""
@@ -40,7 +40,7 @@ def _record(record: TrialRecord) -> list[Any]:
     return [result, scores, repr([record.execution, record.progress, record.failure, record.unsealed])]
 
 
-def kept_or_written(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
+def reuse_or_write(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
     """The files of a bundle: those that the ``note`` says were written from this ``source``, where all are there and whole.
 
     Else what ``write`` writes, which is noted unless something was left out of it.

@@ -31,10 +31,10 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class CellName:
-    """A cell's name among the cells of its plan, and the ``variant``: what a table shows of it beside its own columns."""
+    """A cell's name among the cells of its plan, and the ``label``: what a table shows of it beside its own columns."""
 
     name: str
-    variant: str
+    label: str
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from orchestrator.sweep.spec import SweepSpec
 class Cell:
     """One entry of the table: an evaluation of one recipe a seed.
 
-    ``name`` is unlike that of every other cell of its plan; ``variant`` is the part of it that has no column of its own in the table.
+    ``name`` is unlike that of every other cell of its plan; ``label`` is the part of it that has no column of its own in the table.
     """
 
     settings: CellSettings
     name: str
-    variant: str
+    label: str
     evaluation: Evaluation
     recipes: tuple[TrainingRecipe, ...]
 
@@ -105,7 +105,7 @@ def build_plan(spec: SweepSpec) -> Plan:
         Cell(
             settings=settings,
             name=named.name,
-            variant=named.variant,
+            label=named.label,
             evaluation=settings.evaluation(),
             recipes=tuple(map(settings.recipe, spec.seeds)),
         )

@@ -10,7 +10,7 @@ from orchestrator.tracking.run_view import Point, curve_points
 
 
 @dataclass
-class KnownRun:
+class CachedRun:
     """A run as it was read at the launch, kept up to date with what was sent since. ``waiting`` points are not sent yet."""
 
     run_id: str

@@ -16,7 +16,7 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking import run_tags
-from orchestrator.tracking.cached_run import KnownRun
+from orchestrator.tracking.cached_run import CachedRun
 from orchestrator.tracking.mlflow_experiments import connect, open_experiment, refusals
 from orchestrator.tracking.mlflow_run_writer import RunWriter
 from orchestrator.tracking.recipe_params import recipe_params
@@ -37,7 +37,7 @@ class MlflowTracker:
         self.address = address
         self._artifacts = artifacts if address.is_database else None
         self._flush_seconds = flush_seconds
-        self._runs: dict[str, KnownRun] = {}
+        self._runs: dict[str, CachedRun] = {}
         self._unsure = True
 
     def lacks(self, shown: ShownSweep) -> bool:
@@ -138,9 +138,9 @@ class MlflowTracker:
             self._unsure = True
             raise
 
-    def _find_runs(self) -> dict[str, KnownRun]:
+    def _find_runs(self) -> dict[str, CachedRun]:
         """Read the experiment's runs. An answer lost on its way can leave two runs of the same thing: the younger is deleted."""
-        runs: dict[str, KnownRun] = {}
+        runs: dict[str, CachedRun] = {}
         for run in self._writer.every_run():
             key = run_tags.identity(run.tags)
             if key is not None and runs.setdefault(key, run) is not run:
@@ -149,7 +149,7 @@ class MlflowTracker:
         self._unsure = False
         return runs
 
-    def _open_parent(self, found: Mapping[str, KnownRun]) -> KnownRun:
+    def _open_parent(self, found: Mapping[str, CachedRun]) -> CachedRun:
         mark = run_tags.sweep_tags(self._shown)
         tags = mark | run_tags.provenance_tags(self._shown.context)
         parent = found.get(str(run_tags.identity(mark)))
@@ -160,7 +160,7 @@ class MlflowTracker:
         self._writer.set_tags(parent, tags)
         return parent
 
-    def _run_of(self, trial: PlannedTrial, started_ms: int | None) -> KnownRun:
+    def _run_of(self, trial: PlannedTrial, started_ms: int | None) -> CachedRun:
         if trial.fingerprint not in self._runs and self._unsure:
             self._find_runs()  # a refused call may have made the run all the same
         run = self._runs.get(trial.fingerprint)

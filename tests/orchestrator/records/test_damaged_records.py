@@ -16,7 +16,7 @@ from fsl_core.training.trial_records import FailureRecord, ProgressRecord
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.export import frames
 from orchestrator.report.published import Registries
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.tracking.run_view import run_view
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep
@@ -144,7 +144,7 @@ def test_what_an_unsealed_record_says_is_shown_or_set_aside_and_stops_nothing(sw
     record = read(sweep, path, json.dumps(replaced(document, place, data.draw(ANYTHING))).encode())
     assert path.name in record.unsealed or path in sweep.store.damaged or record.result is None
     records = {trial.fingerprint: record}
-    rows = aggregate(sweep.plan, records, Registries({}))
+    rows = table_rows(sweep.plan, records, Registries({}))
     frames(sweep.plan, records, rows)
     run_view(trial, record, sweep.store.paths(trial.fingerprint))
 
@@ -163,7 +163,7 @@ def test_a_folder_where_a_record_belongs_is_missing_and_set_aside(sweep: Tracked
     path.unlink()
     path.mkdir()
     assert other.record(other.trials[0]).execution is None
-    assert other.store.put_aside(path) == path.with_name("execution.json.corrupt-1")
+    assert other.store.set_aside(path) == path.with_name("execution.json.corrupt-1")
 
 
 def test_a_record_from_before_is_read_and_named_as_unsealed(sweep: TrackedSweep):

@@ -96,7 +96,7 @@ def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest
     assert sweep.store.damaged == [path]
     assert path.read_bytes() == damaged  # whoever only looks changes nothing
     aside = path.with_name("result.json.corrupt-1")
-    assert sweep.store.put_aside(path) == aside
+    assert sweep.store.set_aside(path) == aside
     assert aside.read_bytes() == damaged
     assert sweep.store.damaged == [] and not path.exists()
 
@@ -108,7 +108,7 @@ def test_every_damaged_file_of_a_trial_is_kept(sweep: TrackedSweep):
     for round_ in ("first", "second"):
         paths.execution.write_text(round_)
         assert sweep.record(trial).execution is None
-        aside.append(sweep.store.put_aside(paths.execution))
+        aside.append(sweep.store.set_aside(paths.execution))
     assert [path.read_text() for path in aside if path] == ["first", "second"]
     assert [path.name for path in aside if path] == ["execution.json.corrupt-1", "execution.json.corrupt-2"]
 

@@ -9,7 +9,7 @@ import pytest
 from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 WAY, QUERY, TRIES = 5, 5, 200
@@ -92,7 +92,7 @@ def test_without_a_class_to_leave_out_there_is_none() -> None:
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
 def test_a_table_has_it_where_it_is_asked_for(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path)
-    rows = aggregate(plan, records_of(plan, {0: [74, 75]}), registries())
+    rows = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
     plain, whole = (" ".join(render(rows, form, spec=plan.spec, classes=classes).split()) for classes in (False, True))
     assert "sampled again from the same classes" in plain and "sampled again from the same classes" in whole
     assert "other test classes" not in plain and "other test classes" in whole

@@ -19,7 +19,7 @@ from orchestrator.report.comparison_row import ComparedRow, Questions, read_rows
 from orchestrator.report.comparison_text import render_comparison
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import COMPARISON_KEYS
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"
@@ -111,9 +111,9 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     [
         (SAME, "episodes"),
         (Questions("sha256-e", ("e-2", "sha256-other"), 10), "episodes"),
-        (Questions("sha256-f", SAME.made_from, 10), None),
-        (Questions(None, SAME.made_from, 10), None),
-        (Questions("sha256-e", SAME.made_from, 11), None),
+        (Questions("sha256-f", SAME.derived_from, 10), None),
+        (Questions(None, SAME.derived_from, 10), None),
+        (Questions("sha256-e", SAME.derived_from, 11), None),
     ],
 )
 def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) -> None:
@@ -127,9 +127,9 @@ def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) ->
 def test_exports_without_digests_are_paired_by_all_that_makes_the_episodes() -> None:
     old = Questions(None, ("e-1", "sha256-d", "omniglot", "vinyals", "True"), 10)
     assert old.pairing(old) == "evaluation"
-    for place in range(len(old.made_from)):
-        changed = (*old.made_from[:place], "other", *old.made_from[place + 1 :])
-        assert old.pairing(dataclasses.replace(old, made_from=changed)) is None
+    for place in range(len(old.derived_from)):
+        changed = (*old.derived_from[:place], "other", *old.derived_from[place + 1 :])
+        assert old.pairing(dataclasses.replace(old, derived_from=changed)) is None
 
 
 def test_holm_is_that_of_the_textbook() -> None:
@@ -149,7 +149,7 @@ def test_p_values_are_adjusted_over_all_comparisons() -> None:
 def rows(tmp_path: Path) -> tuple[ComparedRow, ...]:
     plan = plan_of(tmp_path, SWEEP)
     records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
-    return rows_of_tables(frames(plan, records, aggregate(plan, records, registries())), "compared")
+    return rows_of_tables(frames(plan, records, table_rows(plan, records, registries())), "compared")
 
 
 def names(pairs: object) -> list[tuple[int, int]]:
@@ -159,7 +159,7 @@ def names(pairs: object) -> list[tuple[int, int]]:
 def test_rows_come_from_exports(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP)
     records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
-    write_exports(frames(plan, records, aggregate(plan, records, registries())), tmp_path / "out", "parquet")
+    write_exports(frames(plan, records, table_rows(plan, records, registries())), tmp_path / "out", "parquet")
     read = read_rows(tmp_path / "out")
     assert [(each.cell, each.settings, each.questions, each.accuracy) for each in read] == [
         (each.cell, each.settings, each.questions, each.accuracy) for each in rows

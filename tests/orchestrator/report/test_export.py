@@ -20,9 +20,9 @@ from orchestrator.records.trial_state import trial_state
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
 from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
-from orchestrator.report.report_folder import provenance, write_bundle
+from orchestrator.report.report_folder import provenance, write_report_folder
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.flat_settings import recipe_settings
 from orchestrator.sweep.plan import Plan
@@ -32,7 +32,7 @@ from tests.orchestrator.report.sql_words import SQLITE, STANDARD
 
 def tables(plan: Plan, correct: dict[int, list[int]]) -> dict[str, pd.DataFrame]:
     records = records_of(plan, correct)
-    return frames(plan, records, aggregate(plan, records, registries()), run_ids={plan.trials[0].fingerprint: "0"})
+    return frames(plan, records, table_rows(plan, records, registries()), run_ids={plan.trials[0].fingerprint: "0"})
 
 
 def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_bundle_is_whole_and_the_same_twice(tmp_path: Path, correct: dict[in
     plan = plan_of(tmp_path)
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
-        write_bundle(folder, plan, records_of(plan, correct), registries())
+        write_report_folder(folder, plan, records_of(plan, correct), registries())
     names = {path.name for path in folders[0].iterdir()}
     assert {"table.md", "table.csv", "trials.parquet", "episodes.parquet", "curves.png", "cells.png", "provenance.json"} <= names
     for name in names:
@@ -147,7 +147,7 @@ def test_every_text_survives_a_reader_that_guesses_types(tmp_path: Path, unlucky
     execution = dataclasses.replace(record.execution, host=host, git_commit=commit, lock_digest=lock, versions=versions)
     result = dataclasses.replace(record.result, data_digest=data, weights_digest=weights)
     records = {record.fingerprint: dataclasses.replace(record, execution=execution, result=result)}
-    made = frames(plan, records, aggregate(plan, records, registries()), run_ids={record.fingerprint: host})
+    made = frames(plan, records, table_rows(plan, records, registries()), run_ids={record.fingerprint: host})
     for path in write_exports(made, tmp_path / "out", "csv"):
         back = guessed(path.read_text())
         for column, (kind, _) in COLUMNS[path.stem].items():
@@ -165,7 +165,7 @@ def test_a_fingerprint_that_reads_like_a_number_is_an_id_in_every_table(tmp_path
     (trial,) = plan.trials
     wanted = f"t-{trial.fingerprint}"
     records = records_of(plan, {seed: [74]})
-    rows = aggregate(plan, records, registries())
+    rows = table_rows(plan, records, registries())
     found = {path.stem: path.read_text() for path in write_exports(frames(plan, records, rows), tmp_path, "csv")}
     for name in ("trials", "episodes", "curves"):
         assert set(guessed(found[name])["trial_id"]) == {wanted}

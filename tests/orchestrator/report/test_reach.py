@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.report.reach import Reach, reaches
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
@@ -69,7 +69,7 @@ def test_what_is_never_met_is_never_reproduced(tmp_path: Path) -> None:
     """Scores that equal the 2018 article's 99.4% to the digit, alike in every seed."""
     plan = plan_of(tmp_path, ARTICLE)
     as_published = [75] * 55 + [74] * 45
-    row = aggregate(plan, records_of(plan, dict.fromkeys(range(3), as_published)), registries())[0]
+    row = table_rows(plan, records_of(plan, dict.fromkeys(range(3), as_published)), registries())[0]
     assert row.difference == pytest.approx(0.0, abs=1e-9)
     assert row.verdict_label.startswith("inconclusive") and reaches(plan, registries())[0].never
 

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, NUMBERS_OF_REGISTRY, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import escaped
 from orchestrator.report.table import FORMATS, render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, diverged, plan_of, records_of, registries
 
@@ -25,7 +25,7 @@ seeds_done seeds_wanted difference verdict differs trials
 
 
 def table(plan: Plan, form: str, correct: dict[int, list[int]]) -> str:
-    return render(aggregate(plan, records_of(plan, correct), registries()), form, spec=plan.spec)
+    return render(table_rows(plan, records_of(plan, correct), registries()), form, spec=plan.spec)
 
 
 def test_the_text_table_is_readable(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_seeds_that_diverged_are_said_beside_every_other_verdict(tmp_path: Path)
         plan = plan_of(tmp_path, set_values=changes)
         lost = next(trial for trial in plan.trials if trial.recipe.seed == 2)
         records = {**records_of(plan, {0: [74], 1: [73]}), lost.fingerprint: diverged(lost.recipe)}
-        text = " ".join(render(aggregate(plan, records, registries()), "text", spec=plan.spec).split())
+        text = " ".join(render(table_rows(plan, records, registries()), "text", spec=plan.spec).split())
         assert word in text and "1 of 3 seeds diverged" in text
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.report import unchanged_report
 from orchestrator.report.drawing import Notice
-from orchestrator.report.unchanged_report import kept_or_written, made_from
+from orchestrator.report.unchanged_report import reuse_or_write, source_digest
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 
@@ -28,7 +28,7 @@ class Bundle:
         return self.files
 
     def ask(self, source: str, said: Notice = lambda text: None) -> tuple[Path, ...]:
-        return kept_or_written(self.files[0].parent / "note.json", source, self.write, said)
+        return reuse_or_write(self.files[0].parent / "note.json", source, self.write, said)
 
 
 def test_the_same_source_is_written_once(tmp_path: Path):
@@ -75,20 +75,20 @@ def test_everything_that_it_is_made_from_counts(tmp_path: Path, monkeypatch: pyt
     edited = {**records, fingerprint: dataclasses.replace(records[fingerprint], result=None)}
     titled = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, title="Another"))
     sources = {
-        made_from(tmp_path, plan, records, numbers, {}),
-        made_from(tmp_path / "elsewhere", plan, records, numbers, {}),
-        made_from(tmp_path, titled, records, numbers, {}),
-        made_from(tmp_path, plan, edited, numbers, {}),
-        made_from(tmp_path, plan, records, dataclasses.replace(numbers, cells={}), {}),
-        made_from(tmp_path, plan, records, numbers, {fingerprint: "a run"}),
+        source_digest(tmp_path, plan, records, numbers, {}),
+        source_digest(tmp_path / "elsewhere", plan, records, numbers, {}),
+        source_digest(tmp_path, titled, records, numbers, {}),
+        source_digest(tmp_path, plan, edited, numbers, {}),
+        source_digest(tmp_path, plan, records, dataclasses.replace(numbers, cells={}), {}),
+        source_digest(tmp_path, plan, records, numbers, {fingerprint: "a run"}),
     }
     monkeypatch.setattr(unchanged_report, "code_digest", lambda: "other code")
-    sources.add(made_from(tmp_path, plan, records, numbers, {}))
+    sources.add(source_digest(tmp_path, plan, records, numbers, {}))
     assert len(sources) == 7
 
 
 def test_the_same_values_are_the_same_source(tmp_path: Path):
     first, second = (
-        made_from(tmp_path, plan_of(tmp_path), records_of(plan_of(tmp_path), {0: [74]}), registries(), {}) for _ in "12"
+        source_digest(tmp_path, plan_of(tmp_path), records_of(plan_of(tmp_path), {0: [74]}), registries(), {}) for _ in "12"
     )
     assert first == second

@@ -99,8 +99,8 @@ def test_the_seeds_of_a_kind_differ_in_nothing_but_the_seed() -> None:
 def test_two_cells_differ_in_words_where_no_column_tells_them_apart(
     first: dict[str, Any], second: dict[str, Any], told: tuple[str, str]
 ) -> None:
-    assert tuple(each.variant for each in cell_names([a_cell(**first), a_cell(**second)])) == told
-    assert tuple(each.variant for each in cell_names([a_cell(**second), a_cell(**first)])) == told[::-1]
+    assert tuple(each.label for each in cell_names([a_cell(**first), a_cell(**second)])) == told
+    assert tuple(each.label for each in cell_names([a_cell(**second), a_cell(**first)])) == told[::-1]
 
 
 AXES: dict[str, tuple[Any, ...]] = {
@@ -177,7 +177,7 @@ def test_no_two_trials_or_cells_of_a_plan_share_a_name(cells: tuple[CellSettings
     assert len({each.kind for each in names}) == len(recipes) / 2  # two seeds
     assert len({each.name for each in cell_names(cells)}) == len(cells)
     columns = [(cell.algorithm, cell.dataset, cell.way, cell.shot) for cell in cells]
-    assert len(set(zip(columns, (each.variant for each in cell_names(cells)), strict=True))) == len(cells)
+    assert len(set(zip(columns, (each.label for each in cell_names(cells)), strict=True))) == len(cells)
     assert len({full_name(recipe) for recipe in recipes}) == len(recipes)
 
 

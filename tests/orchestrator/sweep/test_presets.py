@@ -13,7 +13,7 @@ from orchestrator.launch.setting_origins import settings_of
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import load_registries
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import Plan, build_plan
@@ -32,7 +32,7 @@ def plan_of(name: str, **overrides: Any) -> Plan:
 
 
 def rows_of(name: str, **overrides: Any) -> tuple[CellRow, ...]:
-    return aggregate(plan_of(name, **overrides), {}, REGISTRIES)
+    return table_rows(plan_of(name, **overrides), {}, REGISTRIES)
 
 
 def trials(plan: Plan) -> set[str]:
@@ -100,7 +100,7 @@ def test_a_preset_says_what_it_chose_where_its_source_is_silent(tmp_path: Path) 
     assert spec.choices_of(spec.cells[0]) == ("123 steps, for the text is silent", "7 ways")
     assert spec.choices_of(dataclasses.replace(spec.cells[0], steps=456)) == ("7 ways",)  # no choice of the preset any more
     assert spec.choices_of(dataclasses.replace(spec.cells[0], shot=5, train_way=8)) == ("123 steps, for the text is silent",)
-    (row,) = aggregate(build_plan(spec), {}, REGISTRIES)
+    (row,) = table_rows(build_plan(spec), {}, REGISTRIES)
     assert row.choices == ("123 steps, for the text is silent", "7 ways")
     for form in ("text", "md", "latex", "csv", "json"):
         assert "123 steps, for the text is silent" in " ".join(render([row], form, spec=spec).split()), form
@@ -277,7 +277,7 @@ def test_an_untrained_network_stands_beside_each_form(name: str) -> None:
     cells = plan_of(name).cells
     trained = {(cell.algorithm, cell.settings.fce) for cell in cells if cell.settings.steps}
     assert trained == {(cell.algorithm, cell.settings.fce) for cell in cells if not cell.settings.steps}
-    assert all(cell.variant.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
+    assert all(cell.label.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
 
 
 @pytest.mark.parametrize(
