@@ -1,4 +1,4 @@
-"""How many trials run at once: each machine by itself holds what fits into it."""
+"""The number of trials that run at once: each machine holds whole trials."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ QUARTER = Compute(gpus=0.25)
     ids=lambda value: str(value),
 )
 def test_trials_share_cpus_and_gpus(nodes: list[Node], compute: Compute, most: int | None, wanted: int) -> None:
-    """A trial lies on one machine, and a part of a GPU on one GPU: what is left over of several makes no slot."""
+    """No trial spans two machines, and no part of a GPU two GPUs: leftovers make no slot."""
     assert dataclasses.replace(compute, at_once=most).slots(nodes) == wanted
 
 

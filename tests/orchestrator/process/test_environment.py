@@ -41,7 +41,7 @@ TEST_OF = {
     "SLURM_CPUS_ON_NODE": "tests/orchestrator/process/test_usable_cpus.py::test_a_batch_job_uses_the_cpus_that_it_was_granted",
     "TMPDIR": "tests/orchestrator/process/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
     "HOME": "tests/orchestrator/cli/test_places.py::test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell",
-    "RAY_*": "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays",
+    "RAY_*": "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
     "HTTP_PROXY": "tests/orchestrator/tracking/test_mlflow_server.py::test_a_server_on_loopback_is_asked_past_a_dead_proxy",
     "COLUMNS": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
     "LINES": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
@@ -55,7 +55,7 @@ TEST_OF = {
     "PYTHONPATH": "tests/orchestrator/process/test_environment.py::test_the_two_packages_come_from_one_place",
     **dict.fromkeys(
         ("RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "TUNE_*"),
-        "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays",
+        "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
     ),
     "CUBLAS_WORKSPACE_CONFIG": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "NVIDIA_TF32_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
