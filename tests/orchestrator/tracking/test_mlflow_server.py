@@ -56,7 +56,7 @@ def test_a_log_that_cannot_be_written_is_an_error_and_starts_no_server(tmp_path:
     (tmp_path / "mlflow.db").touch()
     before = psutil.Process().children(recursive=True)  # other tests of this process may have started helpers that live on
     with (
-        pytest.raises(TrackingError, match=r"what MLflow's server says cannot be written to .* \(Is a directory\)"),
+        pytest.raises(TrackingError, match=r"the log of MLflow's server cannot be written to .* \(Is a directory\)"),
         ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path),
     ):
         pass
