@@ -42,7 +42,7 @@ TEST_OF = {
     "TMPDIR": "tests/orchestrator/process/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
     "HOME": "tests/orchestrator/cli/test_places.py::test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell",
     "RAY_*": "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
-    "HTTP_PROXY": "tests/orchestrator/tracking/test_mlflow_server.py::test_a_server_on_loopback_is_asked_past_a_dead_proxy",
+    "HTTP_PROXY": "tests/orchestrator/tracking/test_mlflow_server.py::test_requests_to_a_server_on_loopback_bypass_a_dead_proxy",
     "COLUMNS": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
     "LINES": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
     "NO_COLOR": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
