@@ -145,7 +145,7 @@ def selected(rows: Sequence[ComparedRow], only: Sequence[str]) -> tuple[Compared
 def _named_rows(rows: Sequence[ComparedRow], text: str, keys: set[str]) -> list[ComparedRow]:
     """The rows that a text of ``--rows`` names; the settings that it is about are added to ``keys``."""
     if "=" in text:
-        pattern = parse_pattern(text, option="--rows", advice="--rows takes one value a key")
+        pattern = parse_pattern(text, option="--rows", advice="--rows takes one value per key")
         keys.update(pattern)
         found = [row for row in rows if _matches(row, pattern)]
     else:

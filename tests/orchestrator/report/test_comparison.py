@@ -213,7 +213,7 @@ def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
         ({"by": "fce"}, "no two rows of compared differ in fce"),
         ({"rows": ("1", "9")}, "no row is '9'.*the rows are 1 matching"),
         ({"rows": ("1", "shots=5")}, "--rows shots=5: unknown setting 'shots'; did you mean 'shot'"),
-        ({"rows": ("1", "shot=[1, 5]")}, "--rows takes one value a key"),
+        ({"rows": ("1", "shot=[1, 5]")}, "--rows takes one value per key"),
         ({"rows": ("1", "2"), "by": "shot"}, "--rows names rows of one table"),
     ],
 )
