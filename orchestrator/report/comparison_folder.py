@@ -1,4 +1,4 @@
-"""A comparison in all its forms, in one folder."""
+"""Writes comparisons in all formats into one folder."""
 
 from __future__ import annotations
 

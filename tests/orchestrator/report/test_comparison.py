@@ -233,7 +233,7 @@ def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[Compare
 
 def test_a_row_of_one_episode_is_left_out_and_named(rows: tuple[ComparedRow, ...]) -> None:
     single = [*rows[:2], dataclasses.replace(rows[2], by_seed={0: np.array([70.0])})]
-    assert choose_pairs([single]).left_out == ("row 3 of compared: one test episode, which tells no interval",)
+    assert choose_pairs([single]).left_out == ("row 3 of compared: one test episode, so no interval",)
     with pytest.raises(ComparisonError, match="row 3 of compared: one test episode"):
         choose_pairs([single], rows=("1", "3"))
 
