@@ -1,4 +1,4 @@
-"""Everything that a sweep leaves for people, in one folder: the table, its exports, its figures, its provenance."""
+"""Writes the report of a sweep into one folder: table, exports, figures and provenance."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def write_report_folder(
     run_ids: Mapping[str, str] | None = None,
     notice: Notice = _log.warning,
 ) -> tuple[Path, ...]:
-    """Write the bundle of a sweep, complete or not; each file appears whole or not at all.
+    """Write the report of a sweep, complete or not; each file appears whole or not at all.
 
-    It is a function of the records and the published numbers, but for the ids of MLflow's runs in ``trials.parquet``.
-    A figure that cannot be drawn is left out, and ``notice`` is given the reason.
+    It is a function of the records and the published numbers, except for the ids of MLflow's runs in ``trials.parquet``.
+    A figure that cannot be drawn is omitted, and ``notice`` receives the reason.
     """
     rows = table_rows(plan, records, registries)
-    # First: a folder that a kill left half written says whose it is.
+    # First, so that a folder that a kill left incomplete names its plan.
     write_atomically(
         folder / "provenance.json",
         json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
@@ -52,7 +52,7 @@ def write_report_folder(
 
 
 def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], notice: Notice) -> list[Path]:
-    """The figures; Matplotlib is imported inside, for an installation of it that is broken is a notice too."""
+    """Draws the figures. Matplotlib is imported inside, so that a broken installation only causes a notice."""
 
     def curves(path: Path) -> Path | None:
         from orchestrator.report.curves_figure import curves_figure
@@ -77,7 +77,7 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
 
 
 def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, object]:
-    """Which sweep this is, and for each trial that is trained, scored or not: code, libraries, machine, data, time."""
+    """The identity of the sweep, and the code, libraries, machine, data and time of each trained trial, scored or not."""
     trials = {}
     for trial in plan.trials:
         record = records.get(trial.fingerprint)

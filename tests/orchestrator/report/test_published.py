@@ -237,12 +237,12 @@ def test_a_wrong_registry_is_refused_by_file_line_and_key(tmp_path: Path, old: s
         ("margins: [{dataset: omniglot, way: 5, points: 0}]", r"margins\.yaml:1: margins\[0\]\.points: 0 is not accepted"),
         (
             "margins: [{dataset: omniglot, way: 5, points: 1}, {dataset: omniglot, way: 5, points: 2}]",
-            r"margins: .* stands here twice",
+            r"margins: .* for the same cells",
         ),
         ("margins: []\nspreads: [{dataset: omniglot, freedom: 4, trainings: []}]", r"margins\.yaml:2: spreads\[0\]\.trainings"),
         (
             "margins: []\nanswers: [{dataset: omniglot, correlation: 0.1}, {dataset: omniglot, correlation: 0.2}]",
-            r"margins\.yaml:2: answers: .* stands here twice",
+            r"margins\.yaml:2: answers: .* for the same cells",
         ),
         ("margins: []\nanswers: [{dataset: omniglot, correlation: 1.0}]", r"answers\[0\]\.correlation: 1.0 is not accepted"),
     ],
