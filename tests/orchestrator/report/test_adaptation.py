@@ -52,7 +52,7 @@ def test_each_score_has_a_row_for_every_step_up_to_its_own(tmp_path: Path) -> No
     assert [list(values) for values in by_step] == [[pytest.approx(20)], [pytest.approx(40)], [pytest.approx(60)]]
 
 
-def test_the_figure_and_the_export_are_in_the_bundle(tmp_path: Path) -> None:
+def test_the_report_has_the_figure_and_the_export(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP)
     files = {path.name for path in write_report_folder(tmp_path / "report", plan, records_of(plan), registries())}
     assert {"adaptation.png", "adaptation.parquet"} <= files
@@ -60,7 +60,7 @@ def test_the_figure_and_the_export_are_in_the_bundle(tmp_path: Path) -> None:
     assert "adaptation.png" not in pending and "adaptation.parquet" in pending
 
 
-def test_nothing_of_it_is_there_where_nothing_adapts(tmp_path: Path) -> None:
+def test_a_report_without_adaptation_has_neither(tmp_path: Path) -> None:
     files = {path.name for path in write_report_folder(tmp_path / "report", plan_of(tmp_path), {}, registries())}
     assert not {name for name in files if name.startswith("adaptation")}
 
@@ -82,7 +82,7 @@ def test_each_order_has_its_colour(tmp_path: Path, overrides: dict[str, object],
     assert (inked(image, BLUE) > 50, inked(image, ORANGE) > 50) == (blue, orange)
 
 
-def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inductive_scores_have_separate_lines_and_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
     monkeypatch.setattr(adaptation_module, "write_figure", lambda figure, path: figures.append(figure) or path)
     plan = plan_of(tmp_path, SWEEP.replace("evaluation_adaptation_steps: [0, 2]", "inductive: [false, true]"))
@@ -98,7 +98,7 @@ def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monke
     ]
 
 
-def test_scores_without_a_step_are_no_figure(tmp_path: Path) -> None:
+def test_scores_without_a_step_have_no_figure(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP, only=["evaluation_adaptation_steps=0"])
     assert len(frames(plan, records_of(plan), ())["adaptation"]) == 4
     assert adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png") is None

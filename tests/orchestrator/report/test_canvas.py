@@ -33,7 +33,7 @@ def draw_cells(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
-def test_no_backend_and_no_style_of_the_users_changes_a_picture(tmp_path: Path, backend: str) -> None:
+def test_the_users_backend_and_style_change_no_picture(tmp_path: Path, backend: str) -> None:
     style = tmp_path / "matplotlibrc"
     style.write_text(UGLY)
     root = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def test_without_matplotlib_there_is_a_table_and_a_notice_for_each_figure(
     assert {path.name for path in report.iterdir()} == files
 
 
-def test_a_picture_that_can_be_neither_drawn_nor_removed_fails_nothing(tmp_path: Path) -> None:
+def test_a_picture_that_can_be_neither_drawn_nor_removed_causes_no_error(tmp_path: Path) -> None:
     def fails(path: Path) -> Path:
         raise ValueError("two\nlines")
 

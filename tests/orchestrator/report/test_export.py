@@ -35,7 +35,7 @@ def tables(plan: Plan, correct: dict[int, list[int]]) -> dict[str, pd.DataFrame]
     return frames(plan, records, table_rows(plan, records, registries()), run_ids={plan.trials[0].fingerprint: "0"})
 
 
-def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> None:
+def test_every_trial_cell_episode_and_point_is_exported_once(tmp_path: Path) -> None:
     found = tables(plan_of(tmp_path), {0: [74, 75], 1: [74]})
     assert {name: len(table) for name, table in found.items()} == {
         "trials": 3,
@@ -54,7 +54,7 @@ def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_every_episode_says_which_queries_were_right_and_of_which_classes_they_are(tmp_path: Path, form: str) -> None:
+def test_every_episode_has_its_right_answers_and_classes(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path)
     written = write_exports(tables(plan, {0: [74, 75]}), tmp_path, form)
     path = next(path for path in written if path.stem == "episodes")
@@ -65,7 +65,7 @@ def test_every_episode_says_which_queries_were_right_and_of_which_classes_they_a
     assert (first["episodes_digest"], first["data_digest"]) == ("sha256-e", "sha256-d")
 
 
-def test_what_is_trained_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
+def test_a_trained_trial_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     trained = finished(plan.trials[0].recipe, [])
     records = {**records_of(plan, {}), trained.fingerprint: trained}
@@ -102,7 +102,7 @@ def test_csv_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("correct", [{}, {0: [74], 1: [75]}])
-def test_the_bundle_is_whole_and_the_same_twice(tmp_path: Path, correct: dict[int, list[int]]) -> None:
+def test_the_report_is_complete_and_reproducible(tmp_path: Path, correct: dict[int, list[int]]) -> None:
     plan = plan_of(tmp_path)
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
@@ -155,7 +155,7 @@ def test_every_text_survives_a_reader_that_guesses_types(tmp_path: Path, unlucky
                 assert back[column] == [None if pd.isna(value) else value for value in made[path.stem][column]], column
 
 
-def test_a_fingerprint_that_reads_like_a_number_is_an_id_in_every_table(tmp_path: Path) -> None:
+def test_a_fingerprint_that_looks_like_a_number_is_an_id_in_every_table(tmp_path: Path) -> None:
     """One in six hundred does: 05076994e4836924 was an infinite number where the types of a CSV are guessed."""
     cell = CellSettings(dataset="omniglot", split="vinyals", way=5, shot=1)
     seed = next(seed for seed in range(10_000) if cell.recipe(seed).fingerprint.replace("e", "", 1).isdigit())
@@ -204,7 +204,7 @@ def test_a_cell_keeps_its_id_whatever_its_seeds_and_neighbours(tmp_path: Path) -
     assert changed.cells[0].fingerprint != whole.cells[0].fingerprint
 
 
-def test_parquet_has_times_and_lists_as_such(tmp_path: Path) -> None:
+def test_parquet_keeps_times_and_lists(tmp_path: Path) -> None:
     found = {path.stem: pq.read_table(path) for path in write_exports(tables(plan_of(tmp_path), {0: [74]}), tmp_path, "parquet")}
     assert {str(found["trials"].schema.field(name).type) for name in ("started_at", "finished_at")} == {"timestamp[ms, tz=UTC]"}
     assert found["trials"]["started_at"].to_pylist() == [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), None, None]

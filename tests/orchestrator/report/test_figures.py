@@ -76,14 +76,14 @@ def test_no_two_of_many_lines_look_alike() -> None:
     assert len(set(styles)) == 28
 
 
-def test_curves_are_drawn_of_the_trials_that_are_done(tmp_path: Path) -> None:
+def test_finished_trials_have_curves(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     empty = picture(curves_figure(plan, {}, tmp_path / "none.png"))
     drawn = picture(curves_figure(plan, records_of(plan, {0: [74]}), tmp_path / "some.png"))
     assert inked(drawn, BLUE) > inked(empty, BLUE)
 
 
-def test_a_panel_says_where_no_trial_is_done(tmp_path: Path, figures: list[Figure]) -> None:
+def test_a_panel_notes_that_no_trial_is_done(tmp_path: Path, figures: list[Figure]) -> None:
     plan = plan_of(tmp_path)
     curves_figure(plan, {}, tmp_path / "none.png")
     curves_figure(plan, records_of(plan, {0: [74]}), tmp_path / "some.png")

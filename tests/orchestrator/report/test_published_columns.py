@@ -130,7 +130,7 @@ def test_json_csv_and_exports_have_them_all_in_order(tmp_path: Path, count: int)
 
 
 @COUNTS
-def test_the_bundle_and_the_picture_of_the_cells_are_made_of_any_number(tmp_path: Path, count: int) -> None:
+def test_the_report_and_its_figure_handle_any_number_of_registries(tmp_path: Path, count: int) -> None:
     plan, rows = swept(tmp_path, count)
     fewer = tuple(dataclasses.replace(row, published=row.published[:-1]) for row in rows)
     assert cells_figure(rows, tmp_path / "all.png", title="t").read_bytes().startswith(b"\x89PNG")
@@ -153,7 +153,7 @@ def test_the_difference_and_the_verdict_are_against_the_first_that_has_a_number(
     assert next(line for line in lines if line[:1] == ["20"])[2:6] == ["–", "92.2", "±", "0.4"]
 
 
-def test_a_number_that_is_not_the_obvious_one_says_which_it_is(tmp_path: Path) -> None:
+def test_a_number_other_than_the_first_is_described(tmp_path: Path) -> None:
     """Snell's Table 4 has the number of a training on 20 ways; Table 1 prints another first."""
     plan = plan_of(tmp_path, set_values=["train_way=20", "train_query=15", "train_shot=1"])
     rows = table_rows(plan, {}, registries())
@@ -166,7 +166,7 @@ def test_a_number_that_is_not_the_obvious_one_says_which_it_is(tmp_path: Path) -
     assert [number.choice for row in obvious for number in row.published] == [None, None]
 
 
-def test_vinyals_own_number_stands_beside_that_of_another_class_split(tmp_path: Path) -> None:
+def test_vinyals_number_is_shown_with_that_of_another_class_split(tmp_path: Path) -> None:
     """The text's cosine with full context embeddings: its paper's numbers were masked by the order of the registries."""
     text = """
 name: reported
@@ -182,7 +182,7 @@ grid: {shot: [1, 5]}
     ]  # fmt: skip
 
 
-def test_two_registries_never_have_one_label(tmp_path: Path) -> None:
+def test_two_registries_cannot_share_a_label(tmp_path: Path) -> None:
     for name in NAMES[:2]:
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({**registry(name), "label": "Same"}))
     with pytest.raises(RegistryError, match=r"bert_2021\.yaml:\d+: label: 'Same' is the label of anna_2020 already"):

@@ -50,7 +50,7 @@ def test_diverged_seeds_are_counted_and_not_averaged(tmp_path: Path) -> None:
     assert row.verdict.endswith("1 of 3 seeds diverged")
 
 
-def test_seeds_that_answered_other_episodes_are_left_out_and_named(tmp_path: Path) -> None:
+def test_seeds_with_other_episodes_are_omitted_with_a_note(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     records = records_of(plan, {0: [74], 1: [10]})
     trial = plan.trials[1]
@@ -61,7 +61,7 @@ def test_seeds_that_answered_other_episodes_are_left_out_and_named(tmp_path: Pat
     assert any("1 of 2 seeds left out" in text for text in row.differs)
 
 
-def test_glyphs_never_stand_beside_a_published_number(tmp_path: Path) -> None:
+def test_glyphs_are_never_compared_with_a_published_number(tmp_path: Path) -> None:
     plan = build_plan(with_dataset(plan_of(tmp_path).spec, "glyphs"))
     for row in table_rows(plan, records_of(plan, {0: [74]}), registries()):
         assert (row.published, row.compared, row.difference) == ((), None, None)
@@ -76,14 +76,14 @@ def test_another_training_shape_is_not_comparable_and_a_short_sweep_is_short(tmp
     assert table_rows(short, records_of(plan, {0: [74]}), registries())[0].verdict.startswith("short run (10000 training steps")
 
 
-def test_no_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
+def test_missing_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
     as_published = [74] * 9 + [75]  # 98.8% of 75
     row = rows(tmp_path, dict.fromkeys(range(3), as_published), set_values=["retrain=false"])[0]
     assert row.verdict == "reproduced"
     assert any("meta-validation" in text for text in row.differs)
 
 
-def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_granted(tmp_path: Path) -> None:
+def test_a_verdict_has_its_interval_and_its_assumptions(tmp_path: Path) -> None:
     """One seed knows nothing of its spread; a prior of 0.105 logits and 4 degrees of freedom is 0.13 points at 98.7%."""
     row = rows(tmp_path, {0: [74]})[0]
     share, spread = 98.6667 / 100, 0.105105
@@ -94,7 +94,7 @@ def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_gra
     assert (other.ci95_difference, other.assumed) == (None, ())
 
 
-def test_seeds_of_the_table_stand_in_for_what_others_measured(tmp_path: Path) -> None:
+def test_seeds_of_the_table_replace_the_spread_of_other_sources(tmp_path: Path) -> None:
     """Five seeds of one training: four degrees of freedom."""
     text = SWEEP.replace("[0, 1, 2]", "[0, 1, 2, 3, 4]")
     plan = plan_of(tmp_path, text)

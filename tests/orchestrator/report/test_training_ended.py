@@ -71,14 +71,14 @@ def _stating(cell: PublishedCell, stated: dict[str, int]) -> PublishedCell:
         ([{**CUT, "steps_done": 10_000, "selected_step": 8_000}], "patience at 10,000 of 10,000, selected 8,000", False),
     ],
 )  # fmt: skip
-def test_a_row_says_how_its_trainings_ended(
+def test_a_row_describes_how_its_trainings_ended(
     tmp_path: Path, endings: list[dict[str, Any]], words: str | None, cut_short: bool
 ) -> None:
     row = row_of(planned(tmp_path), *endings)
     assert (row.training_ended, row.cut_short) == (words, cut_short)
 
 
-def test_a_second_training_is_said(tmp_path: Path) -> None:
+def test_a_second_training_is_described(tmp_path: Path) -> None:
     """It is as long as the selected step and the patience of 2,000, together."""
     row = row_of(planned(tmp_path, retrain=True), CUT)
     assert row.training_ended == "patience at 4,600 of 10,000, selected 2,600, trained again for 4,600"
@@ -93,7 +93,7 @@ def test_an_untrained_network_has_no_training_that_ended(tmp_path: Path) -> None
     ("endings", "short"),
     [([CUT], ["patience"]), ([LATER], []), ([FULL], []), ([FULL, CUT], ["patience"]), ([LATER, CUT, FULL], ["patience"])],
 )
-def test_a_training_that_ended_by_patience_before_the_source_s_steps_says_so(
+def test_a_training_ended_by_patience_before_the_sources_steps_is_reported(
     tmp_path: Path, stated: str, whose: str, endings: list[dict[str, Any]], short: list[str]
 ) -> None:
     """Each ending by itself: the one of whole budgets is not short of the source's 9,000."""
@@ -104,7 +104,7 @@ def test_a_training_that_ended_by_patience_before_the_source_s_steps_says_so(
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
-def test_a_training_that_patience_cut_short_has_a_footnote_in_every_form(tmp_path: Path, form: str) -> None:
+def test_a_training_cut_short_by_patience_has_a_footnote_in_every_format(tmp_path: Path, form: str) -> None:
     plan = planned(tmp_path)
     cut, full = (render(table_rows(plan, ended(plan, ending), registries()), form, spec=plan.spec) for ending in (CUT, FULL))
     note = "training ended: patience at 4,600 of 10,000, selected 2,600"
