@@ -14,7 +14,7 @@ from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
 from orchestrator.report.table_rows import CellRow, table_rows
-from orchestrator.report.unchanged_report import reuse_or_write, made_from
+from orchestrator.report.unchanged_report import reuse_or_write, source_digest
 from orchestrator.sweep.plan import Plan
 
 
@@ -64,7 +64,7 @@ def reporter_for(workspace: Workspace, run_ids: Callable[[], Mapping[str, str]],
 
             return write_report_folder(folder, plan, records, registries, run_ids=known, notice=notice)
 
-        source = made_from(folder, plan, records, registries, known)
+        source = source_digest(folder, plan, records, registries, known)
         note = sweep_folder(workspace.places.runs_root, workspace.plan) / "written_report.json"
         files = reuse_or_write(note, source, write, workspace.callbacks.notice)
         return files, render(table_rows(plan, records, registries), "md", spec=plan.spec)
