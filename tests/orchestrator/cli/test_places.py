@@ -145,7 +145,7 @@ def test_a_folder_whose_path_is_not_utf_8_is_refused_however_it_is_named(home: P
     sweep.write_text(SMALL, encoding="utf-8")
     (home / bad).mkdir()
     (home / "link").symlink_to(bad)
-    problem = "its path is not UTF-8 in this locale"
+    problem = "its path must be UTF-8, and in this locale it is not"
     for folder in (bad, f"{bad}/runs", "link"):
         for command in (["status", str(sweep)], ["plan", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
             assert_refused(fsl(*command, "--runs-root", folder), "Error: --runs-root: ", problem)
