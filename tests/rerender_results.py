@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.report.published import load_registries
-from orchestrator.report.report_folder import write_bundle
+from orchestrator.report.report_folder import write_report_folder
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.committed_records import RESULTS, ROOT, CommittedResults
@@ -32,7 +32,7 @@ def rendered(committed: Path, folder: Path, *, sweeps: Path = ROOT / "sweeps") -
         f"{sweeps.name}/{committed.name}.yaml now means other trials than those committed"
     )
     registries = load_registries(ROOT / "sweeps" / "published")
-    return write_bundle(folder, plan, known.records(plan), registries, run_ids=known.run_ids())
+    return write_report_folder(folder, plan, known.records(plan), registries, run_ids=known.run_ids())
 
 
 def main(names: Sequence[str]) -> None:

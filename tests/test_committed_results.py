@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.errors import RecipeError
-from orchestrator.report.report_folder import write_bundle
+from orchestrator.report.report_folder import write_report_folder
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.committed_records import FIRST_EDITION, FORMERLY, RESULTS, ROOT, read_export
@@ -47,7 +47,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         if request.param == "reported"
         else test_adaptation.records_of(plan, apart=5)
     )
-    write_bundle(tmp_path / "results" / request.param, plan, records, reported_sweep.registries())
+    write_report_folder(tmp_path / "results" / request.param, plan, records, reported_sweep.registries())
     return tmp_path / "results" / str(request.param)
 
 

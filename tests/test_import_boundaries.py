@@ -120,7 +120,7 @@ def test_a_file_imports_only_what_it_may(path):
         ("orchestrator/report/canvas.py", "def f():\n    import pylab"),
         ("orchestrator/sweep/loader.py", "from orchestrator.records.store import Store"),
         ("orchestrator/records/store.py", "def f():\n    from orchestrator.launch.driver import run_sweep"),
-        ("orchestrator/execution/worker.py", "from orchestrator.report.drawing import drawn"),
+        ("orchestrator/execution/worker.py", "from orchestrator.report.drawing import draw_if_possible"),
         ("orchestrator/launch/driver.py", "from orchestrator.cli.options import load"),
         ("orchestrator/launch/driver.py", "from orchestrator.api.loading import load"),
         ("orchestrator/launch/driver.py", "from orchestrator.helpers import anything"),

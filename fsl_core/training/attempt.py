@@ -35,7 +35,7 @@ class AttemptRecords(Protocol):
     def write_score(self, score: EvaluationResult) -> None:
         """Declare an evaluation done."""
 
-    def put_aside(self, path: Path) -> Path | None:
+    def set_aside(self, path: Path) -> Path | None:
         """Take a file out of use. Returns where it is now; None where there was none."""
 
 
@@ -177,7 +177,7 @@ class Attempt:
 
     def _retrain(self, result: TrialResult, error: CheckpointCorruptError) -> TrialResult:
         """Select the lost weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""
-        aside = self.records.put_aside(self.paths.selected)
+        aside = self.records.set_aside(self.paths.selected)
         lost = f"{error}; {f'set aside as {aside}; ' if aside else ''}the weights are lost; the trial is retrained"
         self.journal.announce(lost)
         self.begin()

@@ -143,18 +143,18 @@ class _FolderRecords(AttemptRecords):
                 self.trial.score(result, path.stem)
                 done.add(path.stem)
             except RecordDamagedError:
-                self.announce(f"a score that is damaged, or of other weights, was set aside as {self.put_aside(path)}")
+                self.announce(f"a score that is damaged, or of other weights, was set aside as {self.set_aside(path)}")
         return done
 
     def write_result(self, result: TrialResult) -> None:
         if self.trial.result() not in (None, result):
-            self.put_aside(self.trial.paths.result)
+            self.set_aside(self.trial.paths.result)
         self.trial.write_result(result)
 
     def write_score(self, score: EvaluationResult) -> None:
         self.trial.write_score(score)
 
-    def put_aside(self, path: Path) -> Path | None:
+    def set_aside(self, path: Path) -> Path | None:
         return set_aside(path)
 
 

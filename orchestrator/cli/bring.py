@@ -24,10 +24,10 @@ def bring(folders: tuple[Path, ...], places: Places) -> None:
     The next `fsl run` counts the others as finished. Exit code 3: some trial was refused; 4: some is not finished.
     """
     from orchestrator.records.bringing import bring, trial_folders  # torch, only where trials are checked
-    from orchestrator.records.brought_trial import TrialCheck, opened_once
+    from orchestrator.records.brought_trial import TrialCheck, dataset_opener
 
     places.check_writable()
-    check = TrialCheck(opened_once(data_root=places.data_root, cache_root=places.cache_root, announce=echo_notice))
+    check = TrialCheck(dataset_opener(data_root=places.data_root, cache_root=places.cache_root, announce=echo_notice))
     found = [each for folder in folders for each in trial_folders(folder)]
     outcomes = Counter[str]()
     for each in bring(found, Store(places.runs_root), check):

@@ -1,1 +1,1 @@
-"""Runs trials: the same function in this process or on a Ray cluster."""
+"""Runs trials by one function, in this process or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""Asks a running Ray cluster what it has."""
+"""Queries the resources of a running Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a process that runs a trial runs the driver's code."""
+"""Checks that a process that runs a trial has the driver's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial computes on, and how many run at once on what the machines offer."""
+"""The resources that a trial takes, and the number of trials that machines run at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fsl_core.errors import ExecutionPathError
 from orchestrator.counted import counted
 
 GPU_SHARE = 0.25
-"""The part of a GPU that one trial sets aside by default: Conv-4 on small images leaves most of one idle."""
+"""The default share of a GPU that one trial reserves: Conv-4 on small images leaves most of one idle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +25,16 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """What one trial computes on and sets aside of a machine, and how many trials do so at once.
+    """The resources that one trial uses and reserves, and the most trials that do so at once.
 
     Attributes:
         device: ``cpu`` or ``cuda``.
-        threads: the CPU threads of one operation; a trial sets aside a CPU for each.
+        threads: the CPU threads per operation; a trial reserves a CPU for each.
         gpus: a part of one GPU, or whole GPUs; 0 on a CPU.
-        at_once: the most trials at once; None is as many as fit.
+        at_once: the most trials at once; None: as many as fit.
 
     Raises:
-        ExecutionPathError: it is less than one CPU, less than nothing of a GPU, or several GPUs and a part.
+        ExecutionPathError: fewer than one CPU, a negative number of GPUs, or a fraction above one GPU.
     """
 
     device: str = "cpu"
@@ -50,12 +50,12 @@ class Compute:
 
     @staticmethod
     def on(device: str, *, threads: int, gpus: float | None = None, at_once: int | None = None) -> Compute:
-        """What a trial on ``device`` takes; on CUDA ``gpus``, or the usual part of one where that is None."""
+        """The resources of a trial on ``device``; on CUDA with ``gpus``, or with the default share where that is None."""
         share = 0.0 if device != "cuda" else GPU_SHARE if gpus is None else gpus
         return Compute(device=device, threads=threads, gpus=share, at_once=at_once)
 
     def times_in(self, node: Node) -> int:
-        """How many trials a machine holds. A part of a GPU lies on one GPU."""
+        """The number of trials that a machine holds. A part of a GPU never spans two GPUs."""
         by_cpus = node.cpus // self.threads
         if not self.gpus:
             return by_cpus
@@ -63,7 +63,7 @@ class Compute:
         return min(by_cpus, by_gpus)
 
     def slots(self, nodes: Sequence[Node]) -> int:
-        """How many trials the machines hold together, none where it fits into none of them, ``at_once`` at most."""
+        """The number of trials that the machines hold together, at most ``at_once``; 0 where none fits."""
         there = sum(self.times_in(node) for node in nodes)
         return min(there, self.at_once) if self.at_once else there
 

@@ -1,4 +1,4 @@
-"""What the driver asks of whatever runs its trials."""
+"""The protocol of everything that runs the driver's trials."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from orchestrator.execution.job import TrialEvent, TrialJob
 
 
 def ignore_phase(doing: str) -> None:
-    """Show nobody what the executor is doing."""
+    """Discard a description of what the executor is doing."""
 
 
 class Executor(Protocol):
-    """Runs jobs until each has ended. The store gets the results; the events are for people and may be lost without harm."""
+    """Runs jobs until each has ended. Results go to the store; events are for display and may be lost without harm."""
 
     def run(
         self,
@@ -22,11 +22,11 @@ class Executor(Protocol):
         on_event: Callable[[TrialEvent], None],
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
-        """Run all jobs, the first ones first. A failed job does not stop the others; a job's stop file ends it early.
+        """Run all jobs in their order. A failed job does not stop the others; a job's stop file ends it early.
 
-        ``on_phase`` hears, in words, what the executor itself is doing.
+        ``on_phase`` receives descriptions of what the executor itself is doing.
 
         Raises:
-            ExecutorError: what runs the trials does not start here and now, or died too often. What was computed is kept.
+            ExecutorError: the executor does not start, or died too often. Completed work is kept.
         """
         ...

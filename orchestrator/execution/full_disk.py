@@ -1,4 +1,4 @@
-"""What a trial that met a full disk has to say beside the error."""
+"""Advice to add to the error of a full disk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def advice(error: Exception, paths: TrialPaths, step: int) -> str:
-    """What to do, and what is kept of a trial whose last checkpoint is of ``step``; nothing for any other error."""
+    """The advice for a trial whose last checkpoint is at ``step``; empty for any other error."""
     if not isinstance(error, OSError) or error.errno not in _FULL:
         return ""
     if paths.result.exists():
-        return "; free some space: the training is kept, and what lacks its score is scored"
+        return "; free some space: the training is kept, and the missing scores are computed"
     return f"; free some space: it resumes from step {step}" if step else "; free some space: it begins at step 0"

@@ -1,4 +1,4 @@
-"""Whether a GPU could be here at all, which can be said without torch, whose import takes more than a second."""
+"""Rules out a GPU without importing torch, which takes more than a second."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 _CUDA = "libcuda.so.1"
-"""What torch itself opens to reach a GPU of NVIDIA."""
+"""The library that torch opens to use an NVIDIA GPU."""
 _ROCM = Path("/dev/kfd")
-"""What it opens to reach one of AMD, which it calls CUDA too."""
+"""The device that torch opens to use an AMD GPU, which it also calls CUDA."""
 
 
 def gpu_driver_is_here() -> bool:
-    """Whether the driver of a GPU is installed, NVIDIA's or AMD's; taken to be elsewhere than on Linux, where this does not tell."""
+    """Whether an NVIDIA or AMD driver is installed. Only Linux is checked: elsewhere the answer is always true."""
     if not sys.platform.startswith("linux"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Runs trials one after another in the driver's own process: slow, and what a debugger wants."""
+"""Runs trials one after another in the driver's own process: slow, but suited to a debugger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InProcessExecutor:
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`."""
-        on_phase("the first trial is starting: torch and the images are loaded")
+        on_phase("loading torch and the images for the first trial")
         from orchestrator.execution.worker import execute  # torch, only where trials run
 
         for job in jobs:

@@ -1,4 +1,4 @@
-"""A trial to run, as a value that can travel to another process or machine."""
+"""A trial to run, as a value that can be sent to another process or machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 EventKind = Literal["started", "notice", "progress", "scoring", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
-"""The kinds of event after which a job has no more to say."""
+"""The kinds of the last event of a job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialJob:
-    """One recipe and the evaluations wanted of it, and where and how to run them.
+    """A recipe, the evaluations wanted of it, and where and how to run them.
 
-    ``compute`` is what it computes on, and what the scheduler sets aside beside ``memory``, bytes, 0 where none are asked for.
-    ``stop_file``: the trial ends at its next step once this file exists. ``code_digest`` names the code that the driver runs, and that
-    whoever runs the trial must run. ``path`` is the execution path that a trial takes which has none yet; None has the fastest measured.
+    ``compute`` is the compute that the trial uses and the scheduler reserves, with ``memory`` in bytes, 0 for no reservation. Once
+    ``stop_file`` exists, the trial ends at its next step. ``code_digest`` is that of the driver's code, which the worker must run too.
+    ``path`` is the execution path of a trial that has none yet; None: the fastest is measured.
     """
 
     recipe: TrainingRecipe
@@ -46,8 +46,7 @@ class TrialJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEvent:
-    """Something that happened to a trial. ``metrics`` are the newest points of its curves; ``message`` is a failure's cause, or
-    what a ``notice`` has to say."""
+    """An event of a trial. ``metrics`` are the newest points of its curves; ``message`` is a failure's cause or a notice's text."""
 
     kind: EventKind
     fingerprint: str

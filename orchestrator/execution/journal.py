@@ -1,4 +1,4 @@
-"""What a running trial says: lines of its log for people who look for them, events for those who watch."""
+"""Writes the log of a running trial, and reports its events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Report = Callable[[TrialEvent], None]
 
 @dataclass
 class Journal(AttemptJournal):
-    """The voice of one attempt at a trial. ``best`` is the meta-validation accuracy, in 0..1, of the weights selected so far."""
+    """The log and the events of one attempt at a trial. ``best``: the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     job: TrialJob
     report: Report
@@ -29,11 +29,11 @@ class Journal(AttemptJournal):
         """Add a line to the trial's log."""
         try:
             print(f"{now()} {message}", file=self.log, flush=True)
-        except OSError as error:  # a full disk must not hide what the message is about
+        except OSError as error:  # a full disk must not hide the message
             print(f"{self.job.fingerprint}: {message} (log: {error})", file=sys.stderr)
 
     def announce(self, message: str) -> None:
-        """Add a line to the log, and tell it to those who watch."""
+        """Add a line to the log, and report it as a notice."""
         self.say(message)
         self.tell("notice", message=message)
 

@@ -1,4 +1,4 @@
-"""What computes here, as far as costs depend on it and only torch can tell; torch is imported where a GPU is asked about alone."""
+"""Describes this machine for predictions of cost. Only questions about a GPU import torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.records.remembered import Machine
 
 
 def this_machine(device: str, *, threads: int = 1) -> Machine:
-    """What computes here, as far as costs depend on it; of no particular model where this machine has no such device."""
+    """The properties of this machine on which costs depend; its device has no name where this machine has no such device."""
     here = device == "cpu" or cuda_is_here()
     return Machine(
         device=device,
@@ -25,10 +25,10 @@ def this_machine(device: str, *, threads: int = 1) -> Machine:
     )
 
 
-def slots_there(compute: Compute, cluster: Sequence[Node] | None) -> int:
-    """How many trials run at once: on a cluster's nodes, one at least, for it may grow; else on this machine.
+def concurrent_trials(compute: Compute, cluster: Sequence[Node] | None) -> int:
+    """The number of trials that run at once on this machine or, where it is given, on a cluster.
 
-    A machine without a GPU that is asked about trials on GPUs answers for one like it that has as many as a trial takes, one at least.
+    A cluster runs at least one, because it may grow. A machine without a GPU counts as having the GPUs that one trial takes.
 
     Raises:
         ExecutionPathError: this machine is too small for a single trial.
@@ -42,7 +42,7 @@ def slots_there(compute: Compute, cluster: Sequence[Node] | None) -> int:
 
 
 def cuda_is_here() -> bool:
-    """Whether this machine offers torch a GPU; torch is asked where a driver is there, without which there is none."""
+    """Whether torch can use a GPU of this machine. torch is imported only where a driver is installed."""
     if not gpu_driver_is_here():
         return False
     import torch
@@ -51,7 +51,7 @@ def cuda_is_here() -> bool:
 
 
 def gpu_count() -> int:
-    """How many GPUs this machine has."""
+    """The number of GPUs of this machine."""
     if not gpu_driver_is_here():
         return 0
     import torch

@@ -1,4 +1,4 @@
-"""How many trials run at once where the memory runs out, and which trial cannot run there at all."""
+"""Reduces the number of concurrent trials when memory runs out, and gives up trials that do not fit alone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ TRIES_ALONE = 4
 
 
 class MemoryPressure:
-    """What launches learn from one another, when each was ended because the memory ran out.
+    """The limit on concurrent trials, over consecutive launches of Ray that each ran out of memory.
 
-    As long as several trials may run at once, fewer may in the next launch: which of them took the memory is not known. A trial that
-    ran out ``TRIES_ALONE`` times with the memory to itself is given up, and then as many as were asked for may run again.
-    ``at_once`` is the most trials that the next launch may run, None where nothing bounds them.
+    After several trials ran at once, half as many may run next: it is not known which took the memory. A trial that ran
+    out ``TRIES_ALONE`` times alone is given up, and the requested limit applies again. ``at_once`` is the limit of the next launch;
+    None: no limit.
     """
 
     def __init__(self, asked: int | None) -> None:
@@ -21,11 +21,11 @@ class MemoryPressure:
         self._alone = Counter[str]()
 
     def ran_out(self, running: Collection[str], first: str) -> str | None:
-        """Take in that a launch ended so.
+        """Record that a launch ran out of memory.
 
         Args:
-            running: the trials that had reported in and had not ended.
-            first: the trial that was to start first; the one whose worker died where none had reported in.
+            running: the trials that had started and not ended.
+            first: the first trial to start, whose worker died where none had started.
 
         Returns:
             The trial to give up, if any.

@@ -1,4 +1,4 @@
-"""How much memory a scheduler is asked to set aside for each trial, so that no node is promised more than it has."""
+"""Chooses the memory that the scheduler reserves for each trial, so that no node is overcommitted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Room:
-    """What a node has for trials: bytes of memory, and as many slots as its CPUs and GPUs hold trials at once."""
+    """A node's capacity for trials: bytes of memory, and the number of trials that its CPUs and GPUs hold at once."""
 
     memory: int
     slots: int
@@ -18,9 +18,9 @@ class Room:
 
 @dataclass(frozen=True)
 class MemoryRequests:
-    """The bytes to ask for by fingerprint, and the trials that are predicted to need more than any node has, largest first.
+    """The bytes to request by fingerprint; ``alone``: the trials predicted to need more than any node has, largest first.
 
-    Such a trial asks for all that the largest node has, so that it runs there alone rather than never.
+    Such a trial requests all memory of the largest node, so that it runs there alone rather than never.
     """
 
     bytes: Mapping[str, int]
@@ -28,10 +28,10 @@ class MemoryRequests:
 
 
 def memory_requests(predicted: Mapping[str, int], nodes: Collection[Room]) -> MemoryRequests:
-    """What to ask for trials that are predicted to need so many bytes each.
+    """The requests of trials, given the bytes that each is predicted to need.
 
-    A worker is kept for the next trial that asks for the same. So all ask for the same where every node has room for that in each of
-    its slots; elsewhere the requests are rounded up to a few sizes.
+    Ray reuses a worker only for a trial with the same request. So all trials request the same amount where every node can serve it in
+    each of its slots; otherwise requests are rounded up to a few sizes.
     """
     largest_node = max((node.memory for node in nodes), default=0)
     largest_trial = max(predicted.values(), default=0)
@@ -42,7 +42,7 @@ def memory_requests(predicted: Mapping[str, int], nodes: Collection[Room]) -> Me
 
 
 def _size(needed: int) -> int:
-    """The next of 1, 1.5, 2, 3, 4, 6, 8 … GiB: at most half as much again, from 1 GiB on."""
+    """The prediction rounded up to 1, 1.5, 2, 3, 4, 6, 8 … GiB; above 1 GiB by less than a half."""
     size = _GIB
     while size < needed:
         size = size * 3 // 2 if size & (size - 1) == 0 else size // 3 * 4
@@ -50,7 +50,7 @@ def _size(needed: int) -> int:
 
 
 def alone_text(needed: int, largest_node: int, *, others: int) -> str:
-    """What people are told of the largest trial that no node has the memory for."""
+    """The notice about the largest of the trials that no node has the memory for."""
     more = f", as do {others} more" if others else ""
     return (
         f"it is predicted to need {needed / _GIB:.1f} GiB of memory, and no node has more than {largest_node / _GIB:.1f} GiB: it runs "

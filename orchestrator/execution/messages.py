@@ -1,4 +1,4 @@
-"""What the driver and the process that runs Ray say to each other: values that are pickled through a pipe of their own."""
+"""The messages between the driver and the process that runs Ray, pickled through a pipe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from orchestrator.execution.job import TrialJob
 
 @dataclass(frozen=True, kw_only=True)
 class RunTrials:
-    """The driver asks for these trials, the first ones first, at most ``at_once`` at a time; ``storage`` takes Tune's own files.
+    """The driver requests these trials in this order, at most ``at_once`` at a time; ``storage`` is the folder of Tune's own files.
 
-    ``address`` is a running cluster's; without it a local one is started, with ``cpus`` CPUs and its files in ``session``.
+    ``address`` is that of a running cluster; without it a local one is started, with ``cpus`` CPUs and its files in ``session``.
     """
 
     jobs: tuple[TrialJob, ...]
@@ -27,23 +27,23 @@ class RunTrials:
 
 @dataclass(frozen=True, kw_only=True)
 class DescribeCluster:
-    """The driver asks what the cluster at ``address`` has."""
+    """The driver requests the resources of the cluster at ``address``."""
 
     address: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """Ray's process is up, and runs the code with this digest."""
+    """Ray's process has started, and runs the code with this digest."""
 
     code_digest: str
 
 
 @dataclass(frozen=True)
 class Phase:
-    """What Ray's process is doing, in words.
+    """A description of what Ray's process is doing.
 
-    ``waits_for`` names what has a deadline: the ``start`` of a local Ray, or the answer of a ``cluster``.
+    ``waits_for`` names a step with a deadline: the ``start`` of a local Ray, or the answer of a ``cluster``.
     """
 
     doing: str
@@ -52,14 +52,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """The worker of a trial died, and Tune gives the trial another one."""
+    """The worker of a trial died, and Tune starts another one."""
 
     fingerprint: str
 
 
 @dataclass(frozen=True)
 class GivenUp:
-    """A trial gets no further worker; ``error`` is what Ray says of the last one."""
+    """A trial gets no further worker; ``error`` is Ray's report of the last one."""
 
     fingerprint: str
     error: str
@@ -67,7 +67,7 @@ class GivenUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What a cluster has: the CPUs and GPUs of each of its nodes."""
+    """The resources of a cluster: the CPUs and GPUs of each node."""
 
     nodes: tuple[Node, ...]
 
@@ -79,11 +79,11 @@ class Cluster:
 
 @dataclass(frozen=True)
 class End:
-    """How a life of Ray ended.
+    """The reason for which Ray's process ended.
 
-    ``finished``: every trial ended or was left alone on request; ``memory``: Ray's monitor ended a worker because the memory ran
-    out, which Tune does not survive; ``refused``: Ray did not start, or the cluster cannot be joined; ``died``: its process ended
-    without a word, as it does when a part of Ray dies.
+    ``finished``: every trial ended, or was skipped because of a stop; ``memory``: Ray's monitor ended a worker because memory ran out,
+    which Tune does not survive; ``refused``: Ray did not start, or the cluster cannot be joined; ``died``: the process ended without
+    a message, as it does when a part of Ray dies.
     """
 
     why: Literal["finished", "memory", "refused", "died"]

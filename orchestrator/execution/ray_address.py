@@ -1,4 +1,4 @@
-"""The address of a Ray cluster: what it may look like, and whether anything answers there."""
+"""Parses the address of a Ray cluster, and checks that something listens there."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import socket
 from orchestrator.errors import ExecutorError
 
 CONNECT_SECONDS = 10.0
-"""A cluster that has not answered by then is taken as gone."""
+"""After this time without an answer a cluster counts as unreachable."""
 DEFAULT_PORT = 6379
 _FORMS = "host:port, or auto for the cluster that runs on this machine"
 
 
 def given_address(text: str | None) -> str | None:
-    """The address of a cluster; None where what was given stands for a Ray of this launch's own: nothing, or ``local``."""
+    """The address of a cluster; None for a Ray that the launch starts itself: no text, or ``local``."""
     return None if text is None or text.strip() in ("", "local") else text.strip()
 
 
 def check_reachable(address: str) -> None:
-    """Raises ExecutorError, within :data:`CONNECT_SECONDS`, unless something listens at the address; ``auto`` is Ray's to find."""
+    """Raises ExecutorError, within :data:`CONNECT_SECONDS`, unless something listens at the address; Ray itself resolves ``auto``."""
     if address == "auto":
         return
     host, port = _parse(address)
@@ -33,7 +33,7 @@ def check_reachable(address: str) -> None:
 
 
 def no_answer(address: str) -> ExecutorError:
-    """The error for a place where something listens that does not answer as a cluster does."""
+    """The error for an address where something listens that does not answer as a Ray cluster."""
     if address == "auto":
         return ExecutorError(f"the Ray cluster that was started on this machine did not answer within {CONNECT_SECONDS:g} s")
     return ExecutorError(f"no Ray cluster answered at {address} within {CONNECT_SECONDS:g} s, though something listens there")

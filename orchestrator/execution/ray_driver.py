@@ -1,9 +1,8 @@
-"""The process that runs Ray: connects, has Tune schedule the trials, and passes on what happens.
+"""The process that runs Ray: it connects, has Tune schedule the trials, and forwards their events.
 
-It is started by :mod:`orchestrator.execution.ray_process`, so that the death of a part of Ray, which ends this process without a word,
-ends nothing else. Tune schedules and nothing more: every launch gives it a
-fresh grid of the jobs that are missing, the store decides what is missing, and a trial resumes from its own checkpoint. So Tune's
-experiment state is thrown away after use.
+:mod:`orchestrator.execution.ray_process` starts it, because the death of a part of Ray silently ends the process that uses Ray.
+Tune only schedules. The store decides which jobs are missing, every launch gives Tune a fresh grid of them, and a trial resumes from its
+own checkpoint; so Tune's experiment state is discarded.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Send = Callable[[object], None]
 
 
 def main(descriptor: int) -> None:
-    """Do what the driver asks over the pipe with this file descriptor, and end."""
+    """Serve the driver's one request, over the pipe with this file descriptor, and end."""
     connection = Connection(descriptor)
     connection.send(Hello(code_digest=code_digest()))
     request = connection.recv()
@@ -46,7 +45,7 @@ def main(descriptor: int) -> None:
 
 
 def _die_with_the_driver(connection: Connection) -> None:
-    """End at once when the other end of the pipe is gone: the driver says nothing more while it lives."""
+    """End at once when the driver's end of the pipe closes; a living driver sends no further message."""
     connection.poll(None)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -87,9 +86,9 @@ def _start(request: RunTrials, send: Send) -> End | None:
         )
     except Exception as error:  # Ray has no class of its own for a node that does not come up
         slow = "timed out during startup" in str(error)
-        why = "Ray did not start in time: this machine is too busy, or ended a part of Ray"
+        why = "Ray did not start in time: this machine is too busy, or killed a part of Ray"
         return End("refused", why if slow else f"Ray: {_first_line(error)}")
-    send(Phase("Ray is up; its first workers start"))
+    send(Phase("Ray has started; its first workers are starting"))
     return None
 
 
@@ -112,7 +111,7 @@ def _fit(request: RunTrials, send: Send) -> End:
             storage_path=str(request.storage.parent),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS_FORGIVEN),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a trial writes its own
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # trials write their own
             callbacks=[_EventCallback(send)],
         ),
     )
@@ -121,17 +120,17 @@ def _fit(request: RunTrials, send: Send) -> End:
     except RuntimeError as error:
         if not isinstance(error.__cause__, OutOfMemoryError):
             raise
-        return End("memory", str(error))  # Ray's memory monitor ended a worker: an error that Tune has no answer to
+        return End("memory", str(error))  # Ray's memory monitor ended a worker: Tune does not handle this error
     return End("finished")
 
 
 def _leave_trackers_alone() -> None:
-    """Tune imports the trackers that it has callbacks for, to count callbacks for statistics that are off: seconds for MLflow."""
+    """Hides MLflow from Tune, which would import it, for seconds, only to count callbacks for disabled statistics."""
     sys.modules.setdefault("mlflow", None)  # type: ignore[arg-type]
 
 
 def _nodes() -> list[Mapping[str, float]]:
-    """What each node has that is there now, by the name of the resource."""
+    """The resources of each live node, by name."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
@@ -140,15 +139,15 @@ def _node(have: Mapping[str, float]) -> Node:
 
 
 def _rooms(job: TrialJob) -> list[Room]:
-    """What the nodes have for trials like this one; those that hold none are left out."""
+    """The capacity of each node for trials like this one, without the nodes that hold none."""
     rooms = [Room(memory=int(have.get("memory", 0)), slots=job.compute.times_in(_node(have))) for have in _nodes()]
     return [room for room in rooms if room.slots]
 
 
 def _at_once(request: RunTrials, rooms: Sequence[Room]) -> int | None:
-    """The most trials that Tune may hold ready. On this machine no more than run: it would ask Ray for places that it then gives up.
+    """The most trials that Tune may queue at Ray. On this machine no more than can run: Tune would request resources and give them up.
 
-    A cluster may grow, and there Tune holds some trials ready for the nodes that come.
+    A cluster may grow, so there Tune queues more trials for further nodes.
     """
     if request.address is not None:
         return request.at_once
@@ -159,7 +158,7 @@ def _at_once(request: RunTrials, rooms: Sequence[Room]) -> int | None:
 def _resources(
     jobs: Mapping[str, TrialJob], rooms: Sequence[Room], send: Send
 ) -> Callable[[Mapping[str, Any]], tune.PlacementGroupFactory]:
-    """What each trial asks of Ray. A trial that is predicted to need more memory than any node has is named, and runs alone."""
+    """The resources that each trial requests. A trial predicted to need more memory than any node has is reported, and runs alone."""
     requests = memory_requests({name: job.memory for name, job in jobs.items()}, rooms)
     if requests.alone:
         largest = requests.alone[0]
@@ -168,20 +167,20 @@ def _resources(
 
     def resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
         job = jobs[config["trial"]]
-        bundle = {"CPU": job.compute.threads, "GPU": job.compute.gpus, "memory": requests.bytes[job.fingerprint]}
-        return tune.PlacementGroupFactory([{what: amount for what, amount in bundle.items() if amount}])
+        requested = {"CPU": job.compute.threads, "GPU": job.compute.gpus, "memory": requests.bytes[job.fingerprint]}
+        return tune.PlacementGroupFactory([{what: amount for what, amount in requested.items() if amount}])
 
     return resources
 
 
 class _EventCallback(tune.Callback):
-    """Hands every event on to the driver."""
+    """Forwards every event to the driver."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its callbacks into a file that nobody reads
+        return {}  # Tune pickles its callbacks into a file that is never read
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
         for event in result.get(EVENTS, ()):

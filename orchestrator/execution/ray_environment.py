@@ -1,4 +1,4 @@
-"""The environment of the process that runs Ray: what it inherits, what it must not inherit, and what Ray is told by it."""
+"""Builds the environment of the process that runs Ray: inherited variables without harmful ones, and Ray's settings."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ QUIET: Mapping[str, str] = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its state is thrown away: each launch asks the records what is missing
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # its state is discarded: each launch asks the records what is missing
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_MAX_PENDING_TRIALS_PG": "16",
 }
-"""Ray without its reports, its own loggers and its handlers of signals; workers get these too."""
+"""Turns off Ray's usage reports, loggers and signal handlers, in workers too."""
 
-# Keep the memory of freed activations: glibc reads these once, when a worker starts, also for the thread that a trial runs in.
+# Keep the memory of freed activations: glibc reads these when a worker starts, and they apply to the trial's thread too.
 WORKER: Mapping[str, str] = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "4000000000",
     "MALLOC_TOP_PAD_": "67108864",
     "MALLOC_ARENA_MAX": "1",
 }
-"""What workers get beside :data:`QUIET`."""
+"""The variables of workers, in addition to :data:`QUIET`."""
 
 INHERITED_BY_LOCAL_RAY = frozenset(
     {"RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s"}
 )
-"""The settings of Ray that a user may give a local Ray: when memory counts as short, and how long a start may take."""
+"""The settings that a local Ray takes from the user: its memory threshold and its check interval, and how long a start may take."""
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # its name is historical: at 0 every server of Ray binds to 127.0.0.1
 _ABSOLUTE = ("PYTHONPATH",)
 
 
 def local_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a Ray that starts and ends with one launch: reachable from this machine alone, by a token of its own.
+    """The environment of a Ray that one launch starts and ends: reachable only from this machine, with its own token.
 
-    Whatever else is inherited of Ray's settings (another cluster's address or token, ``RAY_AUTH_MODE=disabled``) does not reach it.
+    It inherits no other setting of Ray, such as another cluster's address or token, or ``RAY_AUTH_MODE=disabled``.
     """
     kept = {name: value for name, value in inherited.items() if not _is_rays(name) or name in INHERITED_BY_LOCAL_RAY}
     secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -52,7 +52,7 @@ def local_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 
 def cluster_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process that joins a running cluster: Ray's settings as inherited, the cluster's token among them."""
+    """The environment of a process that joins a running cluster: Ray's inherited settings, including the cluster's token."""
     return {**_with_absolute_paths(inherited), **QUIET}
 
 
@@ -61,7 +61,7 @@ def _is_rays(name: str) -> bool:
 
 
 def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
-    """Paths as this process reads them: the other one starts in a folder of its own."""
+    """Makes paths absolute, because the other process starts in another folder."""
     absolute = {
         name: os.pathsep.join(str(Path(part).absolute()) for part in environment[name].split(os.pathsep) if part)
         for name in _ABSOLUTE

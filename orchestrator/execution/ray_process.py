@@ -1,4 +1,4 @@
-"""The process that runs Ray, as the driver sees it: started, listened to, and ended with everything that it started."""
+"""The driver's handle on the process that runs Ray: starts it, receives its messages, and ends it with its descendants."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _START = "import sys; from orchestrator.execution.ray_driver import main; main(i
 
 @dataclass
 class RayProcess:
-    """A running process of Ray's: the pipe to it, the process itself, and the file with what it and Ray print.
+    """A running process of Ray: the pipe to it, the process itself, and the log of its and Ray's output.
 
-    ``greeted``: it is up, and runs this process's own code.
+    ``greeted``: it has started, and runs this process's own code.
     """
 
     connection: Connection
@@ -37,22 +37,22 @@ class RayProcess:
     greeted: bool = False
 
     def ask(self, request: object) -> None:
-        """Say what is wanted of it. One that died meanwhile is noticed by :meth:`next_message`."""
+        """Send it a request. :meth:`next_message` reports a process that has died."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(request)
 
     def next_message(self, seconds: float) -> object | None:
-        """What it says next, None where it says nothing within ``seconds``.
+        """Its next message; None where none arrives within ``seconds``.
 
         Raises:
             EOFError: it has died or ended.
-            ExecutorError: it does not start, or imports other code than this process.
+            ExecutorError: it does not start, or its code differs from this process's.
         """
         try:
             message: object = self.connection.recv() if self.connection.poll(seconds) else None
         except (EOFError, OSError) as error:  # an OSError where it died in the middle of a message
             if not self.greeted:
-                raise ExecutorError(f"Ray's process did not start: {self.last_words()} (all of it: {self.log})") from error
+                raise ExecutorError(f"Ray's process did not start: {self.last_words()} (full log: {self.log})") from error
             raise EOFError from error
         if isinstance(message, Hello):
             self._check_code(message)
@@ -70,7 +70,7 @@ class RayProcess:
     def last_words(self) -> str:
         """The last line of its log."""
         lines = [line.strip() for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it printed nothing"
 
 
 @contextmanager
@@ -78,10 +78,9 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
     """A process that runs this process's own code, for as long as the block lasts.
 
     Args:
-        environment: all of its environment.
-        folder: an empty folder that it works in. Ray has workers import from the folder that their driver works in ahead of what is
-            installed, so it must hold nothing.
-        log: a file that is written anew with what it prints.
+        environment: its complete environment.
+        folder: its working folder, which must be empty: Ray's workers import from their driver's working folder first.
+        log: the file for its output, which is overwritten.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = Pipe()
@@ -95,7 +94,7 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
                 stdout=out,
                 stderr=out,
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # a Ctrl-C in the terminal is the driver's alone
+                start_new_session=True,  # only the driver handles a Ctrl-C in the terminal
             )
         running = RayProcess(ours, process, log)
         try:
@@ -105,7 +104,7 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started: first by a word, then by force."""
+    """End the process and its descendants: first by a request, then by force."""
     started = _descendants(process)
     if process.poll() is None:
         process.terminate()
@@ -128,7 +127,7 @@ def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def wait_for_end(running: RayProcess, seconds: float) -> None:
-    """Give a process that has said its last word ``seconds`` to end by itself."""
+    """Wait up to ``seconds`` for a process that has sent its last message to end by itself."""
     deadline = time.monotonic() + seconds
     while running.process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

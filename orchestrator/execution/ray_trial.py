@@ -1,4 +1,4 @@
-"""What a Ray worker runs: one trial after another, in a process that stays."""
+"""The Ray worker: runs one trial after another in a process that is reused."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from ray import tune
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 
 EVENTS = "events"
-"""The key of a result under which the events since the last one lie."""
+"""The key of a result that holds the events since the previous result."""
 
 
 class RayTrial(tune.Trainable):
-    """The same function as every executor calls, as Tune wants it: each step gives what was said since the last one.
+    """The function that every executor calls, as a Tune trainable whose steps return the events since the previous step.
 
-    The trial runs in a thread of its own and waits for nobody: what it says meanwhile is handed on together. Tune reuses the process
-    for the next trial, so that each worker imports torch and verifies the images once.
+    The trial runs in its own thread and never waits for Tune: events of the meantime are returned together. Tune reuses the process for
+    the next trial, so that each worker imports torch and verifies the images once.
     """
 
     def setup(self, config: dict[str, Any], *, jobs: Mapping[str, TrialJob]) -> None:  # type: ignore[override]  # tune.with_parameters
-        """Take in the jobs, once for each worker, and begin with the one that the config names."""
+        """Receive the jobs, once per worker, and start the one that the config names."""
         self._jobs = jobs
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin with another trial in the same process: Tune asks for it once the last one is over."""
+        """Start another trial in the same process, after the previous one has ended."""
         self._thread.join()
         self._begin(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait until the trial says something, or ends. Raises what ended it from outside its own code, after all that it said."""
-        events = self._said()
+        """Wait for an event of the trial, or its end. After its last event, raises an error from outside the trial's own code."""
+        events = self._next_events()
         if self._error is not None and not events:
             raise self._error
         return {EVENTS: events, "done": self._over and self._error is None}
@@ -56,12 +56,12 @@ class RayTrial(tune.Trainable):
         except BaseException as error:
             self._error = error
         finally:
-            self._events.put(None)  # it has no more to say
+            self._events.put(None)  # no more events
 
-    def _said(self) -> list[TrialEvent]:
-        """What was said since the last call, at least one event; none where the trial is over.
+    def _next_events(self) -> list[TrialEvent]:
+        """The events since the last call, at least one; none where the trial has ended.
 
-        After the event of an end the trial is waited for: a further step would be another round trip.
+        After its last event the method waits for the trial to end, which saves Tune another step.
         """
         events: list[TrialEvent] = []
         while not self._over and (not events or events[-1].kind in ENDS or not self._events.empty()):

@@ -1,4 +1,4 @@
-"""Runs trials on Ray Tune, on this machine or on a cluster: the driver's side, which no death of Ray's own processes reaches."""
+"""Runs trials on Ray Tune, on this machine or on a cluster. This is the driver's side, which survives the death of Ray's processes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from orchestrator.execution.session_folder import session_folder
 from orchestrator.process.environment import usable_cpus
 
 RAY_DEATHS_FORGIVEN = 3
-"""So often in a row, without any trial ending meanwhile, a part of Ray may die before the launch gives up."""
+"""How often in a row, with no trial ending in between, a part of Ray may die before the launch gives up."""
 START_SECONDS = 180.0
-"""A local Ray that is not up by then will not be: Ray itself gives up after 30 s, as a rule."""
+"""The longest start of a local Ray; Ray itself usually gives up after 30 s."""
 _POLL_SECONDS = 0.2
 _SECONDS_TO_STOP = 2.0
 _SECONDS_TO_SHUT_DOWN = 20.0
@@ -38,8 +38,8 @@ _RESUME = "the same command resumes, and with --executor in-process it needs no 
 class RayTuneExecutor:
     """Runs jobs as Tune trials.
 
-    ``address`` joins a running cluster; without it a local one is started and ended here. ``max_concurrent`` bounds the trials
-    that run at once, ``storage`` is the folder for Tune's own files of this launch; what Ray prints goes to ``<storage>.log``.
+    ``address`` is that of a running cluster to join; without it a local one is started and ended. ``max_concurrent`` bounds the trials
+    that run at once. ``storage`` is the folder for Tune's own files of this launch; Ray's output goes to ``<storage>.log``.
     """
 
     storage: Path
@@ -55,8 +55,8 @@ class RayTuneExecutor:
     ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`.
 
-        Where Ray ends workers because the memory runs out, what has not ended is launched anew, fewer trials at a time. Where a part
-        of Ray itself dies (its raylet, its agent, its store), Ray is started again.
+        If Ray ends workers because memory runs out, the remaining trials are relaunched, fewer at a time. If a part of Ray itself dies
+        (its raylet, agent or store), Ray is restarted.
 
         Raises:
             ExecutorError: Ray does not start, died too often, or the cluster cannot be joined.
@@ -84,7 +84,7 @@ class RayTuneExecutor:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """For what Ray's process waits, and since when."""
+    """A step of Ray's process that has a deadline, and its beginning."""
 
     what: Literal["start", "cluster"]
     since: float = field(default_factory=time.monotonic)
@@ -100,7 +100,7 @@ class _Waiting:
 
 @dataclass
 class _Launch:
-    """One life of Ray: jobs that it is asked to run, and what is heard of them."""
+    """One process of Ray, with the jobs that it runs and the reports on them."""
 
     executor: RayTuneExecutor
     jobs: Sequence[TrialJob]
@@ -111,7 +111,7 @@ class _Launch:
     end: End | None = field(default=None)
 
     def run(self, at_once: int | None) -> End | None:
-        """How this life ended: see :class:`End`, with ``died`` for a death; None where the launch is stopped before a trial runs."""
+        """Run the jobs. Returns the reason for the end, see :class:`End`; None where the launch is stopped while no trial runs."""
         storage, address = self.executor.storage, self.executor.address
         environment = local_environment(os.environ) if address is None else cluster_environment(os.environ)
         with ExitStack() as stack:
@@ -159,7 +159,7 @@ class _Launch:
             raise self.waiting.error(self.executor.address)
 
     def _stopped(self) -> bool:
-        """Whether the launch shall stop and no trial runs that would have to write a checkpoint first."""
+        """Whether the launch is to stop, and no running trial has yet to write its checkpoint."""
         if self.reports.running or not self.jobs[0].stop_file.exists():
             self.stopping_since = None
             return False
@@ -168,15 +168,15 @@ class _Launch:
 
 
 def _after_ray_died(reports: Reports, on_phase: Callable[[str], None], deaths: int, last_words: str) -> None:
-    """Say that Ray is started again. Raises ExecutorError when it died too often."""
+    """Report that Ray is restarted. Raises ExecutorError when it died too often."""
     if deaths > RAY_DEATHS_FORGIVEN:
-        raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between (at last it said: {last_words}); {_RESUME}")
+        raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between (its last output: {last_words}); {_RESUME}")
     reports.all_died("Ray died; the trial resumes from its last checkpoint")
-    on_phase(f"Ray died and is started again ({deaths} of {RAY_DEATHS_FORGIVEN} times)")
+    on_phase(f"Ray died and is restarted ({deaths} of {RAY_DEATHS_FORGIVEN} times)")
 
 
 def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: MemoryPressure, error: str) -> list[TrialJob]:
-    """The jobs to resume, after those concerned have heard of it."""
+    """The jobs to resume, after a notice about each of them that was running."""
     left = {job.fingerprint: job for job in jobs}
     if not left:
         return []
@@ -189,4 +189,4 @@ def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: 
 
 
 def _at_a_time(most: int | None) -> str:
-    return "as many trials at a time as at first" if most is None else f"{counted(most, 'trial')} at a time"
+    return "with no limit on concurrent trials" if most is None else f"{counted(most, 'trial')} at a time"

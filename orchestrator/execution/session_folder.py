@@ -1,4 +1,4 @@
-"""Where a local Ray keeps its sockets and logs: a short path, closed to other users, removed even after a kill."""
+"""Makes the folder of a local Ray's sockets and logs: a short path, closed to other users, removed even after a kill."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import filelock
 
 _PREFIX = "fsl-ray-"
 RAYS_FOLDER = "r"
-"""Where Ray's own files go in it: Ray lets everyone write to the folder that it is given, and the one around it keeps them out."""
-_LONGEST_PARENT = 30  # a socket's path has at most 107 bytes, and Ray adds some 70 to this
+"""Ray's own folder in it. Ray makes its folder writable for everyone; the folder around it keeps other users out."""
+_LONGEST_PARENT = 30  # a socket's path has at most 107 bytes, of which Ray needs some 70
 _YOUNG_SECONDS = 60
 
 
 @contextmanager
 def session_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A folder for this block alone; those that killed drivers left behind are removed on the way."""
+    """A folder for the duration of the block. Removes the folders of killed drivers first."""
     parent = parent or _short_parent()
     _remove_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -45,4 +45,4 @@ def _remove_abandoned(parent: Path) -> None:
             with filelock.FileLock(folder / "lock").acquire(timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
         except (OSError, filelock.Timeout):
-            continue  # somebody else's, or in use
+            continue  # another user's, or in use

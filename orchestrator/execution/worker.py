@@ -145,7 +145,7 @@ class _StoreRecords(AttemptRecords):
         """What is known of the trial."""
         record = self.store.read(self.fingerprint)
         for path in tuple(self.store.damaged):
-            self.announce(f"a file that is damaged, or of other work, was set aside as {self.store.put_aside(path)}")
+            self.announce(f"a file that is damaged, or of other work, was set aside as {self.store.set_aside(path)}")
         return record
 
     def scored(self, result: TrialResult) -> Collection[str]:
@@ -157,5 +157,5 @@ class _StoreRecords(AttemptRecords):
     def write_score(self, score: EvaluationResult) -> None:
         self.store.write_evaluation(score)
 
-    def put_aside(self, path: Path) -> Path | None:
-        return self.store.put_aside(path)
+    def set_aside(self, path: Path) -> Path | None:
+        return self.store.set_aside(path)

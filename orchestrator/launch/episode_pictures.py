@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsl_core.recipe.data_settings import DataSettings
-from orchestrator.report.drawing import drawn
+from orchestrator.report.drawing import draw_if_possible
 from orchestrator.sweep.plan import PlannedTrial
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class EpisodePictures:
             images = _images(trial.recipe.data, self.data_root, self.cache_root)
             return draw_first_episode(trial.recipe, trial.evaluations[0], images, path)
 
-        drawn(draw, path, self.notice)
+        draw_if_possible(draw, path, self.notice)
 
 
 @lru_cache(maxsize=4)

@@ -31,7 +31,7 @@ def forecast(
     Raises:
         ExecutionPathError: no trial can take what is asked for each, or this machine does not have that.
     """
-    from orchestrator.execution.machine import slots_there, this_machine
+    from orchestrator.execution.machine import concurrent_trials, this_machine
 
     compute, machine = options.compute(device, workspace.plan), this_machine(device, threads=options.threads)
     costs = KnownCosts(
@@ -46,7 +46,7 @@ def forecast(
     return costs.forecast(
         workspace.plan,
         workspace.records,
-        slots=1 if alone else slots_there(compute, None if cluster is None else cluster.nodes),
+        slots=1 if alone else concurrent_trials(compute, None if cluster is None else cluster.nodes),
         start=IN_PROCESS_START if alone else RAY_START,
         compute=compute,
         on_cluster=cluster is not None,

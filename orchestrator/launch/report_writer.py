@@ -13,8 +13,8 @@ from orchestrator.report.drawing import Notice
 from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
-from orchestrator.report.unchanged_report import kept_or_written, made_from
+from orchestrator.report.table_rows import CellRow, table_rows
+from orchestrator.report.unchanged_report import reuse_or_write, source_digest
 from orchestrator.sweep.plan import Plan
 
 
@@ -25,7 +25,7 @@ def registries_for(workspace: Workspace) -> Registries:
 
 def rows_of(workspace: Workspace) -> tuple[CellRow, ...]:
     """The table's rows as the records stand."""
-    return aggregate(workspace.plan, workspace.records, registries_for(workspace))
+    return table_rows(workspace.plan, workspace.records, registries_for(workspace))
 
 
 def report_folder(workspace: Workspace, *, complete: bool, replace: bool) -> Path:
@@ -59,14 +59,14 @@ def reporter_for(workspace: Workspace, run_ids: Callable[[], Mapping[str, str]],
 
         def write(notice: Notice) -> tuple[Path, ...]:
             from orchestrator.report.report_folder import (
-                write_bundle,  # pandas, pyarrow and matplotlib, only where something changed
+                write_report_folder,  # pandas, pyarrow and matplotlib, only where something changed
             )
 
-            return write_bundle(folder, plan, records, registries, run_ids=known, notice=notice)
+            return write_report_folder(folder, plan, records, registries, run_ids=known, notice=notice)
 
-        source = made_from(folder, plan, records, registries, known)
+        source = source_digest(folder, plan, records, registries, known)
         note = sweep_folder(workspace.places.runs_root, workspace.plan) / "written_report.json"
-        files = kept_or_written(note, source, write, workspace.callbacks.notice)
-        return files, render(aggregate(plan, records, registries), "md", spec=plan.spec)
+        files = reuse_or_write(note, source, write, workspace.callbacks.notice)
+        return files, render(table_rows(plan, records, registries), "md", spec=plan.spec)
 
     return report

@@ -1,1 +1,1 @@
-"""What a command inherits from the process that starts it: variables, CPUs, the terminal, signals."""
+"""The process that a command runs in: environment variables, CPUs, terminal, signals."""

@@ -1,4 +1,4 @@
-"""How much CPU time Linux's control groups leave to this process: the limit that containers and batch systems set."""
+"""Reads the CPU limit that containers and batch systems set through Linux control groups."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def cpu_limit(root: Path = Path("/")) -> float | None:
-    """The CPUs' worth of time that the process's group and the groups above it allow together; None where nothing limits it.
+    """The number of CPUs, possibly fractional, that the process's group and its ancestors allow; None where there is no limit.
 
-    Both versions of control groups are read. ``root`` is the folder that holds ``proc`` and ``sys``.
+    Reads both versions of control groups. ``root`` is the folder that holds ``proc`` and ``sys``.
     """
     limits = [limit for folder in _folders(root) for limit in (_of_version_2(folder), _of_version_1(folder)) if limit is not None]
     return min(limits, default=None)
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """The folders of the process's own groups and of all above them, up to where their file system is mounted."""
+    """The folders of the process's own groups and of their ancestors, up to the mount point."""
     for line in _lines(root / "proc" / "self" / "cgroup"):
         _, controllers, group = _fields(line, ":", 3)
         if controllers and "cpu" not in controllers.split(","):
@@ -27,7 +27,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _mount(root: Path, controllers: str) -> tuple[Path, str]:
-    """Where the file system of these controllers is mounted, and which of its groups is its root as seen from here."""
+    """The mount point of these controllers, and the group that is mounted there."""
     for line in _lines(root / "proc" / "self" / "mountinfo"):
         mount, _, system = line.partition(" - ")
         kind, _, options = _fields(system, " ", 3)
@@ -39,19 +39,19 @@ def _mount(root: Path, controllers: str) -> tuple[Path, str]:
 
 
 def _below(within: str, group: str) -> Path:
-    """A group relative to the root of its mount; one that is not below it is, as containers show it, that root itself."""
+    """A group relative to the mounted one. In a container it may not be below it: then it is the mounted group itself."""
     path = Path(group)
     return path.relative_to(within) if path.is_relative_to(within) else Path()
 
 
 def _of_version_2(folder: Path) -> float | None:
-    """``cpu.max``: microseconds of CPU time a period, then the period; ``max`` for no limit."""
+    """Reads ``cpu.max``: microseconds of CPU time per period, then the period; ``max`` for no limit."""
     quota, period = _fields(" ".join(_lines(folder / "cpu.max")), " ", 2)
     return _share(quota, period)
 
 
 def _of_version_1(folder: Path) -> float | None:
-    """The same in two files; a quota of -1 for no limit."""
+    """Reads the same two numbers from two files; a quota of -1 means no limit."""
     quota, period = (" ".join(_lines(folder / f"cpu.cfs_{name}_us")) for name in ("quota", "period"))
     return _share(quota, period)
 
@@ -61,7 +61,7 @@ def _share(quota: str, period: str) -> float | None:
 
 
 def _fields(text: str, separator: str, count: int) -> list[str]:
-    """A line's fields, the last one with all the rest; those that it lacks are empty."""
+    """A line's fields, of which the last takes the rest of the line; missing fields are empty."""
     found = text.split(separator, count - 1)
     return found + [""] * (count - len(found))
 

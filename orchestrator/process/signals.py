@@ -1,4 +1,4 @@
-"""The signals that ask a launch to stop."""
+"""Turns the signals that ask a launch to stop into a stop file or a KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stopping_signals() -> list[int]:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Inside the block each of the signals is a KeyboardInterrupt: by default SIGTERM and SIGHUP end Python without a word."""
+    """Raises KeyboardInterrupt on each of the signals inside the block; by default SIGTERM and SIGHUP end Python silently."""
     with _handled_by(_interrupt):
         yield
 
@@ -35,9 +35,9 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iterator[None]:
-    """Inside the block the first SIGINT, SIGTERM or SIGHUP makes the stop file, which every worker watches.
+    """Creates the stop file, which every worker watches, on the first SIGINT, SIGTERM or SIGHUP inside the block.
 
-    A further one raises, but for SIGHUP: a terminal that closes may send it twice, by the kernel and by the shell.
+    A second signal raises KeyboardInterrupt, except SIGHUP: the kernel and the shell of a closing terminal may both send it.
     """
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
@@ -48,7 +48,7 @@ def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iter
             raise KeyboardInterrupt
         try:
             stop_file.touch()
-        except OSError as error:  # without it no worker would hear of the stop
+        except OSError as error:  # without it no worker would stop
             raise KeyboardInterrupt from error
         notice("stopping: running trials write their checkpoints; once more stops at once")
 

@@ -1,4 +1,4 @@
-"""The terminal that a command inherits: it may be lost while the command runs, or be unable to spell what is printed."""
+"""Protects a command's output from a terminal that closes, or whose encoding lacks characters."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _ASCII = {"–": "-", "—": "-", "−": "-", "±": "+/-", "→": "->", "×": "x
 
 
 def leave_lost_terminal() -> None:
-    """Send stdout and stderr to nowhere if they are a terminal that was closed: each write to it would fail."""
+    """Redirect stdout and stderr to the null device where their terminal was closed: each write would fail."""
     for descriptor in (1, 2):
         if _is_lost(descriptor):
-            _lead_nowhere(descriptor)
+            _redirect_to_null(descriptor)
 
 
 def leave_refused_stdout() -> None:
-    """Send stdout to nowhere, once whoever read it has closed the pipe or its file finds no space."""
-    _lead_nowhere(1)
+    """Redirect stdout to the null device after its reader closed the pipe or its disk filled up."""
+    _redirect_to_null(1)
 
 
-def _lead_nowhere(descriptor: int) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+def _redirect_to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
 
 
 def _is_lost(descriptor: int) -> bool:
@@ -41,10 +41,10 @@ def _is_lost(descriptor: int) -> bool:
 
 
 def spell_anything() -> None:
-    """Let stdout and stderr take every text: what their encoding lacks is written in ASCII, ± as +/- and – as -.
+    """Make stdout and stderr accept every text: characters that their encoding lacks are written in ASCII, ± as +/- and – as -.
 
-    A stream that was closed before the command started leads to nowhere: the next file that is opened would take its place, and what
-    a library prints would land there.
+    A stream that was closed before the command started is redirected to the null device: otherwise the next file to be opened would
+    take its descriptor, and a library's output.
     """
     codecs.register_error(_PLAIN, _in_plain)
     for descriptor in (0, 1, 2):
@@ -70,7 +70,7 @@ def _in_plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _plain(character: str) -> bytes:
-    """A character in ASCII; a byte of a file name that no encoding explains is that byte again."""
+    """A character in ASCII; an undecodable byte of a file name is written unchanged."""
     if "\udc80" <= character <= "\udcff":
         return bytes([ord(character) - 0xDC00])
     if character in _ASCII:

@@ -1,1 +1,1 @@
-"""What is known: the records of a runs folder, their locks, and the state of a trial."""
+"""The records of a runs folder, their locks, and the state of a trial."""

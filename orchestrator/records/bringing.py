@@ -18,15 +18,15 @@ from orchestrator.records.store import Store, is_fingerprint
 from orchestrator.records.trial_lock import is_held, trial_lock
 
 Outcome = Literal["brought", "known", "unfinished", "refused"]
-"""``brought`` counts as finished from now on; ``known`` was finished here already, ``unfinished`` is not finished there either."""
+"""``brought``: imported; ``known``: finished here already; ``unfinished``: not finished there either; ``refused``: failed a check."""
 
 _LOG = "log.txt"
-"""Files that are copied where the trial has none here: they are read by whoever computes on it next, or by people."""
+"""Copied where the trial has none here, for people to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brought:
-    """What became of one folder, and why, or where the trial was trained."""
+    """The outcome of importing one folder, with its reason, or with the machine that trained the trial."""
 
     folder: Path
     outcome: Outcome
@@ -34,7 +34,7 @@ class Brought:
 
 
 def trial_folders(folder: Path) -> list[Path]:
-    """The folders of trials that ``folder`` stands for: itself, those in it, or those of the runs folder that it is."""
+    """Finds the trials of ``folder``, which is a trial, holds trials, or is a runs folder."""
     if is_fingerprint(folder.name):
         return [folder]
     holding = folder / "trials" if (folder / "trials").is_dir() else folder
@@ -42,7 +42,7 @@ def trial_folders(folder: Path) -> list[Path]:
 
 
 def bring(folders: list[Path], store: Store, check: TrialCheck) -> Iterator[Brought]:
-    """Check each folder, and copy what the runs folder lacks of it. What is refused leaves nothing."""
+    """Check each folder, and copy what the runs folder lacks. A refused folder leaves no file."""
     for folder in folders:
         try:
             yield _brought(folder, store, check)
@@ -55,23 +55,25 @@ def _brought(folder: Path, store: Store, check: TrialCheck) -> Brought:
         return Brought(folder=folder, outcome="unfinished", why="a process works on it")
     finished = check.finished(folder)
     if finished is None:
-        return Brought(folder=folder, outcome="unfinished", why="it is not trained, or lacks a score that was asked for")
+        return Brought(folder=folder, outcome="unfinished", why="it is not trained, or lacks a requested score")
     here = store.paths(folder.name)
     here.folder.mkdir(parents=True, exist_ok=True)
     try:
         with trial_lock(here.lock, lambda: True):
-            return _taken_up(finished, store)
+            return _imported(finished, store)
     except StopRequested as error:
         raise StoreError("a process works on this trial here") from error
 
 
-def _taken_up(finished: FinishedTrial, store: Store) -> Brought:
+def _imported(finished: FinishedTrial, store: Store) -> Brought:
     folder, result, name = finished.paths.folder, finished.result, finished.result.recipe.fingerprint
     known = store.read(name)
     for path in tuple(store.damaged):
-        store.put_aside(path)
+        store.set_aside(path)
     if known.result is not None and known.result != result:
-        return Brought(folder=folder, outcome="known", why="it is trained here already, to other bits: what is here stays")
+        return Brought(
+            folder=folder, outcome="known", why="it is trained here already, with different bits; the trial here is kept"
+        )
     scores = [score for score in finished.scores if score.evaluation.fingerprint not in known.evaluations]
     if known.result is not None and not scores:
         return Brought(folder=folder, outcome="known", why="it is here already")
@@ -83,7 +85,7 @@ def _taken_up(finished: FinishedTrial, store: Store) -> Brought:
     for score in scores:
         store.write_evaluation(score)
     if known.result is None:
-        store.write_result(result)  # last: that it is there says that the trial is trained
+        store.write_result(result)  # last: its presence marks the trial as trained
     store.clear_failure(name)
     return Brought(folder=folder, outcome="brought", why=f"trained on {execution.host}, {execution.device_name}")
 
@@ -96,13 +98,13 @@ def _copy_files(finished: FinishedTrial, store: Store) -> None:
     path = read_path(there.folder / PATH_FILE)
     if path is not None:
         if read_path(here.folder / PATH_FILE) not in (None, path):
-            _put_checkpoints_aside(here.folder)  # those of another path: a retraining must not resume from them
+            _set_checkpoints_aside(here.folder)  # they are of another path, and retraining must not resume from them
         write_path(here.folder, path)
     if (there.folder / _LOG).is_file() and not (here.folder / _LOG).exists():
         write_atomically(here.folder / _LOG, (there.folder / _LOG).read_bytes())
 
 
-def _put_checkpoints_aside(folder: Path) -> None:
+def _set_checkpoints_aside(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     if checkpoints.is_dir():
         checkpoints.replace(folder / f"checkpoints.{secrets.token_hex(4)}.aside")

@@ -1,4 +1,4 @@
-"""Trials that were finished elsewhere, checked for what their folders claim before they count here."""
+"""Verifies trials that were finished on another machine before they are imported."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.records.trial_edition import edition_in
 
 
-def opened_once(
+def dataset_opener(
     *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None]
 ) -> Callable[[DataSettings], SplitDataset]:
-    """What opens the images of this machine, each data set once."""
+    """A function that opens the images of this machine, each data set once."""
     return cache(lambda data: open_dataset(data, data_root=data_root, cache_root=cache_root, announce=announce))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedTrial:
-    """A trial that another machine trained and scored, as its folder says and as it was checked."""
+    """A verified trial that another machine trained and scored."""
 
     paths: TrialPaths
     result: TrialResult
@@ -42,7 +42,7 @@ class FinishedTrial:
 
 @dataclass(frozen=True)
 class TrialCheck:
-    """Checks the folders of finished trials against the images of this machine, which ``dataset_of`` opens."""
+    """Verifies the folders of finished trials against the images of this machine, which ``dataset_of`` opens."""
 
     dataset_of: Callable[[DataSettings], SplitDataset]
     _asked: dict[tuple[DataSettings, Evaluation], tuple[str, EpisodeClasses]] = field(default_factory=dict)
@@ -50,13 +50,12 @@ class TrialCheck:
     def finished(self, folder: Path) -> FinishedTrial | None:
         """The trial in a folder; None where it is not finished.
 
-        Checked are the seal, type and range of every record, that all are of the recipe that the folder is named by and of the edition
-        in force, the digest of the images against those here, the digest of the weights against the weights, and the digest and the
-        classes of every evaluation's episodes against those of this machine.
+        Verifies the seal, types and ranges of every record; that all are of the folder's recipe and of the current edition; the digest of
+        the weights; and, against this machine, the digest of the images and the digest and classes of every evaluation's episodes.
 
         Raises:
-            FslError: the folder is not what it claims; the message says in which way.
-            OSError: it cannot be read.
+            FslError: a check failed; the message names it.
+            OSError: the folder cannot be read.
         """
         trial = TrialFolder.at(folder)
         edition = edition_in(trial.paths.recipe, trial.paths.result, trial.fingerprint)

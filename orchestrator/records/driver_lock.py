@@ -1,4 +1,4 @@
-"""One driver per sweep: a lock that the system releases when its holder dies, however it dies."""
+"""Allows one driver per sweep, by a lock that the system releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from orchestrator.errors import StoreError, SweepLockedError
 
 @contextmanager
 def driver_lock(folder: Path) -> Iterator[None]:
-    """Hold the sweep whose state lies in ``folder``.
+    """Lock the sweep whose state is in ``folder``.
 
     Raises:
-        SweepLockedError: if another driver holds it; the message names its host, process and start.
-        StoreError: if the folder cannot be written to.
+        SweepLockedError: another driver holds it; the message names its host, process and start.
+        StoreError: the folder cannot be written to.
     """
     holder = folder / "driver.json"
     lock = filelock.FileLock(folder / "driver.lock")
@@ -45,4 +45,4 @@ def _describe(holder: Path) -> str:
         known = json.loads(holder.read_bytes())
         return f"process {known['process']} on {known['host']}, since {known['since']}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "its process did not leave its name"
+        return "by an unknown process"

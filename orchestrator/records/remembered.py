@@ -1,7 +1,7 @@
-"""Probes that are remembered in ``<runs-root>/cost.json``: on which machine, when, how many seconds a unit of work took, and how many of
-wall clock passed, which says whether the machine was busy.
+"""Remembers probes in ``<runs-root>/cost.json``: machine, time, seconds of each unit of work, and wall-clock seconds, which show whether
+the machine was busy.
 
-The file is a cache and may hold anything: what is not an entry, or not of a possible size, or old, is measured again.
+The file is a cache: invalid, impossible and old entries are ignored, and their work is measured again.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 
 MOST_AGE = datetime.timedelta(days=30)
-"""A probe that is older is measured again: drivers, libraries and what else runs on a machine change."""
+"""Older probes are measured again: drivers, libraries and the machine's other load change."""
 _MOST_SECONDS = 1e6
 _MOST_SAMPLES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a unit of work costs depends on, beside the work: the device and its model, threads of an operation, the torch version.
+    """The part of a unit's cost that is not the work itself: the device and its model, the threads per operation, the torch version.
 
-    ``device_name`` is None where it is not known, such as that of a cluster's GPUs.
+    ``device_name`` is None where it is unknown, such as that of a cluster's GPUs.
     """
 
     device: str
@@ -48,21 +48,21 @@ class _Entry:
 
 
 class RememberedProbes:
-    """The file of probes. ``now`` is the time that ages are counted from."""
+    """The file of probes. Ages are measured from ``now``."""
 
     def __init__(self, path: Path, *, machine: Machine, now: datetime.datetime) -> None:
         self._path, self._machine, self._now = path, _text(as_plain(machine)), now
 
     def read(self) -> Mapping[str, Timing]:
-        """The timing of each unit of work that was probed on this machine lately, by :func:`key`.
+        """The recent timings of this machine, by the :func:`key` of their unit of work.
 
-        What was timed under an earlier edition of the recipes is kept and not used: the same settings may mean other work since.
+        Timings of an earlier edition of the recipes are kept and not used: the same settings may mean different work there.
         """
         today = (entry for entry in self._entries() if entry.edition == SCHEMA_VERSION)
         return {entry.work: entry.timing for entry in today if entry.machine == self._machine}
 
     def write(self, probes: Mapping[UnitWork, Timing]) -> None:
-        """Add probes of this machine; of two of one work the surer one is kept. Raises OSError where the file cannot be written."""
+        """Add probes of this machine and keep the more reliable of two of the same work. Raises OSError where it cannot be written."""
         kept = {(entry.work, entry.machine, entry.edition): entry for entry in self._entries()}
         for work, timing in probes.items():
             new = _Entry(key(work), self._machine, self._now, timing)
@@ -81,12 +81,12 @@ class RememberedProbes:
 
 
 def key(work: UnitWork) -> str:
-    """The text that stands for a unit of work in the file."""
+    """The text that identifies a unit of work in the file."""
     return _text(as_plain(work))
 
 
 def _entry(plain: Any) -> _Entry | None:
-    """The entry that a JSON value is, or None."""
+    """The entry that a JSON value describes; None where it is invalid."""
     try:
         at = datetime.datetime.fromisoformat(plain["at"])
         timing = Timing(seconds=tuple(plain["seconds"]), wall=tuple(plain.get("wall", ())))

@@ -1,4 +1,4 @@
-"""Sealed records as the orchestrator reads them: a file that cannot be read is a fault of the runs folder."""
+"""Reads sealed records, and reports a file that cannot be read as an error of the runs folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.errors import StoreError
 
 
 def read_sealed(path: Path, parse: Callable[[dict[str, Any]], Value]) -> tuple[Value, bool] | None:
-    """See :func:`fsl_core.sealed.read_sealed`. Raises StoreError where a file is there and cannot be read."""
+    """See :func:`fsl_core.sealed.read_sealed`. Raises StoreError where a file exists and cannot be read."""
     try:
         return fsl_core.sealed.read_sealed(path, parse)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""The source of truth: one folder a trial, named by the recipe's fingerprint, every file whole or absent.
+"""The source of truth: one folder per trial, named by the recipe's fingerprint, every file whole or absent.
 
-``result.json`` and ``evaluations/*.json`` hold what is equal in every run of the same work; ``execution.json`` what is not.
+``result.json`` and ``evaluations/*.json`` are equal in every run of the same work; ``execution.json`` may differ.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def is_fingerprint(name: str) -> bool:
 class Store:
     """The trials under a runs folder.
 
-    Every record is written with the digest of its own content. A file that is damaged, edited, of another type or range than its
-    place asks for, or of other work than its place says, is taken as missing and listed in ``damaged``. Reading changes nothing;
-    whoever works on the trial renames it to ``<name>.corrupt-<n>`` with :meth:`put_aside`. Nothing is ever deleted.
+    Every record is written with the digest of its own content. A file counts as missing and is listed in ``damaged`` where it was
+    damaged or edited, has a wrong type or range, or belongs to other work. Reading changes no file; the process that works on the
+    trial renames such a file to ``<name>.corrupt-<n>`` with :meth:`set_aside`. No file is ever deleted.
     """
 
     def __init__(self, runs_root: Path) -> None:
@@ -54,7 +54,7 @@ class Store:
         return self.runs_root / "trials"
 
     def paths(self, fingerprint: str) -> TrialPaths:
-        """Where the trial's parts lie, whether or not they exist yet."""
+        """The paths of the trial's files, whether or not they exist."""
         return TrialPaths(self.trials / fingerprint)
 
     def check_writable(self) -> None:
@@ -68,7 +68,7 @@ class Store:
             raise StoreError(f"the runs folder {self.runs_root} cannot be written to ({error.strerror})") from error
 
     def read(self, fingerprint: str) -> TrialRecord:
-        """All that is known of a trial; a trial that nobody started has a record of nothing."""
+        """The record of a trial, empty where it was never started."""
         paths, old = self.paths(fingerprint), list[str]()
         edition = self.edition(fingerprint)
         result = None
@@ -86,21 +86,21 @@ class Store:
         )
 
     def edition(self, fingerprint: str) -> int:
-        """The edition of the recipes that a trial is of, by the recipe that its folder holds; today's where it holds none."""
+        """The edition of the recipe in a trial's folder; the current one where the folder has no recipe."""
         paths = self.paths(fingerprint)
         return edition_in(paths.recipe, paths.result, fingerprint) or SCHEMA_VERSION
 
     def folders(self) -> list[Path]:
-        """The folders of all trials, finished or not; what is named otherwise is somebody's own."""
+        """The folders of all trials, finished or not; folders with other names are ignored."""
         return sorted(path for path in self.trials.glob("*") if is_fingerprint(path.name) and path.is_dir())
 
     def of_earlier_editions(self) -> dict[str, int]:
-        """The trials of earlier editions by their fingerprints, and the edition of each. They are kept, and no sweep uses them."""
+        """The edition of each trial of an earlier one, by fingerprint. These trials are kept, and no sweep uses them."""
         editions = {folder.name: self.edition(folder.name) for folder in self.folders()}
         return {name: edition for name, edition in editions.items() if edition != SCHEMA_VERSION}
 
     def _scores(self, folder: Path, result: TrialResult, old: list[str]) -> dict[str, EvaluationResult]:
-        """The scores in a folder by fingerprint. While a result is lost its scores wait: it is trained again to the same bits."""
+        """The scores in a folder, by fingerprint. Scores of a lost result are kept: retraining gives the same bits."""
         found = {path: self._read(path, partial(score_of, result, path.stem), old) for path in sorted(folder.glob("*.json"))}
         return {path.stem: score for path, score in found.items() if score is not None}
 
@@ -109,18 +109,18 @@ class Store:
         return {fingerprint: self.read(fingerprint) for fingerprint in fingerprints}
 
     def write_recipe(self, recipe: TrainingRecipe) -> None:
-        """Write the recipe for people to read; what counts is the copy inside the result."""
+        """Write the recipe for people to read; the copy inside the result is authoritative."""
         self._write(self.paths(recipe.fingerprint).recipe, as_plain(recipe))
 
     def write_result(self, result: TrialResult) -> None:
-        """Declare a training done. A result that differs, of the same training elsewhere, is set aside and not lost."""
+        """Mark a training as done. A different result of the same training, from elsewhere, is set aside and kept."""
         path = self.paths(result.recipe.fingerprint).result
         if path.exists() and self._read(path, trial_result_from_plain, []) != result:
-            self.put_aside(path)
+            self.set_aside(path)
         self._write(path, result.as_plain())
 
     def write_evaluation(self, score: EvaluationResult) -> None:
-        """Declare an evaluation done."""
+        """Mark an evaluation as done."""
         folder = self.paths(score.recipe_fingerprint).evaluations
         self._write(folder / f"{score.evaluation.fingerprint}.json", score.as_plain())
 
@@ -133,11 +133,11 @@ class Store:
         self.write_record(fingerprint, record)
 
     def write_record(self, fingerprint: str, record: ExecutionRecord | ProgressRecord | FailureRecord) -> None:
-        """Write one of the three into its own place."""
+        """Write one of the three records to its own file."""
         self._write(self.paths(fingerprint).of_record(type(record)), dataclasses.asdict(record))
 
     def clear_failure(self, fingerprint: str) -> None:
-        """Forget an earlier failure of a trial that has since succeeded; its traceback stays in the log."""
+        """Remove the failure of a trial that has since succeeded; its traceback stays in the log."""
         self.paths(fingerprint).failure.unlink(missing_ok=True)
 
     def _write(self, path: Path, plain: Mapping[str, Any]) -> None:
@@ -145,11 +145,11 @@ class Store:
         try:
             write_atomically(path, text)
         except OSError as error:
-            stays = "what was computed up to the last checkpoint stays"
-            raise StoreError(f"{path} cannot be written ({error.strerror}); {stays}") from error
+            kept = "the last checkpoint is kept"
+            raise StoreError(f"{path} cannot be written ({error.strerror}); {kept}") from error
 
     def _read(self, path: Path, parse: Callable[[dict[str, Any]], Value], old: list[str]) -> Value | None:
-        """What a file holds, None where there is nothing that fits; the name of one without a seal is added to ``old``."""
+        """The content of a file, None where it is absent or damaged; the name of an unsealed file is added to ``old``."""
         try:
             found = read_sealed(path, parse)
         except RecordDamagedError:
@@ -163,8 +163,8 @@ class Store:
             old.append(path.name)
         return value
 
-    def put_aside(self, path: Path) -> Path | None:
-        """Take a damaged file out of use. Returns where it is now; None when it was not there."""
+    def set_aside(self, path: Path) -> Path | None:
+        """Rename a damaged file, and return its new path; None where the file does not exist."""
         try:
             aside = set_aside(path)
         except OSError as error:

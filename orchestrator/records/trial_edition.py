@@ -1,4 +1,4 @@
-"""Which edition of the recipes a trial's folder is of, told by the recipe that it holds, and how commands say so."""
+"""Finds the edition of the recipe in a trial's folder, and describes trials of earlier editions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from orchestrator.records.sealed import read_sealed
 
 
 def edition_in(recipe: Path, result: Path, fingerprint: str) -> int | None:
-    """The edition under which the recipe in one of these files has the fingerprint that the folder is named by; None where neither has.
+    """The edition in which the recipe of one of these files has the folder's ``fingerprint``; None where there is no such file.
 
-    A file that is absent, damaged or cannot be read says nothing here: whoever reads it for what it holds says what is wrong.
+    Absent, damaged and unreadable files are skipped: the reader of their content reports them.
     """
 
     def of_recipe(plain: dict[str, Any]) -> int | None:
@@ -37,7 +37,7 @@ def edition_in(recipe: Path, result: Path, fingerprint: str) -> int | None:
 
 
 def earlier_editions_text(editions: Mapping[str, int], place: Path) -> str | None:
-    """What a command says of trials of earlier editions, given the edition of each; None where there is none."""
+    """The sentence about trials of earlier editions, given the edition of each; None where there are none."""
     if not editions:
         return None
     counts = ", ".join(

@@ -1,4 +1,4 @@
-"""One process per trial: a lock that the system releases when its holder dies, however it dies."""
+"""Allows one process per trial, by a lock that the system releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from orchestrator.errors import StoreError
 
 _POLL_SECONDS = 0.5
 _NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""What a file system without flock answers: there the lock is the file itself, which is gone once nobody holds it."""
+"""The errors of a file system without flock, where the lock is the file itself and exists only while it is held."""
 
 
 @contextmanager
 def trial_lock(path: Path, should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Wait for whoever works on the trial now, such as a worker that outlived its driver, and hold it inside the block.
+    """Lock the trial for the block, after waiting for another holder, such as a worker that outlived its driver.
 
     Raises:
-        StopRequested: ``should_stop`` said so while another process held the trial.
+        StopRequested: ``should_stop`` returned true while another process held the trial.
     """
     lock = filelock.FileLock(path)
     while True:
@@ -41,10 +41,10 @@ def trial_lock(path: Path, should_stop: Callable[[], bool]) -> Iterator[None]:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether some process works on the trial now. Looking needs no permission to write, and leaves no file.
+    """Whether a process works on the trial now. The check needs no permission to write and creates no file.
 
     Raises:
-        StoreError: the lock's file cannot be read or asked, so that nobody knows.
+        StoreError: the lock's file cannot be read or queried.
     """
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
@@ -53,14 +53,14 @@ def is_held(lock: Path) -> bool:
     except OSError as error:
         raise StoreError(f"{lock} cannot be read ({error.strerror})") from error
     try:
-        # Shared: two that look do not take each other for a worker. A worker that comes in this moment tries again.
+        # Shared, so that two readers do not see each other as a worker. A worker that arrives meanwhile retries.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # what file systems answer where another holds it
+    except (BlockingIOError, PermissionError):  # the errors of file systems where another process holds it
         return True
     except OSError as error:
         if error.errno in _NO_FLOCK:
             return True
-        raise StoreError(f"{lock} does not tell whether the trial is being worked on ({error.strerror})") from error
+        raise StoreError(f"{lock} does not show whether a process works on the trial ({error.strerror})") from error
     finally:
         os.close(descriptor)
     return False

@@ -1,4 +1,4 @@
-"""What is known of a trial, all in one: its result, its scores, how it was executed, why it failed, how far it is."""
+"""Everything that is known of a trial: result, scores, execution, failure and progress."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fsl_core.training.trial_records import ExecutionRecord, FailureRecord, Prog
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """All that a trial's folder says; ``evaluations`` by their fingerprints. What is missing is None.
+    """The content of a trial's folder; ``evaluations`` by their fingerprints. A missing record is None.
 
-    ``edition`` is that of the recipes which the trial is of. One of an earlier edition has neither a result nor scores here: what its
-    folder holds of them is kept, and is no number of today.
-    ``unsealed`` names the files without a digest of their own content, from before records had one: an edit of them shows nowhere.
+    ``edition`` is that of the trial's recipe. A trial of an earlier edition has no result and no scores here: its folder keeps them, and
+    no table uses them.
+    ``unsealed`` names the files without a digest of their own content, written before records had one: edits of them go undetected.
     """
 
     fingerprint: str

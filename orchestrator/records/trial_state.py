@@ -1,4 +1,4 @@
-"""What a trial is doing, in one word: the one definition for status, plan, exports, MLflow and the live view."""
+"""The state of a trial in one word, defined once for status, plan, exports, MLflow and the live view."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import PlannedTrial
 
 TrialState = Literal["running", "scoring", "stopped", "waiting", "done", "diverged", "failed"]
-"""``running`` trains now and ``scoring`` is evaluated now; ``stopped`` has begun and is resumed by the next launch, ``waiting`` has not.
+"""``running``: trains now; ``scoring``: is evaluated now; ``stopped``: has begun, and the next launch resumes it; ``waiting``: not begun.
 
-``done`` has every score that is wanted of it, ``diverged`` never will; ``failed`` met an error in its last attempt.
+``done``: has every score wanted of it; ``diverged``: can have none; ``failed``: its last attempt ended with an error.
 """
 
 STATES: tuple[TrialState, ...] = get_args(TrialState)
-"""All states, those that somebody works on first."""
+"""All states, the active ones first."""
 
 
 def trial_state(trial: PlannedTrial, record: TrialRecord, *, held: bool) -> TrialState:
-    """The state that a trial's record tells of; ``held`` says that a process works on the trial now."""
+    """The state of a trial by its record; ``held``: a process works on it now."""
     if record.result is not None and record.result.status == "diverged":
         return "diverged"
     if is_done(trial, record):
@@ -32,12 +32,12 @@ def trial_state(trial: PlannedTrial, record: TrialRecord, *, held: bool) -> Tria
 
 
 def is_done(trial: PlannedTrial, record: TrialRecord) -> bool:
-    """Whether a trial has its result and every score wanted of it; one that diverged has no scores to wait for."""
+    """Whether a trial has its result and every score wanted of it; a diverged trial needs no scores."""
     if record.result is None:
         return False
     return record.result.status == "diverged" or {each.fingerprint for each in trial.evaluations} <= set(record.evaluations)
 
 
 def attempts_of(record: TrialRecord) -> int:
-    """How often the training was begun, as far as any record tells."""
+    """The number of attempts at the training that the records show."""
     return attempts_recorded(record.progress, record.failure, record.execution)

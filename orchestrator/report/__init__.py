@@ -1,1 +1,1 @@
-"""The records as people want them: table, verdicts, figures, exports. Nothing here computes a trial or talks to a tracker."""
+"""Turns records into tables, verdicts, figures and exports. No module here runs a trial or uses a tracker."""

@@ -1,4 +1,4 @@
-"""What adaptation does: accuracy after every number of an adapting algorithm's steps."""
+"""Plots accuracy after each adaptation step of an adapting algorithm."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Style = tuple[str, str]
 
 @default_style()
 def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
-    """Accuracy against adaptation steps with its 95% interval over episodes, a panel a data set and shape, a line a trial's scoring.
+    """Plots accuracy against adaptation steps, with its 95% interval over episodes: a panel per data set and shape, a line per score.
 
-    All panels share their axes. None where nothing has adapted yet.
+    All panels share their axes. None where no adapted score exists yet.
     """
     scores = _scores(plan, records)
     panels = list(dict.fromkeys(_panel(score) for score in scores))
@@ -62,7 +62,7 @@ def _scores(plan: Plan, records: Mapping[str, TrialRecord]) -> list[Score]:
 
 
 def _longest(evaluations: Sequence[Evaluation]) -> Sequence[Evaluation]:
-    """Of each shape, inductive or not, the evaluation with the most adaptation steps: it records those of the others on its way."""
+    """The evaluation with the most adaptation steps of each shape and mode: it includes the accuracies after fewer steps."""
     by_shape = {(each.shape, each.inductive): each for each in sorted(evaluations, key=lambda each: each.adaptation_steps or 0)}
     return tuple(by_shape.values())
 
@@ -74,13 +74,13 @@ def _panel(score: Score) -> str:
 
 
 def _line(score: Score) -> str:
-    """What is drawn alike: a kind of trial, scored transductively or inductively."""
+    """The name of a line's style: the kind of trial, and whether it is scored inductively."""
     trial, result = score
     return f"{trial.kind}, inductive" if result.evaluation.inductive else trial.kind
 
 
 def _styles(scores: Sequence[Score]) -> dict[str, Style]:
-    """The style of every kind of line: the first of each order has the order's own colour, untrained networks are grey."""
+    """The style of every kind of line: the first of each order has that order's colour; untrained networks are grey."""
     styles: dict[str, Style] = {}
     seen = {1: 0, 2: 0}
     untrained = 0

@@ -1,6 +1,6 @@
-"""What figures are drawn on: a canvas without a window, in Matplotlib's own style, whatever the user's environment asks for.
+"""A canvas for figures: without a window, in Matplotlib's default style, independent of the user's environment.
 
-The only module that imports Matplotlib, and none imports pyplot, which would open the user's backend.
+Only this module imports Matplotlib, and no module imports pyplot, which would open the user's backend.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fsl_core.atomic_file import write_atomically
 
 @contextmanager
 def _without_backend() -> Iterator[None]:
-    """A notebook's ``MPLBACKEND`` is inherited by its subprocesses, where Matplotlib may refuse it and with it the import."""
+    """Hides ``MPLBACKEND`` from the import: Matplotlib may fail on a notebook's backend that a subprocess inherits."""
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         yield
@@ -49,12 +49,12 @@ __all__ = [
 
 _DOTS_PER_INCH = 110
 _DEFAULTS: Any = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"} | {"text.parse_math": False}
-"""Matplotlib's own, but that a sweep's title may have dollar signs, which are no formula."""
+"""Matplotlib's own defaults, except that dollar signs in a sweep's title are no formula."""
 
 
 @contextmanager
 def default_style() -> Iterator[None]:
-    """Inside, and in functions that it decorates, a ``matplotlibrc`` of the user's counts for nothing: pictures are compared."""
+    """Ignores the user's ``matplotlibrc`` in a block or a decorated function, so that pictures can be compared."""
     with mpl.rc_context(_DEFAULTS):
         yield
 
@@ -65,7 +65,7 @@ def write_title(figure: Figure, title: str) -> None:
 
 
 def wrapped(name: str, characters: int) -> str:
-    """A name in lines of so many characters; none begins with the dot that separates its parts."""
+    """A name wrapped at so many characters; no line begins with the dot that separates its parts."""
     return textwrap.fill(name.replace(" · ", "\N{NO-BREAK SPACE}· "), characters, break_on_hyphens=False)
 
 

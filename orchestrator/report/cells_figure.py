@@ -1,4 +1,4 @@
-"""Where the cells of a table stand: what was published and what was reproduced."""
+"""Plots the published and reproduced numbers of every cell."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from orchestrator.report.table_rows import CellRow
 
 _LABEL_CHARACTERS = 56
 _LINE, _DOT = 0.16, 0.15
-"""Inches of a line of a label, and between two dots of a cell."""
+"""Inches per line of a label, and between two dots of a cell."""
 _THEIRS, _MARKERS = COLOURS[1:], "sD^vPX*"
-"""Colours and shapes of registries; together they repeat after 42, six and seven being without a common divisor."""
+"""Colours and shapes of registries. Together they repeat after 42, because six and seven have no common divisor."""
 
 
 @default_style()
 def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
-    """Every published number and the reproduced one of every cell, each with its 95% interval over episodes where it has one.
+    """Plots every published and reproduced number of every cell, with its 95% interval over episodes where there is one.
 
-    A cell's published numbers stand from top to bottom as the sweep names their registries, the reproduced one beneath them. A deviation
-    over trainings is no such interval and not drawn. What a shorter training than the published one gave is hollow.
+    A cell's published numbers are in the sweep's order of registries, above the reproduced one. A deviation over trainings is not such an
+    interval and not plotted. Dots of trainings shorter than the published ones are hollow.
     """
     labels = {number.registry: number.label for row in rows for number in row.published}
     names = [_label(row) for row in rows]
@@ -73,7 +73,7 @@ def _dot(
 
 
 def _draw_legend(figure: Figure, axes: Axes, labels: Mapping[str, str], short: Collection[bool]) -> None:
-    """Beneath the panel, where it hides no cell. ``short``: whether trainings were short, of those that are drawn."""
+    """Draws the legend below the panel, where it hides no cell. ``short``: whether trainings were short, for those that are plotted."""
     for registry, label in labels.items():
         colour, marker = _style(registry, labels)
         axes.plot([], [], marker, color=colour, label=label)

@@ -1,7 +1,7 @@
-"""The difference of two rows: paired by frozen episode and by training seed wherever both answered the same.
+"""Computes the difference of two rows, paired by frozen episode and by training seed where both rows have the same.
 
-Two rows that answer the same episodes share the episodes' luck, which their difference does not have: its interval is about half as
-wide as one of two rows that answered others. Trainings of one seed are paired likewise.
+Two rows with the same episodes share the episodes' luck, which cancels in their difference: its interval is about half as wide as for
+different episodes. Trainings with the same seed are also paired.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from orchestrator.report.distributions import student_quantile, student_tail
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The second row less the first, in percentage points.
+    """The second row minus the first, in percentage points.
 
     Attributes:
         first: the row that is subtracted.
-        second: the other one.
-        paired_by: by what both are known to answer the same episodes; None: they do not, or nobody can tell, and are not paired.
-        seeds: the training seeds that both have, by which they are paired; none: each row's own seeds count.
+        second: the other row.
+        paired_by: the evidence that both rows have the same episodes; None: they do not, or it is unknown, and they are not paired.
+        seeds: the training seeds that both have, by which they are paired; empty: each row's own seeds are used.
         first_accuracy: percent, over those seeds.
-        second_accuracy: likewise.
-        difference: second less first.
-        ci95: half its 95% interval over episodes and, where several seeds tell it, over seeds.
+        second_accuracy: percent, over those seeds.
+        difference: second minus first.
+        ci95: half its 95% interval over episodes and, where there are several seeds, over seeds.
         ci95_episodes: half the 95% interval over episodes alone.
-        ci95_unpaired: what that would be if the two had answered different episodes.
-        ci95_classes: half the 95% interval had other test classes been chosen as well; None where it is not known which they were, or
-            the two rows are not paired.
-        std_seeds: the standard deviation of the difference over the paired seeds; None where no two are.
-        correlation: of the two rows' accuracies over the episodes; None where these are not paired, or one row has no spread.
-        p: two-sided, of the difference being 0.
-        p_holm: the same by Holm, for all comparisons of the table together.
-        unlike: other settings in which the two rows differ, key by key.
-        seeds_differ: the two rows have finished other seeds.
-        spread_known: whether both rows have seeds enough to tell their spread.
+        ci95_unpaired: the same for two rows with different episodes.
+        ci95_classes: half the 95% interval that covers other test classes too; None where the classes are unknown, or the rows are
+            not paired.
+        std_seeds: the standard deviation of the difference over the paired seeds; None for fewer than two.
+        correlation: that of the two rows' accuracies over the episodes; None where they are not paired, or a row has no spread.
+        p: the two-sided p-value of a difference of 0.
+        p_holm: the same, adjusted by Holm for all comparisons of the table.
+        unlike: the keys of the settings in which the two rows differ.
+        seeds_differ: whether the two rows have finished different seeds.
+        spread_known: whether both rows have enough seeds to show their spread.
     """
 
     first: ComparedRow
@@ -70,19 +70,19 @@ class Comparison:
 
     @property
     def same_scores(self) -> bool:
-        """Whether they are also scored alike, so that nothing is compared."""
+        """Whether the two rows are also scored alike, so that they cannot differ."""
         return self.same_trials and self.first.evaluation == self.second.evaluation
 
 
 def compare(pairs: Sequence[tuple[ComparedRow, ComparedRow]]) -> tuple[Comparison, ...]:
-    """The differences of pairs of rows that each have a finished seed, and their p-values by Holm for all of them together."""
+    """The differences of pairs of rows with finished seeds; their p-values are adjusted by Holm for all pairs."""
     compared = [_compared(first, second) for first, second in pairs]
     adjusted = holm([each.p for each in compared])
     return tuple(replace(each, p_holm=p) for each, p in zip(compared, adjusted, strict=True))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of several tests, adjusted so that the chance of any wrong rejection is bounded (Holm 1979)."""
+    """The p-values of several tests, adjusted to bound the probability of any wrong rejection (Holm 1979)."""
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
@@ -124,26 +124,26 @@ def _compared(first: ComparedRow, second: ComparedRow) -> Comparison:
 
 
 def unlike(first: ComparedRow, second: ComparedRow) -> tuple[str, ...]:
-    """The settings that both rows have and in which they differ, by their keys in sweep files."""
+    """The keys of the settings that both rows have with different values."""
     return tuple(key for key, value in first.settings.items() if key in second.settings and second.settings[key] != value)
 
 
 def _by_seed(row: ComparedRow, seeds: Sequence[int]) -> np.ndarray:
-    """The accuracies of the given seeds, or of all where there are none to pair: float64 ``[seeds, E]``."""
+    """The accuracies of the given seeds, or of all seeds where none are given: float64 ``[seeds, E]``."""
     return np.stack([row.by_seed[seed] for seed in seeds or row.seeds])
 
 
 def _variance(values: np.ndarray) -> float:
-    """Of the mean of values taken as independent."""
+    """The variance of the mean of independent values."""
     return float(values.var(ddof=1)) / len(values)
 
 
 Spread = list[tuple[float, int]]
-"""Variances of a mean over seeds, each with its degrees of freedom; none where a row has too few seeds to tell."""
+"""Variances of means over seeds, each with its degrees of freedom; empty where a row has too few seeds."""
 
 
 def _seed_spread(first: np.ndarray, second: np.ndarray, *, paired: bool) -> tuple[Spread, float | None]:
-    """What the seeds add to the variance of the difference, and the standard deviation of paired seeds."""
+    """The variance that the seeds add to the difference, and the standard deviation of paired seeds."""
     parts = [second - first] if paired else [first, second]
     if min(map(len, parts)) < 2:
         return [], None
@@ -152,7 +152,7 @@ def _seed_spread(first: np.ndarray, second: np.ndarray, *, paired: bool) -> tupl
 
 
 def _freedom(total: float, spread: Spread) -> float:
-    """The degrees of freedom of a sum of variances of which those of the seeds are estimated from few values (Welch 1947)."""
+    """The degrees of freedom of a sum of variances, of which the seeds' are estimated from few values (Welch 1947)."""
     doubt = sum(variance**2 / freedom for variance, freedom in spread)
     return math.inf if doubt == 0 else total**2 / doubt
 

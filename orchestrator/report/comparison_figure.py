@@ -1,4 +1,4 @@
-"""Differences of rows at a glance: each with its interval, and with that of rows that answered different episodes."""
+"""Plots differences of rows, each with its interval and with that of rows with different episodes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from orchestrator.report.line_styles import OURS
 
 _LABEL_CHARACTERS = 52
 _LINE = 0.16
-"""Inches of a line of a label."""
+"""Inches per line of a label."""
 _PALE = "#bbbbbb"
 
 
 @default_style()
 def comparison_figure(compared: Sequence[Comparison], path: Path, *, title: str) -> Path:
-    """A line for each comparison; hollow where the two rows could not be paired by episode."""
+    """Plots a line per comparison; its dot is hollow where the two rows are not paired by episode."""
     tables = {row.table for each in compared for row in (each.first, each.second)}
     labels = [_label(each, tables) for each in compared]
     height = sum(0.16 + _LINE * (label.count("\n") + 1) for label in labels)

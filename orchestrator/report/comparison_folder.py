@@ -1,4 +1,4 @@
-"""A comparison in all its forms, in one folder."""
+"""Writes comparisons in all formats into one folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fsl_core.atomic_file import write_atomically
 from orchestrator.report.comparison import Comparison
 from orchestrator.report.comparison_text import render_comparison
-from orchestrator.report.drawing import Notice, drawn
+from orchestrator.report.drawing import Notice, draw_if_possible
 
 _FILES = {"text": "comparison.txt", "json": "comparison.json", "csv": "comparison.csv"}
 
@@ -28,5 +28,5 @@ def write_comparison(
     for form, name in _FILES.items():
         write_atomically(folder / name, render_comparison(compared, left_out, form).encode())
         paths.append(folder / name)
-    picture = drawn(figure, folder / "comparison.png", notice)
+    picture = draw_if_possible(figure, folder / "comparison.png", notice)
     return (*paths, picture) if picture else tuple(paths)

@@ -1,4 +1,4 @@
-"""Which rows are compared with which: two that are named, all along one setting, or the same cells of two tables."""
+"""Chooses the pairs of rows to compare: named rows, rows along one setting, or the same cells of two tables."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _KIND = (
     "way",
     "shot",
 )
-"""Settings in which two rows must agree to be the same cell, where both have them."""
+"""Settings in which two rows must agree to be the same cell, if both have them."""
 _SHORTEST_ID = 4
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs that are compared, the row that is subtracted first, and a sentence for what was left out."""
+    """The pairs to compare, with the subtracted row first, and a sentence for each omission."""
 
     pairs: tuple[Pair, ...]
     left_out: tuple[str, ...] = ()
 
 
 def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, str] | None = None, by: str | None = None) -> Pairs:
-    """The pairs that are meant: of one table the ``rows`` that are named, those along the setting ``by``, or all; of two the same cells.
+    """The pairs of one table, by the named ``rows``, along the setting ``by``, or all; or the same cells of two tables.
 
     Raises:
         ComparisonError: there are more than two tables, two of one name, options that contradict each other, a table without a finished
@@ -48,7 +48,7 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
     if not 1 <= len(tables) <= 2 or len({each[0].table for each in tables}) < len(tables):
         raise ComparisonError("give one table, or two of different names")
     if rows and (by or len(tables) == 2):
-        raise ComparisonError("--rows names rows of one table: it goes with neither --by nor a second table")
+        raise ComparisonError("--rows names rows of one table: it excludes --by and a second table")
     if by is not None and by not in SETTING_NAMES:
         raise ComparisonError(f"--by {by}: unknown setting {by!r}; {nearest(by, SETTING_NAMES)}")
     for table in tables:
@@ -62,23 +62,23 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
 
 
 def _every_pair(rows: Sequence[ComparedRow]) -> Pairs:
-    """Every two rows that are known to answer the same episodes."""
+    """All pairs of rows that are known to have the same episodes."""
     known, left_out = _finished(rows)
     pairs = [pair for pair in combinations(known, 2) if _answer_the_same(*pair)]
-    return _some(pairs, left_out, f"no two rows of {_tables(rows)} answer the same episodes")
+    return _some(pairs, left_out, f"no two rows of {_tables(rows)} have the same episodes")
 
 
 def _pairs_by(rows: Sequence[ComparedRow], key: str) -> Pairs:
-    """Every two rows that differ in one setting and are otherwise of one kind."""
+    """All pairs of rows of one kind that differ in the setting."""
     known, left_out = _finished(rows)
     pairs = [pair for pair in combinations(known, 2) if key in unlike(*pair) and _same_kind(*pair, free={key})]
     return _some(pairs, left_out, f"no two rows of {_tables(rows)} differ in {key} and are otherwise of one kind")
 
 
 def _named_pairs(rows: Sequence[ComparedRow], first: str, second: str) -> Pairs:
-    """The rows that one text names with those that another names.
+    """The rows that one text names, paired with those that another names.
 
-    Where each names one, these two; else each row with the one that is like it in kind, in all but the settings that the texts are about.
+    If each names one row, these two form a pair; otherwise rows of the same kind do, apart from the settings that the texts name.
     """
     keys: set[str] = set()
     sides = [_named_rows(rows, text, keys) for text in (first, second)]
@@ -90,19 +90,19 @@ def _named_pairs(rows: Sequence[ComparedRow], first: str, second: str) -> Pairs:
 
 
 def same_cells(first: Sequence[ComparedRow], second: Sequence[ComparedRow], *, free: Collection[str] = ()) -> Pairs:
-    """Each row of the first table with that of the second that is the same cell.
+    """Each row of the first table, paired with the row of the second that is the same cell.
 
-    That is one of its kind, whatever the ``free`` settings are; of several the one that differs from it in the fewest other settings.
+    The same cell is a row of the same kind, whatever its ``free`` settings; of several, the one with the fewest other differences.
 
     Raises:
-        ComparisonError: no row has such a counterpart, or one has several that differ from it as much.
+        ComparisonError: no row has a counterpart, or a row has several equally near ones.
     """
     (known, left_out), (others, lacking) = _finished(first), _finished(second)
     found = [(row, _counterpart(row, others, free)) for row in known]
     pairs = [(row, other) for row, other in found if other is not None]
     met = {id(row) for pair in pairs for row in pair}
     alone = [_said([row for row in rows if id(row) not in met], "no counterpart") for rows in (known, others)]
-    problem = f"{_tables([*first, *second])}: no cell of the one is in the other, with a finished seed on both sides"
+    problem = f"{_tables([*first, *second])}: the two share no cell with a finished seed on both sides"
     return _some(pairs, (*left_out, *lacking, *alone[0], *alone[1]), problem)
 
 
@@ -127,10 +127,10 @@ def _answer_the_same(first: ComparedRow, second: ComparedRow) -> bool:
 
 
 def selected(rows: Sequence[ComparedRow], only: Sequence[str]) -> tuple[ComparedRow, ...]:
-    """The rows that match one of several texts of settings, or all where there is no text.
+    """The rows that match one of several ``--only`` texts, or all rows where there is no text.
 
     Raises:
-        SweepFileError: a text is not settings.
+        SweepFileError: a text does not name settings.
         ComparisonError: no row matches.
     """
     patterns = parse_overrides((), only, None).patterns
@@ -143,9 +143,9 @@ def selected(rows: Sequence[ComparedRow], only: Sequence[str]) -> tuple[Compared
 
 
 def _named_rows(rows: Sequence[ComparedRow], text: str, keys: set[str]) -> list[ComparedRow]:
-    """The rows that a text of ``--rows`` names; the settings that it is about are added to ``keys``."""
+    """The rows that a text of ``--rows`` names; the keys of its settings are added to ``keys``."""
     if "=" in text:
-        pattern = parse_pattern(text, option="--rows", advice="--rows takes one value a key")
+        pattern = parse_pattern(text, option="--rows", advice="--rows takes one value per key")
         keys.update(pattern)
         found = [row for row in rows if _matches(row, pattern)]
     else:
@@ -165,15 +165,15 @@ def _matches(row: ComparedRow, pattern: Mapping[str, object]) -> bool:
 
 
 def _finished(rows: Sequence[ComparedRow]) -> tuple[tuple[ComparedRow, ...], tuple[str, ...]]:
-    """The rows whose score has an interval, and a sentence about the others."""
+    """The rows whose scores have an interval, and a sentence about the others."""
     lacking = [row for row in rows if not row.by_seed]
     single = [row for row in rows if row.by_seed and len(next(iter(row.by_seed.values()))) < 2]
     known = tuple(row for row in rows if row not in lacking and row not in single)
-    return known, (*_said(lacking, "no finished seed"), *_said(single, "one test episode, which tells no interval"))
+    return known, (*_said(lacking, "no finished seed"), *_said(single, "one test episode, so no interval"))
 
 
 def _said(rows: Sequence[ComparedRow], lack: str) -> tuple[str, ...]:
-    """That these rows of one table have ``lack``, in a sentence; none where there are no rows."""
+    """A sentence that these rows of one table have ``lack``; empty where there are no rows."""
     numbers = ", ".join(str(row.number) for row in rows)
     return (f"row{'s' * (len(rows) > 1)} {numbers} of {_tables(rows)}: {lack}",) if rows else ()
 

@@ -1,4 +1,4 @@
-"""A row of a table with every answer behind it, as comparisons need it: read from exports, of today or of the first edition."""
+"""Reads rows with the accuracy of every episode, for comparisons, from exports of this or the first edition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.report.export_columns import RENAMED_SETTINGS
 from orchestrator.sweep.cell_settings import SETTING_NAMES
 
 Pairing = Literal["episodes", "evaluation"]
-"""By what two rows are known to answer the same episodes: the episodes' own digest, or evaluation and images."""
+"""The evidence that two rows have the same episodes: the digest of the episodes, or evaluation and images."""
 
 _TABLES = ("cells", "trials", "episodes")
 _SCORE_COLUMNS = {
@@ -24,29 +24,29 @@ _SCORE_COLUMNS = {
     "evaluation_adaptation_steps": "adaptation_steps",
     "inductive": "inductive",
 }
-"""Settings of how a cell is scored by their columns in ``episodes``; a column of that name in ``trials`` is of the training."""
+"""The columns of settings of the evaluation in ``episodes``; columns of these names in ``trials`` are of the training."""
 _TEST_CLASSES = ("dataset", "split", "rotations")
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What the trials of a row were asked.
+    """The test episodes of a row's trials.
 
-    ``digest`` names the frozen episodes; None in exports from before it was written. ``made_from`` is what they follow from where the
-    same code draws them: the evaluation, the images, the class split. ``count`` is how many there are.
+    ``digest`` names the frozen episodes; None in exports of earlier versions. ``derived_from`` determines them if the same code samples
+    them: the evaluation, the images, the class split. ``count`` is their number.
     """
 
     digest: str | None
-    made_from: tuple[str, ...]
+    derived_from: tuple[str, ...]
     count: int
 
     def pairing(self, other: Questions) -> Pairing | None:
-        """By what these are the same questions as others; None: they are not, or nobody can tell."""
+        """The evidence that both are the same episodes; None: they are not, or it is unknown."""
         if self.count != other.count:
             return None
         if self.digest is not None and other.digest is not None:
             return "episodes" if self.digest == other.digest else None
-        if self.digest is None and other.digest is None and self.made_from == other.made_from:
+        if self.digest is None and other.digest is None and self.derived_from == other.derived_from:
             return "evaluation"
         return None
 
@@ -55,10 +55,10 @@ class Questions:
 class ComparedRow:
     """One row of a table.
 
-    ``number`` is its place in its table, from 1. ``settings`` are keys of sweep files with their values, as far as the exports say
-    them. ``by_seed``: for each finished seed the accuracies of its episodes in percent, float64 ``[E]``; of seeds that were asked
-    other questions than the first, none. ``trials`` are their ids, ``evaluation`` is that of how they are scored. ``classes``: int64
-    ``[E, way]``, a number for each class that its turns share; None in exports from before they were written.
+    ``number`` is its place in its table, from 1. ``settings`` are the exported settings by their keys in sweep files. ``by_seed``: the
+    accuracies of the episodes of each finished seed in percent, float64 ``[E]``, without seeds that have other episodes than the first.
+    ``trials`` are the ids of the trials, ``evaluation`` that of the evaluation. ``classes``: int64 ``[E, way]``, a number per class,
+    equal for its turns; None in exports of earlier versions.
     """
 
     table: str
@@ -84,10 +84,10 @@ class ComparedRow:
 
 
 def read_rows(folder: Path, name: str | None = None) -> tuple[ComparedRow, ...]:
-    """The rows of a results folder, or of any folder of Parquet exports; ``name`` is what the table is called, by default as the folder.
+    """The rows of a folder of Parquet exports; ``name`` is the table's, by default the folder's.
 
     Raises:
-        ExportError: a table is missing there, or is not one of these exports.
+        ExportError: a table is missing, or is not such an export.
     """
     tables: dict[str, pd.DataFrame] = {}
     for export in _TABLES:
@@ -158,7 +158,7 @@ def _questions(episodes: pd.DataFrame, trial: pd.Series[Any]) -> Questions:
 
 
 def _settings(cell: pd.Series[Any], recipe: pd.Series[Any], episodes: pd.DataFrame | None) -> dict[str, object]:
-    """The settings by their keys in sweep files, in the order of these; what is missing is left out."""
+    """The settings by their keys in sweep files, in that order, without missing ones."""
     found: dict[str, Any] = {"way": cell["way"], "shot": cell["shot"], "preset": cell.get("preset")}
     if episodes is not None:
         found |= {key: episodes[column].iloc[0] for key, column in _SCORE_COLUMNS.items() if column in episodes} | {

@@ -1,4 +1,4 @@
-"""Comparisons as text, JSON and CSV."""
+"""Renders comparisons as text, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _json(compared: Sequence[Comparison], left_out: Sequence[str]) -> str:
 
 
 def _csv(compared: Sequence[Comparison], left_out: Sequence[str]) -> str:
-    """A line a comparison; numbers of seeds separated by spaces, other lists by semicolons; what is missing is empty."""
+    """A line per comparison. Spaces separate seeds, semicolons the items of other lists; missing values are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COMPARISON_KEYS)
@@ -63,7 +63,7 @@ def _in_a_field(key: str, value: object) -> object:
 
 
 def _text(compared: Sequence[Comparison], left_out: Sequence[str]) -> str:
-    """The rows by number, then their differences by these numbers, then what the columns mean and what must be known of each."""
+    """The rows by number, then their differences, then a legend and notes."""
     tables = list(dict.fromkeys(row.table for each in compared for row in (each.first, each.second)))
     letters = {table: "" if len(tables) == 1 else letter for table, letter in zip(tables, "ab", strict=False)}
     notes: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _label(row: ComparedRow, letters: Mapping[str, str]) -> str:
 
 
 def _listed(compared: Sequence[Comparison], letters: Mapping[str, str]) -> list[str]:
-    """Every row that takes part, in the order of its table."""
+    """Every compared row, in the order of its table."""
     rows = {_label(row, letters): row for each in compared for row in (each.first, each.second)}
     order = sorted(rows, key=lambda label: (letters[rows[label].table], rows[label].number))
     cells = [[label, rows[label].name, f"{rows[label].accuracy:.2f}", _trained_with(rows[label])] for label in order]
@@ -95,7 +95,7 @@ def _listed(compared: Sequence[Comparison], letters: Mapping[str, str]) -> list[
 
 
 def _trained_with(row: ComparedRow) -> str:
-    """The numbers of its seeds, not how many: a lone ``0`` would read as none."""
+    """The row's seeds with the word, because a bare ``0`` would read as a count of none."""
     return f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
 
 
@@ -121,7 +121,7 @@ def _p_text(p: float) -> str:
 
 
 def _notes(each: Comparison) -> list[str]:
-    """What must be known of a comparison beside its numbers."""
+    """The notes about a comparison."""
     notes = []
     if each.same_scores:
         notes.append("the two rows are the same trainings, scored alike: nothing is compared")
@@ -153,7 +153,7 @@ def _unlike(each: Comparison) -> list[str]:
 
 
 def _legend(compared: Sequence[Comparison]) -> str:
-    """What the columns hold that are there."""
+    """The legend of the shown columns."""
     count = len(compared)
     parts = [
         "difference: the second row less the first, in percentage points, ± half its 95% interval for episodes sampled again from the same "
@@ -174,13 +174,13 @@ def _legend(compared: Sequence[Comparison]) -> str:
 
 
 def _without_empty(lines: list[list[str]]) -> list[list[str]]:
-    """The lines without the columns in which no comparison has anything."""
+    """The lines without the columns that are empty in every comparison."""
     kept = [place for place, column in enumerate(zip(*lines, strict=True)) if set(column[1:]) - {MISSING, ""}]
     return [[line[place] for place in kept] for line in lines]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines in columns; numbers flush right, the names of rows and the footnotes' marks flush left."""
+    """Lines in columns: numbers flush right, names of rows and marks of footnotes flush left."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     left = {0, 1} if "row" in lines[0] else {0, len(widths) - 1}
     return [
@@ -193,4 +193,4 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Comparison], Sequence[str]], str]] = {"text": _text, "json": _json, "csv": _csv}
-"""Every form that comparisons can take."""
+"""Every format of comparisons."""

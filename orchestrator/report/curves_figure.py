@@ -1,4 +1,4 @@
-"""How the trials of a sweep trained: validation accuracy and training loss, step by step."""
+"""Plots the validation accuracy and training loss of a sweep's trials, step by step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestrator.sweep.plan import Plan, PlannedTrial
 _LABEL_CHARACTERS = 42
 _DECADE = 10.0
 _ALIKE = 2
-"""Times that one budget may be another for their curves to be readable on one axis."""
+"""The largest ratio of two budgets whose curves are readable on one axis."""
 
 Row = tuple[str, str]
 """An algorithm on a data set."""
@@ -35,10 +35,10 @@ Row = tuple[str, str]
 
 @default_style()
 def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) -> Path | None:
-    """Validation accuracy and training loss against training steps, a line a trial; a dot marks the selected step.
+    """Plots validation accuracy and training loss against training steps, a line per trial; a dot marks the selected step.
 
-    Each algorithm on each data set has a row of its own; rows of one data set share their axes. Untrained networks have no curve and
-    are left out; None where there is nothing else.
+    Each algorithm on each data set has its own row; rows of one data set share their axes. Untrained networks have no curve and are
+    omitted; None where there are no others.
     """
     trained = [trial for trial in plan.trials if trial.recipe.steps]
     rows = {row: [trial for trial in trained if _row(trial) == row] for row in map(_row, trained)}
@@ -65,7 +65,7 @@ def _kinds(trials: Sequence[PlannedTrial]) -> list[str]:
 
 
 def _height(kinds: Sequence[str]) -> float:
-    """Inches, so that the legend has room beside the panels."""
+    """The height of a row in inches, with room for the legend beside the panels."""
     return max(3.6, 1.2 + 0.155 * sum(_label(kind).count("\n") + 1 for kind in kinds))
 
 
@@ -74,7 +74,7 @@ def _label(kind: str) -> str:
 
 
 def _share(panels: np.ndarray, rows: Mapping[Row, Sequence[PlannedTrial]]) -> None:
-    """Give panels that are compared the same axes: accuracies, and losses, on one data set; steps where budgets are alike."""
+    """Share axes between comparable panels: accuracies and losses of one data set, and steps where budgets are similar."""
     first: dict[str, tuple[int, int]] = {}
     for number, ((_, dataset), trials) in enumerate(rows.items()):
         budget = max(trial.recipe.steps for trial in trials)
@@ -101,19 +101,19 @@ def _draw_row(accuracy: Axes, loss: Axes, row: Row, trials: Sequence[PlannedTria
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
     if not any(axes.lines for axes in (accuracy, loss)):
-        _say_that_nothing_is_done(accuracy, loss)
+        _write_that_no_trial_is_done(accuracy, loss)
     _draw_legend(loss, kinds)
 
 
-def _say_that_nothing_is_done(*panels: Axes) -> None:
-    """In place of the numbers of an axis, which would be invented."""
+def _write_that_no_trial_is_done(*panels: Axes) -> None:
+    """Replaces the numbers of the axes, which would be meaningless."""
     for axes in panels:
         axes.tick_params(labelbottom=False, labelleft=False)
         axes.text(0.5, 0.5, "no trial is done yet", transform=axes.transAxes, ha="center", va="center")
 
 
 def _draw_legend(loss: Axes, kinds: Sequence[str]) -> None:
-    """Beside the panels, where it hides no curve."""
+    """Draws the legend beside the panels, where it hides no curve."""
     for number, kind in enumerate(kinds):
         colour, dash = line_style(number)
         loss.plot([], [], dash, color=colour, label=_label(kind))
@@ -136,7 +136,7 @@ def _points(result: TrialResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _set_plain_ticks(loss: Axes) -> None:
-    """Ticks at 1, 2 and 5 of each decade, or at even steps within one; written as ``0.2``, not as a power of ten."""
+    """Sets ticks at 1, 2 and 5 of each decade, or at even steps within one, written as ``0.2`` and not as a power of ten."""
     low, high = loss.get_ylim()
     loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low >= _DECADE else MaxNLocator(5))
     loss.yaxis.set_minor_locator(NullLocator())

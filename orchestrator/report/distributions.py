@@ -1,14 +1,14 @@
-"""Quantiles and tails of the distributions that intervals and p-values are read from.
+"""Quantiles and tails of the distributions behind intervals and p-values.
 
-scipy computes them and is imported at the first one: most commands need none, and its import takes longer than all else they do. Its
-special functions are what ``scipy.stats`` calls, whose own import takes three times as long.
+scipy is imported at the first call: most commands need none, and the import takes longer than the rest of them. ``scipy.stats`` would
+call the same special functions, but its import takes three times as long.
 """
 
 from __future__ import annotations
 
 
 def student_quantile(probability: float, freedom: float) -> float:
-    """What Student's t with so many degrees of ``freedom`` stays below with this probability."""
+    """The quantile of Student's t with so many degrees of ``freedom`` at this probability."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))
@@ -22,7 +22,7 @@ def student_tail(value: float, freedom: float) -> float:
 
 
 def fisher_quantile(probability: float, freedom: float, below: float) -> float:
-    """What Fisher's F stays below with this probability; ``freedom`` above the fraction line and ``below`` it."""
+    """The quantile of Fisher's F at this probability, with ``freedom`` degrees in the numerator and ``below`` in the denominator."""
     from scipy.special import fdtri
 
     return float(fdtri(freedom, below, probability))

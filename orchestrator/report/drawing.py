@@ -1,4 +1,4 @@
-"""Pictures are for people: one that cannot be drawn fails nothing."""
+"""Draws pictures, of which a failure is only reported."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 Notice = Callable[[str], None]
-"""Takes a sentence for people."""
+"""Receives a sentence to show."""
 
 
-def drawn(draw: Callable[[Path], Path | None], path: Path, notice: Notice) -> Path | None:
-    """The picture that ``draw`` left at ``path``; None where it drew none, or could not: then ``notice`` is given the reason.
+def draw_if_possible(draw: Callable[[Path], Path | None], path: Path, notice: Notice) -> Path | None:
+    """The picture that ``draw`` wrote to ``path``; None where there is none to draw, or it failed and ``notice`` received the reason.
 
-    An older picture does not stay beside newer numbers.
+    In both cases an older picture is removed, because it would not show the newer numbers.
     """
     try:
         done = draw(path)
@@ -29,7 +29,7 @@ def _remove(path: Path, notice: Notice) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        notice(f"{path} is of earlier numbers, and could not be removed ({error.strerror})")
+        notice(f"{path} shows earlier numbers, and could not be removed ({error.strerror})")
 
 
 def _first_line(error: Exception) -> str:

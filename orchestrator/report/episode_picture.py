@@ -1,4 +1,4 @@
-"""A picture of the first frozen meta-test episode: what a trial was asked."""
+"""Draws the first frozen meta-test episode of a trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from orchestrator.report.line_styles import THEIRS
 
 _MOST_KEPT = 32
 _drawn: dict[tuple[str, DataSettings, Evaluation], bytes] = {}
-"""The newest pictures by what they show, which seeds of one cell share: Matplotlib takes as long as a short trial."""
+"""The newest pictures by their content, which a cell's seeds share: Matplotlib takes as long as a short trial."""
 
 
 def draw_first_episode(recipe: TrainingRecipe, evaluation: Evaluation, dataset: SplitDataset, path: Path) -> Path:
@@ -38,7 +38,7 @@ def draw_first_episode(recipe: TrainingRecipe, evaluation: Evaluation, dataset: 
 
 @default_style()
 def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title: str) -> Path:
-    """One episode: a row a class, its support images left of the line, its query images right of it.
+    """Draws one episode: a row per class, with its support images left of the line and its query images right of it.
 
     ``support``: ``[way, shot, C, H, W]``; ``query``: ``[way, query, C, H, W]``; both in 0..1.
     """

@@ -1,4 +1,4 @@
-"""How far the accuracy in one episode lies from that in another, and what that makes of a number from other episodes."""
+"""Models the spread of accuracy over episodes, and the standard error that follows from it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from dataclasses import dataclass
 
 _LEAST_VARIANCE = 1e-4
-"""Of one answer: an accuracy of 100% or 0% is only as sure as one wrong answer in 10,000 would leave it."""
+"""The least variance of an answer: 100% and 0% count as one wrong answer, or one right, in 10,000."""
 
 
 def answer_variance(accuracy: float) -> float:
-    """The variance ``p (1 - p)`` of one answer that is right with the probability ``accuracy``, in percent: in 0..0.25."""
+    """The variance ``p (1 - p)``, in 0..0.25, of an answer that is right with the probability ``accuracy``, in percent."""
     share = min(max(accuracy / 100, 0.0), 1.0)
     return max(share * (1 - share), _LEAST_VARIANCE)
 
 
 def widest_variance(*accuracies: float) -> float:
-    """That of the accuracy nearest to one half: what two numbers have whose true accuracies are equal, to the safe side."""
+    """The variance at the accuracy nearest to one half: a safe value for numbers with equal true accuracies."""
     return max(map(answer_variance, accuracies))
 
 
 @dataclass(frozen=True)
 class EpisodeSpread:
-    """How the answers of one episode hang together: the ``correlation`` of two of them, 0 were each an episode of its own.
+    """The ``correlation`` of two answers of one episode; 0 if each were an episode of its own.
 
-    An episode's classes and support images make all its answers right or wrong together, so that ``n`` answers of one episode vary by
-    ``p (1 - p) (1 + (n - 1) correlation) / n``: the beta-binomial variance.
+    An episode's classes and support images affect all its answers, so the mean of ``n`` answers has the beta-binomial variance
+    ``p (1 - p) (1 + (n - 1) correlation) / n``.
     """
 
     correlation: float
@@ -36,6 +36,6 @@ class EpisodeSpread:
 
 
 def measured_spread(accuracy: float, deviation: float, answers: int) -> EpisodeSpread:
-    """The spread that gives episodes of so many answers a standard ``deviation`` in points; never a negative correlation."""
+    """The spread under which episodes of so many answers have this standard ``deviation``, in points; never negative."""
     inflation = (deviation / 100) ** 2 * answers / answer_variance(accuracy)
     return EpisodeSpread(max((inflation - 1) / (answers - 1), 0.0) if answers > 1 else 0.0)

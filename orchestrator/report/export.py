@@ -1,4 +1,4 @@
-"""The records as typed columns, for analysis elsewhere: units are in the columns' names and in the Parquet schema."""
+"""Exports records as typed columns. Units are in the columns' names and in the Parquet schema."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def frames(
     run_ids: Mapping[str, str] | None = None,
     held: Collection[str] = (),
 ) -> dict[str, pd.DataFrame]:
-    """The tables ``trials``, ``cells``, ``published``, ``episodes`` and ``curves``, with their columns and types even where they are empty.
+    """The tables ``trials``, ``cells``, ``published``, ``episodes`` and ``curves``; empty ones have all columns and types.
 
-    ``held`` are the fingerprints of the trials that a process works on now. Where something adapts there is also ``adaptation``: each
-    score after every number of adaptation steps up to its own.
+    ``held`` are the fingerprints of the trials that a process works on now. If an algorithm adapts, ``adaptation`` holds each score after
+    every adaptation step.
     """
     known = [(trial, records.get(trial.fingerprint) or TrialRecord(fingerprint=trial.fingerprint)) for trial in plan.trials]
     content: dict[str, Iterable[Row]] = {
@@ -53,7 +53,7 @@ def frames(
 
 
 def write_exports(tables: Mapping[str, pd.DataFrame], folder: Path, form: str) -> list[Path]:
-    """Write each table as ``<folder>/<name>.parquet`` or ``.csv``, each whole or not at all; returns the files."""
+    """Write each table to ``<folder>/<name>.parquet`` or ``.csv``, whole or not at all, and return the files."""
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.{form}"
@@ -69,7 +69,7 @@ def _frame(name: str, lines: Iterable[Row]) -> pd.DataFrame:
 
 
 def _identified(line: Row) -> Row:
-    """The row with its bare fingerprints, digests, names and versions as identifiers; what is missing stays missing."""
+    """The row with fingerprints, digests, names and versions as identifiers; missing values stay missing."""
     return {column: identifier(column, value) if column in PREFIXES and value else value for column, value in line.items()}
 
 
@@ -80,9 +80,9 @@ _ARROW = {
 
 
 def _parquet(name: str, table: pd.DataFrame) -> bytes:
-    """The table with its types, a description of every column, and what pandas reads its own types of whole numbers and texts from."""
+    """The table with its types, a description of every column, and the metadata that restores pandas' own types."""
     fields = [pa.field(column, _ARROW[kind], metadata={"description": text}) for column, (kind, text) in COLUMNS[name].items()]
-    plain = table.select_dtypes(exclude="datetimetz")  # pandas warns where Arrow looks at times, whose type Arrow keeps by itself
+    plain = table.select_dtypes(exclude="datetimetz")  # pandas warns when Arrow inspects times, whose type Arrow keeps anyway
     schema = pa.schema(fields, metadata=pa.Schema.from_pandas(plain, preserve_index=False).metadata)
     arrays = [_arrow(table[field.name], field.type) for field in fields]
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Where a table may be written: never over the table of another plan that has the same name."""
+"""Chooses a table's folder, so that it never overwrites the table of another plan with the same name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from orchestrator.sweep.plan import Plan
 
 UNKNOWN = "unknown"
-"""The plan of a folder that does not say whose it is."""
+"""Stands for the plan of a folder that names none."""
 
 
 def plan_in(folder: Path) -> str | None:
@@ -26,7 +26,7 @@ def plan_in(folder: Path) -> str | None:
 
 
 def owner_in(folder: Path) -> str:
-    """Whose table a folder holds, in words: ``another plan``, or of which edition where it is of an earlier one."""
+    """The owner of a folder's table in words: ``another plan``, or the edition where it is an earlier one."""
     try:
         edition = json.loads((folder / "provenance.json").read_bytes()).get("edition", FIRST_EDITION)
     except (OSError, ValueError, AttributeError, RecursionError):
@@ -41,9 +41,9 @@ def free_folder(folder: Path, plan: Plan) -> Path:
 
 
 def cleared_folder(folder: Path, plan: Plan) -> tuple[Path, Path | None]:
-    """The folder itself, and where the table of another plan that it held now lies: ``<folder>.<that plan>``.
+    """The folder itself, and the new place of another plan's table that it held: ``<folder>.<that plan>``.
 
-    What does not say whose it is goes to the next free ``<folder>.unknown-<n>``. What lay aside as this plan's own comes back.
+    A table of an unknown plan is moved to the next free ``<folder>.unknown-<n>``. A table of this plan that was set aside is moved back.
     """
     other, aside = plan_in(folder), None
     own = folder.with_name(f"{folder.name}.{plan.fingerprint}")
@@ -56,7 +56,7 @@ def cleared_folder(folder: Path, plan: Plan) -> tuple[Path, Path | None]:
 
 
 def _place_aside(folder: Path, plan: str) -> Path:
-    """Where the table of ``plan`` may be moved to; an older one of the very plan makes room for it, and nothing else does."""
+    """The place to move the table of ``plan`` to. It replaces an older table of the same plan, and nothing else."""
     own = folder.with_name(f"{folder.name}.{plan}")
     if plan != UNKNOWN:
         if plan_in(own) == plan:

@@ -1,7 +1,7 @@
-"""Identifiers in tabular exports begin with a letter, so that no program takes one for a number.
+"""Prefixes identifiers in tabular exports with a letter, so that no program reads one as a number.
 
-Sixteen hex digits such as ``05076994e4836924`` are an infinite number where types are guessed, and a version such as ``12.10`` loses its
-zero. Folder names and JSON, where a text is a text, have the bare value.
+Programs that guess types read hex digits such as ``05076994e4836924`` as infinity, and drop the last zero of a version such as ``12.10``.
+Folder names and JSON hold the bare value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIXES: Mapping[str, str] = {
     "torch_version": "torch-",
     "cuda_version": "cuda-",
 }
-"""The columns that hold identifiers, and what each of these begins with."""
+"""The columns of identifiers, with their prefixes."""
 
 
 def identifier(column: str, bare: str) -> str:

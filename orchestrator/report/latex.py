@@ -1,4 +1,4 @@
-"""The table in LaTeX, as wide as the text of an article in one column; its first line names the packages that it needs."""
+"""Renders the table in LaTeX, as wide as a one-column article's text; its first line names the required packages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from orchestrator.report.table_rows import CellRow
 from orchestrator.sweep.spec import SweepSpec
 
 _SHORTER = {SPREAD: "std", RANKS[1]: "also"}
-"""In place of headings that are wider than what stands beneath them."""
+"""Replacements of headings that are wider than their columns."""
 _MANY_COLUMNS = 8
-"""From here on the columns, of which the verdict's has 20 mm, stand close together, so that two published ones with intervals fit in."""
+"""From this number the columns are narrower, with 20 mm for the verdict, so that two published ones with intervals fit."""
 _PAGE_LINES, _NOTE_CHARACTERS = 100, 95
-"""What a page has room for: half lines of a table, and characters of a footnote's line."""
+"""The half lines of a table that fit on a page, and the characters in a line of a footnote."""
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -37,13 +37,13 @@ _ESCAPED = {
     '"': r"\texttt{\char34}",
 }
 _LIGATURES = re.compile(r"(?<=[-–])(?=[-–])|(?<=')(?=')|(?<=,)(?=,)|(?<=[`?!])(?=`)")
-"""Between characters that fonts join into another one, such as two hyphens into a dash."""
+"""The places between characters that fonts join, such as two hyphens into a dash."""
 
 
 def latex(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
-    """A line above each algorithm and data set, footnotes beneath, a caption and the label ``tab:<sweep>``.
+    """The table with a line above each algorithm and data set, footnotes, a caption and the label ``tab:<sweep>``.
 
-    What fits on a page is a floating ``table``; anything longer is a ``longtable``, which goes on over pages.
+    A table that fits on a page is a floating ``table``; a longer one is a ``longtable``, which spans pages.
     """
     table = table_text(rows, spec, brief=True, further=True, classes=classes)
     legend = table.legend.replace(SPREAD, _SHORTER[SPREAD])
@@ -61,7 +61,7 @@ def latex(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
 
 
 def _columns(count: int) -> str:
-    """Of all columns but the first two, which stand on lines of their own; the last, the verdict, breaks its lines."""
+    """The columns without the first two, which have lines of their own; the last, the verdict, breaks its lines."""
     return rf"@{{}}{'r' * (count - 1)}p{{{20 if count >= _MANY_COLUMNS else 26}mm}}@{{}}"
 
 
@@ -83,18 +83,18 @@ def _long(caption: str, columns: int, heading: list[str], content: list[str], no
 
 
 def escaped(text: str) -> str:
-    """The text as LaTeX shows it letter by letter."""
+    """The text escaped for LaTeX, without ligatures."""
     parts = _LIGATURES.split(text)
     return "{}".join("".join(_ESCAPED.get(character, character) for character in part) for part in parts)
 
 
 def _row(cells: Sequence[str]) -> str:
-    r"""A row; ``\tabularnewline`` ends it, because a column of broken lines has a ``\\`` of its own."""
+    r"""A row, ended by ``\tabularnewline``, because ``\\`` has another meaning in a column that breaks lines."""
     return " & ".join([*cells[:-1], rf"\raggedright {cells[-1]}"]) + r" \tabularnewline"
 
 
 def _grouped(lines: Sequence[Line]) -> list[str]:
-    """The rows, the algorithm and the data set on a line of their own where they change."""
+    """The rows, with a line for algorithm and data set where they change."""
     parts: list[str] = []
     above: list[str] = []
     for line in lines:
@@ -106,13 +106,13 @@ def _grouped(lines: Sequence[Line]) -> list[str]:
 
 
 def _across(text: str, columns: int) -> str:
-    """A line over all columns, which breaks where it is too long, and never from the row beneath it."""
+    """A line over all columns, which may wrap, but has no page break before the next row."""
     layout = r"@{}p{0.95\linewidth}@{}"
     return rf"\multicolumn{{{columns}}}{{{layout}}}{{\raggedright\itshape {escaped(text)}}} \tabularnewline*"
 
 
 def _number(text: str) -> str:
-    """A number with a minus sign in place of a hyphen, and the letter that says whose it is above the line."""
+    """A number with a minus sign for its hyphen, and the letter of its registry as a superscript."""
     return re.sub(r" ([a-z]+)$", r"\\textsuperscript{\1}", re.sub(r"^([+-])(?=\d)", r"$\1$", text))
 
 

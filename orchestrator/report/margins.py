@@ -1,4 +1,4 @@
-"""What verdicts take for granted: how far numbers may lie apart, and errors that neither side has shown."""
+"""Reads the assumptions of verdicts: margins of equivalence, and errors that neither side reports."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from orchestrator.report.seed_spread import SeedSpread, Trainings, pooled
 class Assumptions:
     """The file of margins.
 
-    ``points``: how far two accuracies may lie apart and still count as the same, by data set and way. ``spreads``: the spread over
-    trainings that others measured, by data set and algorithm (None: any). ``answers``: how alike the answers of one episode are, by data
-    set. ``episodes``, ``query``: the test of a published number whose source does not say. What a file leaves out is unknown.
+    ``points``: the largest difference of equivalent accuracies, by data set and way. ``spreads``: the spread over trainings that others
+    measured, by data set and algorithm (None: any). ``answers``: the correlation of the answers of an episode, by data set. ``episodes``,
+    ``query``: the test of a published number whose source does not state it. A missing entry is unknown.
     """
 
     points: Mapping[tuple[str, int], float] = field(default_factory=dict)
@@ -77,15 +77,15 @@ class _Test(_Strict):
 
 
 class MarginsFile(_Strict):
-    """The schema of the file of margins: which keys it may have and what their values may be."""
+    """The schema of the file of margins: its keys and their values."""
 
     margins: list[_Margin]
     spreads: list[_Spread] = []
     answers: list[_Answers] = []
     unstated: _Test | None = None
 
-    def stands_twice(self) -> str | None:
-        """The key of a list in which two entries are of the same cells; None where there is none."""
+    def repeated_key(self) -> str | None:
+        """The key of a list with two entries for the same cells; None where there is none."""
         keys: dict[str, list[tuple[object, ...]]] = {
             "margins": [(each.dataset, each.way) for each in self.margins],
             "spreads": [(each.dataset, each.algorithm) for each in self.spreads],
@@ -94,7 +94,7 @@ class MarginsFile(_Strict):
         return next((name for name, listed in keys.items() if len(set(listed)) < len(listed)), None)
 
     def assumptions(self) -> Assumptions:
-        """The file as values."""
+        """The content of the file."""
         return Assumptions(
             points={(each.dataset, each.way): each.points for each in self.margins},
             spreads={(each.dataset, each.algorithm): each.value() for each in self.spreads},

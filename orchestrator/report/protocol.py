@@ -1,4 +1,4 @@
-"""How a cell was run otherwise than the number that it stands beside, in words."""
+"""Lists the differences between a cell's protocol and that of a published number, in words."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 
 @dataclass(frozen=True)
 class Difference:
-    """One setting unlike the published one."""
+    """One setting that differs from the published one."""
 
     text: str
     weight: Weight
 
 
 def differences(settings: CellSettings, published: PublishedCell) -> tuple[Difference, ...]:
-    """Every setting that the source states and that the cell has otherwise, in the order of sweep files' keys, and what no cell has."""
+    """Every setting in which the cell differs from the source, in the order of sweep files' keys, and what no cell can repeat."""
     settable = (difference for key in SETTING_NAMES for difference in _compare(key, settings, published))
     return (
         *settable,
@@ -50,14 +50,14 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
 
 
 def _unstated(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
-    """What is said of a setting that the source does not state: a training short of a full one, and one in TF32."""
+    """The differences in settings that the source does not state: a training shorter than a full one, or in TF32."""
     if key == "matmul_precision" and settings.matmul_precision != "float32":
         return [Difference(f"{key} {settings.matmul_precision}, published without a word of it", weight_of(key, settings))]
     return _shortfall(settings, published) if key == "steps" else []
 
 
 def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:
-    """How many classes the weights that are scored were trained on: with ``retrain`` those of meta-validation too."""
+    """The difference in the number of training classes, which includes meta-validation with ``retrain``."""
     counts = class_counts(settings.data())
     if counts is None:
         return []

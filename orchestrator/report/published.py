@@ -19,7 +19,7 @@ from orchestrator.sweep.document import Document, explain, nearest, read_documen
 from orchestrator.sweep.shipped import REGISTRIES
 
 FULL_STEPS = "full_steps"
-"""The key of what counts as a full training where the source does not say how long its own was."""
+"""The key of the length of a full training, for sources that do not state their own."""
 _MARGINS = "margins"
 
 Setting = bool | int | float | str | None
@@ -29,11 +29,11 @@ Setting = bool | int | float | str | None
 class PublishedCell:
     """One printed accuracy, in percent.
 
-    ``ci95`` is half the printed 95% interval over test episodes, ``std_seeds`` the printed standard deviation over ``seeds`` trainings;
-    each is None where it is not printed, and so is ``episodes``, how many the test had. ``decimals``: the digits printed after the
-    point; ``kind`` and ``label``: its registry's. ``settings``: what the source says of how it was made, by the keys of sweep files, and
-    ``full_steps``: a training that is allowed fewer steps is short, whatever the source leaves unsaid of its own. ``unrepeatable``: what
-    was done that no setting here can do; ``train_classes``: the classes it trained on, turned copies not counted, where that is said.
+    ``ci95`` is half the printed 95% interval over test episodes, ``std_seeds`` the printed standard deviation over ``seeds`` trainings,
+    ``episodes`` the number of test episodes; each is None where it is not printed. ``decimals``: the digits printed after the point;
+    ``kind`` and ``label``: its registry's. ``settings``: the protocol that the source states, by the keys of sweep files, and
+    ``full_steps``: with fewer steps a training counts as short, even if the source does not state its own. ``unrepeatable``: parts of
+    the protocol for which no setting exists; ``train_classes``: the number of training classes without turned copies, if stated.
     """
 
     registry: str
@@ -58,30 +58,30 @@ class PublishedCell:
     train_classes: int | None = None
 
     def mismatches(self, settings: CellSettings) -> int:
-        """How many settings the source states otherwise."""
+        """The number of stated settings that differ from the cell's."""
         stated = ((key, value) for key, value in self.settings.items() if key != FULL_STEPS)
         return sum(settings.has(key) and getattr(settings, key) != value for key, value in stated)
 
 
 @dataclass(frozen=True)
 class Registries:
-    """All published numbers, by the id of their source, and what verdicts against them take for granted."""
+    """All published numbers by the id of their registry, and the assumptions of verdicts against them."""
 
     cells: Mapping[str, tuple[PublishedCell, ...]]
     assumptions: Assumptions = field(default_factory=Assumptions)
 
     def find(self, sources: Sequence[str], settings: CellSettings) -> PublishedCell | None:
-        """The number that the verdict on a cell is against: that of the first registry that has one. See :meth:`find_all`."""
+        """The number for the verdict on a cell: that of the first registry with one. See :meth:`find_all`."""
         return next(iter(self.find_all(sources, settings)), None)
 
     def find_all(self, sources: Sequence[str], settings: CellSettings) -> tuple[PublishedCell, ...]:
-        """The numbers that stand beside a cell: one of each registry that has any, in the order in which ``sources`` name them.
+        """The numbers to compare a cell with: one of each registry that has any, in the order of ``sources``.
 
-        A source is a registry, ``snell_2017``, or one of its tables, ``snell_2017/Table 4``; of several tables of one registry the
-        first that has a number serves. Of several numbers there the one whose protocol is nearest does, the first of them where two are.
+        A source is a registry, ``snell_2017``, or one of its tables, ``snell_2017/Table 4``. Of several tables of one registry, the first
+        with a number is used; of several numbers there, the one with the nearest protocol, or the first of equally near ones.
 
         Raises:
-            RegistryError: if a source is not there.
+            RegistryError: a source does not exist.
         """
         found: dict[str, PublishedCell] = {}
         for source in sources:
@@ -93,11 +93,11 @@ class Registries:
         return tuple(found.values())
 
     def candidates(self, source: str, settings: CellSettings) -> tuple[PublishedCell, ...]:
-        """The numbers of a source that are of the cell's algorithm in its form, data set, ways and shots, as the file orders them."""
+        """The numbers of a source for the cell's form of its algorithm, data set, ways and shots, in the file's order."""
         return tuple(cell for cell in self._of(source) if _is_of(cell, settings))
 
     def problem_with(self, source: str) -> str | None:
-        """What is wrong with the name of a source; None where it is there."""
+        """The problem with the name of a source; None where it exists."""
         registry, _, table = source.partition("/")
         if registry not in self.cells:
             return f"{source!r} is not a registry; {nearest(registry, self.cells)}"
@@ -109,19 +109,19 @@ class Registries:
         return [cell for cell in self.cells[registry] if not table or cell.table == table]
 
     def margin(self, settings: CellSettings) -> float | None:
-        """How far apart two accuracies of a cell may lie and still count as the same, in points."""
+        """The largest difference, in points, at which two accuracies of a cell count as equivalent."""
         return self.assumptions.points.get((settings.dataset, settings.way))
 
 
 def registry_of(source: str) -> str:
-    """The registry that a source is, or is a table of."""
+    """The registry of a source, which may be one of its tables."""
     return source.partition("/")[0]
 
 
 def _nearest(cells: Sequence[PublishedCell], settings: CellSettings) -> PublishedCell:
-    """The number with the fewest settings stated otherwise, the first where two have as few.
+    """The number with the fewest differing settings, the first of several.
 
-    A setting that some of the numbers state and one leaves unsaid counts against that one: a protocol that is not known is not near.
+    A setting that other numbers state counts as differing where a number omits it: an unknown protocol is not near.
     """
     stated = {key for cell in cells for key in cell.settings if key != FULL_STEPS and settings.has(key)}
 
@@ -154,7 +154,7 @@ def registries_beside(folder: Path) -> Registries:
 
 @lru_cache(maxsize=4)
 def _loaded(folder: Path, written: tuple[tuple[Path, int], ...]) -> Registries:
-    """The registries of a folder whose files were ``written`` at these times: a command asks for them more than once."""
+    """The registries of a folder, cached by the times at which its files were ``written``."""
     return load_registries(folder)
 
 
@@ -183,7 +183,7 @@ def load_registries(folder: Path) -> Registries:
 
 
 def _check_label(document: Document, registry: RegistryFile, labels: dict[str, str]) -> None:
-    """Two columns under one heading could not be told apart."""
+    """Checks that the label is unique: columns with equal headings could not be distinguished."""
     other = labels.setdefault(registry.label, registry.id)
     if other != registry.id:
         raise RegistryError(str(document.fault(("label",), f"{registry.label!r} is the label of {other} already")))
@@ -191,13 +191,13 @@ def _check_label(document: Document, registry: RegistryFile, labels: dict[str, s
 
 def _assumptions(document: Document) -> Assumptions:
     table: MarginsFile = _parse(MarginsFile, document)
-    if (twice := table.stands_twice()) is not None:
-        raise RegistryError(str(document.fault((twice,), "what an entry is of stands here twice")))
+    if (twice := table.repeated_key()) is not None:
+        raise RegistryError(str(document.fault((twice,), "two entries are for the same cells")))
     return table.assumptions()
 
 
 def _published(registry: RegistryFile, cell: RegistryCell) -> PublishedCell:
-    """A cell with its data set's protocol, which its own settings override."""
+    """The cell with the protocol of its data set, which its own settings override."""
     general = registry.protocols.get(cell.dataset, Protocol()) if cell.inherits else Protocol()
     return PublishedCell(
         registry=registry.id,

@@ -1,4 +1,4 @@
-"""The published numbers of a table in the columns that people read: two at the most, whatever number of registries there is."""
+"""Arranges the published numbers of a table in at most two columns, whatever the number of registries."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from orchestrator.report.table_rows import CellRow
 
 MISSING = "–"
 MOST_COLUMNS = 2
-"""More would not fit beside the rest in a line that people can read."""
+"""More columns would make lines too long to read."""
 KINDS: Mapping[Kind, str] = {"paper": "paper", "authors_code": "authors' code run again", "independent": "independent"}
 RANKS = ("published", "also published")
-"""The headings where a column has numbers of several registries."""
+"""The headings of columns with numbers of several registries."""
 
 
 @dataclass(frozen=True)
 class PublishedColumns:
-    """The columns' headings, and for each row a number or None in each.
+    """The headings of the columns, and for each row a number or None per column.
 
-    ``registries`` are those that are shown, in order, and ``letters`` theirs where a column has numbers of several.
+    ``registries`` are the shown ones, in order; ``letters`` are their marks where a column has numbers of several.
     """
 
     headings: tuple[str, ...]
@@ -32,16 +32,16 @@ class PublishedColumns:
     letters: Mapping[str, str]
 
     def texts(self, row: int) -> list[str]:
-        """What the columns say of a row."""
+        """The texts of the columns in a row."""
         return [MISSING if number is None else self._marked(number) for number in self.shown[row]]
 
     def further(self, row: CellRow, index: int) -> str:
-        """The row's numbers for which there is no column, one after the other; empty where there are none."""
+        """The row's numbers without a column, as a list; empty where there are none."""
         left = [number for number in row.published if number not in self.shown[index]]
         return ", ".join(f"{number.printed} ({number.label})" for number in left)
 
     def legend(self, rows: Sequence[CellRow], *, hidden: bool) -> str:
-        """Where the numbers are from, and which of them counts; empty where there is none. ``hidden``: and where the others are."""
+        """The sources of the numbers, and which one counts; empty without numbers. ``hidden``: adds the place of the others."""
         if not self.headings:
             return ""
         numbers = [number for row in rows for number in row.published]
@@ -65,8 +65,8 @@ class PublishedColumns:
 def published_columns(rows: Sequence[CellRow], sources: Sequence[str]) -> PublishedColumns:
     """The columns of a table.
 
-    They are those of the first two registries, as long as each verdict is against one of these. Else the first column has the number
-    that the verdict is against, the second the next one, and letters say whose they are.
+    They are those of the first two registries if every verdict is against one of these. Otherwise the first column has the number that
+    the verdict is against, the second the next one, and letters mark their registries.
     """
     registries = registries_of(rows, sources)
     first = registries[:MOST_COLUMNS]
@@ -76,7 +76,7 @@ def published_columns(rows: Sequence[CellRow], sources: Sequence[str]) -> Publis
 
 
 def registries_of(rows: Sequence[CellRow], sources: Sequence[str]) -> tuple[str, ...]:
-    """The registries that have a number in some row, in the order of ``sources``."""
+    """The registries with a number in some row, in the order of ``sources``."""
     found = {number.registry for row in rows for number in row.published}
     return tuple(dict.fromkeys(registry for registry in map(registry_of, sources) if registry in found))
 
@@ -97,5 +97,5 @@ def _by_rank(rows: Sequence[CellRow], registries: Sequence[str]) -> PublishedCol
 
 
 def _letter(index: int) -> str:
-    """``a`` to ``z``, then ``aa`` and on."""
+    """The letters ``a`` to ``z``, then ``aa`` and so on."""
     return string.ascii_lowercase[index % 26] * (1 + index // 26)

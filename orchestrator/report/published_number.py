@@ -1,4 +1,4 @@
-"""The published numbers that stand beside a cell: one of each registry that the sweep names and that has any."""
+"""Finds the published numbers for a cell: one of each registry of the sweep that has any."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from orchestrator.sweep.cell_settings import CellSettings
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNumber:
-    """A published number beside a cell; see :class:`PublishedCell` for what they share. Percent and percentage points.
+    """A published number for a cell, in percent and percentage points; :class:`PublishedCell` describes the common fields.
 
-    ``choice`` says which of the registry's numbers for such a cell it is, None where it is the first of them; ``differs`` lists the
-    settings in which the cell is unlike its run.
+    ``choice`` identifies it among the registry's numbers for such a cell; None for the first of them. ``differs`` lists the settings in
+    which the cell differs from the published run.
     """
 
     registry: str
@@ -37,14 +37,14 @@ class PublishedNumber:
 
     @property
     def printed(self) -> str:
-        """The number as its source prints it: ``48.70 ± 1.84``; a deviation over trainings stands apart from an interval, ``(sd 0.4)``."""
+        """The number as its source prints it: ``48.70 ± 1.84``, with a deviation over trainings as ``(sd 0.4)``."""
         interval = "" if self.ci95 is None else f" ± {self.ci95:.{self.decimals}f}"
         spread = "" if self.std_seeds is None else f" (sd {self.std_seeds:g})"
         return f"{self.accuracy:.{self.decimals}f}{interval}{spread}"
 
 
 def numbers_beside(settings: CellSettings, registries: Registries, sources: Sequence[str]) -> tuple[PublishedNumber, ...]:
-    """The numbers of the sources for a cell, in the order in which these are named; the verdict is against the first."""
+    """The numbers of the sources for a cell, in the order of the sources; the verdict is against the first."""
     return tuple(
         _number(cell, settings, _chosen_from(cell, settings, registries, sources))
         for cell in registries.find_all(sources, settings)
@@ -54,7 +54,7 @@ def numbers_beside(settings: CellSettings, registries: Registries, sources: Sequ
 def _chosen_from(
     cell: PublishedCell, settings: CellSettings, registries: Registries, sources: Sequence[str]
 ) -> tuple[PublishedCell, ...]:
-    """The numbers that a number was the nearest of: those of its registry, or of the table of it that is named."""
+    """The numbers from which the nearest was chosen: those of its registry, or of the named table."""
     own = (registries.candidates(source, settings) for source in sources if registry_of(source) == cell.registry)
     return next(candidates for candidates in own if candidates)
 
@@ -79,7 +79,7 @@ def _number(cell: PublishedCell, settings: CellSettings, candidates: Sequence[Pu
 
 
 def _choice(cell: PublishedCell, candidates: Sequence[PublishedCell]) -> str | None:
-    """Which of several numbers it is, by what the source says of it and otherwise of another."""
+    """The description of a number among several, by the settings in which the source distinguishes them."""
     if cell is candidates[0]:
         return None
     stated = [{**each.variant, **each.settings} for each in candidates]

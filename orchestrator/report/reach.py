@@ -1,4 +1,4 @@
-"""Which verdicts a plan can come to: a cell whose errors are wider than its margin is never `reproduced`, whatever it scores."""
+"""Predicts which verdicts a plan can reach: a cell with errors wider than its margin is never `reproduced`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NO_SPREAD = SeedSpread(logits=0.0, freedom=ENOUGH_FREEDOM, origin="prior")
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """Half the 95% interval that a planned cell's verdict will have where ours equals the published number, in points.
+    """Half the 95% interval, in points, of a planned cell's verdict if our number equals the published one.
 
-    ``episodes``: of both sides' test episodes and their rounding alone, at least so much: as if the answers of an episode were independent,
-    where no interval is printed. ``whole``: with the trainings of both sides too, as far apart as other sources measured, known as well
-    as the planned seeds will make it; None where nothing is known of them.
+    ``episodes``: a lower bound from both sides' test episodes and the rounding alone; without a printed interval, the answers of an
+    episode count as independent. ``whole``: includes the trainings of both sides, with the spread that other sources measured and the
+    degrees of freedom of the planned seeds; None where that spread is unknown.
     """
 
     cell: str
@@ -40,12 +40,12 @@ class Reach:
 
     @property
     def unlikely(self) -> bool:
-        """Whether it can be, but not with trainings as far apart as others measured and the planned seeds."""
+        """Whether the cell can be `reproduced`, but not with the measured spread of others and the planned seeds."""
         return not self.never and self.whole is not None and self.whole > self.margin
 
 
 def reaches(plan: Plan, registries: Registries) -> tuple[Reach, ...]:
-    """The reach of each cell that will have a verdict by its numbers, in the plan's order."""
+    """The reach of each cell whose verdict will depend on its numbers, in the plan's order."""
     if plan.spec.short:
         return ()
     freedom = _planned_freedom(plan)
@@ -82,7 +82,7 @@ def _half(cell: Cell, published: PublishedCell, answers: EpisodeSpread, assumpti
 
 
 def _planned_freedom(plan: Plan) -> Mapping[Kind, int]:
-    """The degrees of freedom that the table will have of each algorithm's and data set's spread; a training counts once."""
+    """The degrees of freedom that the table will have for each spread of algorithm and data set; a training counts once."""
     trainings = {
         (cell.dataset, cell.algorithm, tuple(recipe.fingerprint for recipe in cell.recipes))
         for cell in plan.cells
@@ -95,7 +95,7 @@ def _planned_freedom(plan: Plan) -> Mapping[Kind, int]:
 
 
 def _planned_spread(cell: Cell, assumptions: Assumptions, of_table: int) -> SeedSpread | None:
-    """The size that others measured, and how well it will be known: by the rule of :func:`seed_spread.chosen_spread`."""
+    """The spread that others measured, with its future degrees of freedom by the rule of :func:`seed_spread.chosen_spread`."""
     prior, seeds = assumptions.spread(cell.dataset, cell.algorithm), len(cell.recipes)
     if prior is None:
         return None

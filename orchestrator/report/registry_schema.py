@@ -1,4 +1,4 @@
-"""The schema of a registry: which keys a file of published numbers may have and what their values may be."""
+"""The schema of a registry, a file of published numbers: its keys and their values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fsl_core.recipe.data_settings import data_sets
 from orchestrator.report.stated_settings import Count, Protocol, Strict, Variant
 
 Kind = Literal["paper", "authors_code", "independent"]
-"""Whose numbers a registry has: those of the paper that describes the method, of its authors' code run again, or of anybody's own code."""
+"""The origin of a registry's numbers: the paper of the method, its authors' code run again, or independent code."""
 LABEL_CHARACTERS = 18
-"""The most that a registry's label may have: it heads a column of numbers."""
+"""The longest label of a registry, which is the heading of a column of numbers."""
 
 
 def _known_data_set(name: str) -> str:
@@ -24,14 +24,14 @@ def _known_data_set(name: str) -> str:
 
 
 DatasetName = Annotated[str, AfterValidator(_known_data_set)]
-"""The name of a data set, that of a plug-in among them."""
+"""The name of a data set, including those of plug-ins."""
 
 
 class RegistryCell(Strict):
     """One printed accuracy, as a file has it.
 
-    ``ci95``: half the 95% interval over test episodes; ``std_seeds``: the standard deviation over ``seeds`` trainings, whose mean the
-    accuracy then is. ``episodes``: of the test. ``inherits: false``: of the registry's protocol only what the cell says itself holds.
+    ``ci95``: half the 95% interval over test episodes; ``std_seeds``: the standard deviation over ``seeds`` trainings, of which the
+    accuracy is then the mean. ``episodes``: of the test. ``inherits: false``: the registry's protocol does not apply to this cell.
     """
 
     table: str
@@ -54,12 +54,12 @@ class RegistryCell(Strict):
     @classmethod
     def _is_of_several_trainings(cls, deviation: float | None, info: ValidationInfo) -> float | None:
         if deviation is not None and (info.data.get("seeds") or 1) < 2:
-            raise PydanticCustomError("spread", "a deviation over trainings: seeds must say over how many, 2 at least")
+            raise PydanticCustomError("spread", "a deviation over trainings: seeds must give their number, at least 2")
         return deviation
 
 
 class RegistryFile(Strict):
-    """The top level of a registry. ``label`` heads its column in tables."""
+    """The top level of a registry. ``label`` is the heading of its column in tables."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""Everything that a sweep leaves for people, in one folder: the table, its exports, its figures, its provenance."""
+"""Writes the report of a sweep into one folder: table, exports, figures and provenance."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from fsl_core.atomic_file import write_atomically
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION as EDITION
 from orchestrator.records.trial_record import TrialRecord
-from orchestrator.report.drawing import Notice, drawn
+from orchestrator.report.drawing import Notice, draw_if_possible
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import SCHEMA_VERSION
 from orchestrator.report.published import Registries
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
 
 _log = logging.getLogger(__name__)
 _TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
 
 
-def write_bundle(
+def write_report_folder(
     folder: Path,
     plan: Plan,
     records: Mapping[str, TrialRecord],
@@ -31,13 +31,13 @@ def write_bundle(
     run_ids: Mapping[str, str] | None = None,
     notice: Notice = _log.warning,
 ) -> tuple[Path, ...]:
-    """Write the bundle of a sweep, complete or not; each file appears whole or not at all.
+    """Write the report of a sweep, complete or not; each file appears whole or not at all.
 
-    It is a function of the records and the published numbers, but for the ids of MLflow's runs in ``trials.parquet``.
-    A figure that cannot be drawn is left out, and ``notice`` is given the reason.
+    It is a function of the records and the published numbers, except for the ids of MLflow's runs in ``trials.parquet``.
+    A figure that cannot be drawn is omitted, and ``notice`` receives the reason.
     """
-    rows = aggregate(plan, records, registries)
-    # First: a folder that a kill left half written says whose it is.
+    rows = table_rows(plan, records, registries)
+    # First, so that a folder that a kill left incomplete names its plan.
     write_atomically(
         folder / "provenance.json",
         json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
@@ -52,7 +52,7 @@ def write_bundle(
 
 
 def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], notice: Notice) -> list[Path]:
-    """The figures; Matplotlib is imported inside, for an installation of it that is broken is a notice too."""
+    """Draws the figures. Matplotlib is imported inside, so that a broken installation only causes a notice."""
 
     def curves(path: Path) -> Path | None:
         from orchestrator.report.curves_figure import curves_figure
@@ -72,12 +72,12 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
     figures: dict[str, Callable[[Path], Path | None]] = {"curves": curves, "cells": cells}
     if any(evaluation.adaptation_steps for trial in plan.trials for evaluation in trial.evaluations):
         figures["adaptation"] = adaptation
-    paths = [drawn(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
+    paths = [draw_if_possible(draw, folder / f"{name}.png", notice) for name, draw in figures.items()]
     return [path for path in paths if path is not None]
 
 
 def provenance(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, object]:
-    """Which sweep this is, and for each trial that is trained, scored or not: code, libraries, machine, data, time."""
+    """The identity of the sweep, and the code, libraries, machine, data and time of each trained trial, scored or not."""
     trials = {}
     for trial in plan.trials:
         record = records.get(trial.fingerprint)

@@ -1,4 +1,4 @@
-"""The table as words and numbers for people: its columns, its lines, and the footnotes that belong to them."""
+"""Renders the table's columns, lines and footnotes as texts for readers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from orchestrator.sweep.spec import SweepSpec
 
 _BEFORE = ("algorithm", "data set", "way", "shot")
 SPREAD, SEEDS = "std (seeds)", "seeds"
-"""The heading over the seeds that are done, where some row has a deviation over them and where none has."""
+"""The headings over the finished seeds: where some row has a deviation over them, and where none has."""
 _SEEDS_SAID = {
     SPREAD: "std (seeds): standard deviation over training seeds, and how many of them are done.",
     SEEDS: "seeds: how many trainings of those wanted are done.",
 }
 TEXTS_FIRST = 2
-"""How many columns of words come first, the algorithm and the data set; the last, the verdict, has words too, the others numbers."""
+"""The number of leading columns of words: algorithm and data set. The last column, the verdict, has words too; the others are numbers."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: a text for each heading, and the numbers of its footnotes, which belong to the verdict."""
+    """A row of the table: a text for each heading, and the numbers of its footnotes, which are attached to the verdict."""
 
     cells: list[str]
     marks: list[str]
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class TableText:
-    """A table in words: its headings, its lines, its footnotes' numbers by their texts, and what the columns hold."""
+    """A table in words: headings, lines, the numbers of footnotes by their texts, and the legend."""
 
     headings: list[str]
     lines: list[Line]
@@ -45,7 +45,7 @@ class TableText:
     legend: str
 
     def is_number(self, column: int) -> bool:
-        """Whether a column is of numbers."""
+        """Whether a column holds numbers."""
         return TEXTS_FIRST <= column < len(self.headings) - 1
 
 
@@ -57,9 +57,9 @@ def table_text(
     Args:
         rows: its rows.
         spec: the sweep.
-        brief: leaves the verdicts' reasons to the footnotes.
-        further: gives the published numbers for which there is no column a footnote.
-        classes: gives the interval for other test classes a column.
+        brief: moves the verdicts' reasons to the footnotes.
+        further: adds footnotes for the published numbers without a column.
+        classes: adds a column with the interval for other test classes.
     """
     published = published_columns(rows, spec.sources)
     seeds = SEEDS if all(row.std_seeds is None for row in rows) else SPREAD
@@ -76,7 +76,7 @@ def table_text(
 
 
 def head(spec: SweepSpec) -> list[str]:
-    """The sweep's title, and what a reader must know before any number."""
+    """The sweep's title, and the warnings that precede all numbers."""
     lines = [spec.title]
     if spec.short:
         lines.append("SHORT RUN: trained for less than the published numbers; it cannot confirm or refute them.")
@@ -86,7 +86,7 @@ def head(spec: SweepSpec) -> list[str]:
 
 
 def _headings(published: PublishedColumns, seeds: str, classes: bool) -> list[str]:
-    """A sweep beside which nothing is published has no column for it, and none for a difference from it."""
+    """The headings, without those of published numbers and differences where nothing is published."""
     difference = ["diff."] if published.headings else []
     open_interval = ["classes"] if classes else []
     return [*_BEFORE, *published.headings, "reproduced", *open_interval, seeds, *difference, "verdict"]
@@ -119,14 +119,14 @@ def _reproduced(row: CellRow) -> str:
 
 
 def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
-    """What the verdict's column says, and what of it is left to footnotes. What differs stands in a footnote of its own."""
+    """The text of the verdict's column, and the reasons left to footnotes. Differences have their own footnote."""
     if row.unlike:
         return row.verdict_label, () if row.lost is None else (row.lost,)
     return (row.verdict_label, row.verdict_reasons) if brief else (row.verdict, ())
 
 
 def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence[str]) -> list[str]:
-    """What is left of the verdict, what differs from the run that it is against, and what must be known of the published numbers."""
+    """The footnotes: reasons and assumptions of the verdict, differences from the published run, and remarks on published numbers."""
     beside = f"unlike {row.compared.label}" if row.compared else "of ours"
     return [
         *(f"{row.verdict_label}: {reason}" for reason in reasons),

@@ -1,4 +1,4 @@
-"""Several seeds of one cell as one number with two error bars."""
+"""Combines the seeds of a cell into one number with two error bars."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from orchestrator.sweep.plan import Cell
 
 @dataclass(frozen=True, kw_only=True)
 class CellScore:
-    """What the finished seeds of a cell say together; accuracies in percent.
+    """The combined score of a cell's finished seeds; accuracies in percent.
 
     ``ci95_episodes``: half the 95% interval over episodes of the seeds' mean accuracy in each episode. ``std_seeds``: the
-    standard deviation of the seeds' accuracies. The two are never pooled: the seeds answer the same episodes. ``answers``: how alike
-    one training's answers in one episode are. ``trained``: the results of all seeds whose training ended, whatever became of it.
-    ``ci95_classes``: half the 95% interval for other test classes as well, see :mod:`orchestrator.report.class_bootstrap`.
+    standard deviation of the seeds' accuracies. The two are never pooled, because the seeds share their episodes. ``answers``: the
+    correlation of a training's answers in an episode. ``trained``: the results of all seeds whose training ended, even if it diverged.
+    ``ci95_classes``: half the 95% interval that covers other test classes, see :mod:`orchestrator.report.class_bootstrap`.
     """
 
     measured: Measured | None
@@ -43,7 +43,7 @@ class CellScore:
 
     @property
     def trainings(self) -> Trainings | None:
-        """How far the finished seeds lie apart; None below two."""
+        """The spread of the finished seeds; None for fewer than two."""
         found = self.measured
         if found is None or found.std_seeds is None:
             return None
@@ -56,12 +56,12 @@ class CellScore:
 
     @property
     def std_seeds(self) -> float | None:
-        """The standard deviation over seeds; None below two."""
+        """The standard deviation over seeds; None for fewer than two."""
         return None if self.measured is None else self.measured.std_seeds
 
 
 def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
-    """Put the finished seeds of a cell together; one that saw other images or episodes than the first does not count."""
+    """Combine the finished seeds of a cell, without those whose images or episodes differ from the first seed's."""
     finished: list[EvaluationResult] = []
     trained: list[TrialResult] = []
     for recipe in cell.recipes:

@@ -1,4 +1,4 @@
-"""How far trainings that differ in their seed alone lie apart: from a cell's own seeds, its table's, or what others measured."""
+"""Estimates the spread of trainings that differ only in their seed, from a cell's seeds, its table's, or other sources."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from orchestrator.report.distributions import fisher_quantile
 from orchestrator.report.episode_spread import answer_variance
 
 OWN_SEEDS = 10
-"""A cell with so many seeds needs no other's: an interval by its own spread is a seventh wider than were that spread known."""
+"""With so many seeds a cell uses its own spread: its interval is only a seventh wider than with the true spread."""
 ENOUGH_FREEDOM = 4.0
-"""Fewer degrees of freedom than this, such as those of one cell's 3 seeds, say less than what others measured."""
+"""With fewer degrees of freedom, such as those of one cell's 3 seeds, other sources are more reliable."""
 
 Origin = Literal["cell", "table", "prior"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedSpread:
-    """A standard deviation over trainings, known with so many degrees of ``freedom``.
+    """A standard deviation over trainings, with its degrees of ``freedom``.
 
-    ``logits``: of the accuracy's logit, ``log p / (1 - p)``, which is what cells of unlike difficulty have most nearly in common: a seed
-    that loses a tenth of the errors' odds moves 99% by 0.1 points and 50% by 2.5.
+    ``logits``: the deviation of the accuracy's logit, ``log p / (1 - p)``, which varies least between cells of different difficulty: a
+    seed that changes the odds of errors by a tenth moves 99% by 0.1 points and 50% by 2.5.
     """
 
     logits: float
@@ -33,17 +33,17 @@ class SeedSpread:
     origin: Origin
 
     def points(self, variance: float) -> float:
-        """The deviation in points of an accuracy whose single answers have this ``variance``, the logit's slope at it."""
+        """The deviation in points of an accuracy whose answers have this ``variance``, which is the slope of the logit's inverse."""
         return 100 * self.logits * variance
 
     def with_further(self, seeds: int) -> SeedSpread:
-        """The same spread seen over further seeds; what others measured is not known better by them."""
+        """The same spread estimated from further seeds, which do not improve an estimate of other sources."""
         return self if self.origin == "prior" else dataclasses.replace(self, freedom=self.freedom + seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings:
-    """Trainings of one recipe, or others' of one method: their mean accuracy and its standard deviation over ``seeds``, in percent."""
+    """Trainings of one recipe or published method: their mean accuracy and its standard deviation over ``seeds``, in percent."""
 
     accuracy: float
     std: float
@@ -51,7 +51,7 @@ class Trainings:
 
     @property
     def spread(self) -> SeedSpread:
-        """What these alone say."""
+        """The spread of these trainings alone."""
         logits = self.std / 100 / answer_variance(self.accuracy)
         return SeedSpread(logits=logits, freedom=self.seeds - 1, origin="cell")
 
@@ -67,10 +67,10 @@ def pooled(trainings: Sequence[Trainings], origin: Origin) -> SeedSpread | None:
 
 
 def chosen_spread(own: Trainings | None, table: SeedSpread | None, prior: SeedSpread | None) -> SeedSpread | None:
-    """The spread that a verdict counts: the cell's own where it has enough seeds, else its table's, else what others measured.
+    """The spread for a verdict: the cell's own where it has enough seeds, else its table's, else that of other sources.
 
-    A cell that is clearly wider than what it would be lent (Fisher's F at 95%) keeps its own, however few its seeds. None: nothing
-    is known.
+    A cell with a clearly wider spread than the substitute (Fisher's F at 95%) keeps its own, even with few seeds. None: the spread is
+    unknown.
     """
     alone = own.spread if own is not None and own.seeds > 1 else None
     if own is not None and own.seeds >= OWN_SEEDS:
@@ -83,5 +83,5 @@ def chosen_spread(own: Trainings | None, table: SeedSpread | None, prior: SeedSp
 
 @cache
 def _clearly_wider(freedom: float, lent: float) -> float:
-    """By what factor a variance is larger than another one by chance in one of twenty cases."""
+    """The factor by which a variance exceeds an equal one by chance in one of twenty cases."""
     return fisher_quantile(0.95, freedom, lent)

@@ -1,4 +1,4 @@
-"""A cell's two sides as a verdict sees them: errors that a source does not print are put together from what is known."""
+"""Prepares the two sides of a verdict, and estimates errors that a source does not print."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from orchestrator.report.verdict import Printed
 from orchestrator.sweep.plan import Cell
 
 Kind = tuple[str, str]
-"""A data set and an algorithm: cells whose trainings lie about as far apart, on the scale of logits."""
+"""A data set and an algorithm: their cells have about the same spread over trainings, in logits."""
 
 
 def table_spreads(scored: Iterable[tuple[Cell, CellScore]]) -> Mapping[Kind, SeedSpread]:
-    """The spread over trainings of each algorithm and data set of a table, where some cell has two seeds.
+    """The spread over trainings of each algorithm and data set of a table in which some cell has two seeds.
 
-    Cells that score the same trainings count once, as the one of them that lies widest apart; untrained networks do not count.
+    Cells with the same trainings count once, with the widest spread among them; untrained networks do not count.
     """
     widest: dict[Kind, dict[tuple[str, ...], Trainings]] = {}
     for cell, score in scored:
@@ -36,7 +36,7 @@ def table_spreads(scored: Iterable[tuple[Cell, CellScore]]) -> Mapping[Kind, See
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """Their side, the spread over trainings that both rest on, and what was ``assumed`` for want of a number, in words."""
+    """The published side, the spread over trainings of both sides, and in words what was ``assumed`` for lack of a number."""
 
     printed: Printed
     spread: SeedSpread | None
@@ -46,7 +46,7 @@ class Sides:
 def sides(
     cell: Cell, score: CellScore, published: PublishedCell, table: Mapping[Kind, SeedSpread], assumptions: Assumptions
 ) -> Sides:
-    """What the verdict on a cell with a score compares it with."""
+    """The inputs of the verdict on a cell with a score."""
     prior = assumptions.spread(cell.dataset, cell.algorithm)
     spread = chosen_spread(score.trainings, table.get((cell.dataset, cell.algorithm)), prior)
     ours = published.accuracy if score.reproduced is None else score.reproduced
@@ -56,9 +56,9 @@ def sides(
 
 
 def printed_side(published: PublishedCell, ours: float, answers: EpisodeSpread, assumptions: Assumptions) -> Printed:
-    """A published number with the error of its own episodes: as printed, else what our answers' spread makes of their episodes.
+    """A published number with the error of its episodes, as printed or else estimated from the spread of our answers.
 
-    The variance of an answer is that of ``ours`` or theirs, whichever is wider: equal truths have the same.
+    The variance of an answer is the larger one at ``ours`` and theirs, because equal true accuracies have equal variances.
     """
     query = published.settings.get("query")
     error = answers.standard_error(

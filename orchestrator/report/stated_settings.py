@@ -1,4 +1,4 @@
-"""What a source of published numbers can state: the keys of sweep files, and what no sweep has."""
+"""The settings that a source of published numbers can state: keys of sweep files, and some that no sweep has."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Count = Annotated[int, Field(ge=1, le=MOST_WHOLE)]
 _Steps = Annotated[int, Field(ge=0, le=MOST_WHOLE)]
 _Rate = Annotated[float, Field(gt=0, le=1e38)]
 _OWN = {"preset", "algorithm", "dataset", "way", "shot", "evaluation_seed"}
-"""What a cell of a registry says by itself, or no source can say."""
+"""Settings that have their own field in a registry's cell, or that no source can state."""
 
 
 class Strict(BaseModel):
-    """A part of a file, in which an unknown key or a value of another type is an error."""
+    """A part of a file that rejects unknown keys and values of a wrong type."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class _Variant(Strict):
-    """What sets two forms of one algorithm apart. A cell without such a setting is of any form."""
+    """The settings that distinguish forms of one algorithm. A cell without such a setting is of any form."""
 
     similarity: Literal["softmax"] = "softmax"
     fine_tuned: bool = False
@@ -33,19 +33,19 @@ class _Variant(Strict):
 
 
 class _Protocol(Strict):
-    """The settings that a source can state, and what it says beside them."""
+    """The settings that a source can state, and its further statements."""
 
     full_steps: Count = 1
     train_classes: Count | None = None
     unrepeatable: list[str] = []
 
     def stated(self) -> dict[str, bool | int | float | str | None]:
-        """The settings that the file states, never a default, and nothing that is no setting."""
+        """The settings that the file states, without defaults and further statements."""
         return self.model_dump(exclude_unset=True, exclude={"unrepeatable", "train_classes"})
 
 
 def _accepted(key: str) -> Any:
-    """The type of a key's values with the bounds of a count or a rate; None among them where it switches something off."""
+    """The type of a key's values with the bounds of a count or a rate, including None where it switches a feature off."""
     kind = setting_kinds()[key]
     kinds = [each for each in (typing.get_args(kind) or (kind,)) if each is not type(None)]
     if bool in kinds or typing.get_origin(kind) is Literal:
@@ -60,7 +60,7 @@ def _accepted(key: str) -> Any:
 
 
 def _fields(keys: Iterable[str]) -> dict[str, Any]:
-    """Fields of a model; their defaults are never read, because only what a file states counts."""
+    """Fields of a model, whose defaults are never read, because only a file's statements count."""
     return {key: (_accepted(key), None) for key in keys}
 
 

@@ -1,4 +1,4 @@
-"""The table as text: for a terminal, Markdown, LaTeX, or other programs."""
+"""Renders the table as text, Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from orchestrator.report.table_rows import CellRow
 from orchestrator.sweep.spec import SweepSpec
 
 WIDTH = 100
-"""The most columns that the text table takes."""
+"""The most characters in a line of the text table."""
 
 
 def render(rows: Sequence[CellRow], form: str, *, spec: SweepSpec, classes: bool = False) -> str:
     """The table in ``text``, ``md``, ``csv``, ``latex`` or ``json``; a pure function of its rows.
 
-    ``classes`` gives the interval for other test classes a column; ``csv`` and ``json`` have it in any case.
+    ``classes`` adds a column with the interval for other test classes, which ``csv`` and ``json`` always have.
     """
     return FORMATS[form](rows, spec, classes)
 
@@ -34,9 +34,9 @@ def _plain(value: object) -> object:
 
 
 def _csv(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
-    """A row a cell; trials by their ids, separated by spaces, other lists by semicolons; what is missing is empty.
+    """A row per cell. Spaces separate the ids of trials, semicolons the items of other lists; missing values are empty.
 
-    In place of ``published`` each registry that has a number in some row has its columns.
+    Each registry with a number in some row has its own columns, which replace ``published``.
     """
     registries = registries_of(rows, spec.sources)
     out = io.StringIO()
@@ -65,7 +65,7 @@ def _values(row: CellRow, key: str, registries: Sequence[str]) -> list[object]:
 
 
 def _json(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
-    """An object with the sweep's name and a list of cells; what is missing is null."""
+    """An object with the sweep's name and a list of cells; missing values are null."""
     cells = [{key: _json_value(row, key) for key in CELL_KEYS} for row in rows]
     document = {"schema_version": SCHEMA_VERSION, "sweep": spec.name, "title": spec.title, "cells": cells}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
@@ -84,7 +84,7 @@ def _number(number: PublishedNumber) -> dict[str, object]:
 
 
 def _text(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
-    """Aligned columns; the verdicts' reasons move to the footnotes where the lines would be too long for a terminal."""
+    """Aligned columns; the verdicts' reasons are footnotes where lines would be too long for a terminal."""
     full = _text_of(rows, spec, classes, brief=False)
     return full if max(map(len, full.splitlines())) <= WIDTH else _text_of(rows, spec, classes, brief=True)
 
@@ -103,7 +103,7 @@ def _text_of(rows: Sequence[CellRow], spec: SweepSpec, classes: bool, *, brief: 
 
 
 def _aligned(table: TableText) -> list[str]:
-    """The heading and the lines of a table without its first two columns, its numbers flush right."""
+    """The heading and the lines of a table without its first two columns, with numbers flush right."""
     lines = [texts[TEXTS_FIRST:] for texts in (table.headings, *(line.marked for line in table.lines))]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = [table.is_number(index + TEXTS_FIRST) for index in range(len(widths))]
@@ -116,7 +116,7 @@ def _aligned(table: TableText) -> list[str]:
 
 
 def _new_group(groups: list[str], index: int) -> list[str]:
-    """The algorithm and the data set on a line of their own where they change."""
+    """A line with the algorithm and the data set where they change."""
     return [] if index and groups[index] == groups[index - 1] else [groups[index]]
 
 
@@ -142,4 +142,4 @@ FORMATS: Mapping[str, Callable[[Sequence[CellRow], SweepSpec, bool], str]] = {
     "latex": latex,
     "json": _json,
 }
-"""Every form that a table can take."""
+"""Every format of a table."""

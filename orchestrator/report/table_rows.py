@@ -1,4 +1,4 @@
-"""The table's rows: what was published, what we got, what to make of it."""
+"""Computes the table's rows: published number, reproduced number, and verdict."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from orchestrator.sweep.plan import Cell, Plan
 
 @dataclass(frozen=True, kw_only=True)
 class CellRow:
-    """One row of the table. Accuracies, intervals and differences are in percent and points; what is missing is None.
+    """One row of the table. Accuracies, intervals and differences are in percent and points; missing values are None.
 
-    ``published``: a number of each registry that the sweep names and that has one, in its order; ``difference``, ``verdict``, ``differs``
-    and ``doubt`` are against the first. ``verdict`` says all in one text; ``verdict_label`` is its first words alone and
-    ``verdict_reasons`` the rest, for programs.
-    ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: what became of seeds that diverged, beside another
-    verdict; ``trained_for_less``: than the published run, on purpose or not; ``cut_short``: patience ended a
-    training before its budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` says
-    what the preset chose where its source is silent. ``short`` and ``overrides`` are the sweep's: trained for less on purpose, and
-    changed on the command line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: the row's own, that of how it is scored, and
-    those of its seeds' trials. ``ci95_classes`` is half the interval had other test classes been chosen as well.
-    ``ci95_difference`` is half the interval by which the verdict was reached, and ``assumed`` what that takes for granted. What the
-    exports hold of these is described for readers in ``json_keys.py``.
+    ``published``: one number of each of the sweep's registries that has any, in its order; ``difference``, ``verdict``, ``differs`` and
+    ``doubt`` refer to the first. ``verdict`` is the whole text; ``verdict_label`` is its beginning and ``verdict_reasons`` the rest, for
+    programs.
+    ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: a remark on seeds that diverged, in addition to
+    another verdict; ``trained_for_less``: than the published run, intended or not; ``cut_short``: patience ended a training before its
+    budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` lists the preset's
+    choices where its source is silent. ``short`` and ``overrides`` are the sweep's: intentionally shorter, and changed on the command
+    line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: of the row, of its evaluation, and of its seeds' trials.
+    ``ci95_classes`` is half the interval that covers other test classes.
+    ``ci95_difference`` is half the interval behind the verdict, and ``assumed`` lists its assumptions. ``json_keys.py`` describes the
+    exported fields for readers.
     """
 
     cell: str
@@ -72,7 +72,7 @@ class CellRow:
 
     @property
     def form(self) -> str:
-        """The algorithm in the form that it has here: ``MAML order 2, 3 adaptation steps``."""
+        """The algorithm in its form: ``MAML order 2, 3 adaptation steps``."""
         return f"{_title(self.algorithm)} {self.variant}"
 
     @property
@@ -82,13 +82,13 @@ class CellRow:
 
 
 def _title(algorithm: str) -> str:
-    """What tables call an algorithm; the name of one that is not installed here."""
+    """The title of an algorithm in tables; its name where it is not installed."""
     kind = AlgorithmSettings.kinds().get(algorithm)
     return algorithm if kind is None else kind.title
 
 
-def aggregate(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
-    """The rows of a plan's table, in its cells' order: a pure function of the records and the published numbers."""
+def table_rows(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
+    """The rows of a plan's table, in the order of its cells: a pure function of the records and the published numbers."""
     scored = [(cell, score_cell(cell, records)) for cell in plan.cells]
     table = table_spreads(scored)
     return tuple(_row(plan, cell, score, registries, table) for cell, score in scored)
@@ -105,7 +105,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
         evaluation=cell.evaluation.fingerprint,
         trials=tuple(recipe.fingerprint for recipe in cell.recipes),
         algorithm=cell.algorithm,
-        variant=cell.variant,
+        variant=cell.label,
         dataset=cell.dataset,
         way=cell.way,
         shot=cell.shot,

@@ -1,4 +1,4 @@
-"""How the trainings behind a cell ended, in words: by patience or with the budget, and with the weights of which step."""
+"""Describes how a cell's trainings ended: by patience, budget or divergence, and with the weights of which step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENDINGS = ("patience", "budget", "divergence")
 def training_ended(results: Sequence[TrialResult], published: PublishedCell | None) -> str | None:
     """The endings of a cell's trainings, such as ``patience at 4,600 of 10,000, selected 2,600``; None where there are none.
 
-    Several seeds that ended alike are one ending with the range of their steps. An untrained network has no training that could end.
+    Seeds with the same kind of ending share one text with the range of their steps. Untrained networks have no ending.
     """
     trained = [result for result in results if result.recipe.steps]
     if not trained:
@@ -28,7 +28,7 @@ def cut_short(results: Sequence[TrialResult]) -> bool:
 
 
 def _ending(results: Sequence[TrialResult], published: PublishedCell | None) -> str:
-    """How trainings that ended alike did."""
+    """The text for trainings with the same kind of ending."""
     first = results[0]
     at = f"of {first.recipe.steps:,}"
     if first.stopped_by != "budget":
@@ -52,7 +52,7 @@ def _range(steps: Sequence[int]) -> str:
 
 
 def _shortfall(steps_done: int, published: PublishedCell) -> list[str]:
-    """What is said of a training that ended before the steps that the source states."""
+    """The remark on a training that ended before the number of steps that the source states."""
     for key, whose in (("steps", "the published"), (FULL_STEPS, "a full training's")):
         steps = published.settings.get(key)
         if isinstance(steps, int) and steps_done < steps:

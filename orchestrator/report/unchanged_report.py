@@ -1,6 +1,6 @@
-"""A bundle whose files are there, as they were written from the same values, stays: pictures and exports take over a second.
+"""Reuses a report whose files are unchanged and come from the same values, because pictures and exports take over a second.
 
-What it was written from, and what was written, stands in a file beside the runs. It is a cache and may hold anything.
+A file in the runs folder records the source and the files of a report. It is a cache, whose content may be invalid.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from orchestrator.report.published import Registries
 from orchestrator.sweep.plan import Plan
 
 _LIBRARIES = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy")
-"""Another version of these may write the same values otherwise."""
+"""Other versions of these may write the same values differently."""
 
 
-def made_from(
+def source_digest(
     folder: Path, plan: Plan, records: Mapping[str, TrialRecord], registries: Registries, run_ids: Mapping[str, str]
 ) -> str:
-    """The SHA-256 of all that a bundle in ``folder`` is a function of, the code and the libraries that write it among it."""
+    """The SHA-256 of everything that determines the report in ``folder``, including the code and libraries that write it."""
     known = {name: _record(record) for name, record in records.items()}
     versions = {name: metadata.version(name) for name in _LIBRARIES}
     return json_digest([str(folder), repr(plan), known, repr(registries), dict(run_ids), code_digest(), versions])
@@ -40,24 +40,24 @@ def _record(record: TrialRecord) -> list[Any]:
     return [result, scores, repr([record.execution, record.progress, record.failure, record.unsealed])]
 
 
-def kept_or_written(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
-    """The files of a bundle: those that the ``note`` says were written from this ``source``, where all are there and whole.
+def reuse_or_write(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
+    """The files of a report: those in ``note``, if they were written from the same ``source`` and are all unchanged.
 
-    Else what ``write`` writes, which is noted unless something was left out of it.
+    Otherwise ``write`` writes the report, which is recorded in ``note`` unless a file was omitted.
     """
     kept = _kept(note, source)
     if kept is not None:
         return kept
-    said: list[str] = []
+    notices: list[str] = []
 
-    def hear(text: str) -> None:
-        said.append(text)
+    def record_notice(text: str) -> None:
+        notices.append(text)
         notice(text)
 
-    files = write(hear)
-    if not said:
+    files = write(record_notice)
+    if not notices:
         written = {"made_from": source, "files": {str(path): _digest(path) for path in files}}
-        with suppress(OSError):  # the next launch writes all again
+        with suppress(OSError):  # the next launch then rewrites the report
             write_atomically(note, json.dumps(written, indent=1).encode())
     return files
 

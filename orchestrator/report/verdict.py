@@ -1,8 +1,8 @@
-"""Whether a number is reproduced: an equivalence test with honest errors on both sides.
+"""Decides whether a number is reproduced, by an equivalence test with the errors of both sides.
 
-Two numbers are equal in truth where the accuracies expected over trainings are. Their difference has errors from both sides: the test
-episodes of each, and how far the trainings that each rests on lie from their mean. Its 95% interval is compared with a margin: lying
-within it shows that the two are the same for practical purposes, which a mere lack of significance would not.
+Two numbers are truly equal where their expected accuracies over trainings are. Both sides contribute errors to their difference: the test
+episodes, and the deviation of the trainings from their mean. The 95% interval of the difference is compared with a margin: an interval
+within the margin shows practical equivalence, which a mere lack of significance does not.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from orchestrator.report.seed_spread import SeedSpread
 from orchestrator.report.student import Error, half_interval
 
 FEW_SEEDS = 3
-"""Below this many seeds a verdict is provisional: the spread over seeds is not known well enough."""
+"""With fewer seeds a verdict is provisional, because the spread over seeds is poorly known."""
 _MOST_SEEDS = 100
-"""More further seeds than this are not counted out: nobody will train them."""
+"""Above this many further seeds no exact number is given: nobody will train them."""
 _ENDLESS = 10**9
-"""As many seeds as anyone could ever train."""
+"""A practically unlimited number of seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """Their side, in percent.
+    """The published side, in percent.
 
-    ``ci95``: half the printed 95% interval over episodes, else None; ``decimals``: the digits printed after the point; ``std_seeds``: the
-    printed deviation over ``seeds`` trainings, else None and the number is of one training. ``se_episodes``: the standard error over
-    their episodes where no interval is printed.
+    ``ci95``: half the printed 95% interval over episodes, or None; ``decimals``: the digits printed after the point; ``std_seeds``: the
+    printed deviation over ``seeds`` trainings, or None for a number of one training. ``se_episodes``: the standard error over their
+    episodes where no interval is printed.
     """
 
     accuracy: float
@@ -55,9 +55,9 @@ class Printed:
     seeds: int | None = None
 
     def errors(self) -> tuple[Error, ...]:
-        """Those that the source shows: of rounding, uniform over a unit of the last digit, of episodes and of its own trainings.
+        """The errors that the source shows: rounding, uniform over a unit of the last digit; episodes; and its own trainings.
 
-        A deviation over trainings holds the errors of their episodes already, where no interval is printed beside it.
+        Without a printed interval, a deviation over trainings already includes the errors of their episodes.
         """
         rounding = Error((0.5 * 10.0**-self.decimals) ** 2 / 3)
         if self.ci95 is not None:
@@ -71,16 +71,16 @@ class Printed:
 
     @property
     def of_several_trainings(self) -> bool:
-        """Whether the source shows how far its own trainings lie apart."""
+        """Whether the source shows the spread of its own trainings."""
         return self.std_seeds is not None and (self.seeds or 1) > 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What to make of a cell: a ``label`` in a word or two, ``reasons`` for it, and ``lost``: what became of seeds that diverged.
+    """The verdict on a cell: a ``label`` of a word or two, the ``reasons`` for it, and ``lost``, a remark on seeds that diverged.
 
-    ``unlike``: the reasons are differences from the published run, so that nothing was compared. ``half``: half the 95% interval of the
-    difference in points, where the numbers were weighed.
+    ``unlike``: the reasons are differences from the published run, so the numbers were not compared. ``half``: half the 95% interval of
+    the difference in points, where they were compared.
     """
 
     label: str
@@ -92,7 +92,7 @@ class Verdict:
 
     @property
     def short(self) -> str:
-        """The label alone, with its ``provisional``."""
+        """The label, with ``provisional`` where it applies."""
         return f"{self.label}, provisional" if self.provisional else self.label
 
     def __str__(self) -> str:
@@ -114,14 +114,14 @@ def verdict(
     """The verdict on a cell.
 
     Args:
-        measured: our side; None when no seed has a score yet.
-        printed: their side; None when nothing is published.
-        margin: how far apart the two may be, in points; None: there is none for such cells, so nothing is concluded.
-        spread: how far trainings that differ in their seed alone lie apart; None: nothing is known of it, so nothing is concluded.
-        wanted: how many seeds the sweep asks for.
-        diverged: how many of them diverged.
+        measured: our side; None where no seed has a score yet.
+        printed: the published side; None where nothing is published.
+        margin: the largest equivalent difference, in points; None: there is no margin for such cells, and no conclusion.
+        spread: the spread of trainings that differ only in their seed; None: it is unknown, and there is no conclusion.
+        wanted: the number of seeds of the sweep.
+        diverged: the number of seeds that diverged.
         material: differences of the protocol that make the two incomparable.
-        short: why the training was shorter than the published one.
+        short: the reasons for which the training counts as shorter than the published one.
     """
     lost = f"{diverged} of {wanted} seeds diverged" if diverged else None
     if measured is None:
@@ -146,10 +146,10 @@ def verdict(
 
 
 def interval(measured: Measured, printed: Printed, spread: SeedSpread, further: int = 0) -> tuple[float, float]:
-    """The 95% interval of ours minus theirs, in points, now or with ``further`` seeds at today's mean and spread.
+    """The 95% interval of ours minus theirs, in points, now or with ``further`` seeds at the present mean and spread.
 
-    The seeds answer the same episodes: their number lowers the part that comes from training, never the part that comes from the
-    episodes. Their number rests on one training, which lies as far from its mean as one of ours, unless its source shows several.
+    Our seeds share their episodes, so more of them reduce the error of training, never that of the episodes. The published number is of
+    one training, with the spread of ours, unless its source shows several.
     """
     half = half_of(measured, printed, spread, further)
     difference = measured.accuracy - printed.accuracy
@@ -166,7 +166,7 @@ def half_of(measured: Measured, printed: Printed, spread: SeedSpread, further: i
 
 
 def decide(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None, further: int = 0) -> str | None:
-    """``reproduced``, ``above`` or ``below`` where the interval settles it, else None; nothing does without a spread."""
+    """``reproduced``, ``above`` or ``below`` where the interval decides it, else None, as without a spread."""
     if spread is None:
         return None
     low, high = interval(measured, printed, spread, further)
@@ -190,14 +190,14 @@ def _what_would_settle(measured: Measured, printed: Printed, margin: float, spre
 
 
 def seeds_to_settle(measured: Measured, printed: Printed, margin: float, spread: SeedSpread | None) -> int | None:
-    """How many further seeds would settle an inconclusive verdict, were the mean and the spread to stay as they are today.
+    """The number of further seeds that would settle an inconclusive verdict, at the present mean and spread.
 
-    None when no number would: the errors that more seeds leave as they are (the episodes of both sides, the one training of theirs)
-    already reach across the margin's edge, or the spread over seeds is unknown.
+    None where no number would: the errors that seeds do not reduce (the episodes of both sides, their one training) already reach across
+    the margin's edge, or the spread over seeds is unknown.
     """
     if decide(measured, printed, margin, spread, _ENDLESS) is None:
         return None
-    # More seeds narrow the interval around the same mean, so that what is settled once stays settled.
+    # More seeds narrow the interval around the same mean, so a settled verdict stays settled.
     return 1 + bisect.bisect_left(
         range(1, _ENDLESS), True, key=lambda more: decide(measured, printed, margin, spread, more) is not None
     )

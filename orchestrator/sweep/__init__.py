@@ -1,1 +1,1 @@
-"""What is wanted: sweep files, presets, cells, and the plan of trials that they share."""
+"""Sweep files, presets, cells, and the plan of trials that cells share."""

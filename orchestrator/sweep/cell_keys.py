@@ -1,4 +1,4 @@
-"""The keys of sweep files for the fields of recipes and evaluations: which some choice brings with it, and which decides which."""
+"""Maps the keys of sweep files to fields of recipes and evaluations, and to the algorithm, backbone or data set that has them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FILLED_FROM: Mapping[str, str] = {
     "rotations": "dataset",
     **dict.fromkeys(owners_of_choices(), "dataset"),
 }
-"""The key that decides what another one is where it is not given itself."""
+"""The key from which another one gets its default."""
 WHERE_IT_ADAPTS = ("evaluation_adaptation_steps", "inductive", "validation_adaptation_steps")
-"""The keys of evaluations and validations that only an algorithm that adapts has."""
+"""The keys of evaluations and validations that only adapting algorithms have."""
 _PREFIXES = {
     "episode.": "train_",
     "validation.shape.": "validation_",
@@ -43,13 +43,13 @@ _KEYS = {"validation.patience": "patience", "validation.selection": "selection",
 
 @dataclass(frozen=True)
 class Choice:
-    """A key whose value brings settings of its own with it: ``algorithm``, ``backbone`` or ``dataset``, and what each value brings."""
+    """A key whose value adds settings: ``algorithm``, ``backbone`` or ``dataset``, with the settings that each value adds."""
 
     key: str
     brings: Mapping[str, Mapping[str, dataclasses.Field[Any]]]
 
     def owners(self, key: str) -> tuple[str, ...]:
-        """The values that bring a key with them."""
+        """The values that add a key."""
         return tuple(name for name, fields in self.brings.items() if key in fields)
 
 
@@ -57,7 +57,7 @@ class Choice:
 class BroughtKey:
     """A key that only some algorithms, backbones or data sets have; it is None in a cell of another.
 
-    ``kind``: the type of its values, None among them; ``description``: what its field says of it.
+    ``kind``: the type of its values, including None; ``description``: that of its field.
     """
 
     name: str
@@ -68,7 +68,7 @@ class BroughtKey:
 
 @cache
 def choices() -> tuple[Choice, ...]:
-    """The keys whose values bring others with them, from the catalogues."""
+    """The keys whose values add others, from the catalogues."""
     images = {item.name: item for item in dataclasses.fields(DataSettings)}
     own = owners_of_choices()
     datasets = dict.fromkeys(name for owners in own.values() for name in owners)
@@ -81,7 +81,7 @@ def choices() -> tuple[Choice, ...]:
 
 @cache
 def brought_keys() -> Mapping[str, BroughtKey]:
-    """Every key that some choice brings with it, in the order of the catalogues."""
+    """Every key that some choice adds, in the order of the catalogues."""
     kinds: Mapping[str, Mapping[str, type[Any]]] = {"algorithm": ALGORITHMS, "backbone": BACKBONES}
     found: dict[str, BroughtKey] = {}
     for choice in choices():
@@ -96,12 +96,12 @@ def brought_keys() -> Mapping[str, BroughtKey]:
 
 
 def reject_inapplicable(settings: object) -> None:
-    """Refuse a setting that a cell is given and that its algorithm or its backbone does not have.
+    """Reject a setting that the cell's algorithm or backbone does not have.
 
     Raises:
-        SettingError: with the setting, its value and those that have it.
+        SettingError: with the setting, its value, and the algorithms or backbones that have it.
     """
-    for choice in choices()[:2]:  # a data set's own are refused by DataSettings
+    for choice in choices()[:2]:  # DataSettings rejects those of data sets
         chosen = getattr(settings, choice.key)
         for key in dict.fromkeys(key for fields in choice.brings.values() for key in fields):
             if getattr(settings, key) is not None and key not in choice.brings[chosen]:
@@ -110,7 +110,7 @@ def reject_inapplicable(settings: object) -> None:
 
 
 def switches_off(key: str, settings: object) -> bool:
-    """Whether a cell's algorithm or backbone has the key, and None is a value of it that switches something off."""
+    """Whether a cell's algorithm or backbone has the key, with None as a value that switches a feature off."""
     own = (choice.brings.get(getattr(settings, choice.key), {}) for choice in choices())
     return any(key in fields and bool(fields[key].metadata.get("none_is_off")) for fields in own)
 
@@ -125,7 +125,7 @@ def key_of(field: str) -> str:
 
 @contextmanager
 def named_by_key() -> Iterator[None]:
-    """Errors of settings that are raised inside name them by their keys."""
+    """Renames the settings in errors raised inside the block to their keys."""
     try:
         yield
     except SettingError as error:

@@ -1,4 +1,4 @@
-"""Reads a YAML file as plain values that remember their lines, and turns every fault into one clear message."""
+"""Reads a YAML file as plain values with their lines, and turns every fault into one clear message."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from orchestrator.sweep.place import Place
 KeyPath = tuple[str | int, ...]
 
 _MOST_BYTES = 1_000_000
-_MOST_NODES = 50_000  # aliases may name one node many times: a small file must not grow without bound
+_MOST_NODES = 50_000  # aliases repeat nodes: a small file must not grow without bound
 
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML mapping as plain dicts, lists and scalars; ``lines`` tells where each key path stands, counted from 1."""
+    """A YAML mapping as plain dicts, lists and scalars; ``lines`` holds the line of each key path, counted from 1."""
 
     path: Path
     values: dict[str, Any]
     lines: Mapping[KeyPath, int]
 
     def place(self, at: KeyPath) -> Place:
-        """A key path with the file and the line of the nearest place that is known."""
+        """A key path with the file and the line of its nearest known ancestor."""
         line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
         return Place(f"{self.path}:{line}: {spell(at)}" if at else f"{self.path}:{line}")
 
@@ -42,7 +42,7 @@ class Document:
 
 
 def spell(path: KeyPath) -> str:
-    """A key path as people write it: ``grid.way[1]``."""
+    """A key path as text: ``grid.way[1]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -50,7 +50,7 @@ def spell(path: KeyPath) -> str:
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:
-    """A hint that names the accepted name nearest to a wrong one, or lists all of them."""
+    """A hint with the accepted name nearest to a wrong one, or with all accepted names."""
     names = sorted(accepted)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"accepted: {', '.join(names)}"
@@ -60,7 +60,7 @@ def read_document(path: Path) -> Document:
     """Read a YAML 1.2 file whose top level is a mapping.
 
     Raises:
-        SweepFileError: if it cannot be read, is no YAML, repeats a key, uses tags, or is not a mapping.
+        SweepFileError: it cannot be read, is not YAML, repeats a key, uses tags, or is not a mapping.
     """
     text = _read_text(path)
     parser = YAML(typ="rt")
@@ -92,7 +92,7 @@ def parse_scalar(text: str, *, source: str) -> Any:
 
 
 def explain(error: ValidationError) -> tuple[KeyPath, str]:
-    """The place and the text of a pydantic error's first fault, with the value and what is accepted."""
+    """The key path and the text of a pydantic error's first fault, with the value and what is accepted."""
     fault = error.errors(include_url=False)[0]
     path = tuple(part for part in fault["loc"] if isinstance(part, str | int))
     if fault["type"] == "missing":
@@ -101,7 +101,7 @@ def explain(error: ValidationError) -> tuple[KeyPath, str]:
 
 
 def _wanted(kind: str, value: object, message: str) -> str:
-    """What a schema wants, in the words of sweep files."""
+    """The accepted values, in the words of sweep files."""
     if kind == "dict_type":
         return "it should be a mapping of keys to values"
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
@@ -125,7 +125,7 @@ def _first_line(problem: object) -> str:
 
 
 class _Plain:
-    """Turns ruamel's round-trip nodes into plain values and notes their lines."""
+    """Turns ruamel's round-trip nodes into plain values, and records their lines."""
 
     def __init__(self, path: Path, lines: dict[KeyPath, int]) -> None:
         self.path, self.lines, self.nodes = path, lines, 0

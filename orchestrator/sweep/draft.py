@@ -1,4 +1,4 @@
-"""A cell as far as it is given: its settings, and where each of them stands."""
+"""A cell before its defaults: the settings that are given, and the place of each in its file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from orchestrator.sweep.presets import Rule
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """Settings of a cell by key, each with its place.
+    """The settings of a cell by key, each with its place.
 
-    ``origin``: where the cell as a whole stands; ``own``: the settings that the sweep file or the command line gives; ``preset``: those
-    of its preset, which its own win over.
+    ``origin``: the place of the cell as a whole; ``own``: the settings from the sweep file or the command line; ``preset``: those of its
+    preset, which its own override.
     """
 
     origin: Place
@@ -29,15 +29,15 @@ class Draft:
 
     @property
     def values(self) -> dict[str, Any]:
-        """All settings that are known."""
+        """All given settings."""
         return {**self.preset, **self.own}
 
     def having(self, key: str, value: Any, place: Place) -> Draft:
-        """The same cell with one more setting of its own, or with another value of it."""
+        """A copy with one setting of its own added or changed."""
         return dataclasses.replace(self, own={**self.own, key: value}, own_places={**self.own_places, key: place})
 
     def on_rules(self, rules: Sequence[Rule]) -> Draft:
-        """The same cell on what the rules of a preset give, each of them over those before."""
+        """A copy with the settings that the rules of a preset give; later rules override earlier ones."""
         return dataclasses.replace(
             self,
             preset={key: value for rule in rules for key, value in rule.give.items()},
@@ -45,9 +45,9 @@ class Draft:
         )
 
     def place_of(self, keys: Iterable[str]) -> Place:
-        """Where the first of some settings stands that the sweep gives; else the first that the preset gives; else the cell's own place.
+        """The place of the first of some settings that the sweep gives, else that the preset gives, else of the cell.
 
-        A setting that neither gives stands where the one does that decides it.
+        A setting that neither gives has the place of the setting that decides its default.
         """
         sought = [self._decided_by(key) for key in keys]
         return next((here[key] for here in (self.own_places, self.preset_places) for key in sought if key in here), self.origin)

@@ -1,4 +1,4 @@
-"""Recipes and cells, flat: the keys of sweep files, for names and exports."""
+"""Flattens recipes and cells to the keys of sweep files, for names and exports."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fsl_core.recipe.recipe import TrainingRecipe
 from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 
 Settings = Mapping[str, Any]
-"""Settings by their keys in sweep files. A key that an algorithm or a backbone does not have is absent; None is a value."""
+"""Settings by their keys in sweep files. Keys that an algorithm or a backbone does not have are absent; None is a value."""
 
 
 def recipe_settings(recipe: TrainingRecipe) -> Settings:
-    """Everything that a recipe says, and ``seed``: two recipes differ where their settings do."""
+    """All settings of a recipe, including ``seed``: two recipes differ where their settings do."""
     watched, shape = recipe.validation, recipe.episode
     return {
         "algorithm": recipe.algorithm.name,
@@ -39,7 +39,7 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
 
 
 def cell_settings(cell: CellSettings) -> Settings:
-    """Everything that a cell says, its ``preset`` included."""
+    """All settings of a cell, including ``preset``."""
     return {name: getattr(cell, name) for name in SETTING_NAMES if cell.has(name)}
 
 

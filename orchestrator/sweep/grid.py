@@ -1,4 +1,4 @@
-"""How a sweep file unfolds into cells: its grid, what it includes and excludes, its presets, and what the command line changes."""
+"""Unfolds a sweep file into cells: its grid, includes, excludes and presets, with the command line's overrides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Placed = tuple[Any, Place]
 
 @dataclass(frozen=True)
 class _Axis:
-    """The values of a setting, each with its place, and the settings that a cell must have for it to have this axis."""
+    """The values of a setting, each with its place, and the condition under which a cell has this axis."""
 
     values: Sequence[_Placed]
     condition: Values
@@ -32,7 +32,7 @@ _Axes = Mapping[str, _Axis]
 
 @dataclass(frozen=True, kw_only=True)
 class CellGrid:
-    """A sweep file, read, and what is needed to make cells of it."""
+    """A parsed sweep file, with the presets and overrides that make its cells."""
 
     document: Document
     file: SweepFile
@@ -40,13 +40,13 @@ class CellGrid:
     overrides: Overrides
 
     def cells(self) -> tuple[CellSettings, ...]:
-        """All cells in the file's order: the grid, its last axis fastest, then ``include``, less ``exclude``.
+        """All cells in the file's order: the grid, its last axis fastest, then ``include``, without ``exclude``.
 
-        An axis that ``--set`` gives other values stays an axis of the same cells. What ``--only`` rules out is not looked at, so that
-        a ``--set`` may be about the cells that are left alone.
+        ``--set`` replaces the values of an axis, which stays an axis of the same cells. Cells that ``--only`` rules out are not checked,
+        so a ``--set`` need only suit the others.
 
         Raises:
-            SweepFileError: if a cell makes no recipe, two cells are the same, or none is left.
+            SweepFileError: a cell makes no recipe, two cells are equal, or none is left.
         """
         cells: dict[CellSettings, None] = {}
         for draft, cell in self._not_excluded():
@@ -70,7 +70,7 @@ class CellGrid:
         return [draft for draft in drafts if not self.overrides.rule_out(draft.values)]
 
     def _not_excluded(self) -> Iterator[tuple[Draft, CellSettings]]:
-        """The cells that ``exclude`` leaves, by all that they have, given or by default; it may be about what makes no recipe."""
+        """The cells that ``exclude`` leaves, matched by their given and default settings. An excluded cell need not make a recipe."""
         idle = set(range(len(self.file.exclude)))
         for draft in self._drafts():
             made = self._attempted(draft)
@@ -82,7 +82,7 @@ class CellGrid:
             if isinstance(made, SweepFileError):
                 raise made
             yield draft, made
-        if idle and not self.overrides.values and not self.overrides.patterns:  # those change which cells there are
+        if idle and not self.overrides.values and not self.overrides.patterns:  # those change the set of cells
             raise self.document.fault(("exclude", min(idle)), "no cell of the sweep matches it")
 
     def _grid(self) -> list[Draft]:
@@ -96,7 +96,7 @@ class CellGrid:
         return drafts
 
     def _fixed(self, origin: KeyPath) -> Draft:
-        """A cell of the fixed settings alone, which stands at ``origin``."""
+        """A cell of the fixed settings alone, with its place at ``origin``."""
         places = {key: self.document.place(("fixed", key)) for key in self.file.fixed}
         return Draft(origin=self.document.place(origin), own=self.file.fixed, own_places=places)
 
@@ -106,15 +106,15 @@ class CellGrid:
         return _Axis([(value, self.document.place((*base, index))) for index, value in enumerate(values)], condition)
 
     def _overridden(self, axes: _Axes) -> _Axes:
-        """The axes with the command line's values; what it sets beside them comes first where it is one value, else last."""
+        """The axes with the command line's values. Its further settings come first if they have one value, else last."""
         asked = {key: self.overrides.placed(key) for key in self.overrides.values}
         given = {key: _Axis(values, {}) for key, values in asked.items() if key not in axes}
         single = {key: axis for key, axis in given.items() if len(axis.values) == 1}
-        replaced = {key: _Axis(asked.get(key, axis.values), axis.condition) for key, axis in axes.items()}  # each in its place
+        replaced = {key: _Axis(asked.get(key, axis.values), axis.condition) for key, axis in axes.items()}  # in the file's order
         return {**single, **replaced, **{key: axis for key, axis in given.items() if key not in single}}
 
     def _included(self, index: int) -> list[Draft]:
-        """A cell of the ``include`` list, once for each combination of the command line's values that it can have."""
+        """A cell of the ``include`` list, once for each combination of the command line's values that apply to it."""
         draft = self._fixed(("include", index))
         for key, value in self.file.include[index].items():
             draft = draft.having(key, value, self.document.place(("include", index, key)))
@@ -126,7 +126,7 @@ class CellGrid:
         return combined
 
     def _check_conditions(self, axes: _Axes) -> None:
-        """A condition is about what is known by then: fixed settings and the axes above, which some cells may lack."""
+        """Checks that conditions name fixed settings or axes above, which some cells may lack."""
         known = set(self.file.fixed)
         for key, axis in axes.items():
             for name in axis.condition:
@@ -135,7 +135,7 @@ class CellGrid:
             known.add(key)
 
     def _with_preset(self, draft: Draft) -> Draft:
-        """A cell's settings on those of its preset, if it has one."""
+        """A cell with the settings of its preset, if it has one."""
         name = draft.own.get("preset")
         if name is None:
             return draft
@@ -149,7 +149,7 @@ class CellGrid:
         return draft.on_rules(rules)
 
     def _attempted(self, draft: Draft) -> CellSettings | SweepFileError:
-        """The cell of a draft, or why there can be none: that is no fault of a cell that is excluded."""
+        """The cell of a draft, or the error about it, which does not matter if the cell is excluded."""
         try:
             return self._cell(draft)
         except SweepFileError as error:
@@ -167,7 +167,7 @@ class CellGrid:
             raise place.fault(f"{error} (in the cell {draft})", setting=error.setting, value=error.value) from error
 
     def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
-        """A cell whose preset leaves settings open must give them itself: it would bear the preset's name under other settings."""
+        """Requires that a cell gives the settings on which its preset is silent: defaults under a preset's name would mislead."""
         preset = find_preset(self.presets, cell.preset)
         silence = preset.silence(draft.values, cell) if preset else None
         if silence is None:

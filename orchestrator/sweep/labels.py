@@ -1,4 +1,4 @@
-"""The names of trials and cells: each says all in which it differs from those beside it, and that first."""
+"""Names trials and cells. Each name states all differences from the others of its plan, and states them first."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from orchestrator.sweep.spelling import Words, cell_words, trial_words, unsaid
 _AFTER_ALGORITHM = ("backbone", "evaluation_adaptation_steps", "inductive")
 _FORM_KEYS = [key for key, said in descriptions().items() if said.form and key not in _AFTER_ALGORITHM]
 _FORM = (*_FORM_KEYS, *_AFTER_ALGORITHM)
-"""What an algorithm is called, its own settings first."""
+"""The settings that name an algorithm, its own ones first."""
 _DATA = ("dataset", "shape")
 _IMAGES = ("split", "rotations", "distinct_characters", *owners_of_choices())
 _KIND = (*_FORM, *_DATA)
-"""What makes two things different in kind. A setting that follows from it in the whole plan is not said."""
+"""The settings that define a kind. A setting that they determine in the whole plan is omitted."""
 _LEADING = ("preset", "train_way")
-"""What is said next of things of one kind; nor are settings said that follow from these too."""
+"""The settings stated next. Settings that these determine too are omitted."""
 _HEADS = ("algorithm", "dataset")
 _TRAILING = ("train_query", "query", "evaluation_", "validation_")
-"""What is said last of a training, or of a cell: how settings other than these begin is what people look for."""
+"""The beginnings of the settings that are stated last, because readers look for the others first."""
 _UNSAID = unsaid()
 _LONGEST = 200
 """Characters of a full name: some of MLflow's stores keep 250."""
@@ -31,22 +31,22 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class CellName:
-    """A cell's name among the cells of its plan, and the ``variant``: what a table shows of it beside its own columns."""
+    """A cell's name among the cells of its plan, and its ``label``: the settings that have no column of their own in the table."""
 
     name: str
-    variant: str
+    label: str
 
 
 @dataclass(frozen=True)
 class TrialName:
-    """A trial's name among the trials of its plan, and its ``kind``: the same without the seed."""
+    """A trial's name among the trials of its plan, and its ``kind``: the name without the seed."""
 
     name: str
     kind: str
 
 
 def trial_names(recipes: Sequence[TrainingRecipe]) -> tuple[TrialName, ...]:
-    """The names of distinct trials, no two of them alike: ``maml order 2 · omniglot 5w1s · s0``."""
+    """The unique names of distinct trials, such as ``maml order 2 · omniglot 5w1s · s0``."""
     every = [trial_words(recipe) for recipe in recipes]
     said, first = _said(every), _differing(every)
     whole, kind = _layout([*said, "seed"], first), _layout(said, first)
@@ -54,7 +54,7 @@ def trial_names(recipes: Sequence[TrainingRecipe]) -> tuple[TrialName, ...]:
 
 
 def cell_names(cells: Sequence[CellSettings]) -> tuple[CellName, ...]:
-    """The names of distinct cells, no two of them alike: ``maml order 2, 3 adaptation steps · omniglot 5-way 1-shot``."""
+    """The unique names of distinct cells, such as ``maml order 2, 3 adaptation steps · omniglot 5-way 1-shot``."""
     every = [cell_words(cell) for cell in cells]
     said, first = _said(every), _differing(every)
     layout, beside = _layout(said, first), [key for key in said if key not in ("algorithm", *_DATA)]
@@ -62,7 +62,7 @@ def cell_names(cells: Sequence[CellSettings]) -> tuple[CellName, ...]:
 
 
 def full_name(recipe: TrainingRecipe) -> str:
-    """A trial's name wherever it stands: its kind, its steps and every setting unlike the default. Distinct trials' names differ."""
+    """A trial's unique name outside its plan: its kind, its steps and every setting unlike its default."""
     words, usual = trial_words(recipe), trial_words(_usual(recipe))
     said = [key for key in _ordered(words) if _notable(key, words[key]) or key == "steps" or words[key] != usual.get(key)]
     kind = _name(words, _layout(said, ()))
@@ -72,7 +72,7 @@ def full_name(recipe: TrainingRecipe) -> str:
 
 
 def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
-    """The recipe of the same algorithm on the same images in episodes of the same shape; every other setting has its default."""
+    """The default recipe of the same algorithm and backbone, on the same images, in training episodes of the same shape."""
     data = usual_data(recipe.data.dataset)
     kinds: dict[str, Any] = {
         "algorithm": recipe.algorithm.name,
@@ -80,7 +80,7 @@ def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
         "dataset": data.dataset,
         "split": data.split,
     }
-    # In a usual shape: that of the training need be none that the test classes can supply.
+    # In a usual shape: the test classes may be too few for the training's shape.
     plain = CellSettings(**kinds, way=5, shot=1).recipe(0)
     own = replace(plain.episode, way=recipe.episode.way, shot=recipe.episode.shot)
     way = own.way if recipe.algorithm.adapts else plain.validation.shape.way
@@ -89,7 +89,7 @@ def _usual(recipe: TrainingRecipe) -> TrainingRecipe:
 
 
 def _said(every: Sequence[Words]) -> list[str]:
-    """What all of them say that have such a thing, so that none leaves out what another states."""
+    """The keys that every name states, if it has them, so that no name omits what another states."""
     keys = _ordered(dict.fromkeys(key for words in every for key in words))
     said = {key for key in keys if any(_notable(key, words[key]) for words in every if key in words)}
     said |= {key for key in _KIND if len({words[key] for words in every if key in words}) > 1}
@@ -103,7 +103,7 @@ def _said(every: Sequence[Words]) -> list[str]:
 
 
 def _ordered(keys: Iterable[str]) -> list[str]:
-    """The keys in the order in which a name says them; the seed, which comes last, is left to the caller."""
+    """The keys in the order of names, without the seed, which the caller puts last."""
     front = {key: place for place, key in enumerate((*_KIND, *_IMAGES, *_LEADING, "steps"))}
     return sorted((key for key in keys if key != "seed"), key=lambda key: front.get(key, 100 + key.startswith(_TRAILING)))
 
@@ -118,7 +118,7 @@ def _differing(every: Sequence[Words]) -> set[str]:
 
 
 def _varies_within(classes: Sequence[Hashable], every: Sequence[Words], key: str) -> bool:
-    """Whether two of one class differ in a setting."""
+    """Whether two members of one class differ in a setting."""
     seen: dict[Hashable, str | None] = {}
     return any(seen.setdefault(each, words.get(key)) != words.get(key) for each, words in zip(classes, every, strict=True))
 
@@ -128,7 +128,7 @@ Part = tuple[Sequence[str], Sequence[str]]
 
 
 def _layout(said: Sequence[str], first: Collection[str]) -> list[Part]:
-    """The parts of every name of a plan, in their order: the form, the images, the rest and the seed of what differs; then of the rest."""
+    """The parts of a plan's names: form, images, others and seed of the differing settings, then the same of the common ones."""
     ahead, after = [key for key in said if key in first], [key for key in said if key not in first]
     parts = [[key for key in keys if _group(key) == group] for keys in (ahead, after) for group in range(4)]
     return [([key for key in part if key in _HEADS], [key for key in part if key not in _HEADS]) for part in parts if part]

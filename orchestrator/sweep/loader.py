@@ -1,4 +1,4 @@
-"""Reads a sweep: its file, the presets beside it, and what the command line changes. The registries it names are read elsewhere."""
+"""Loads a sweep from its file, the presets beside it, and the command line. Its registries are read elsewhere."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _FOLDERS = ("data_root", "runs_root", "results_root")
 
 
 def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = (), seeds: str | None = None) -> SweepSpec:
-    """Read a sweep file and what the command line changes of it.
+    """Read a sweep file, and apply the command line's overrides.
 
     Args:
         path: the YAML file.
-        set_values: ``key=value`` texts, each of which gives a setting another value, or a list of values, in all cells; where the
-            setting is an axis of some cells only, in those.
-        only: ``way=5,shot=1`` texts; a cell stays when it matches all parts of one of them.
-        seeds: comma-separated seeds in place of the file's.
+        set_values: ``key=value`` texts, each of which sets one value, or a list of values, in all cells, or in those that have the
+            setting as an axis where only some do.
+        only: ``way=5,shot=1`` texts; a cell is kept where it matches all parts of one of them.
+        seeds: comma-separated seeds that replace the file's.
 
     Raises:
-        SweepFileError: with the file, the line, the key path, the value and what would be accepted.
+        SweepFileError: with the file, the line, the key path, the value and the accepted values.
     """
     document, file = read_sweep_file(path)
     overrides = parse_overrides(set_values, only, seeds)
@@ -57,13 +57,13 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
 
 
 def _check_fallback(document: Document, spec: SweepSpec) -> None:
-    """The data set that stands in where another cannot be had must have what every cell asks for."""
+    """Checks that the fallback data set has the classes and images that every cell needs."""
     if spec.fallback_dataset is None:
         return
     try:
         with_dataset(spec, spec.fallback_dataset)
     except SettingError as error:
-        raise document.fault(("fallback_dataset",), f"{spec.fallback_dataset} cannot stand in: {error}") from error
+        raise document.fault(("fallback_dataset",), f"{spec.fallback_dataset} cannot replace the data set: {error}") from error
 
 
 def _check_address(document: Document, spec: SweepSpec) -> None:
@@ -78,7 +78,7 @@ def _folders(document: Document, file: SweepFile) -> dict[str, Any]:
     for key in (key for key in _FOLDERS if key in file.model_fields_set):
         text = getattr(file, key)
         if text is None:
-            raise document.fault((key,), "no folder is given; the home folder is '~', in quotes")
+            raise document.fault((key,), "no folder is given; write '~' in quotes for the home folder")
         try:
             folders[key] = str(folder_named(text, key))
         except FolderError as error:

@@ -1,4 +1,4 @@
-"""What the command line changes of a sweep file: ``--set``, ``--only`` and ``--seeds``."""
+"""The command line's overrides of a sweep file: ``--set``, ``--only`` and ``--seeds``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from orchestrator.sweep.place import Place
 from orchestrator.sweep.setting_types import problem_with
 
 _COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
-_ONE_VALUE = "--only takes one value a key; repeat --only for another"
+_ONE_VALUE = "--only takes one value per key; repeat --only for another"
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")  # int() takes digits of other scripts too, and refuses more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """The changes, read and checked.
+    """The parsed and checked overrides.
 
-    ``values``: the values of each ``--set``, one or several; ``patterns``: the ``--only``, of which a cell must match one where there
-    are any; ``seeds``: those to use instead of the file's; ``only_texts``: the ``--only`` as they were typed.
+    ``values``: the values of each ``--set``, one or several; ``patterns``: the ``--only`` options, of which a cell must match one if there
+    are any; ``seeds``: those that replace the file's; ``only_texts``: the ``--only`` options as typed.
     """
 
     values: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -34,26 +34,26 @@ class Overrides:
     only_texts: tuple[str, ...] = ()
 
     def rule_out(self, draft: Mapping[str, Any]) -> bool:
-        """Whether a cell of which only these settings are known so far can match no ``--only``."""
+        """Whether a cell with these settings, of which others are not yet known, can match no ``--only``."""
         return bool(self.patterns) and all(
             any(key in draft and draft[key] != value for key, value in pattern.items()) for pattern in self.patterns
         )
 
     def keep(self, cell: CellSettings) -> bool:
-        """Whether a cell matches one ``--only``, or there are none."""
+        """Whether a cell matches an ``--only``, or there is none."""
         return not self.patterns or any(
             all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in self.patterns
         )
 
     def placed(self, name: str) -> list[tuple[Any, Place]]:
-        """The values of a ``--set``, each with its place: the option, as it may be typed."""
+        """The values of a ``--set``, each with the option as its place."""
         values = list(self.values[name])
         place = Place(f"--set {name}={written(values[0] if len(values) == 1 else values)}")
         return [(value, place) for value in values]
 
 
 def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
-    """Read the options' texts. Raises SweepFileError with the option, what is wrong with it and what would be accepted."""
+    """Parse the options. Raises SweepFileError with the option, its fault and the accepted form."""
     return Overrides(
         values=_given_once(set_values),
         patterns=tuple(parse_pattern(text) for text in only),
@@ -63,7 +63,7 @@ def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str |
 
 
 def _given_once(texts: Sequence[str]) -> dict[str, list[Any]]:
-    """The values of each ``--set``: one option a key, with a list for several values."""
+    """The values of each ``--set``: one option per key, with a list for several values."""
     given: dict[str, list[Any]] = {}
     for text in texts:
         key, values = _values(text)
@@ -91,12 +91,12 @@ def parse_pattern(text: str, *, option: str = "--only", advice: str = _ONE_VALUE
     """The settings that a text such as ``way=5,shot=1`` asks for.
 
     Args:
-        text: as it was typed.
-        option: the option that it was given to.
-        advice: how to ask for several values of one key.
+        text: as typed.
+        option: the option with the text.
+        advice: how to give several values of one key.
 
     Raises:
-        SweepFileError: with the option, what is wrong with it and what would be accepted.
+        SweepFileError: with the option, its fault and the accepted form.
     """
     source = f"{option} {text}"
     pattern: dict[str, Any] = {}
@@ -125,7 +125,7 @@ def _assignment(text: str, source: str) -> tuple[str, Any]:
 def _parse_seeds(text: str) -> tuple[int, ...]:
     parts = text.split(",")
     if not all(_WHOLE.fullmatch(part) for part in parts):
-        raise SweepFileError(f"--seeds {text}: write whole numbers with commas between, such as 0,1,2")
+        raise SweepFileError(f"--seeds {text}: write whole numbers separated by commas, such as 0,1,2")
     seeds = tuple(map(int, parts))
     if any(not 0 <= seed <= MOST_WHOLE for seed in seeds) or len(set(seeds)) != len(seeds):
         raise SweepFileError(f"--seeds {text}: seeds are different numbers from 0 to {MOST_WHOLE}")

@@ -1,4 +1,4 @@
-"""Where a value of a sweep stands, for the errors about it."""
+"""The place of a value in a sweep file or on the command line, for errors."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from orchestrator.errors import SweepFileError
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands, as people write it: ``sweep.yaml:7: fixed.way``, or an option of the command line."""
+    """The place of a value as text: ``sweep.yaml:7: fixed.way``, or an option of the command line."""
 
     text: str
 
     def fault(self, problem: str, *, setting: str | None = None, value: object = None) -> SweepFileError:
-        """The error for a problem at this place, and the setting and the value that it is of, where it is of one."""
+        """The error for a problem at this place, with the setting and the value that it concerns, if any."""
         return SweepFileError(f"{self.text}: {problem}", setting=setting, value=value)

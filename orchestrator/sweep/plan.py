@@ -1,4 +1,4 @@
-"""What a sweep has to do: its cells, and the trials that they share."""
+"""Unfolds a sweep into its cells and the trials that they share."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from orchestrator.sweep.spec import SweepSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One entry of the table: an evaluation of one recipe a seed.
+    """One entry of the table: an evaluation of one recipe per seed.
 
-    ``name`` is unlike that of every other cell of its plan; ``variant`` is the part of it that has no column of its own in the table.
+    ``name`` is unique in its plan; ``label`` states the settings that have no column of their own in the table.
     """
 
     settings: CellSettings
     name: str
-    variant: str
+    label: str
     evaluation: Evaluation
     recipes: tuple[TrainingRecipe, ...]
 
     @property
     def fingerprint(self) -> str:
-        """Names the cell: what it trains, whatever the seeds, how it is scored, and the preset that it is compared under."""
+        """The fingerprint of the cell: of its training without seeds, its evaluation, and its preset."""
         training = dataclasses.replace(self.recipes[0], seed=0).fingerprint
         return json_digest([training, self.evaluation.fingerprint, self.settings.preset])[:16]
 
@@ -63,8 +63,8 @@ class Cell:
 class PlannedTrial:
     """One recipe to execute, the evaluations wanted of it, and the names of the cells that it serves.
 
-    ``name`` is unlike that of every other trial of its plan; what sets it apart comes first, because narrow columns cut the end.
-    ``kind`` is the same for trials that differ in the seed alone.
+    ``name`` is unique in its plan and states differences first, because narrow columns cut the end.
+    ``kind`` is the same for trials that differ only in the seed.
     """
 
     recipe: TrainingRecipe
@@ -80,7 +80,7 @@ class PlannedTrial:
 
     @property
     def full_name(self) -> str:
-        """The trial in words for places where several plans meet: it says the same in all of them."""
+        """The name of the trial outside its plan, which is the same in every plan."""
         return full_name(self.recipe)
 
 
@@ -94,18 +94,18 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """Names the work as a whole: the trials with their evaluations, whatever their order."""
+        """The fingerprint of the whole work: the trials and their evaluations, whatever their order."""
         work = sorted([trial.fingerprint, sorted(each.fingerprint for each in trial.evaluations)] for trial in self.trials)
         return json_digest(work)[:16]
 
 
 def build_plan(spec: SweepSpec) -> Plan:
-    """Unfold a sweep. Cells that train the same recipe share its trial; a pure function."""
+    """Unfold a sweep. Cells that train the same recipe share its trial. A pure function."""
     cells = tuple(
         Cell(
             settings=settings,
             name=named.name,
-            variant=named.variant,
+            label=named.label,
             evaluation=settings.evaluation(),
             recipes=tuple(map(settings.recipe, spec.seeds)),
         )
@@ -115,7 +115,7 @@ def build_plan(spec: SweepSpec) -> Plan:
 
 
 def _trials(cells: Sequence[Cell]) -> tuple[PlannedTrial, ...]:
-    """Each distinct recipe once, in the order of the cells, with all that the cells want of it."""
+    """Each distinct recipe once, in the order of the cells, with all evaluations that the cells want."""
     recipes = {recipe.fingerprint: recipe for cell in cells for recipe in cell.recipes}
     wanted: dict[str, dict[Evaluation, None]] = {name: {} for name in recipes}
     serving: dict[str, dict[str, None]] = {name: {} for name in recipes}

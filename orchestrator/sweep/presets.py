@@ -1,6 +1,6 @@
 """Presets: the settings of a paper, of its authors' code or of another reproduction, as data.
 
-A preset is a list of rules; a rule gives settings to every cell that matches it, and a later rule overrides an earlier one.
+A preset is a list of rules. A rule gives settings to every cell that matches it; later rules override earlier ones.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from orchestrator.sweep.cell_settings import CellSettings, defaults_beside
 from orchestrator.sweep.place import Place
 
 _KIN = ("algorithm", "dataset")
-"""The settings that cells must share for what a preset gives to one to be wanted of it for the other."""
+"""The settings that two cells must share for a preset's rule about one to be expected for the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """Settings for the cells whose own settings match ``when``, a value or a list of values for each key.
 
-    ``ours``: by the keys of some settings that it gives, why the source does not decide them. ``places``: where in its file each
-    setting that it gives stands, by key.
+    ``ours``: by key, the reasons for settings that the source does not decide. ``places``: the place in the file of each given setting,
+    by key.
     """
 
     when: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Silence:
-    """What a preset leaves open of a cell: ``settings`` by key, and by key the values of other settings that it does know."""
+    """The settings of a cell on which a preset is silent, and, by key, the values of other settings for which it has rules."""
 
     settings: tuple[str, ...]
     known: Mapping[str, tuple[Any, ...]]
@@ -46,9 +46,9 @@ class Silence:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Rules under a name. ``published`` names the registries whose protocol it follows, for tables to compare with.
+    """Named rules. ``published`` names the registries whose protocol they follow, for tables to compare with.
 
-    ``published_places``: where in its file each of them stands.
+    ``published_places``: the place of each in the preset's file.
     """
 
     id: str
@@ -59,14 +59,14 @@ class Preset:
     published_places: tuple[Place, ...] = field(default=(), compare=False)
 
     def given_to(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the rules give to a cell with these settings of its own; None where no rule is about such a cell."""
+        """The settings that the rules give to a cell with these own settings; None where no rule matches."""
         rules = self.rules_about(settings)
         return {key: value for rule in rules for key, value in rule.give.items()} if rules else None
 
     def rules_about(self, settings: Mapping[str, Any]) -> tuple[Rule, ...]:
-        """The rules for a cell with these settings of its own.
+        """The rules that match a cell with these own settings.
 
-        A rule looks at the cell's own settings, at those that the rules before it gave, and at what is so by default.
+        A rule is matched against the cell's own settings, those from earlier rules, and the defaults.
         """
         given: dict[str, Any] = {}
         known, about = with_defaults(settings), []
@@ -78,17 +78,17 @@ class Preset:
         return tuple(about)
 
     def choices(self, cell: CellSettings) -> tuple[str, ...]:
-        """Why the source does not decide some settings of a cell, a text each; none for a setting that the sweep gives otherwise."""
+        """The reasons for settings of a cell that the source does not decide, except for those that the sweep changes."""
         deciding = {key: rule for rule in self.rules_about(vars(cell)) for key in rule.give}
         kept = (rule.ours[key] for key, rule in deciding.items() if key in rule.ours and rule.give[key] == getattr(cell, key))
         return tuple(dict.fromkeys(kept))
 
     def silence(self, settings: Mapping[str, Any], cell: CellSettings) -> Silence | None:
-        """What the preset leaves open of a cell with these ``settings``, its own and those given to it; None where that is nothing.
+        """The settings on which the preset is silent for a cell with these given ``settings``; None where there are none.
 
-        A preset is silent on what it gives to other cells of the same algorithm and data set, or to any others where it has no rule
-        about that algorithm or data set, and neither gives to this cell nor finds given: the cell would take a default that the
-        preset does not stand for.
+        A preset is silent on a setting that it gives to other cells of the same algorithm and data set, but not to this cell, which does
+        not give it either: the cell would take a default that the preset does not state. Where no rule names the cell's algorithm
+        or data set, the rules about others count.
         """
         kin = [rule for rule in self.rules if not self._is_of_others(rule, cell)]
         given = dict.fromkeys(key for rule in kin for key in rule.give)
@@ -104,7 +104,7 @@ class Preset:
         return Silence(settings=open_keys, known={key: tuple(dict.fromkeys(known[key])) for key in foremost})
 
     def _is_of_others(self, rule: Rule, cell: CellSettings) -> bool:
-        """Whether a rule is about another algorithm or data set, and the preset has rules about the cell's own."""
+        """Whether a rule is about another algorithm or data set while the preset has rules about the cell's own."""
         return any(
             key in rule.when and getattr(cell, key) not in _listed(rule.when[key]) and getattr(cell, key) in self._named[key]
             for key in _KIN
@@ -112,22 +112,22 @@ class Preset:
 
     @cached_property
     def _named(self) -> Mapping[str, frozenset[str]]:
-        """The algorithms and the data sets that rules are about by name."""
+        """The algorithms and data sets that rules name."""
         return {key: frozenset(value for rule in self.rules for value in _listed(rule.when.get(key, []))) for key in _KIN}
 
 
 def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
-    """The preset of that name, if it is there."""
+    """The preset of that name, if it exists."""
     return next((preset for preset in presets if preset.id == name), None)
 
 
 def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
-    """Whether a cell's settings have each of the values that a pattern asks for, or one of them where it gives a list."""
+    """Whether a cell's settings have each value of a pattern, or one of its values where it gives a list."""
     return all(name in draft and draft[name] in _listed(wanted) for name, wanted in pattern.items())
 
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A cell's settings as far as they are known, and what is so by default beside them."""
+    """A cell's known settings, and the defaults of the others."""
     return {**defaults_beside(settings), **settings}
 
 

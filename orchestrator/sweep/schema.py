@@ -1,4 +1,4 @@
-"""The schema of a sweep file: which keys it may have and what their values may be."""
+"""The schema of a sweep file: its keys and their values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = dict[str, Any]
 
 
 class Axis(BaseModel):
-    """The values of an axis, and the settings that a cell must have for it to have this axis at all."""
+    """The values of an axis, and the settings that a cell must have for the axis to apply."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     values: list[Any] = Field(min_length=1)
@@ -47,10 +47,10 @@ class SweepFile(BaseModel):
 
 
 def read_sweep_file(path: Path) -> tuple[Document, SweepFile]:
-    """Read a sweep file and check each of its keys and values by itself; what they mean together is not looked at.
+    """Read a sweep file, and check each key and value by itself, without their combinations.
 
     Raises:
-        SweepFileError: with the file, the line, the key path, the value and what would be accepted.
+        SweepFileError: with the file, the line, the key path, the value and the accepted values.
     """
     document = read_document(path)
     for key in document.values:
@@ -68,7 +68,7 @@ def read_sweep_file(path: Path) -> tuple[Document, SweepFile]:
 
 
 def _check_settings(document: Document, file: SweepFile) -> None:
-    """Every setting that the file names must exist and every value must be of its type; axes must not be empty."""
+    """Checks that every named setting exists, every value has its setting's type, and no axis is empty."""
     check_settings(document, ("fixed",), file.fixed)
     for key in file.grid:
         values, condition = axis_of(document, file, key)
@@ -85,7 +85,7 @@ def _check_settings(document: Document, file: SweepFile) -> None:
 
 
 def axis_of(document: Document, file: SweepFile, key: str) -> tuple[list[Any], Values]:
-    """The values of an axis and the condition under which a cell has it, empty for an axis that all cells have."""
+    """The values of an axis, and its condition, which is empty for an axis of all cells."""
     value = file.grid[key]
     if isinstance(value, list):
         if not value:
@@ -101,7 +101,7 @@ def axis_of(document: Document, file: SweepFile, key: str) -> tuple[list[Any], V
             ) from error
         values, condition = axis.values, axis.when
     if any(value in values[:index] for index, value in enumerate(values)):
-        raise document.fault(("grid", key), f"{written(values)} repeats a value: two cells would be the same")
+        raise document.fault(("grid", key), f"{written(values)} repeats a value: two cells would be equal")
     if key in file.fixed:
         raise document.fault(("grid", key), f"{key!r} is fixed as well; keep one of the two")
     return values, condition

@@ -1,4 +1,4 @@
-"""The settings that sweep files and presets may give, and the check of a value against its setting's type."""
+"""Checks a value in a sweep file or preset against the type of its setting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TYPES = {name: TypeAdapter(kind, config=ConfigDict(strict=True)) for name, kind
 
 
 def problem_with(key: str, value: Any) -> str | None:
-    """What is wrong with giving ``value`` to the setting ``key``: no such setting, or another type; None when nothing is."""
+    """The problem with ``value`` for the setting ``key``: an unknown setting or a wrong type; None where there is none."""
     if key not in _TYPES:
         return f"unknown setting {key!r}; {nearest(key, SETTING_NAMES)}"
     try:
@@ -26,7 +26,7 @@ def problem_with(key: str, value: Any) -> str | None:
 def check_settings(document: Document, base: KeyPath, values: dict[str, Any], *, lists: bool = False) -> None:
     """Raises SweepFileError at the first of ``values``, found under ``base``, that no setting accepts.
 
-    With ``lists`` a list of values stands for each of them, as in a pattern.
+    With ``lists`` each value of a list is checked, as in a pattern.
     """
     for key, value in values.items():
         for one in value if lists and isinstance(value, list) else [value]:

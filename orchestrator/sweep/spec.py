@@ -1,4 +1,4 @@
-"""A sweep as it is meant: its cells with every setting filled in, its seeds, what it is compared with."""
+"""A sweep with all defaults filled in: its cells, its seeds, and the registries to compare with."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from orchestrator.sweep.presets import Preset, find_preset
 
 @dataclass(frozen=True, kw_only=True)
 class SweepSpec:
-    """A sweep file, read and checked.
+    """A parsed and checked sweep file.
 
-    ``published`` names the registries whose numbers stand beside its cells, in order; the verdict on a cell is against the first of them
-    that has a number for it. Where the sweep names none, a cell's preset does.
-    ``short`` marks a run that is shorter than the published one on purpose. ``fallback_dataset`` replaces a data set that cannot be
-    had. ``set_texts``, ``only_texts`` and ``seeds_text`` are the command line's ``--set``, ``--only`` and ``--seeds`` in force, as they
-    were typed: none for the sweep as its file has it. ``published_places``: where in the file each registry is named.
+    ``published`` names the registries to compare with, in order; the verdict on a cell is against the first that has a number for it.
+    Where the sweep names none, a cell's preset does.
+    ``short`` marks a run that is intentionally shorter than the published one. ``fallback_dataset`` replaces a data set that is not
+    available. ``set_texts``, ``only_texts`` and ``seeds_text`` are the ``--set``, ``--only`` and ``--seeds`` of the command line, as
+    typed. ``published_places``: the place in the file of each registry.
     """
 
     name: str
@@ -46,23 +46,23 @@ class SweepSpec:
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What the command line changes, option by option; empty for the sweep as its file has it."""
+        """The overrides of the command line, option by option; empty for the unchanged sweep file."""
         seeds = () if self.seeds_text is None else (f"--seeds {self.seeds_text}",)
         return (*(f"--set {text}" for text in self.set_texts), *(f"--only {text}" for text in self.only_texts), *seeds)
 
     def compared_with(self, cell: CellSettings) -> tuple[str, ...]:
-        """The registries that a cell's published numbers are looked for in."""
+        """The registries with the published numbers of a cell."""
         own = find_preset(self.presets, cell.preset)
         return self.published or (own.published if own else ())
 
     def choices_of(self, cell: CellSettings) -> tuple[str, ...]:
-        """What the cell's preset chooses by itself, because its source is silent: a text for each choice."""
+        """The choices of the cell's preset where its source is silent, as texts."""
         own = find_preset(self.presets, cell.preset)
         return own.choices(cell) if own else ()
 
     @property
     def named_sources(self) -> tuple[tuple[str, Place], ...]:
-        """Every registry, or table of one, that is named for its cells, and where: by the file, else by the presets in use."""
+        """Every registry, or table of one, named by the file, else by the presets in use, with its place."""
         if self.published:
             return tuple(zip(self.published, self.published_places, strict=True))
         used = {cell.preset for cell in self.cells}
@@ -76,7 +76,7 @@ class SweepSpec:
 
 
 def with_dataset(spec: SweepSpec, dataset: str) -> SweepSpec:
-    """The same sweep on another data set, with that one's first split and its own choices, under a name that nobody can mistake."""
+    """The same sweep on another data set, with that one's first split and default choices, under a distinct name."""
     data = usual_data(dataset)
     change: dict[str, Any] = {
         "dataset": dataset,

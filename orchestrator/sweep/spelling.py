@@ -1,4 +1,4 @@
-"""How settings are spelled in names: short, in the words of the papers, and the same everywhere."""
+"""Spells settings in names: short, in the words of the papers, and the same everywhere."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from orchestrator.sweep.cell_settings import CellSettings, descriptions
 from orchestrator.sweep.flat_settings import Settings, cell_settings, recipe_settings
 
 Words = Mapping[str, str]
-"""What can be said of a trial or a cell: each of its settings in a few words. Two that differ in a setting differ in its word."""
+"""The settings of a trial or a cell, each in a few words. Different values of a setting have different words."""
 
 _WITH_ANOTHER = ("learn_scale", "shot", "train_shot", "validation_shot")
-"""Settings that the word of another says too: the scale, the ways."""
+"""Settings that are part of another one's word: of the scale, of the ways."""
 
 
 def trial_words(recipe: TrainingRecipe) -> Words:
@@ -35,7 +35,7 @@ def cell_words(cell: CellSettings) -> Words:
 
 
 def unsaid() -> Words:
-    """The words of the usual forms, which go without saying where all have them, by their keys."""
+    """The words of the usual forms, by their keys; names omit them where all have them."""
     usual = {key: said.form == "unless_usual" for key, said in descriptions().items()}
     parts = (CellSettings, *AlgorithmSettings.kinds().values(), *BackboneSettings.kinds().values())
     defaults = {item.name: item.default for part in parts for item in dataclasses.fields(cast(Any, part))}

@@ -1,4 +1,4 @@
-"""The address of a tracking store: used whole, shown without what is secret in it."""
+"""The address of a tracking store, which is shown without its secrets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHOLE = re.compile(r"[\w+.-]+://(?P<user>[^:/@]*)(?::(?P<password>.*))?@", re.D
 
 @dataclass(frozen=True)
 class TrackingAddress:
-    """A tracking store's address. As text, and in messages, it is without its passwords; ``whole`` is for the store alone."""
+    """A tracking store's address. Its text omits passwords; ``whole`` has them, for the store alone."""
 
     whole: str = field(repr=False)
 
@@ -37,17 +37,17 @@ class TrackingAddress:
 
     @property
     def has_secret(self) -> bool:
-        """Whether something in it is shown to nobody, so that what is shown cannot be used."""
+        """Whether its text omits a secret, so that the text cannot be used as an address."""
         return str(self) != self.whole
 
     @property
     def is_server(self) -> bool:
-        """Whether it is a tracking server's, which has a UI of its own and decides itself where artifacts go."""
+        """Whether it is that of a tracking server, which has its own UI and chooses the place of artifacts."""
         return self.whole.startswith(("http://", "https://"))
 
     @property
     def page(self) -> str:
-        """A server's address for a browser, without the name and the password that sign in; a browser asks for them."""
+        """A server's address for a browser, which asks for user name and password itself."""
         return re.sub(r"^(https?://)[^/?#]*@", r"\1", self.whole)
 
     @property
@@ -57,7 +57,7 @@ class TrackingAddress:
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of an SQLite store; None for any other store, one in memory or at a URI of SQLite's own among them."""
+        """The file of an SQLite store; None for any other store, including SQLite in memory or at one of its own URIs."""
         if not self.whole.startswith("sqlite:///"):
             return None
         file = Path(unquote(self.whole.removeprefix("sqlite:///").partition("?")[0]))
@@ -72,7 +72,7 @@ class TrackingAddress:
         return TrackingAddress(f"sqlite:///{quote(str(file.absolute()))}{mark}{parameters}")
 
     def redact(self, text: str) -> str:
-        """The text without this address's secrets, however they are encoded there, and without those of any other address."""
+        """The text without this address's secrets, in any encoding, and without the passwords of other addresses."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", STRUCK, text)
         return without_password(text)
@@ -88,7 +88,7 @@ class TrackingAddress:
 
 
 def problem_with(address: str) -> str | None:
-    """Why an address is none of a store that can be used, without repeating it, for it may hold a password; None where it is one."""
+    """The reason for which an address is not usable, without repeating its possible password; None where it is usable."""
     if _ACCEPTED.match(address):
         return None
     kinds = ", ".join(f"{scheme}://" for scheme in ("http", "https", *DATABASE_SCHEMES))
@@ -96,7 +96,7 @@ def problem_with(address: str) -> str | None:
 
 
 def without_password(text: str) -> str:
-    """The text with the password of every address in it struck out: before an ``@``, or given as a parameter."""
+    """The text with the passwords of all addresses removed: before an ``@``, or given as a parameter."""
     text = _HTTP_TOKEN.sub(rf"\1{STRUCK}@", _HTTP_PASSWORD.sub(rf"\1:{STRUCK}@", text))
     text = _PASSWORD.sub(rf"\1:{STRUCK}@", text)
     return _PARAMETER.sub(_struck_parameter, text)

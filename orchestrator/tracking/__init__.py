@@ -1,1 +1,1 @@
-"""The view of a sweep in MLflow: made from the records, made again from them whenever it is lost."""
+"""The view of a sweep in MLflow, built from the records and rebuilt from them when it is lost."""

@@ -1,4 +1,4 @@
-"""Sends what earlier commands could not: every sweep of a runs folder that was meant for a store which lacks something of it."""
+"""Sends the sweeps of a runs folder that their store lacks, because an earlier command could not send them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from orchestrator.tracking.tracker import StoreTracker
 
 
 class Backlog:
-    """The sweeps under a runs folder, each sent by a tracker of its own; those that another process sends are left to it.
+    """The unsent sweeps of a runs folder. Each is sent by its own tracker, unless another process is sending it.
 
     Args:
         runs_root: the folder of the records.
         make_tracker: makes a tracker on the store.
-        store: the key of that store. What launches meant for another one is left alone.
+        store: the key of that store; sweeps meant for another store are ignored.
     """
 
     def __init__(self, runs_root: Path, make_tracker: Callable[[], StoreTracker], *, store: str) -> None:
@@ -29,15 +29,15 @@ class Backlog:
         self._make_tracker = make_tracker
 
     def steps(self, without: Path | None = None) -> Iterator[Literal["looked at", "sent"]]:
-        """Look at each sweep, which makes an experiment that is missing, then send the rest: a few calls of the store a step.
+        """Create each sweep's experiment where it is missing, then send the sweeps. A step takes a few calls to the store.
 
-        A sender can stop between two steps. ``without`` is the file of a sweep that is left out. Raises TrackingError.
+        A sender can stop between two steps. The sweep of the file ``without`` is skipped. Raises TrackingError.
         """
         missing = []
         for path in self.outbox.paths():
             shown = None if path == without else self.outbox.read(path)
             if shown is not None and shown.store == self.store:
-                missing += [path] if self._opened(shown) else []
+                missing += [path] if self._is_missing(shown) else []
                 yield "looked at"
         for path in missing:
             with self.outbox.held(path) as free:
@@ -45,8 +45,8 @@ class Backlog:
                 if free and shown is not None:
                     yield from self._send(shown)
 
-    def _opened(self, shown: ShownSweep) -> bool:
-        """Whether something of a sweep is missing; it has its place in the store then."""
+    def _is_missing(self, shown: ShownSweep) -> bool:
+        """Whether the store lacks a part of a sweep. If so, its experiment is created."""
         tracker = self._make_tracker()
         missing = tracker.lacks(shown)
         if missing:
@@ -68,7 +68,7 @@ class Backlog:
 
 
 class BacklogSender:
-    """Sends a backlog in a thread, which ends with the process. ``error`` is why it stopped, if it did before the end."""
+    """Sends a backlog in a thread that ends with the process. ``error`` is the reason if it stopped early."""
 
     def __init__(self, backlog: Backlog) -> None:
         self._backlog = backlog
@@ -77,20 +77,20 @@ class BacklogSender:
         self.error: Exception | None = None
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
         self._thread.start()
 
     def wait_for_experiments(self, seconds: float | None = None) -> None:
-        """Wait until the store has an experiment of every sweep, or refuses."""
+        """Wait until the store has an experiment for every sweep, or refuses one."""
         self._looked.wait(seconds)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until all is sent, or refused."""
+        """Wait until everything is sent, or refused."""
         self._thread.join(seconds)
 
     @property
     def is_sending(self) -> bool:
-        """Whether something is left, and being sent."""
+        """Whether sending continues."""
         return self._thread.is_alive()
 
     def _work(self) -> None:
@@ -98,7 +98,7 @@ class BacklogSender:
             for step in self._backlog.steps():
                 if step == "sent":
                     self._looked.set()
-        except Exception as error:  # told by whoever started the thread
+        except Exception as error:  # reported by the thread's owner
             self.error = error
         finally:
             self._looked.set()

@@ -1,4 +1,4 @@
-"""What the driver knows of a run in MLflow, and so what need not be sent to it again."""
+"""Caches the state of a run in MLflow, so that nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from orchestrator.tracking.run_view import Point, curve_points
 
 
 @dataclass
-class KnownRun:
-    """A run as it was read at the launch, kept up to date with what was sent since. ``waiting`` points are not sent yet."""
+class CachedRun:
+    """A run as it was read at the launch, updated with everything sent since. ``waiting`` points are not sent yet."""
 
     run_id: str
     started_ms: int
@@ -23,19 +23,19 @@ class KnownRun:
     sent_at: float = 0.0
 
     def missing_params(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """The parameters that are not there. One that is there cannot be changed in MLflow."""
+        """The parameters that the run lacks. MLflow cannot change a parameter."""
         return {key: value for key, value in wanted.items() if key not in self.params}
 
     def changed_tags(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """The tags that are missing or have another value."""
+        """The tags that the run lacks or has with another value."""
         return {key: value for key, value in wanted.items() if self.tags.get(key) != value}
 
     def add_points(self, step: int, metrics: Mapping[str, float], every_seconds: float) -> bool:
-        """Let a step's metrics wait; true when the last points were sent so long ago that it is time again."""
+        """Add a step's metrics to the waiting points; true when ``every_seconds`` have passed since the last were sent."""
         self.waiting.extend(curve_points(step, metrics))
         return time.monotonic() - self.sent_at >= every_seconds
 
     def take_waiting(self) -> list[Point]:
-        """The points that wait, which are taken as sent now."""
+        """Return the waiting points, and count them as sent now."""
         points, self.waiting, self.sent_at = self.waiting, [], time.monotonic()
         return points

@@ -1,4 +1,4 @@
-"""How MLflow's client behaves in this process: quiet on the terminal, soon tired of a dead server, silent towards its makers."""
+"""Sets up MLflow's client in this process: quiet on the terminal, fails fast; telemetry off."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def prepare_client() -> None:
-    """Set what the user has not set; to be called before mlflow is imported, which reads it."""
+    """Set the variables that the user has not set. Call it before mlflow is imported, which reads them."""
     _ask_loopback_directly()
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -30,7 +30,7 @@ def prepare_client() -> None:
 
 
 def _ask_loopback_directly() -> None:
-    """A proxy that the environment names has no way to a server on this machine, and is not asked for one."""
+    """Bypasses the environment's proxy for servers on this machine, which it cannot reach."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if named != "*":
         os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, [*named.split(","), *LOOPBACK])))

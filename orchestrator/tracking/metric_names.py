@@ -1,4 +1,4 @@
-"""What MLflow's metrics are called: in groups before a ``/``, accuracies as fractions."""
+"""Names MLflow's metrics, with their group before a ``/``; accuracies are fractions."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 
 USUAL_QUERY = 15
-"""Query images a class of nearly every published evaluation: left unsaid in a metric's name."""
+"""The query images per class of nearly every published evaluation: omitted from a metric's name."""
 
 GROUPS = ("train", "validation")
 
 
 def curve_name(curve: str) -> str:
-    """The metric of a curve: ``train/loss`` of ``train_loss``; what has no group is training's."""
+    """The metric of a curve: ``train/loss`` for ``train_loss``. A curve without a group belongs to training."""
     group, _, rest = curve.partition("_")
     return f"{group}/{rest}" if group in GROUPS and rest else f"train/{curve}"
 
 
 def exact_suffix(evaluation: Evaluation) -> str:
-    """What tells this evaluation's metrics from another's, such as ``5way_1shot``; only unusual settings are said."""
+    """The suffix of this evaluation's metrics, such as ``5way_1shot``; it names unusual settings only."""
     usual = {"adaptation_steps": None, "query": USUAL_QUERY, "episodes": Evaluation.episodes, "seed": Evaluation.seed}
     actual = {
         "adaptation_steps": evaluation.adaptation_steps,
@@ -33,15 +33,15 @@ def exact_suffix(evaluation: Evaluation) -> str:
 
 
 def common_suffix(evaluation: Evaluation) -> str:
-    """What evaluations of the same ways and shots share, whatever the algorithm."""
+    """The suffix that evaluations of the same ways and shots share for every algorithm."""
     return f"{evaluation.shape.way}way_{evaluation.shape.shot}shot"
 
 
 def representatives(recipe: TrainingRecipe, evaluations: Iterable[Evaluation]) -> dict[str, Evaluation]:
-    """The evaluation that stands for its ways and shots, by their common suffix.
+    """The evaluation that represents its ways and shots, by their common suffix.
 
-    The only one does; of several, the one that adapts as many steps as model selection did and is transductive as that is, where
-    that is one. Else none does.
+    A single evaluation represents them. Of several, the one that is scored as in model selection does: transductively, after the same
+    number of adaptation steps. Where there is not exactly one such evaluation, none does.
     """
     groups: defaultdict[str, list[Evaluation]] = defaultdict(list)
     for evaluation in evaluations:

@@ -1,4 +1,4 @@
-"""The experiments of a store: listed, and opened for a sweep."""
+"""Lists the experiments of a store, and opens one for a sweep."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ KIND_OF_EXPERIMENT, MODEL_TRAINING = "mlflow.experimentKind", "custom_model_deve
 BROKEN = re.compile(
     r"malformed|not a database|(table|index) \S+ already exists|no such (table|column|index)|duplicate column|out-of-date database schema"
 )
-"""What SQLite says of a file that it cannot make sense of, and what it or MLflow says of tables that were made in part."""
+"""The errors of SQLite about an unreadable file, and of SQLite and MLflow about incomplete tables."""
 
 ARTIFACTS = "mlflow-artifacts:/"
-"""Where a database's runs have their artifacts: at the server that shows them. No path is stored, so that all of it can be moved."""
+"""The artifact location of a database's runs: the server that shows them. It is no path, so that the folder can be moved."""
 
 _FOUND_WHOLE: set[tuple[int, int]] = set()
-"""The device and inode of each file that this process has checked."""
+"""The device and inode of each file that this process has found intact."""
 
 
 def connect(address: TrackingAddress) -> MlflowClient:
-    """A client that is quiet and gives up soon. Only the first call in a process pays for the import.
+    """A client that is quiet and fails fast. Only the first call in a process takes the time of the import.
 
     Raises:
-        TrackingError: if the store is a file that SQLite cannot read.
+        TrackingError: the store is a file that SQLite cannot read.
     """
     refuse_broken_file(address)
     prepare_client()
     if address.is_database:
-        os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", ARTIFACTS)  # else MLflow's own experiment has the current folder
+        os.environ.setdefault("_MLFLOW_SERVER_ARTIFACT_ROOT", ARTIFACTS)  # else MLflow's own experiment uses the current folder
     if address.sqlite_file is not None:
         make_store_file(address.sqlite_file, ARTIFACTS)
     from mlflow import MlflowClient
@@ -54,9 +54,9 @@ def connect(address: TrackingAddress) -> MlflowClient:
 
 
 def refuse_broken_file(address: TrackingAddress) -> None:
-    """Raises TrackingError when the store is a file that is there and no whole SQLite database.
+    """Raises TrackingError where the store is an existing file but no intact SQLite database.
 
-    All of it is read, once in a process; MLflow meets what breaks later.
+    The whole file is read, once per process; MLflow reports later damage.
     """
     file = address.sqlite_file
     if file is None or not file.exists():
@@ -72,7 +72,7 @@ def refuse_broken_file(address: TrackingAddress) -> None:
             (word,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         if not BROKEN.search(str(error)):
-            return  # locked, or not readable: MLflow says it better
+            return  # locked or unreadable: MLflow's own error is clearer
         word = str(error)
     if word != "ok":
         raise _broken(file, word)
@@ -86,7 +86,7 @@ def _broken(file: Path, word: str) -> TrackingError:
 
 @contextmanager
 def refusals(address: TrackingAddress, what: str) -> Iterator[None]:
-    """Whatever MLflow raises, of its many kinds, is one error for our caller."""
+    """Turns every exception of MLflow inside the block into a TrackingError."""
     try:
         yield
     except TrackingError:
@@ -99,10 +99,10 @@ def refusals(address: TrackingAddress, what: str) -> Iterator[None]:
 
 
 def experiment_ids(address: TrackingAddress) -> Mapping[str, str]:
-    """The ids of a store's experiments by their names, the newest first; without MLflow's own, which is empty.
+    """The ids of a store's experiments by name, newest first, without MLflow's own empty one.
 
     Raises:
-        TrackingError: if the store does not answer.
+        TrackingError: the store does not answer.
     """
     with refusals(address, "list its experiments"):
         return {each.name: str(each.experiment_id) for each in _every_experiment(address) if each.name != "Default"}
@@ -119,9 +119,9 @@ def _every_experiment(address: TrackingAddress) -> Iterator[Experiment]:
 
 
 def open_experiment(client: MlflowClient, address: TrackingAddress, shown: ShownSweep) -> str:
-    """The id of a sweep's experiment, which is made where it is not there, and made again where it was deleted.
+    """The id of a sweep's experiment, which is created where it is missing and restored where it was deleted.
 
-    One in a database whose artifacts lie at a path, of an earlier version or of another folder, is set aside under another name.
+    A database's experiment with artifacts at a path, from an earlier version or another folder, is renamed and replaced.
     """
     found = client.get_experiment_by_name(shown.name)
     if found is not None and address.is_database and not found.artifact_location.startswith(ARTIFACTS):
@@ -141,6 +141,6 @@ def open_experiment(client: MlflowClient, address: TrackingAddress, shown: Shown
 
 def _set_aside(client: MlflowClient, found: Experiment) -> None:
     if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)  # MLflow renames no deleted one
+        client.restore_experiment(found.experiment_id)  # MLflow renames no deleted experiment
     client.rename_experiment(found.experiment_id, f"{found.name} (set aside {found.experiment_id})")
     client.delete_experiment(found.experiment_id)

@@ -1,4 +1,4 @@
-"""Makes the file of an SQLite store: whole or not at all, whenever the process that makes it is killed."""
+"""Creates the file of an SQLite store whole or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from orchestrator.errors import TrackingError
 from orchestrator.tracking.tracking_uri import sqlite_address
 
 PATIENCE = 120.0
-"""Seconds that a process waits while another one makes the same file; it takes ten on a busy machine."""
+"""Seconds that a process waits for another one that creates the same file, which takes ten on a busy machine."""
 
 
 def make_store_file(file: Path, artifacts: str, patience: float = PATIENCE) -> None:
-    """Make the file of a store unless it is there: MLflow's dozens of changes of the schema are done in a temporary file beside it.
+    """Create the file of a store unless it exists. MLflow's dozens of schema migrations run on a temporary file beside it.
 
-    What a killed attempt left is removed. Of several processes one makes the file and the others wait for it.
+    Leftovers of a killed attempt are removed. Of several processes one creates the file and the others wait for it.
 
     Args:
-        file: the store's; its folder is made too.
-        artifacts: where the runs of MLflow's own experiment have their artifacts.
+        file: the store's file, whose folder is created too.
+        artifacts: the artifact location of MLflow's own experiment.
         patience: the longest wait for another process, in seconds.
 
     Raises:
-        TrackingError: if another process holds the lock all the time.
-        OSError: if the file cannot be made.
+        TrackingError: another process holds the lock all the time.
+        OSError: the file cannot be created.
     """
-    file = Path(os.path.realpath(file))  # a link stays one
+    file = Path(os.path.realpath(file))  # keeps a link
     if _is_made(file):
         return
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,12 +42,12 @@ def make_store_file(file: Path, artifacts: str, patience: float = PATIENCE) -> N
 
 
 def _is_made(file: Path) -> bool:
-    """An empty file is none: SQLite leaves one where a process ends before it has written anything."""
+    """Whether the store exists. An empty file does not count: SQLite leaves one if a process ends before its first write."""
     return file.exists() and (not file.is_file() or file.stat().st_size > 0)
 
 
 def _make(file: Path, artifacts: str) -> None:
-    temporary = file.with_name(f".{file.name}.tmp")  # `fsl gc` takes only names with a random part for leftovers: this has a lock
+    temporary = file.with_name(f".{file.name}.tmp")  # `fsl gc` removes only names with a random part: this file has a lock
     _remove(temporary)
     try:
         _initialise(temporary, artifacts)
@@ -67,6 +67,6 @@ def _initialise(file: Path, artifacts: str) -> None:
 
 
 def _remove(temporary: Path) -> None:
-    """The file, and what SQLite keeps beside it while it writes."""
+    """Removes the file and those that SQLite keeps beside it while it writes."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)

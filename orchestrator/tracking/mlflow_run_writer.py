@@ -1,4 +1,4 @@
-"""Writes runs through MLflow's client: what is there is not sent again, and what is sent twice is stored once."""
+"""Writes runs through MLflow's client. Known values are not sent again, and values sent twice are stored once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from orchestrator.tracking.cached_run import KnownRun
+from orchestrator.tracking.cached_run import CachedRun
 from orchestrator.tracking.run_view import DatasetView, FileView, Point
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunWriter:
-    """The runs of one experiment. ``artifacts`` is the folder of the artifacts of a database; None where a server takes them."""
+    """The runs of one experiment. ``artifacts`` is a database's folder of artifacts; None where a server receives them."""
 
     client: MlflowClient
     experiment_id: str
     artifacts: Path | None
 
-    def every_run(self) -> Iterator[KnownRun]:
-        """Every run of the experiment, oldest first, a thousand a query."""
+    def every_run(self) -> Iterator[CachedRun]:
+        """Every run of the experiment, oldest first, a thousand per query."""
         token: str | None = None
         while True:
             order = ["attributes.start_time ASC", "attributes.run_id ASC"]
@@ -37,26 +37,26 @@ class RunWriter:
             if not token:
                 return
 
-    def delete(self, run: KnownRun) -> None:
-        """Take a run out of sight."""
+    def delete(self, run: CachedRun) -> None:
+        """Delete a run."""
         self.client.delete_run(run.run_id)
 
-    def create(self, name: str, tags: Mapping[str, str], started_ms: int | None = None) -> KnownRun:
-        """Make a run, which is then RUNNING."""
+    def create(self, name: str, tags: Mapping[str, str], started_ms: int | None = None) -> CachedRun:
+        """Create a run, with the status RUNNING."""
         return _known(self.client.create_run(self.experiment_id, start_time=started_ms, tags=dict(tags), run_name=name))
 
-    def reopen(self, run: KnownRun) -> None:
+    def reopen(self, run: CachedRun) -> None:
         """Show a run as running again."""
         self.client.update_run(run.run_id, status="RUNNING")
         run.status = "RUNNING"
 
-    def end(self, run: KnownRun, status: str, finished_ms: int | None = None) -> None:
-        """Show a run as over."""
+    def end(self, run: CachedRun, status: str, finished_ms: int | None = None) -> None:
+        """End a run with a status."""
         self.client.set_terminated(run.run_id, status, finished_ms)
         run.status = status
 
-    def send_params(self, run: KnownRun, params: Mapping[str, str]) -> None:
-        """Parameters cannot change in MLflow, and a recipe's never do: only those not there yet are sent."""
+    def send_params(self, run: CachedRun, params: Mapping[str, str]) -> None:
+        """Send the parameters that the run lacks. MLflow cannot change a parameter, and a recipe's never change."""
         from mlflow.entities import Param
 
         missing = run.missing_params(params)
@@ -64,16 +64,16 @@ class RunWriter:
             self.client.log_batch(run.run_id, params=[Param(*param) for param in missing.items()], synchronous=True)
             run.params.update(missing)
 
-    def send_points(self, run: KnownRun, points: Iterable[Point]) -> None:
-        """MLflow stores a point once when all of it is equal, so the time too must be the same each time it is sent."""
+    def send_points(self, run: CachedRun, points: Iterable[Point]) -> None:
+        """Send points. MLflow stores equal points once, so a point's time must be the same each time it is sent."""
         from mlflow.entities import Metric
 
         metrics = [Metric(point.metric, point.value, run.started_ms + point.step, point.step) for point in points]
         if metrics:
             self.client.log_batch(run.run_id, metrics=metrics, synchronous=True)
 
-    def send_dataset(self, run: KnownRun, dataset: DatasetView | None) -> None:
-        """Show what images a run was trained on."""
+    def send_dataset(self, run: CachedRun, dataset: DatasetView | None) -> None:
+        """Show the images that a run was trained on."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         if dataset is None or run.has_dataset:
@@ -83,7 +83,7 @@ class RunWriter:
         self.client.log_inputs(run.run_id, datasets=[DatasetInput(dataset=images, tags=[tag])])
         run.has_dataset = True
 
-    def send_files(self, run: KnownRun, files: Mapping[str, FileView]) -> None:
+    def send_files(self, run: CachedRun, files: Mapping[str, FileView]) -> None:
         """Show files as a run's artifacts."""
         for name, file in files.items():
             if self.artifacts is None:
@@ -94,16 +94,16 @@ class RunWriter:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file.path, place)
 
-    def send_text(self, run: KnownRun, name: str, text: str) -> None:
-        """Show a text as an artifact; an empty one is none."""
+    def send_text(self, run: CachedRun, name: str, text: str) -> None:
+        """Show a text as an artifact, unless it is empty."""
         if text:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
                 path.write_text(text, encoding="utf-8")
                 self.send_files(run, {name: FileView(path, "")})
 
-    def send_now(self, run: KnownRun, metrics: Mapping[str, float]) -> None:
-        """Show metrics that have no step; the last ones sent are those shown."""
+    def send_now(self, run: CachedRun, metrics: Mapping[str, float]) -> None:
+        """Show metrics without a step; MLflow shows the newest."""
         from mlflow.entities import Metric
 
         now = round(time.time() * 1000)
@@ -111,8 +111,8 @@ class RunWriter:
             points = [Metric(name, value, now, 0) for name, value in metrics.items()]
             self.client.log_batch(run.run_id, metrics=points, synchronous=True)
 
-    def set_tags(self, run: KnownRun, tags: Mapping[str, str]) -> None:
-        """Set those tags that a run has not."""
+    def set_tags(self, run: CachedRun, tags: Mapping[str, str]) -> None:
+        """Set the tags that a run lacks or has with another value."""
         from mlflow.entities import RunTag
 
         changed = run.changed_tags(tags)
@@ -121,8 +121,8 @@ class RunWriter:
             run.tags.update(changed)
 
 
-def _known(run: Run) -> KnownRun:
-    return KnownRun(
+def _known(run: Run) -> CachedRun:
+    return CachedRun(
         run_id=run.info.run_id,
         started_ms=run.info.start_time,
         status=run.info.status,

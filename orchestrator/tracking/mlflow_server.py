@@ -1,4 +1,4 @@
-"""MLflow's own web interface on a store, on loopback, for as long as somebody looks."""
+"""Runs MLflow's own web interface for a store, on loopback, until the user ends it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from orchestrator.sweep.tracking_address import TrackingAddress
 
 HOST = "127.0.0.1"
 MODEL_TRAINING = "workflowType=machine_learning"
-"""Without it the interface opens on its pages for language models, where no run is to be seen."""
+"""Opens the interface at its pages for training: those for language models show no run."""
 
 ENVIRONMENT = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight more processes, 2 GiB in all, that nothing here uses
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # spares eight unused processes, 2 GiB in all
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "PYTHONSAFEPATH": "1",  # no module is looked for in the current folder
+    "PYTHONSAFEPATH": "1",  # no module is imported from the current folder
 }
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks the server on loopback itself: a proxy that the environment names has nothing to do with it."""
+"""Sends requests directly to the server on loopback, past the environment's proxy."""
 
 
 def runs_page(base_url: str, experiment_id: str) -> str:
@@ -43,7 +43,7 @@ def runs_page(base_url: str, experiment_id: str) -> str:
 
 @dataclass(frozen=True)
 class UiServer:
-    """A running server: its address, its process, and the file with what it said, which the thread ``listener`` writes."""
+    """A running server: its address, its process, and its log, which the thread ``listener`` writes."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -51,7 +51,7 @@ class UiServer:
     listener: threading.Thread
 
     def wait(self) -> int:
-        """Wait until the server ends by itself, and return its exit code. Ctrl-C, SIGTERM and SIGHUP are a KeyboardInterrupt."""
+        """Wait until the server ends, and return its exit code. Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt."""
         return self.process.wait()
 
 
@@ -62,14 +62,14 @@ def ui_server(
     """Serve a database's store on loopback until the block ends.
 
     Args:
-        address: the database's. It reaches the server by its environment: others can read a command line.
+        address: the database's, passed by the environment, because other users can read a command line.
         artifacts: the folder of its artifacts.
-        log: takes what the server says.
+        log: the file for the server's output.
         port: the port on loopback; 0 takes a free one.
-        patience: seconds that the server may take to answer; a cold one takes twenty or more.
+        patience: seconds that the server may take to answer; the first start takes twenty or more.
 
     Raises:
-        TrackingError: if there is no store yet, the port is taken, the log cannot be written, or the server does not come up.
+        TrackingError: the store does not exist, the port is taken, the log cannot be written, or the server does not start.
     """
     _refuse_no_store(address)
     port = _free_port(port)
@@ -95,8 +95,8 @@ def _started(address: TrackingAddress, artifacts: Path, log: Path, port: int) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
-        cwd=log.parent,  # the server's workers import what lies in their current folder: no statistics.py of a user's
-        start_new_session=True,  # the server and its workers end together, and a Ctrl-C reaches them through us alone
+        cwd=log.parent,  # the server's workers import from their current folder, such as a user's statistics.py
+        start_new_session=True,  # the server and its workers end together, and only we forward a Ctrl-C to them
     )
     listener = threading.Thread(target=_keep_log, args=(process, words, address), name="server log", daemon=True)
     listener.start()
@@ -108,11 +108,11 @@ def _opened(log: Path) -> IO[str]:
         log.parent.mkdir(parents=True, exist_ok=True)
         return log.open("w", buffering=1, encoding="utf-8")
     except OSError as error:
-        raise TrackingError(f"what MLflow's server says cannot be written to {log} ({error.strerror})") from error
+        raise TrackingError(f"the log of MLflow's server cannot be written to {log} ({error.strerror})") from error
 
 
 def _keep_log(process: subprocess.Popen[bytes], words: IO[str], address: TrackingAddress) -> None:
-    """Write down what the server says, without the passwords in it. On a full disk it is still read: a full pipe stops the server."""
+    """Write the server's output to its log, without passwords. Reads on when the disk is full, because a full pipe stops the server."""
     assert process.stdout is not None
     with suppress(OSError), words:
         for line in process.stdout:
@@ -121,13 +121,13 @@ def _keep_log(process: subprocess.Popen[bytes], words: IO[str], address: Trackin
 
 
 class _EndingSignals:
-    """What turns an ending signal into a KeyboardInterrupt, which waits while a process is started that would be left behind."""
+    """Turns signals that end a process into a KeyboardInterrupt, delayed while a process starts that would be left behind."""
 
     def __init__(self) -> None:
         self._ending = self._holding = self._waiting = False
 
     def interrupt(self, signal_number: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt. A further SIGHUP changes nothing: a terminal that closes may send it twice."""
+        """Raise KeyboardInterrupt. A second SIGHUP is ignored, because a closing terminal may send two."""
         leave_lost_terminal()
         if self._holding:
             self._waiting = True
@@ -137,7 +137,7 @@ class _EndingSignals:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """A signal within the block interrupts at its end."""
+        """Delays an interrupt within the block until its end."""
         self._holding = True
         try:
             yield
@@ -150,9 +150,9 @@ class _EndingSignals:
 
 @contextmanager
 def _ending_signals_interrupt() -> Iterator[_EndingSignals]:
-    """SIGTERM and SIGHUP as a KeyboardInterrupt, as Ctrl-C is: their default ends Python on the spot, and the server would be left behind.
+    """Turns SIGTERM and SIGHUP into KeyboardInterrupt, like Ctrl-C. By default they end Python at once and leave the server behind.
 
-    A signal that is ignored stays ignored.
+    Ignored signals stay ignored.
     """
     signals = _EndingSignals()
     if threading.current_thread() is not threading.main_thread():
@@ -170,7 +170,7 @@ def _ending_signals_interrupt() -> Iterator[_EndingSignals]:
 def _refuse_no_store(address: TrackingAddress) -> None:
     file = address.sqlite_file
     if file is not None and not file.is_file():
-        raise TrackingError(f"there is no MLflow store at {file} yet; `fsl run SWEEP.yaml` makes it")
+        raise TrackingError(f"there is no MLflow store at {file} yet; `fsl run SWEEP.yaml` creates it")
 
 
 def _free_port(port: int) -> int:
@@ -187,19 +187,19 @@ def _await_answer(server: UiServer, patience: float) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
-            raise TrackingError(f"MLflow's server ended at once: {_last_words(server)} (all of it: {server.log})")
+            raise TrackingError(f"MLflow's server ended at once: {_last_words(server)} (full log: {server.log})")
         try:
             with _DIRECT.open(f"{server.url}/health", timeout=5):
                 return
         except OSError:
             time.sleep(0.2)
-    raise TrackingError(f"MLflow's server did not answer within {patience:g} s; what it said is in {server.log}")
+    raise TrackingError(f"MLflow's server did not answer within {patience:g} s; its log is {server.log}")
 
 
 def _last_words(server: UiServer) -> str:
-    server.listener.join(5)  # until all of it is written; something that the server started may keep its output open
+    server.listener.join(5)  # until the log is complete; a child of the server may keep its output open
     lines = [line.strip() for line in server.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

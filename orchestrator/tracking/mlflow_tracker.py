@@ -1,7 +1,7 @@
-"""Shows a sweep in MLflow. The modules named ``mlflow_*`` alone import mlflow, and only once it is needed: the import takes seconds.
+"""Shows a sweep in MLflow. Only modules named ``mlflow_*`` import mlflow, and only when needed: the import takes seconds.
 
-Everything goes through one client with an explicit address, never through MLflow's global state. One process at a time writes a
-sweep's experiment; its runs are found again by their tags, so a later launch resumes them.
+All calls use one client with an explicit address, never MLflow's global state. One process at a time writes a sweep's experiment; its
+runs are found by their tags, so a later launch resumes them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking import run_tags
-from orchestrator.tracking.cached_run import KnownRun
+from orchestrator.tracking.cached_run import CachedRun
 from orchestrator.tracking.mlflow_experiments import connect, open_experiment, refusals
 from orchestrator.tracking.mlflow_run_writer import RunWriter
 from orchestrator.tracking.recipe_params import recipe_params
@@ -29,19 +29,19 @@ class MlflowTracker:
 
     Args:
         address: the tracking store's: a database or a server.
-        artifacts: the absolute folder of the artifacts when the store is a database; a server decides itself.
-        flush_seconds: a running trial's points are sent together, at most this often.
+        artifacts: the absolute folder of a database's artifacts; a server chooses its own.
+        flush_seconds: the least time between two transfers of a running trial's points.
     """
 
     def __init__(self, address: TrackingAddress, *, artifacts: Path, flush_seconds: float = 2.0) -> None:
         self.address = address
         self._artifacts = artifacts if address.is_database else None
         self._flush_seconds = flush_seconds
-        self._runs: dict[str, KnownRun] = {}
+        self._runs: dict[str, CachedRun] = {}
         self._unsure = True
 
     def lacks(self, shown: ShownSweep) -> bool:
-        """Whether the store was not told yet that it has all of this launch; false where its experiment was deleted."""
+        """Whether the store lacks the confirmation of this launch; false where its experiment was deleted."""
         with self._refusals(f"say what it has of the sweep {shown.name}"):
             client = connect(self.address)
             found = client.get_experiment_by_name(shown.name)
@@ -51,7 +51,7 @@ class MlflowTracker:
             return not client.search_runs([found.experiment_id], confirmed, max_results=1)
 
     def open_place(self, shown: ShownSweep) -> None:
-        """Make the sweep's experiment where there is none."""
+        """Create the sweep's experiment where it is missing."""
         with self._refusals(f"take the sweep {shown.name}"):
             open_experiment(connect(self.address), self.address, shown)
 
@@ -68,21 +68,21 @@ class MlflowTracker:
                     self._writer.end(left, "KILLED")
 
     def trial_started(self, trial: PlannedTrial) -> None:
-        """Show a trial as running; the first time, this makes its run."""
+        """Show a trial as running, in a new run if it has none."""
         with self._refusals(f"take the start of {trial.name}"):
             run = self._run_of(trial, None)
             if run.status != "RUNNING":
                 self._writer.reopen(run)
 
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
-        """Add points to a running trial's curves. Points of a trial that was never started wait for :meth:`sync_trial`."""
+        """Add points to a running trial's curves. Points of a trial without a run are left to :meth:`sync_trial`."""
         run = self._runs.get(fingerprint)
         if run is not None and run.add_points(step, metrics, self._flush_seconds):
             with self._refusals("take points of a curve"):
                 self._writer.send_points(run, run.take_waiting())
 
     def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
-        """Make a trial's run equal to its record, and return its id. What was sent before is not sent again."""
+        """Make a trial's run equal to its record, and return its id. Known values are not sent again."""
         with self._refusals(f"take {trial.name}"):
             view, writer = run_view(trial, record, paths), self._writer
             run = self._run_of(trial, view.started_ms)
@@ -97,7 +97,7 @@ class MlflowTracker:
             writer.send_files(run, view.files)
             writer.set_tags(run, view.tags)
             writer.end(run, view.status, view.finished_ms)
-            writer.set_tags(run, {run_tags.SYNCED: synced})  # last: a sync that broke off is done again
+            writer.set_tags(run, {run_tags.SYNCED: synced})  # last: an interrupted sync is repeated
             return run.run_id
 
     def finish(self, table: ShownTable | None) -> None:
@@ -121,7 +121,7 @@ class MlflowTracker:
         self._writer.set_tags(self._parent, {run_tags.NOTE: run_tags.fitting(table.markdown), run_tags.SYNCED: synced})
 
     def confirm(self, shown: ShownSweep) -> None:
-        """Tell the store that it has all of a launch; to be called last, when nothing was refused."""
+        """Confirm to the store that it has the whole launch. Call it last, if nothing was refused."""
         with self._refusals("take the end of the launch"):
             self._writer.set_tags(self._parent, {run_tags.CONFIRMED: shown.digest})
 
@@ -138,9 +138,9 @@ class MlflowTracker:
             self._unsure = True
             raise
 
-    def _find_runs(self) -> dict[str, KnownRun]:
-        """Read the experiment's runs. An answer lost on its way can leave two runs of the same thing: the younger is deleted."""
-        runs: dict[str, KnownRun] = {}
+    def _find_runs(self) -> dict[str, CachedRun]:
+        """Read the experiment's runs. A lost answer can leave duplicate runs, of which the newer one is deleted."""
+        runs: dict[str, CachedRun] = {}
         for run in self._writer.every_run():
             key = run_tags.identity(run.tags)
             if key is not None and runs.setdefault(key, run) is not run:
@@ -149,7 +149,7 @@ class MlflowTracker:
         self._unsure = False
         return runs
 
-    def _open_parent(self, found: Mapping[str, KnownRun]) -> KnownRun:
+    def _open_parent(self, found: Mapping[str, CachedRun]) -> CachedRun:
         mark = run_tags.sweep_tags(self._shown)
         tags = mark | run_tags.provenance_tags(self._shown.context)
         parent = found.get(str(run_tags.identity(mark)))
@@ -160,9 +160,9 @@ class MlflowTracker:
         self._writer.set_tags(parent, tags)
         return parent
 
-    def _run_of(self, trial: PlannedTrial, started_ms: int | None) -> KnownRun:
+    def _run_of(self, trial: PlannedTrial, started_ms: int | None) -> CachedRun:
         if trial.fingerprint not in self._runs and self._unsure:
-            self._find_runs()  # a refused call may have made the run all the same
+            self._find_runs()  # a refused call may still have created the run
         run = self._runs.get(trial.fingerprint)
         if run is None:
             tags = run_tags.trial_tags(self._shown, trial) | run_tags.provenance_tags(self._shown.context)

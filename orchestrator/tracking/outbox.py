@@ -1,4 +1,4 @@
-"""What the sweeps under a runs folder show, kept in files until a store has it, and long after: a lost store is filled again."""
+"""Keeps the MLflow views of a runs folder's sweeps in files, from which a lost store is refilled."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from orchestrator.tracking.shown_sweep import OWN_STORE, ShownSweep, edition_sho
 
 
 class Outbox:
-    """The files ``sweeps/<sweep>/mlflow/<overrides>[-<store>].json`` of a runs folder: one a sweep, overrides and store.
+    """The files ``sweeps/<sweep>/mlflow/<overrides>[-<store>].json`` of a runs folder: one per sweep, overrides and store.
 
-    A file says what to show, not whether a store has it: the store knows that itself. What an earlier edition of the recipes showed
-    stays as the stores have it: it is not sent again.
+    A file holds what to show; only the store knows whether it has it. Views of an earlier edition of the recipes stay in their stores and
+    are not sent again.
     """
 
     def __init__(self, runs_root: Path) -> None:
         self._sweeps = runs_root / "sweeps"
 
     def path(self, shown: ShownSweep) -> Path:
-        """Where a sweep's file lies."""
+        """The path of a sweep's file."""
         named = hashlib.sha256(json.dumps(shown.overrides).encode()).hexdigest()[:16] if shown.overrides else "whole"
         store = "" if shown.store == OWN_STORE else f"-{shown.store[:16]}"
         return self._sweeps / shown.name / "mlflow" / f"{named}{store}.json"
 
     def write(self, shown: ShownSweep) -> None:
-        """Keep what a sweep shows, in place of what an earlier launch of it showed. Raises OSError."""
+        """Write the view of a sweep over that of its earlier launch. Raises OSError."""
         path = self.path(shown)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(shown.as_plain(), sort_keys=True).encode())
 
     def paths(self) -> list[Path]:
-        """The files that are there, the newest first."""
+        """The existing files, newest first."""
         return sorted(self._sweeps.glob("*/mlflow/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
 
     def read(self, path: Path) -> ShownSweep | None:
-        """What a file says; None where it is damaged, or of an earlier edition: the next launch of its sweep writes it again."""
+        """The view in a file; None where it is damaged or of an earlier edition. The next launch of its sweep rewrites it."""
         try:
             return shown_sweep_from_plain(json.loads(path.read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecipeError):
@@ -61,12 +61,12 @@ class Outbox:
 
     @staticmethod
     def lock(path: Path) -> Path:
-        """Held by whoever sends what a file says."""
+        """The lock that the sender of a file holds."""
         return path.with_suffix(".lock")
 
     @contextmanager
     def held(self, path: Path) -> Iterator[bool]:
-        """Be the one process that sends a sweep; False inside the block where another one does. It needs no driver's lock."""
+        """Lock a sweep for sending; the block gets False where another process is sending it. No driver's lock is needed."""
         lock = filelock.FileLock(self.lock(path), timeout=0, thread_local=False)
         try:
             lock.acquire()

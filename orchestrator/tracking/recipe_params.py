@@ -1,4 +1,4 @@
-"""A recipe as MLflow's parameters, named as a sweep file names its settings."""
+"""Turns a recipe into MLflow parameters with the names of sweep files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_PARAM_CHARACTERS = 6000
 
 
 def recipe_params(recipe: TrainingRecipe) -> dict[str, str]:
-    """The settings of a recipe and its seed, such as ``train_way`` and ``outer_lr``; without those that it does not have."""
+    """The settings of a recipe and its seed, such as ``train_way`` and ``outer_lr``, without those that are None."""
     named: dict[str, Any] = {"algorithm": recipe.algorithm.name, "backbone": recipe.backbone.name}
     for part in (recipe.algorithm, recipe.data, recipe.backbone, recipe.optimiser):
         named |= _fields(part)
@@ -24,6 +24,6 @@ def recipe_params(recipe: TrainingRecipe) -> dict[str, str]:
 
 
 def _fields(part: Any) -> dict[str, Any]:
-    """The fields of a settings value that hold no settings of their own."""
+    """The fields of a settings value, without those that are settings values themselves."""
     values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     return {name: value for name, value in values.items() if not dataclasses.is_dataclass(value)}

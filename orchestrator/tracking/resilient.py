@@ -1,7 +1,7 @@
-"""A tracker that may be slow, refuse or be away without any trial, or the table, waiting for it.
+"""Isolates trials and the table from a tracker that is slow, refuses or is unreachable.
 
-The records are what a tracker is made from, so they are also what waits for it. What a launch shows is kept in the outbox of its runs
-folder; whatever could not be sent in this launch is sent by the next ``fsl run`` or ``fsl ui`` there on the same store.
+The view of a launch is kept in the outbox of its runs folder. Anything that this launch could not send is sent, from the records, by the
+next ``fsl run`` or ``fsl ui`` there on the same store.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ LATER = "the next `fsl run` or `fsl ui` of this runs folder on this store sends 
 
 
 class ResilientTracker:
-    """Runs another tracker in a thread of its own; no method raises, and none but ``finish`` waits for it.
+    """Runs another tracker in a thread. No method raises, and only ``finish`` waits for it.
 
-    After a refusal the other tracker is left alone for ``pause`` seconds; then what waits is sent, and once more at the end. Where
-    there is nothing else to do, the thread sends what earlier commands of the runs folder could not.
+    After a refusal the thread waits ``pause`` seconds before it retries; it retries once more at the end. When idle, it sends what
+    earlier commands of the runs folder could not.
 
     Args:
         inner: the tracker that may fail.
-        notice: told, in a sentence, of the first refusal and of what became of it.
-        backlog: the runs folder's sweeps, this one among them.
+        notice: receives a sentence about the first refusal, and one about its outcome.
+        backlog: the sweeps of the runs folder, including this one.
         pause: seconds between a refusal and the next attempt.
-        closing: the longest wait, in seconds, for everything to be sent in ``finish``.
+        closing: the most seconds that ``finish`` waits for everything to be sent.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ResilientTracker:
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
 
     def begin(self, shown: ShownSweep) -> None:
-        """Keep what is to be shown, and start the thread."""
+        """Write the view to the outbox, and start the thread."""
         self._shown = shown = replace(shown, store=self._backlog.store)
         self._keep(shown)
         self._older = self._backlog.steps(without=self._outbox.path(shown))
@@ -72,7 +72,7 @@ class ResilientTracker:
         self._queue.put((trial.fingerprint, partial(self._inner.trial_started, trial)))
 
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
-        """Pass it on, or drop it while the tracker is away: the finished trial's record has the whole curve."""
+        """Pass it on, or drop it while the tracker is unreachable: the finished trial's record has the whole curve."""
         self._queue.put((None, partial(self._inner.trial_progress, fingerprint, step, dict(metrics))))
 
     def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
@@ -82,7 +82,7 @@ class ResilientTracker:
         return self.run_ids().get(trial.fingerprint)
 
     def finish(self, table: ShownTable | None) -> None:
-        """Send what waits, within ``closing`` seconds; say so when something could not be sent."""
+        """Send the rest within ``closing`` seconds, and report what could not be sent."""
         self._shown = replace(self._shown, table=table)
         self._keep(self._shown)
         if not self._thread.is_alive():
@@ -102,10 +102,10 @@ class ResilientTracker:
         try:
             self._outbox.write(shown)
         except OSError as error:
-            self._say(f"what MLflow shall show cannot be kept ({error.strerror}); `fsl run` of this sweep sends it again")
+            self._say(f"the MLflow view cannot be kept ({error.strerror}); `fsl run` of this sweep sends it again")
 
     def _say(self, text: str) -> None:
-        with suppress(Exception):  # a terminal that is lost hears nothing, and what is to be sent is sent all the same
+        with suppress(Exception):  # a lost terminal must not stop the sending
             self._notice(text)
 
     def _sync(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> None:
@@ -126,7 +126,7 @@ class ResilientTracker:
                 self._say("MLflow has taken everything after all" if self._confirmed else self._what_is_left("MLflow"))
 
     def _take_one(self) -> str | None:
-        """Do what comes next: what the driver says before what earlier commands left. Returns what it was about."""
+        """Handle the driver's next call, or else a step of the backlog. Returns the key of the call."""
         quiet = time.monotonic() < self._quiet_until
         try:
             key, send = self._queue.get(block=quiet or not self._opened or self._older is None)
@@ -134,7 +134,7 @@ class ResilientTracker:
             self._send_older()
             return None
         if key is not None:
-            self._unsent[key] = send  # a trial's last word stands for those before it
+            self._unsent[key] = send  # a trial's last call replaces the earlier ones
         if key != FINISH and time.monotonic() >= self._quiet_until:
             self._attempt_all()
             if key is None and not self._unsent:
@@ -142,7 +142,7 @@ class ResilientTracker:
         return key
 
     def _send_older(self) -> bool:
-        """Send a step of what earlier commands left; false when nothing is left, or the store refuses."""
+        """Send a step of the backlog; false when it is empty, or the store refuses."""
         if self._older is not None:
             try:
                 if next(self._older, None) is not None:
@@ -153,7 +153,7 @@ class ResilientTracker:
         return False
 
     def _attempt_all(self, refusals: int = 1) -> None:
-        """Send what waits, in its order; after that many refusals the rest waits on, and what was refused waits behind it."""
+        """Send the waiting calls in order, up to that many refusals; refused calls move to the end of the queue."""
         if not self._opened:
             self._opened = self._attempt(self._open)
             if not self._opened:
@@ -179,7 +179,7 @@ class ResilientTracker:
     def _attempt(self, send: Send) -> bool:
         try:
             send()
-        except Exception as error:  # whatever it is, it must not reach the sweep
+        except Exception as error:  # no error may reach the sweep
             self._quiet_until = time.monotonic() + self._pause
             if not self._refused:
                 self._say(f"{error}; training continues; this is sent later")
@@ -189,5 +189,5 @@ class ResilientTracker:
 
     def _what_is_left(self, who: str) -> str:
         if self._confirmed:
-            return f"{who} has taken this sweep, and not yet all that earlier commands left; {LATER}"
+            return f"{who} has taken this sweep, but not yet all sweeps of earlier commands; {LATER}"
         return f"{who} has taken {len(self._done)} of {len(self._wanted)} finished trials, and not the table; {LATER}"

@@ -1,4 +1,4 @@
-"""The tags of runs: those by which they are found again, and those that say where a run belongs and what code made it."""
+"""The tags of runs: their identity, the sweep and cells they belong to, and the code that computed them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CONFIRMED = "fsl.confirmed"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 
 MOST_CHARACTERS = 8000
-"""A longer value would be cut by MLflow, in silence."""
+"""MLflow silently cuts longer values."""
 
 
 def identity(tags: Mapping[str, str]) -> str | None:
-    """What a run is the run of: one trial, or one sweep under one set of overrides and one edition of the recipes.
+    """The identity of a run: one trial, or one sweep with its overrides and edition of the recipes.
 
-    None for a run that is not ours. The first edition gave its runs no tag of it.
+    None for a run that is not ours. A run without a tag for the edition is of the first one.
     """
     if tags.get(KIND) == "sweep":
         return f"sweep {tags.get(OVERRIDES)} {tags.get(EDITION, str(FIRST_EDITION))}"
@@ -31,7 +31,7 @@ def identity(tags: Mapping[str, str]) -> str | None:
 
 
 def sweep_tags(shown: ShownSweep) -> dict[str, str]:
-    """The identity of a sweep's parent run. A sweep with overrides has its own: its table is another one."""
+    """The identity of a sweep's parent run. A sweep with overrides has its own, because its table differs."""
     overrides = fitting("; ".join(shown.overrides)) or "none"
     return {KIND: "sweep", SWEEP: shown.name, OVERRIDES: overrides, EDITION: str(SCHEMA_VERSION)}
 
@@ -42,9 +42,9 @@ def trial_tags(shown: ShownSweep, trial: PlannedTrial) -> dict[str, str]:
 
 
 def membership_tags(shown: ShownSweep, trial: PlannedTrial, parent_id: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """The cells that a trial serves and its parent run, given the tags that its run has.
+    """The cells that a trial serves and its parent run, given the current tags of its run.
 
-    A sweep with overrides adds its cells to a run of the whole sweep, and does not take the run away from it.
+    A sweep with overrides adds its cells to a run of the whole sweep, which stays that run's parent.
     """
     shared = bool(shown.overrides) and PARENT in tags
     before = tags.get(CELLS, "").split("; ") if shared else []
@@ -54,7 +54,7 @@ def membership_tags(shown: ShownSweep, trial: PlannedTrial, parent_id: str, tags
 
 
 def provenance_tags(context: SweepContext) -> dict[str, str]:
-    """The code and the command of a launch, as far as they are known."""
+    """The code and the command of a launch, where they are known."""
     tags = {
         "mlflow.source.git.commit": context.git_commit,
         "mlflow.source.name": context.command,
@@ -65,9 +65,9 @@ def provenance_tags(context: SweepContext) -> dict[str, str]:
 
 
 def fitting(text: str) -> str:
-    """The text as a tag's value; one that is too long is cut at the end of a line and says so."""
+    """The text as a tag's value; a longer text is cut at the end of a line, with a note."""
     if len(text) <= MOST_CHARACTERS:
         return text
-    note = "\n\n(cut here: the whole of it is among the artifacts)"
+    note = "\n\n(cut here: the full text is among the artifacts)"
     kept = text[: MOST_CHARACTERS - len(note)]
     return (kept.rpartition("\n")[0] or kept) + note

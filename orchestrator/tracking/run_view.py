@@ -1,4 +1,4 @@
-"""What MLflow shall show of a trial, as a value made from the trial's record alone."""
+"""The MLflow view of a trial, as a value computed from the trial's record alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_DIGEST_CHARACTERS = 36
 
 @dataclass(frozen=True)
 class Point:
-    """A value of a metric at a training step. Its time is made from the step, so that sending it twice stores it once."""
+    """A value of a metric at a training step. Its time follows from the step, so that a point sent twice is stored once."""
 
     metric: str
     step: int
@@ -35,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """The images a trial was trained on: a name people know, the digest cut to what MLflow keeps, and the settings as JSON."""
+    """The images of a trial: a readable name, the digest cut to MLflow's limit, and the settings as JSON."""
 
     name: str
     digest: str
@@ -44,7 +44,7 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class FileView:
-    """A file shown as an artifact, and sixteen hex digits of its SHA-256."""
+    """A file shown as an artifact, with sixteen hex digits of its SHA-256."""
 
     path: Path
     digest: str
@@ -64,24 +64,24 @@ class RunView:
 
     @property
     def digest(self) -> str:
-        """Names everything shown: equal digests mean that there is nothing to send again."""
+        """The digest of everything shown: equal digests mean that nothing needs to be sent."""
         points = [(point.metric, point.step, point.value) for point in self.points]
         files = {name: file.digest for name, file in self.files.items()}
         return digest_of([self.status, dict(self.tags), points, files, self.finished_ms])
 
 
 def finite_points(step: int, metrics: Mapping[str, float]) -> tuple[Point, ...]:
-    """The metrics of a step without those that are not numbers: MLflow would turn an infinity into 1.8e308."""
+    """The finite metrics of a step: MLflow would turn an infinity into 1.8e308."""
     return tuple(Point(name, step, float(value)) for name, value in metrics.items() if math.isfinite(value))
 
 
 def curve_points(step: int, curves: Mapping[str, float]) -> tuple[Point, ...]:
-    """The values of curves at a training step, under the names that MLflow shows."""
+    """The values of curves at a training step, under MLflow's metric names."""
     return finite_points(step, {curve_name(curve): value for curve, value in curves.items()})
 
 
 def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> RunView:
-    """What MLflow shall show of a trial that is not running now."""
+    """The view of a trial that is not running."""
     execution, state = record.execution, trial_state(trial, record, held=False)
     return RunView(
         status=_STATUS.get(state, "KILLED"),
@@ -95,7 +95,7 @@ def run_view(trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> Run
 
 
 _STATUS: Mapping[TrialState, Literal["FINISHED", "FAILED"]] = {"done": "FINISHED", "diverged": "FINISHED", "failed": "FAILED"}
-"""What MLflow calls the states in which a trial has ended; one that nobody works on in any other state was KILLED."""
+"""MLflow's status of a trial that has ended; an idle trial in any other state was KILLED."""
 
 
 def _tags(record: TrialRecord, state: TrialState) -> dict[str, str]:
@@ -178,12 +178,12 @@ def _files(paths: TrialPaths) -> dict[str, FileView]:
 
 
 def file_views(files: Sequence[Path], folder: str = "") -> dict[str, FileView]:
-    """Those of the files that are there, by the name that they shall have in MLflow."""
+    """The existing ones of the files, by their names in MLflow."""
     return {f"{folder}{path.name}": FileView(path, _file_digest(path)) for path in files if path.is_file()}
 
 
 def grouped_files(files: Sequence[Path]) -> dict[str, FileView]:
-    """A table's files by the names they shall have in MLflow: the table's forms, figures and exports apart."""
+    """A table's files by their names in MLflow: text forms, figures and exports in separate folders."""
     groups = {".png": "figures/", ".svg": "figures/", ".parquet": "exports/"}
     views: dict[str, FileView] = {}
     for path in files:

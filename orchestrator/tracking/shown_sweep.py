@@ -1,4 +1,4 @@
-"""What is shown of a sweep, beside its trials' records: a value that can be kept, so that any later command can show it again."""
+"""The MLflow view of a sweep, without its trials' records, as a value that a later command can read and show."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from orchestrator.sweep.plan import Plan, PlannedTrial
 from orchestrator.sweep.tracking_address import without_password
 
 OWN_STORE = "default"
-"""Stands for the store that a runs folder has of its own, wherever the folder lies."""
+"""The key of a runs folder's own store, wherever the folder is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepContext:
-    """What a launch of a sweep knows beside its plan: the code's commit, whether the tree was dirty, and the command typed."""
+    """The context of a launch: the code's commit, whether the tree was dirty, and the command."""
 
     git_commit: str | None = None
     git_dirty: bool | None = None
@@ -43,10 +43,10 @@ class ShownTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownSweep:
-    """A sweep as one launch shows it: its words, its file, its trials, and its table once there is one.
+    """A sweep as one launch shows it: its texts, its file, its trials, and its table once it exists.
 
-    ``document`` is the text of the sweep file without passwords; ``since`` tells launches apart. ``store`` is the one that the launch
-    named, as :func:`~orchestrator.tracking.tracking_uri.store_key` has it: no other one is to be sent this.
+    ``document`` is the text of the sweep file without passwords; ``since``, the start, distinguishes launches. ``store`` is the key, by
+    :func:`~orchestrator.tracking.tracking_uri.store_key`, of the only store that this may be sent to.
     """
 
     name: str
@@ -62,12 +62,12 @@ class ShownSweep:
 
     @property
     def digest(self) -> str:
-        """Names all of it."""
+        """The digest of the whole value."""
         return hashlib.sha256(json.dumps(self.as_plain(), sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def wanted(self) -> Mapping[str, tuple[str, ...]]:
-        """The fingerprints of the evaluations wanted of each trial, by the trial's, as the record of a launch has them."""
+        """The fingerprints of the evaluations wanted of each trial, by the trial's fingerprint, as in the record of a launch."""
         return {trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in self.trials}
 
     def as_plain(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class ShownSweep:
 
 
 def shown_sweep(plan: Plan, context: SweepContext) -> ShownSweep:
-    """What a launch of a plan shows before there is a table."""
+    """The view of a launch before its table exists."""
     spec = plan.spec
     return ShownSweep(
         name=spec.name,
@@ -102,7 +102,7 @@ def shown_sweep(plan: Plan, context: SweepContext) -> ShownSweep:
 
 
 def _document(source: Path) -> str:
-    """The sweep file's text; empty where the file is gone by now."""
+    """The sweep file's text; empty where the file no longer exists."""
     try:
         return without_password(source.read_text(encoding="utf-8"))
     except OSError:
@@ -110,12 +110,12 @@ def _document(source: Path) -> str:
 
 
 def shown_sweep_from_plain(plain: Mapping[str, Any]) -> ShownSweep:
-    """The value that :meth:`ShownSweep.as_plain` made plain.
+    """The inverse of :meth:`ShownSweep.as_plain`.
 
-    Raises KeyError, TypeError or RecipeError when it is none, or is of another edition of the recipes.
+    Raises KeyError, TypeError or RecipeError where the value is invalid or of another edition of the recipes.
     """
     if edition_shown(plain) != SCHEMA_VERSION:
-        raise RecipeError(f"what was shown is of the {edition_name(edition_shown(plain))} of the recipes")
+        raise RecipeError(f"the view is of the {edition_name(edition_shown(plain))} of the recipes")
     table = plain["table"]
     return ShownSweep(
         **{
@@ -129,7 +129,7 @@ def shown_sweep_from_plain(plain: Mapping[str, Any]) -> ShownSweep:
 
 
 def edition_shown(plain: Mapping[str, Any]) -> int:
-    """The edition of the recipes that a sweep was shown under; the first wrote none down. Raises TypeError when it is no number."""
+    """The edition of the recipes that a view is of: the first where it names none. Raises TypeError where it is no number."""
     edition = plain.get("edition", FIRST_EDITION)
     if type(edition) is not int:
         raise TypeError(f"no edition: {edition!r}")

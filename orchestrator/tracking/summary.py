@@ -1,4 +1,4 @@
-"""A sweep in a few metrics, for its parent run: what is done, and the mean score of every cell."""
+"""Summarises a sweep in metrics for its parent run: counts of trials, and the mean score of every cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.sweep.plan import Cell, Plan
 
 
 def summary_metrics(plan: Plan, records: Mapping[str, TrialRecord]) -> dict[str, float]:
-    """Trials wanted, done and failed, seconds of training, and for each cell the mean accuracy, in 0..1, over its seeds done."""
+    """The trials wanted, trained and failed, the seconds of training, and each cell's mean accuracy, in 0..1, over its finished seeds."""
     states = [trial_state(trial, records[trial.fingerprint], held=False) for trial in plan.trials]
     executions = [record.execution for record in records.values() if record.execution is not None]
     metrics: dict[str, float] = {
@@ -33,5 +33,5 @@ def _mean(cell: Cell, records: Mapping[str, TrialRecord]) -> float | None:
 
 
 def _allowed(name: str) -> str:
-    """The name with the characters that MLflow allows in a metric's."""
+    """The name, with only the characters that MLflow allows in a metric's name."""
     return " ".join(re.sub(r"[^\w.\- :]", " ", name, flags=re.ASCII).split())[:200]

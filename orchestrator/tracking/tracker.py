@@ -1,4 +1,4 @@
-"""What the driver tells a tracker, and the tracker that listens to nothing."""
+"""The protocol between the driver and a tracker, and a tracker that does nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from orchestrator.tracking.shown_sweep import ShownSweep, ShownTable
 
 
 class Tracker(Protocol):
-    """A view of the sweep that is kept up to date while it runs. The records stay the truth: a view may be lost and made again.
+    """A view of the sweep that is updated while it runs. The records are the truth: a lost view is rebuilt from them.
 
     The driver calls ``begin``, then the trials' methods, then ``finish``. Every method may raise TrackingError.
     """
 
     def begin(self, shown: ShownSweep) -> None:
-        """Open the view of this sweep, and find in it what earlier launches sent."""
+        """Open the view of this sweep, and find the runs of earlier launches."""
         ...
 
     def trial_started(self, trial: PlannedTrial) -> None:
@@ -30,14 +30,14 @@ class Tracker(Protocol):
         ...
 
     def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
-        """Make the view of a trial that is not running equal to its record; doing it again changes nothing.
+        """Make the view of a trial that is not running equal to its record; repeating it changes nothing.
 
-        Returns the run's id where it is known at once.
+        Returns the run's id where it is already known.
         """
         ...
 
     def finish(self, table: ShownTable | None) -> None:
-        """The launch ends: show the table. None for a launch that was killed before it had one."""
+        """The launch ends: show the table, which is None where the launch was killed before."""
         ...
 
     def run_ids(self) -> Mapping[str, str]:
@@ -46,18 +46,18 @@ class Tracker(Protocol):
 
 
 class StoreTracker(Tracker, Protocol):
-    """A tracker on a store that remembers what it has taken."""
+    """A tracker on a store that remembers complete launches."""
 
     def lacks(self, shown: ShownSweep) -> bool:
-        """Whether the store was not told yet that it has all of this launch. It only looks; what was deleted there is not missed."""
+        """Whether the store lacks the confirmation of this launch. Changes nothing; views deleted by the user do not count."""
         ...
 
     def open_place(self, shown: ShownSweep) -> None:
-        """Make the place of a sweep where the store has none."""
+        """Create the sweep's experiment where it is missing."""
         ...
 
     def confirm(self, shown: ShownSweep) -> None:
-        """Tell the store that it has all of a launch; to be called last, when nothing was refused."""
+        """Confirm to the store that it has the whole launch. Call it last, if nothing was refused."""
         ...
 
 

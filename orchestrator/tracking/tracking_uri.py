@@ -1,4 +1,4 @@
-"""Where a runs folder keeps its tracking store, and the files that the store shows."""
+"""The addresses of tracking stores, and a runs folder's own store and artifacts."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from orchestrator.tracking.shown_sweep import OWN_STORE
 
 
 def default_address(runs_root: Path) -> TrackingAddress:
-    """The store used when nobody names one: an SQLite file in the runs folder, whatever the current folder is."""
+    """The default store: an SQLite file in the runs folder, whatever the current folder is."""
     return sqlite_address(runs_root.resolve() / "mlflow.db")
 
 
 def sqlite_address(file: Path) -> TrackingAddress:
-    """The store in an SQLite file, which is given by its absolute path."""
+    """The address of the store in an SQLite file with an absolute path."""
     path = str(file)
     if quote(path) != path:
-        path = quote(path, safe="")  # without slashes too: MLflow makes the folders of an address as it is written
+        path = quote(path, safe="")  # slashes too: MLflow creates an address's folders as they are written, without decoding
     return TrackingAddress(f"sqlite:///{path}")
 
 
 def store_key(address: TrackingAddress, runs_root: Path) -> str:
-    """Tells the stores apart that a runs folder's launches have named: :data:`OWN_STORE`, or the SHA-256 of any other's address.
+    """The key of a store: :data:`OWN_STORE` for a runs folder's own, else the SHA-256 of the address without its secrets.
 
-    It is of the address as it may be shown: nobody can find a password by it, and one that changes leaves the store the same.
+    So the key reveals no password, and a changed password leaves the store the same.
     """
     file, own = address.sqlite_file, default_address(runs_root).sqlite_file
     if file is not None and own is not None and file.resolve() == own.resolve():
@@ -35,5 +35,5 @@ def store_key(address: TrackingAddress, runs_root: Path) -> str:
 
 
 def artifact_root(runs_root: Path) -> Path:
-    """The folder of the artifacts of a store that is opened directly."""
+    """The folder of artifacts for a store that is opened directly."""
     return runs_root.resolve() / "mlartifacts"

@@ -53,7 +53,7 @@ def test_a_sweep_is_compared_from_its_records(tmp_path: Path) -> None:
         ((MATCHING, "--only", "shot=2"), "no row matches --only shot=2"),
         ((MATCHING, "--only", "shots=2"), "did you mean 'shot'"),
         ((FIRST_EDITION,), "has no cells.parquet"),
-        ((MATCHING, PROTOTYPICAL), "no cell of the one is in the other"),
+        ((MATCHING, PROTOTYPICAL), "the two share no cell"),
         ((), "Missing argument"),
     ],
 )

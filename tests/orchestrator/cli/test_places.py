@@ -113,9 +113,9 @@ def test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell(home: P
 
 
 WRONG = {
-    "$NOWHERE/runs": "'$NOWHERE/runs' has the variable 'NOWHERE', which is not set",
-    "${NOWHERE}": "'${NOWHERE}' has the variable 'NOWHERE', which is not set",
-    "~nobody_has_this_name/runs": "begins with a home folder that is not known; ./~ is a folder of that name",
+    "$NOWHERE/runs": "'$NOWHERE/runs' uses the variable 'NOWHERE', which is not set",
+    "${NOWHERE}": "'${NOWHERE}' uses the variable 'NOWHERE', which is not set",
+    "~nobody_has_this_name/runs": "begins with an unknown home folder; ./~ is a folder of that name",
     "a\nb": "has a line break or another control character",
     " ": "' ' names no folder; . is the current one",
 }
@@ -145,7 +145,7 @@ def test_a_folder_whose_path_is_not_utf_8_is_refused_however_it_is_named(home: P
     sweep.write_text(SMALL, encoding="utf-8")
     (home / bad).mkdir()
     (home / "link").symlink_to(bad)
-    problem = "its path is not UTF-8 in this locale"
+    problem = "its path must be UTF-8, and in this locale it is not"
     for folder in (bad, f"{bad}/runs", "link"):
         for command in (["status", str(sweep)], ["plan", str(sweep)], ["ui"], ["gc"], ["data", "check"]):
             assert_refused(fsl(*command, "--runs-root", folder), "Error: --runs-root: ", problem)
@@ -162,7 +162,7 @@ def test_a_tilde_without_quotes_is_yamls_word_for_nothing_and_refused(home: Path
     sweep.write_text(f"{SMALL}runs_root: ~\n", encoding="utf-8")
     line = SMALL.count("\n") + 1
     assert_refused(
-        fsl("status", sweep), f"Error: {sweep}:{line}: runs_root: ", "no folder is given; the home folder is '~', in quotes"
+        fsl("status", sweep), f"Error: {sweep}:{line}: runs_root: ", "no folder is given; write '~' in quotes for the home folder"
     )
 
 
@@ -225,13 +225,13 @@ def test_a_folder_that_was_removed_under_a_command_is_said(home: Path, monkeypat
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert_refused(fsl("gc"), "Error: the current folder is gone ", "change to one that is there")
+    assert_refused(fsl("gc"), "Error: the current folder no longer exists ", "change to another one")
 
 
 def test_a_home_folder_that_is_empty_and_a_name_that_cannot_be_written_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "")
     for text, problem in {
-        "~/runs": "a home folder that is not known",
+        "~/runs": "an unknown home folder",
         "a\ud800": "a character that",
         "~\0": "control char",
     }.items():

@@ -1,4 +1,4 @@
-"""The workers of a Ray that this process has started, as tests look for them."""
+"""Finds the workers of a Ray that this process has started."""
 
 import time
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def ray_workers(seconds: float = 10) -> list[psutil.Process]:
-    """Those that train now. Between two calls of its trainable a worker has another title, so that it is looked for several times."""
+    """The workers that train now. A worker's title changes between two calls of its trainable, so the search is repeated."""
     deadline = time.monotonic() + seconds
     while not (found := list(filter(_trains, psutil.Process().children(recursive=True)))) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -16,5 +16,5 @@ def ray_workers(seconds: float = 10) -> list[psutil.Process]:
 def _trains(process: psutil.Process) -> bool:
     try:
         return "Trainable" in "".join(process.cmdline())
-    except psutil.Error:  # it has ended meanwhile
+    except psutil.Error:  # it has just ended
         return False

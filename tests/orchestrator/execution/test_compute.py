@@ -1,4 +1,4 @@
-"""How many trials run at once: each machine by itself holds what fits into it."""
+"""The number of trials that run at once: each machine holds whole trials."""
 
 import dataclasses
 
@@ -32,7 +32,7 @@ QUARTER = Compute(gpus=0.25)
     ids=lambda value: str(value),
 )
 def test_trials_share_cpus_and_gpus(nodes: list[Node], compute: Compute, most: int | None, wanted: int) -> None:
-    """A trial lies on one machine, and a part of a GPU on one GPU: what is left over of several makes no slot."""
+    """No trial spans two machines, and no part of a GPU two GPUs: leftovers make no slot."""
     assert dataclasses.replace(compute, at_once=most).slots(nodes) == wanted
 
 
@@ -41,13 +41,13 @@ def test_trials_share_cpus_and_gpus(nodes: list[Node], compute: Compute, most: i
     st.integers(1, 8),
     st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 1.0, 2.0]),
 )
-def test_no_more_run_at_once_than_all_machines_together_have(nodes: list[Node], threads: int, gpus: float) -> None:
+def test_no_more_trials_run_at_once_than_all_machines_hold(nodes: list[Node], threads: int, gpus: float) -> None:
     there = Compute(threads=threads, gpus=gpus).slots(nodes)
     assert there * threads <= sum(node.cpus for node in nodes)
     assert there * gpus <= sum(node.gpus for node in nodes) + 1e-6
 
 
-def test_what_is_not_said_of_a_gpu_is_the_usual_share() -> None:
+def test_the_default_share_of_a_gpu_applies() -> None:
     assert Compute.on("cuda", threads=1) == Compute(device="cuda", gpus=GPU_SHARE)
     assert Compute.on("cuda", threads=2, gpus=0.1) == Compute(device="cuda", threads=2, gpus=0.1)
     assert Compute.on("cpu", threads=2, gpus=0.1) == Compute(threads=2)

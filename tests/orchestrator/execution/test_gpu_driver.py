@@ -1,4 +1,4 @@
-"""What is said of GPUs without torch is never less than what torch finds."""
+"""Without torch no GPU is overlooked that torch finds."""
 
 import ctypes
 import sys
@@ -15,11 +15,11 @@ def refuse(name: str) -> None:
     raise OSError(f"{name}: cannot open shared object file")
 
 
-def test_where_torch_finds_a_gpu_its_driver_is_seen():
+def test_the_driver_of_a_gpu_that_torch_finds_is_detected():
     assert gpu_driver.gpu_driver_is_here() or not torch.cuda.is_available()
 
 
-def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_without_a_driver_torch_is_not_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     monkeypatch.setattr(gpu_driver, "_ROCM", tmp_path / "kfd")
     monkeypatch.setattr(sys, "platform", "linux")

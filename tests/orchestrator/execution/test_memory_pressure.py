@@ -1,4 +1,4 @@
-"""Which trials run at once once the memory has run out: simulated machines of every size."""
+"""Concurrency after memory has run out, on simulated machines of every size."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class Machine:
     launches: list[int] = field(default_factory=list)
 
     def launch(self, left: list[str], sizes: dict[str, int], at_once: int | None, ended: set[str]) -> list[str] | None:
-        """The trials that ran when the memory ran out; None when all ended."""
+        """The trials that were running when memory ran out; None where all ended."""
         most = min(self.slots, at_once or self.slots)
         self.launches.append(most)
         queue = left
@@ -30,7 +30,7 @@ class Machine:
         return None
 
     def run(self, sizes: dict[str, int], asked: int | None) -> tuple[set[str], list[str]]:
-        """The trials that ended, and those given up in their order."""
+        """The trials that ended, and those that were given up, in order."""
         pressure, ended, given_up = MemoryPressure(asked), set[str](), list[str]()
         left = list(sizes)
         while (running := self.launch(left, sizes, pressure.at_once, ended)) is not None:
@@ -45,26 +45,26 @@ trials = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(lambda sizes:
 
 
 @given(machines, trials, st.none() | st.integers(1, 32))
-def test_what_fits_alone_ends_and_what_does_not_is_given_up(machine: Machine, sizes: dict[str, int], asked: int | None) -> None:
+def test_trials_that_fit_alone_end_and_others_are_given_up(machine: Machine, sizes: dict[str, int], asked: int | None) -> None:
     ended, given_up = machine.run(sizes, asked)
     assert ended == set(sizes) - set(given_up)
     assert given_up == [name for name, size in sizes.items() if size > machine.memory]
 
 
-def test_no_trial_is_blamed_for_what_ran_beside_it() -> None:
+def test_no_trial_is_given_up_because_of_concurrent_ones() -> None:
     machine = Machine(memory=1, slots=16)
     ended, given_up = machine.run({f"trial {index}": 1 for index in range(20)}, None)
     assert (len(ended), given_up, machine.launches) == (20, [], [16, 8, 4, 2, 1])
 
 
-def test_a_trial_that_never_fits_slows_the_others_only_until_it_is_given_up() -> None:
+def test_a_trial_that_never_fits_delays_others_only_until_it_is_given_up() -> None:
     machine = Machine(memory=4, slots=4)
     _, given_up = machine.run({"giant": 9, **{f"trial {index}": 1 for index in range(8)}}, None)
     assert given_up == ["giant"]
     assert machine.launches == [4, 2, *[1] * TRIES_ALONE, 4]
 
 
-def test_workers_that_die_before_they_report_in_are_tried_one_at_a_time() -> None:
+def test_trials_whose_workers_die_at_the_start_are_tried_one_at_a_time() -> None:
     machine = Machine(memory=1, slots=4, reports_in=False)
     _, given_up = machine.run({"giant": 2, "small": 1, "other": 1}, None)
     assert (given_up, machine.launches) == (["giant"], [4, *[1] * TRIES_ALONE, 4, 1])

@@ -1,4 +1,4 @@
-"""What memory is asked for: no node is promised more than it has, workers are kept, and no trial waits for ever."""
+"""Memory requests: no node is overcommitted, workers are reused, and no trial waits for ever."""
 
 from itertools import pairwise
 
@@ -9,27 +9,27 @@ from orchestrator.execution.memory_request import Room, alone_text, memory_reque
 GIB = 2**30
 
 
-def test_where_every_slot_has_room_for_the_largest_trial_all_ask_for_the_same():
-    """A worker is kept only for a trial that asks for what the last one did."""
+def test_all_trials_request_the_same_where_every_slot_has_room_for_the_largest():
+    """Ray reuses a worker only for a trial with the same request."""
     requests = memory_requests({"small": GIB, "large": 3 * GIB}, [Room(memory=16 * GIB, slots=4), Room(memory=6 * GIB, slots=2)])
     assert (requests.bytes, requests.alone) == ({"small": 3 * GIB, "large": 3 * GIB}, ())
 
 
-def test_where_memory_is_short_a_node_is_never_promised_more_than_it_has():
+def test_no_node_is_overcommitted_where_memory_is_short():
     predicted = {f"t{number}": number * GIB // 4 for number in range(1, 40)}
     requests = memory_requests(predicted, [Room(memory=16 * GIB, slots=8)])
     assert all(predicted[name] <= size <= 16 * GIB for name, size in requests.bytes.items())
     assert all(size <= max(GIB, 1.5 * predicted[name]) for name, size in requests.bytes.items())
-    assert len(set(requests.bytes.values())) <= 8  # few sizes, so that workers are kept
+    assert len(set(requests.bytes.values())) <= 8  # few sizes, so that workers are reused
     assert requests.alone == ()
 
 
-def test_sizes_rise_by_at_most_a_half():
+def test_requests_round_up_by_less_than_a_half():
     sizes = sorted({*memory_requests({str(n): n * GIB // 2 for n in range(1, 200)}, [Room(100 * GIB, 99)]).bytes.values()})
     assert all(after <= 1.5 * before for before, after in pairwise(sizes))
 
 
-def test_a_trial_larger_than_every_node_asks_for_all_of_the_largest_and_is_named():
+def test_a_trial_larger_than_every_node_requests_the_largest_and_is_reported():
     nodes = [Room(memory=4 * GIB, slots=2), Room(memory=8 * GIB, slots=2)]
     requests = memory_requests({"fits": 2 * GIB, "too large": 9 * GIB, "largest": 12 * GIB, "exact": 8 * GIB}, nodes)
     assert requests.bytes == {"fits": 2 * GIB, "too large": 8 * GIB, "largest": 8 * GIB, "exact": 8 * GIB}
@@ -39,6 +39,6 @@ def test_a_trial_larger_than_every_node_asks_for_all_of_the_largest_and_is_named
 
 
 @pytest.mark.parametrize("predicted", [{}, {"a": 0, "b": 0}])
-def test_what_is_not_predicted_asks_for_nothing(predicted: dict[str, int]):
+def test_a_trial_without_a_prediction_requests_no_memory(predicted: dict[str, int]):
     requests = memory_requests(predicted, [Room(memory=GIB, slots=4)])
     assert (requests.bytes, requests.alone) == (predicted, ())

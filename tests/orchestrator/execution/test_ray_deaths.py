@@ -1,4 +1,4 @@
-"""A part of Ray that dies under a sweep, a Ray that never comes up, and a user who stops one: real processes, real signals."""
+"""A part of Ray that dies during a sweep, a Ray that never starts, and an interrupted one, with real processes and signals."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ from tests.orchestrator.small_sweep import Recorder, contents, launch, small_pla
 
 @dataclass(frozen=True, kw_only=True)
 class Kills(RayTuneExecutor):
-    """Kills one of Ray's own processes when a trial has made some steps; once, or each time that Ray is up."""
+    """Kills one of Ray's own processes after a trial has made some steps: once, or after each start of Ray."""
 
     victim: str
     each_time: bool = False
@@ -44,7 +44,7 @@ class Kills(RayTuneExecutor):
     ) -> None:
         def phase(doing: str) -> None:
             on_phase(doing)
-            if self.each_time and doing.startswith("Ray is up"):
+            if self.each_time and doing.startswith("Ray has started"):
                 self._kill()
 
         def relay(event: TrialEvent) -> None:
@@ -65,7 +65,7 @@ class Kills(RayTuneExecutor):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("victim", ["raylet", "gcs_server", "RuntimeEnvAg"])
-def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_same(tmp_path: Path, victim: str) -> None:
+def test_ray_restarts_when_a_part_of_it_dies_and_the_results_are_the_same(tmp_path: Path, victim: str) -> None:
     runs, undisturbed, view = tmp_path / "runs", tmp_path / "undisturbed", Recorder()
     for folder in (runs, undisturbed):
         folder.mkdir()
@@ -75,12 +75,12 @@ def test_when_a_part_of_ray_dies_ray_is_started_again_and_the_results_are_the_sa
     assert executor.killed
     assert outcome.complete and outcome.broken is None
     assert contents(runs) == contents(undisturbed)
-    assert "Ray died and is started again (1 of 3 times)" in view.phases
+    assert "Ray died and is restarted (1 of 3 times)" in view.phases
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_ray_that_always_dies_ends_the_launch_with_a_sentence_and_what_was_computed(tmp_path: Path) -> None:
+def test_a_ray_that_always_dies_ends_the_launch_with_an_error_and_keeps_results(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, steps="60")
     outcome = launch(plan, tmp_path, executor=Kills(victim="raylet", each_time=True, storage=tmp_path / "ray" / "launch"))
     assert outcome.broken is not None and outcome.broken.startswith(f"Ray died {RAY_DEATHS_FORGIVEN + 1} times")
@@ -88,7 +88,7 @@ def test_a_ray_that_always_dies_ends_the_launch_with_a_sentence_and_what_was_com
     assert launch(plan, tmp_path).complete
 
 
-def test_a_machine_too_busy_for_ray_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_explains_that_the_machine_is_too_busy_for_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_tune, "START_SECONDS", 1.0)  # no machine starts a Ray within it
     outcome = launch(small_plan(tmp_path), tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))
     assert outcome.broken is not None and "this machine is too busy; the same command resumes" in outcome.broken
@@ -128,7 +128,7 @@ def _wait_for_processes(driver: "subprocess.Popen[str]") -> list[psutil.Process]
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port where something listens that never answers."""
+    """A port with a listener that never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -157,7 +157,7 @@ def _no_job() -> TrialJob:
 
 
 @pytest.mark.timeout(120)
-def test_an_address_where_something_else_listens_is_refused_in_time(silent_port: int) -> None:
+def test_an_address_with_another_listener_is_refused_in_time(silent_port: int) -> None:
     began = time.monotonic()
     with pytest.raises(ExecutorError, match=rf"127.0.0.1:{silent_port}"):
         describe_cluster(f"127.0.0.1:{silent_port}")
@@ -183,7 +183,7 @@ def test_auto_where_no_cluster_runs_is_refused(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "text", ["head", "head:", "head:port", "head:0", "head:70000", "ray://head:10001", "head..x:6379", f"{'x' * 70}:6379"]
 )
-def test_what_is_no_address_is_refused_with_what_would_be_accepted(text: str) -> None:
+def test_an_invalid_address_is_refused_with_the_accepted_forms(text: str) -> None:
     with pytest.raises(ExecutorError):
         describe_cluster(text if text != "head" else "head.invalid")
 
@@ -191,12 +191,12 @@ def test_what_is_no_address_is_refused_with_what_would_be_accepted(text: str) ->
 @pytest.mark.parametrize(
     ("text", "address"), [(None, None), ("", None), (" ", None), ("local", None), ("auto", "auto"), ("a:1", "a:1")]
 )
-def test_an_empty_address_means_a_ray_of_ones_own(text: str | None, address: str | None) -> None:
+def test_an_empty_address_means_a_local_ray(text: str | None, address: str | None) -> None:
     assert given_address(text) == address
 
 
 @pytest.mark.parametrize("half", [b"", b"\x00\x00\x01\x00half a message"])
-def test_a_process_that_dies_says_so_whatever_it_was_saying(tmp_path: Path, half: bytes) -> None:
+def test_a_process_that_dies_within_a_message_is_reported_as_dead(tmp_path: Path, half: bytes) -> None:
     ours, theirs = Pipe()
     with ours, subprocess.Popen([sys.executable, "-c", ""]) as process:
         running = RayProcess(ours, process, tmp_path / "log", greeted=True)

@@ -1,4 +1,4 @@
-"""A driver on Ray that is interrupted, terminated or killed: a real process, a real local cluster, real signals."""
+"""A driver on Ray that is interrupted, terminated or killed, with a real process, local cluster and signals."""
 
 import json
 import os
@@ -28,7 +28,7 @@ print("interrupted" if outcome.interrupted else "complete")
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a sweep in one go leaves."""
+    """The files of an uninterrupted sweep."""
     runs = tmp_path_factory.mktemp("whole")
     launch(small_plan(runs, steps=STEPS), runs)
     return contents(runs)
@@ -36,7 +36,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A driver in a process group of its own, as a shell starts it, whose first trial has been training for some steps."""
+    """A driver in its own process group, as a shell starts it, whose first trial has trained for some steps."""
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(tmp_path), STEPS],
         start_new_session=True,
@@ -67,7 +67,7 @@ def _step(path: Path) -> int:
 
 
 def _finished(runs: Path, view: Recorder | None = None) -> Recorder:
-    """The sweep taken up in this process and brought to its end."""
+    """Resumes the sweep in this process, to its end."""
     view = view or Recorder()
     assert launch(small_plan(runs, steps=STEPS), runs, view=view).complete
     return view
@@ -79,7 +79,7 @@ def _finished(runs: Path, view: Recorder | None = None) -> Recorder:
 def test_a_signal_writes_checkpoints_and_stops(
     driver: subprocess.Popen[str], tmp_path: Path, whole: dict[str, bytes], signal_name: str
 ):
-    """Ctrl-C in a terminal reaches every process of the group, those of Ray too; a batch system's SIGTERM the driver alone."""
+    """Ctrl-C in a terminal reaches every process of the group, including Ray's; a batch system's SIGTERM only the driver."""
     if signal_name == "SIGINT":
         os.killpg(driver.pid, signal.SIGINT)
     else:
@@ -87,7 +87,7 @@ def test_a_signal_writes_checkpoints_and_stops(
     output, errors = driver.communicate(timeout=120)
     assert (driver.returncode, output, errors) == (0, "interrupted\n", "")
     reached = {path.parent.name: _step(path) for path in tmp_path.glob("trials/*/progress.json")}
-    assert len(reached) == 1  # what waited was left alone
+    assert len(reached) == 1  # waiting trials were not started
     view = _finished(tmp_path)
     taken_up = next(iter(reached))
     steps = [event.step for event in view.events if event.fingerprint == taken_up and event.kind == "progress"]

@@ -1,4 +1,4 @@
-"""A local Ray among strangers: what it listens on, whom it serves, what it inherits, and which code its workers import."""
+"""The isolation of a local Ray: its listeners, its clients, its environment, and the code that its workers import."""
 
 import json
 import os
@@ -37,7 +37,7 @@ KNOWN_TOKEN = "a-token-that-somebody-exported-once-0123456789"
 
 @dataclass
 class Observed:
-    """What was seen of a Ray while it ran a sweep in hostile surroundings."""
+    """Observations of a Ray that ran a sweep in a hostile environment."""
 
     listening: dict[str, str] = field(default_factory=dict)
     command_lines: list[str] = field(default_factory=list)
@@ -84,7 +84,7 @@ def _look_around(seen: Observed) -> None:
 
 @contextmanager
 def _suspended(workers: Iterable[psutil.Process]) -> Iterator[None]:
-    """Inside the block the workers stand still: a sweep that ended would take Ray with it while its clients are still asked."""
+    """Suspends the workers inside the block: the end of the sweep would end Ray while clients still query it."""
     still = list(workers)
     assert still
     for worker in still:
@@ -97,7 +97,7 @@ def _suspended(workers: Iterable[psutil.Process]) -> Iterator[None]:
 
 
 class LooksAround(RayTuneExecutor):
-    """Looks at Ray's processes once, while a trial trains."""
+    """Inspects Ray's processes once, while a trial trains."""
 
     def run(
         self,
@@ -124,7 +124,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def seen(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
-    """A sweep on Ray from a folder with modules of the same names as ours and Python's, under another cluster's variables."""
+    """Runs a sweep on Ray under another cluster's variables, in a folder with modules named like ours and Python's."""
     foreign = tmp_path_factory.mktemp("foreign")
     for name in ("fsl_core/__init__.py", "orchestrator/__init__.py", "statistics.py", "numpy.py", "torch.py"):
         (foreign / name).parent.mkdir(exist_ok=True)
@@ -141,32 +141,32 @@ def seen(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
 
 
 @pytest.mark.slow
-def test_it_listens_on_loopback_alone(seen: Observed) -> None:
+def test_a_local_ray_listens_on_loopback_alone(seen: Observed) -> None:
     assert len(seen.listening) >= 5  # the store, the raylet, the agent, the driver, the worker
     assert set(seen.listening.values()) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}, seen.listening
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["no token", "another token"])
-def test_a_stranger_on_this_machine_is_not_served(seen: Observed, who: str) -> None:
+def test_a_client_without_the_token_is_refused(seen: Observed, who: str) -> None:
     assert seen.strangers[who].startswith("refused ConnectionError")
-    assert seen.strangers["its own token"].startswith("served")  # so that it is the token that makes the difference
+    assert seen.strangers["its own token"].startswith("served")  # so the token makes the difference
 
 
 @pytest.mark.slow
-def test_another_user_of_this_machine_reaches_none_of_its_files(seen: Observed) -> None:
+def test_another_user_of_the_machine_can_open_no_file_of_it(seen: Observed) -> None:
     assert seen.folder_modes == [0o700]
 
 
 @pytest.mark.slow
-def test_its_token_is_new_and_stands_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
+def test_its_token_is_new_and_appears_in_no_command_line_log_or_record(seen: Observed, runs: Path) -> None:
     assert len(seen.token) == 64 and seen.token != KNOWN_TOKEN
     assert not [line for line in seen.command_lines if seen.token in line]
     assert not [path for path in runs.rglob("*") if path.is_file() and seen.token.encode() in path.read_bytes()]
 
 
 @pytest.mark.slow
-def test_its_workers_import_nothing_of_the_current_folder(seen: Observed, runs: Path, tmp_path: Path) -> None:
+def test_its_workers_import_nothing_from_the_current_folder(seen: Observed, runs: Path, tmp_path: Path) -> None:
     assert seen.outcome is not None and seen.outcome.complete
     launch(small_plan(tmp_path, steps="60"), tmp_path)
     assert contents(runs) == contents(tmp_path)
@@ -193,7 +193,7 @@ INHERITED = {
 }
 
 
-def test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays() -> None:
+def test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set() -> None:
     made = local_environment(INHERITED)
     assert made["PATH"] == "/bin"
     assert {name for name in INHERITED_BY_LOCAL_RAY if made.get(name) == INHERITED[name]} == INHERITED_BY_LOCAL_RAY

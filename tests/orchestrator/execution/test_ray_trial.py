@@ -1,4 +1,4 @@
-"""The worker's side of Tune, without a cluster: what is said is handed on, together where Tune is slow, and the process is used again."""
+"""The worker's side of Tune, without a cluster: events are forwarded, together where Tune is slow, and the process is reused."""
 
 import sys
 import threading
@@ -26,7 +26,7 @@ def jobs(tmp_path: Path) -> dict[str, TrialJob]:
 
 @pytest.fixture
 def begun(jobs: dict[str, TrialJob], monkeypatch: pytest.MonkeyPatch) -> Callable[[Execute], RayTrial]:
-    """A worker that has begun the first job by this function."""
+    """A worker that has started the first job with this function."""
 
     def begin(execute: Execute) -> RayTrial:
         monkeypatch.setitem(sys.modules, "orchestrator.execution.worker", SimpleNamespace(execute=execute))
@@ -41,7 +41,7 @@ def _event(kind: str, job: TrialJob) -> TrialEvent:
     return TrialEvent(kind=kind, fingerprint=job.fingerprint)  # type: ignore[arg-type]
 
 
-def test_a_trial_does_not_wait_for_tune_and_the_next_one_has_the_same_process(
+def test_a_trial_does_not_wait_for_tune_and_the_next_one_reuses_its_process(
     begun: Callable[[Execute], RayTrial], jobs: dict[str, TrialJob]
 ):
     over = threading.Event()
@@ -54,7 +54,7 @@ def test_a_trial_does_not_wait_for_tune_and_the_next_one_has_the_same_process(
     worker = begun(execute)
     first, second = jobs
     for fingerprint in (first, second):
-        assert over.wait(10)  # it has ended, and nobody has asked for a result
+        assert over.wait(10)  # it has ended before Tune asked for a result
         result = worker.step()
         assert [event.kind for event in result[EVENTS]] == ["started", "progress", "finished"]
         assert {event.fingerprint for event in result[EVENTS]} == {fingerprint}
@@ -64,7 +64,7 @@ def test_a_trial_does_not_wait_for_tune_and_the_next_one_has_the_same_process(
             assert worker.reset_config({"trial": second})
 
 
-def test_what_is_said_is_handed_on_before_the_trial_ends(begun: Callable[[Execute], RayTrial]):
+def test_events_are_forwarded_before_the_trial_ends(begun: Callable[[Execute], RayTrial]):
     heard = threading.Event()
 
     def execute(job: TrialJob, report: Callable[[TrialEvent], None]) -> None:
@@ -75,16 +75,16 @@ def test_what_is_said_is_handed_on_before_the_trial_ends(begun: Callable[[Execut
     result = worker.step()
     assert ([event.kind for event in result[EVENTS]], result["done"]) == (["started"], False)
     heard.set()
-    assert worker.step() == {EVENTS: [], "done": True}  # a trial that is left alone on request says nothing more
+    assert worker.step() == {EVENTS: [], "done": True}  # a skipped trial reports no event
 
 
-def test_an_error_from_outside_the_trial_is_raised_so_that_tune_gives_it_another_worker(begun: Callable[[Execute], RayTrial]):
+def test_an_error_from_outside_the_trial_is_raised_so_that_tune_retries(begun: Callable[[Execute], RayTrial]):
     def execute(job: TrialJob, report: Callable[[TrialEvent], None]) -> None:
         report(_event("started", job))
         raise MemoryError("no more")
 
     worker = begun(execute)
-    result = worker.step()  # what it said before is heard first
+    result = worker.step()  # its earlier events come first
     assert ([event.kind for event in result[EVENTS]], result["done"]) == (["started"], False)
     with pytest.raises(MemoryError, match="no more"):
         worker.step()

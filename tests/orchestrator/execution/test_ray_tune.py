@@ -1,4 +1,4 @@
-"""Ray Tune as the scheduler: a real local cluster, real worker deaths."""
+"""Ray Tune as the scheduler, with a real local cluster and real worker deaths."""
 
 import mmap
 import os
@@ -68,7 +68,7 @@ def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_goes_on_from_its_checkpoint(in_process: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_resumes_from_its_checkpoint(in_process: Path, tmp_path: Path) -> None:
     plan, view = small_plan(tmp_path, steps="600"), Recorder()
     outcome = launch(plan, tmp_path, view=view, executor=KillsAWorker(storage=tmp_path / "ray" / "launch"))
     assert outcome.complete
@@ -97,10 +97,10 @@ class KillsEveryWorkerOf(RayTuneExecutor):
 
 
 @pytest.mark.slow
-def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_on(
+def test_a_trial_that_loses_every_worker_fails_with_a_record_and_others_continue(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    plan, view = small_plan(tmp_path, steps="1000", validation_every="1000"), Recorder()  # no attempt gets as far as a checkpoint
+    plan, view = small_plan(tmp_path, steps="1000", validation_every="1000"), Recorder()  # no attempt reaches a checkpoint
     outcome = launch(
         plan, tmp_path, view=view, executor=KillsEveryWorkerOf(storage=tmp_path / "ray" / "launch", max_concurrent=1)
     )
@@ -112,12 +112,12 @@ def test_a_trial_that_loses_every_worker_fails_with_a_record_and_the_others_go_o
     assert sum("resumes from the last checkpoint" in notice for notice in view.notices) == 3
     assert capfd.readouterr().out == ""
     assert "A worker died" in (tmp_path / "ray" / "launch.log").read_text()
-    assert launch(plan, tmp_path).complete  # once the cause is gone the next launch finishes it
+    assert launch(plan, tmp_path).complete  # without the cause the next launch finishes it
     assert Store(tmp_path).read(lost).failure is None
 
 
 class TakesTheMemory(RayTuneExecutor):
-    """Once the first trial has made some steps, takes more memory than Ray's monitor allows, until a worker has died of it."""
+    """After some steps of the first trial, takes more memory than Ray's monitor allows, until a worker dies."""
 
     def run(
         self,
@@ -150,8 +150,8 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 120) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_trials_survive_that_the_memory_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's monitor ends workers in the midst of a step, an error that Tune itself does not survive."""
+def test_trials_survive_running_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's monitor ends workers during a step, an error that Tune itself does not survive."""
     memory = psutil.virtual_memory()
     threshold = (memory.total - memory.available + 4 * 2**30) / memory.total
     if threshold > 0.94:
@@ -170,9 +170,7 @@ def test_trials_survive_that_the_memory_runs_out(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_where_no_memory_is_left_for_a_single_trial_each_fails_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_trial_fails_with_the_reason_where_none_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     plan = small_plan(tmp_path, steps="60")
     outcome = launch(plan, tmp_path, executor=RayTuneExecutor(storage=tmp_path / "ray" / "launch"))

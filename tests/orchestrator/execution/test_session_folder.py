@@ -1,4 +1,4 @@
-"""Ray's own folder: short, gone afterwards, and gone later when its driver was killed."""
+"""Ray's own folder: its path is short, and it is removed, even after its driver was killed."""
 
 import os
 import subprocess
@@ -21,29 +21,29 @@ def age(folder: Path) -> None:
     os.utime(folder, (0, 0))
 
 
-def test_a_session_has_a_folder_while_it_lasts(tmp_path: Path):
+def test_a_session_folder_exists_for_the_session_only(tmp_path: Path):
     with session_folder(tmp_path) as folder:
         (folder / "sockets").mkdir()
         assert list(tmp_path.iterdir()) == [folder]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_usual_folder_leaves_room_for_the_path_of_a_socket():
+def test_the_default_folder_leaves_room_for_the_path_of_a_socket():
     with session_folder() as folder:
         assert len(str(folder)) < 50
 
 
-def test_what_a_killed_driver_left_is_removed_by_the_next_one(tmp_path: Path):
+def test_the_folder_of_a_killed_driver_is_removed_by_the_next_one(tmp_path: Path):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     [left] = tmp_path.iterdir()
     with session_folder(tmp_path):
-        assert left.exists()  # so young that its driver might be about to lock it
+        assert left.exists()  # so new that its driver might be about to lock it
     age(left)
     with session_folder(tmp_path):
         assert not left.exists()
 
 
-def test_the_folder_of_a_living_driver_is_left_alone(tmp_path: Path):
+def test_the_folder_of_a_living_driver_is_kept(tmp_path: Path):
     with session_folder(tmp_path) as first:
         age(first)
         with session_folder(tmp_path) as second:

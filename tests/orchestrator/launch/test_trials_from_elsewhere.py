@@ -262,7 +262,7 @@ def test_what_was_trained_here_to_other_bits_stays(elsewhere: Elsewhere, tmp_pat
     edit(here / "result.json", validation_accuracy=0.125)
     before = contents(tmp_path / "runs")
     outcome = fsl("bring", elsewhere.asked / trial, "--runs-root", tmp_path / "runs")
-    assert outcome.exit_code == 0 and "to other bits" in outcome.stdout
+    assert outcome.exit_code == 0 and "with different bits" in outcome.stdout
     assert contents(tmp_path / "runs") == before
 
 

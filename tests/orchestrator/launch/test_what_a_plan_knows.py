@@ -113,7 +113,7 @@ def test_a_broken_registry_is_refused(tmp_path: Path, broken: tuple[str, str], p
 def test_a_fallback_must_serve_every_cell(tmp_path: Path) -> None:
     message = refusal(tmp_path, {**OMNIGLOT, "way": 300}, "fallback_dataset: glyphs\n")
     assert message.startswith(
-        "sweep.yaml:9: fallback_dataset: glyphs cannot stand in: way is 300; meta_test of glyphs has 240 classes"
+        "sweep.yaml:9: fallback_dataset: glyphs cannot replace the data set: way is 300; meta_test of glyphs has 240 classes"
     )
 
 

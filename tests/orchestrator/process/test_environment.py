@@ -1,4 +1,4 @@
-"""What a command inherits: every variable that is decided on has a test, here or where its effect is."""
+"""Checks the decision on every environment variable, here or in the test of its effect."""
 
 import io
 import os
@@ -26,36 +26,36 @@ from tests.orchestrator.small_sweep import SMALL
 
 ROOT = Path(__file__).parents[3]
 FSL = [sys.executable, "-c", "from orchestrator.cli.main import main; main()"]
-HELD_BY = {
+TEST_OF = {
     "FSL_DATA_ROOT": "tests/orchestrator/cli/test_places.py::test_a_flag_comes_before_the_environment_and_that_before_the_sweep_file",
     "FSL_RUNS_ROOT": "tests/orchestrator/cli/test_places.py::test_a_flag_comes_before_the_environment_and_that_before_the_sweep_file",
     "MLFLOW_TRACKING_URI": "tests/orchestrator/cli/test_places.py::test_the_store_is_named_by_the_environment_too",
     "FSL_DEBUG": "tests/orchestrator/process/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
     **dict.fromkeys(
         ("MLFLOW_TRACKING_*", "MLFLOW_HTTP_REQUEST_*", "MLFLOW_S3_*", "MLFLOW_MYSQL_SSL_*", "AWS_*", "MLFLOW_*", "_MLFLOW_*"),
-        "tests/orchestrator/process/test_environment.py::test_mlflow_is_asked_as_the_user_says_and_logs_where_we_say",
+        "tests/orchestrator/process/test_environment.py::test_the_user_sets_how_mlflow_is_reached_and_not_where_runs_are_logged",
     ),
     "RAY_ADDRESS": "tests/orchestrator/process/test_environment.py::test_an_option_is_taken_from_the_environment",
-    "CUDA_VISIBLE_DEVICES": "tests/orchestrator/process/test_environment.py::test_the_environment_reaches_the_computation_as_it_is",
-    "PYTORCH_CUDA_ALLOC_CONF": "tests/orchestrator/process/test_environment.py::test_the_environment_reaches_the_computation_as_it_is",
-    "SLURM_CPUS_ON_NODE": "tests/orchestrator/process/test_usable_cpus.py::test_a_job_of_a_batch_system_has_what_it_asked_for",
+    "CUDA_VISIBLE_DEVICES": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
+    "PYTORCH_CUDA_ALLOC_CONF": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
+    "SLURM_CPUS_ON_NODE": "tests/orchestrator/process/test_usable_cpus.py::test_a_batch_job_uses_the_cpus_that_it_was_granted",
     "TMPDIR": "tests/orchestrator/process/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
     "HOME": "tests/orchestrator/cli/test_places.py::test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell",
-    "RAY_*": "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays",
-    "HTTP_PROXY": "tests/orchestrator/tracking/test_mlflow_server.py::test_a_server_on_loopback_is_asked_past_a_dead_proxy",
-    "COLUMNS": "tests/orchestrator/process/test_environment.py::test_the_width_and_the_colours_of_the_live_view_are_the_users",
-    "LINES": "tests/orchestrator/process/test_environment.py::test_the_width_and_the_colours_of_the_live_view_are_the_users",
-    "NO_COLOR": "tests/orchestrator/process/test_environment.py::test_the_width_and_the_colours_of_the_live_view_are_the_users",
-    "TERM": "tests/orchestrator/process/test_environment.py::test_the_width_and_the_colours_of_the_live_view_are_the_users",
+    "RAY_*": "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
+    "HTTP_PROXY": "tests/orchestrator/tracking/test_mlflow_server.py::test_requests_to_a_server_on_loopback_bypass_a_dead_proxy",
+    "COLUMNS": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
+    "LINES": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
+    "NO_COLOR": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
+    "TERM": "tests/orchestrator/process/test_environment.py::test_the_user_sets_width_and_colours_of_the_live_view",
     "LANG": "tests/orchestrator/process/test_environment.py::test_a_locale_without_unicode_ends_no_command",
     "LC_ALL": "tests/orchestrator/process/test_environment.py::test_a_locale_without_unicode_ends_no_command",
-    "PYTHONIOENCODING": "tests/orchestrator/process/test_environment.py::test_a_terminal_that_cannot_spell_a_character_gets_another",
+    "PYTHONIOENCODING": "tests/orchestrator/process/test_environment.py::test_a_character_that_the_terminal_lacks_is_replaced",
     "GIT_CONFIG_GLOBAL": "tests/orchestrator/launch/test_provenance.py::test_the_users_own_settings_of_git_count",
     "GIT_*": "tests/orchestrator/launch/test_provenance.py::test_a_variable_of_a_hook_never_makes_the_commit_a_strangers",
     "PYTHONPATH": "tests/orchestrator/process/test_environment.py::test_the_two_packages_come_from_one_place",
     **dict.fromkeys(
         ("RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "TUNE_*"),
-        "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_what_a_user_may_set_and_nothing_else_of_rays",
+        "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
     ),
     "CUBLAS_WORKSPACE_CONFIG": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
     "NVIDIA_TF32_OVERRIDE": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
@@ -68,25 +68,25 @@ HELD_BY = {
     "OPENBLAS_*": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
     "PYTHONHASHSEED": "tests/fsl_core/test_arithmetic.py::test_neutralised_variables_change_no_bit",
     "PYTHONOPTIMIZE": "tests/orchestrator/process/test_environment.py::test_no_check_is_an_assert",
-    "PYTHONSAFEPATH": "tests/orchestrator/process/test_environment.py::test_what_python_itself_reads_ends_no_command",
-    "PYTHONWARNINGS": "tests/orchestrator/process/test_environment.py::test_what_python_itself_reads_ends_no_command",
-    "ATEN_CPU_CAPABILITY": "tests/orchestrator/process/test_environment.py::test_what_changes_the_last_bits_is_recorded",
-    "DNNL_MAX_CPU_ISA": "tests/orchestrator/process/test_environment.py::test_what_changes_the_last_bits_is_recorded",
-    "ONEDNN_MAX_CPU_ISA": "tests/orchestrator/process/test_environment.py::test_what_changes_the_last_bits_is_recorded",
-    "MKL_CBWR": "tests/orchestrator/process/test_environment.py::test_what_changes_the_last_bits_is_recorded",
-    "MKL_ENABLE_INSTRUCTIONS": "tests/orchestrator/process/test_environment.py::test_what_changes_the_last_bits_is_recorded",
-    "MPLBACKEND": "tests/orchestrator/process/test_environment.py::test_what_is_removed_is_gone_for_this_process_and_those_it_starts",
-    "FORCE_COLOR": "tests/orchestrator/process/test_environment.py::test_what_is_removed_is_gone_for_this_process_and_those_it_starts",
-    "CLICOLOR_FORCE": "tests/orchestrator/process/test_environment.py::test_what_is_removed_is_gone_for_this_process_and_those_it_starts",
-    "TTY_COMPATIBLE": "tests/orchestrator/process/test_environment.py::test_what_is_removed_is_gone_for_this_process_and_those_it_starts",
-    "TTY_INTERACTIVE": "tests/orchestrator/process/test_environment.py::test_what_is_removed_is_gone_for_this_process_and_those_it_starts",
+    "PYTHONSAFEPATH": "tests/orchestrator/process/test_environment.py::test_pythons_own_variables_end_no_command",
+    "PYTHONWARNINGS": "tests/orchestrator/process/test_environment.py::test_pythons_own_variables_end_no_command",
+    "ATEN_CPU_CAPABILITY": "tests/orchestrator/process/test_environment.py::test_variables_that_change_the_last_bits_are_recorded",
+    "DNNL_MAX_CPU_ISA": "tests/orchestrator/process/test_environment.py::test_variables_that_change_the_last_bits_are_recorded",
+    "ONEDNN_MAX_CPU_ISA": "tests/orchestrator/process/test_environment.py::test_variables_that_change_the_last_bits_are_recorded",
+    "MKL_CBWR": "tests/orchestrator/process/test_environment.py::test_variables_that_change_the_last_bits_are_recorded",
+    "MKL_ENABLE_INSTRUCTIONS": "tests/orchestrator/process/test_environment.py::test_variables_that_change_the_last_bits_are_recorded",
+    "MPLBACKEND": "tests/orchestrator/process/test_environment.py::test_removed_variables_reach_neither_this_process_nor_its_children",
+    "FORCE_COLOR": "tests/orchestrator/process/test_environment.py::test_removed_variables_reach_neither_this_process_nor_its_children",
+    "CLICOLOR_FORCE": "tests/orchestrator/process/test_environment.py::test_removed_variables_reach_neither_this_process_nor_its_children",
+    "TTY_COMPATIBLE": "tests/orchestrator/process/test_environment.py::test_removed_variables_reach_neither_this_process_nor_its_children",
+    "TTY_INTERACTIVE": "tests/orchestrator/process/test_environment.py::test_removed_variables_reach_neither_this_process_nor_its_children",
 }  # fmt: skip
 """The test of each variable. One that is added without a test fails here."""
 
 
-def test_every_variable_that_is_decided_on_has_a_test() -> None:
-    assert sorted(HELD_BY) == sorted(row.name for row in INHERITED)
-    for place in HELD_BY.values():
+def test_every_listed_variable_has_a_test() -> None:
+    assert sorted(TEST_OF) == sorted(row.name for row in INHERITED)
+    for place in TEST_OF.values():
         path, _, name = place.partition("::")
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), place
 
@@ -97,14 +97,14 @@ def test_the_documents_show_every_decision() -> None:
     assert [line for line in text.splitlines() if line.startswith("| `")] == rows
 
 
-def test_a_variable_has_its_own_decision_before_its_familys() -> None:
+def test_a_variables_own_decision_overrides_its_familys() -> None:
     assert decision_on("GIT_DIR") == "neutralised"
     assert decision_on("GIT_CONFIG_GLOBAL") == "used"
     assert decision_on("OMP_NUM_THREADS") == "neutralised"
     assert decision_on("PATH") is None
 
 
-def test_git_hears_nothing_of_a_hook() -> None:
+def test_git_ignores_the_variables_of_a_hook() -> None:
     inherited = {"PATH": "/bin", "GIT_DIR": "x", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_GLOBAL": "y", "LC_ALL": "de_DE.UTF-8"}
     assert for_git(inherited) == {"PATH": "/bin", "GIT_CONFIG_GLOBAL": "y", "LC_ALL": "C"}
 
@@ -112,14 +112,14 @@ def test_git_hears_nothing_of_a_hook() -> None:
 @pytest.mark.parametrize(
     "name", ["MPLBACKEND", "PYTHONWARNINGS", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"]
 )
-def test_what_is_removed_is_gone_for_this_process_and_those_it_starts(name: str) -> None:
+def test_removed_variables_reach_neither_this_process_nor_its_children(name: str) -> None:
     environ = {name: "1", "PATH": "/bin"}
     with warnings.catch_warnings():
         settle(environ)
     assert environ == {"PATH": "/bin", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
 
-def test_mlflow_is_asked_as_the_user_says_and_logs_where_we_say() -> None:
+def test_the_user_sets_how_mlflow_is_reached_and_not_where_runs_are_logged() -> None:
     used = ("TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH")
     used += ("HTTP_REQUEST_TIMEOUT", "S3_ENDPOINT_URL", "MYSQL_SSL_CA")
     kept = {"AWS_ACCESS_KEY_ID": "x", **{f"MLFLOW_{name}": "x" for name in used}}
@@ -139,7 +139,7 @@ def test_mlflow_variables_of_a_notebook_change_no_store(tmp_path: Path, monkeypa
     assert [each.artifact_location for each in connect(default_address(tmp_path)).search_experiments()] == ["mlflow-artifacts:/0"]
 
 
-def test_a_command_settles_before_it_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_command_applies_the_decisions_before_it_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
     assert plan(tmp_path).exit_code == 0
     assert "MPLBACKEND" not in os.environ
@@ -163,12 +163,12 @@ def test_the_two_packages_come_from_one_place(tmp_path: Path) -> None:
     assert f"orchestrator comes from {ROOT}, but fsl_core from {tmp_path / 'copied'}; unset PYTHONPATH" in done.stderr
 
 
-def test_the_variables_that_are_recorded_are_those_decided_on() -> None:
+def test_exactly_the_variables_decided_as_recorded_are_recorded() -> None:
     assert sorted(OTHER_LAST_BITS) == sorted(row.name for row in INHERITED if row.decision == "recorded")
 
 
 @pytest.mark.parametrize("name", OTHER_LAST_BITS)
-def test_what_changes_the_last_bits_is_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_variables_that_change_the_last_bits_are_recorded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert recorded({"PATH": "/bin", name: ""}) == {}
     assert recorded({"PATH": "/bin", name: "AVX2"}) == {name: "AVX2"}
     monkeypatch.setenv(name, "AVX2")
@@ -176,7 +176,7 @@ def test_what_changes_the_last_bits_is_recorded(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "PYTORCH_CUDA_ALLOC_CONF"])
-def test_the_environment_reaches_the_computation_as_it_is(name: str) -> None:
+def test_variables_of_the_gpu_reach_the_computation_unchanged(name: str) -> None:
     environ = {name: "0"}
     settle(environ)
     assert environ[name] == "0"
@@ -208,7 +208,7 @@ def test_debug_shows_a_traceback_and_without_it_a_file_does(monkeypatch: pytest.
     ("name", "value"),
     [("COLUMNS", "61"), ("COLUMNS", "wide"), ("COLUMNS", "0"), ("LINES", "-1"), ("NO_COLOR", "1"), ("TERM", "dumb")],
 )
-def test_the_width_and_the_colours_of_the_live_view_are_the_users(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_the_user_sets_width_and_colours_of_the_live_view(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     for other in ("COLUMNS", "LINES", "NO_COLOR", "TERM"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
@@ -220,7 +220,7 @@ def test_the_width_and_the_colours_of_the_live_view_are_the_users(monkeypatch: p
 
 
 def test_no_check_is_an_assert() -> None:
-    """``PYTHONOPTIMIZE`` leaves out every assert, and with 2 every docstring: neither holds anything up."""
+    """``PYTHONOPTIMIZE`` removes every assert, and with 2 every docstring: no behaviour depends on either."""
     for package in ("fsl_core", "orchestrator"):
         for path in (ROOT / package).rglob("*.py"):
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -228,7 +228,7 @@ def test_no_check_is_an_assert() -> None:
             assert all(" is not None" in line or "isinstance(" in line for line in asserts), path  # for the type checker
 
 
-def test_what_python_itself_reads_ends_no_command(tmp_path: Path) -> None:
+def test_pythons_own_variables_end_no_command(tmp_path: Path) -> None:
     inherited = {"PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2", "PYTHONSAFEPATH": "1"}
     done = fsl("table", small(tmp_path), "--runs-root", tmp_path, **inherited)
     assert done.returncode == 0, done.stderr
@@ -248,9 +248,7 @@ def test_a_locale_without_unicode_ends_no_command(tmp_path: Path, locale: dict[s
 
 
 @pytest.mark.parametrize("encoding", ["ascii:strict", "latin-1", "cp1252"])
-def test_a_terminal_that_cannot_spell_a_character_gets_another(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str
-) -> None:
+def test_a_character_that_the_terminal_lacks_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoding: str) -> None:
     coding, _, errors = encoding.partition(":")
     stream = io.TextIOWrapper(io.BytesIO(), encoding=coding, errors=errors or "strict")
     monkeypatch.setattr(sys, "stdout", stream)
@@ -267,7 +265,7 @@ def test_a_terminal_that_cannot_spell_a_character_gets_another(
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_stream_that_is_closed_takes_no_files_place(tmp_path: Path, closed: str) -> None:
+def test_a_closed_stream_leaves_its_descriptor_to_no_file(tmp_path: Path, closed: str) -> None:
     """The descriptors 0 to 2 are never those of a file that the command opens itself."""
     code = (
         "from orchestrator.process.terminal import spell_anything; import os, sys; spell_anything(); f = open(sys.argv[1], 'w'); "
@@ -289,7 +287,7 @@ def plan(folder: Path):
 
 
 def fsl(*arguments: object, folder: Path = ROOT, **inherited: str) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own, which is the one that Python's own variables are read by."""
+    """Runs the command in its own process, because Python reads its variables at start."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     command = [*FSL, *map(str, arguments)]
     return subprocess.run(
@@ -298,7 +296,7 @@ def fsl(*arguments: object, folder: Path = ROOT, **inherited: str) -> "subproces
 
 
 @pytest.mark.parametrize("value", [":/x", "/x:", "/x::/y", ".", "/x:."])
-def test_the_current_folder_is_not_taken_for_a_library(tmp_path: Path, value: str) -> None:
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path, value: str) -> None:
     (tmp_path / "statistics.py").write_text("raise RuntimeError('a module of the current folder was imported')", encoding="utf-8")
     with pytest.raises(InheritedError, match="the current folder"):
         settle({"PYTHONPATH": value})

@@ -1,4 +1,4 @@
-"""How many CPUs a process may use, as opposed to how many the machine has."""
+"""Checks how many CPUs a process may use, out of those that the machine has."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def test_a_process_bound_to_one_cpu_counts_one() -> None:
     assert done.stdout.strip() == "1"
 
 
-def test_a_job_of_a_batch_system_has_what_it_asked_for() -> None:
+def test_a_batch_job_uses_the_cpus_that_it_was_granted() -> None:
     here = usable_cpus({})
     assert 1 <= here <= (os.cpu_count() or 1)
     assert usable_cpus({"SLURM_CPUS_ON_NODE": "1"}) == 1
@@ -43,17 +43,17 @@ def test_a_job_of_a_batch_system_has_what_it_asked_for() -> None:
     assert usable_cpus({"SLURM_CPUS_ON_NODE": "0"}) == 1
 
 
-def test_version_2_is_read_from_the_process_own_group(tmp_path: Path) -> None:
+def test_version_2_reads_the_processs_own_group(tmp_path: Path) -> None:
     quota = {"sys/fs/cgroup/user.slice/job.scope/cpu.max": "400000 100000"}
     assert cpu_limit(machine(tmp_path, "0::/user.slice/job.scope", V2_MOUNT.format(within="/"), quota)) == 4
 
 
-def test_a_group_above_may_allow_less(tmp_path: Path) -> None:
+def test_a_parent_group_may_allow_fewer_cpus(tmp_path: Path) -> None:
     quotas = {"sys/fs/cgroup/a/b/cpu.max": "max 100000", "sys/fs/cgroup/a/cpu.max": "150000 100000"}
     assert cpu_limit(machine(tmp_path, "0::/a/b", V2_MOUNT.format(within="/"), quotas)) == 1.5
 
 
-def test_version_1_has_its_quota_in_two_files(tmp_path: Path) -> None:
+def test_version_1_reads_its_quota_from_two_files(tmp_path: Path) -> None:
     folder = "sys/fs/cgroup/cpu,cpuacct/slurm/job_7"
     files = {f"{folder}/cpu.cfs_quota_us": "200000", f"{folder}/cpu.cfs_period_us": "100000"}
     groups = "8:pids:/\n4:cpu,cpuacct:/slurm/job_7\n0::/"
@@ -69,7 +69,7 @@ def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quota", ["max 100000", "", "100000", "100000 0", "a b"])
-def test_what_is_no_limit_limits_nothing(tmp_path: Path, quota: str) -> None:
+def test_a_quota_without_a_limit_is_ignored(tmp_path: Path, quota: str) -> None:
     files = {"sys/fs/cgroup/cpu.max": quota, "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1"}
     assert cpu_limit(machine(tmp_path, "0::/", V2_MOUNT.format(within="/"), files)) is None
 
@@ -79,7 +79,7 @@ def test_a_system_without_control_groups_has_no_limit(tmp_path: Path) -> None:
 
 
 @given(groups=st.text(), mounts=st.text(), quota=st.text())
-def test_nothing_that_these_files_hold_ends_a_command(
+def test_no_content_of_these_files_ends_a_command(
     tmp_path_factory: pytest.TempPathFactory, groups: str, mounts: str, quota: str
 ) -> None:
     root = tmp_path_factory.mktemp("machine")

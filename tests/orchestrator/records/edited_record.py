@@ -1,4 +1,4 @@
-"""A record changed as only its writer could: the digest of its content is made anew."""
+"""Edits a record and renews the digest of its content, as only its writer could."""
 
 from pathlib import Path
 from typing import Any

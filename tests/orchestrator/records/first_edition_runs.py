@@ -1,4 +1,4 @@
-"""A runs folder as the first edition of the recipes left it, put together by hand from a recipe as that edition wrote it."""
+"""Builds a runs folder of the first edition, from a recipe in that edition's form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TRIALS = {DONE: [SCORED], STOPPED: [SCORED]}
 
 
 def write_first_edition(runs: Path, sweep: str, *, source: Path, launch: bool = True) -> None:
-    """A finished trial and a stopped one, the launch that wanted them, what MLflow shows of it, and a remembered cost."""
+    """Writes a finished and a stopped trial, their launch, its MLflow view, and a remembered cost."""
     _write_done(runs / "trials" / DONE)
     stopped = runs / "trials" / STOPPED
     _sealed(stopped / "recipe.json", recipe_of(1))

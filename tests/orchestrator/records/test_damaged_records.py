@@ -1,4 +1,4 @@
-"""No file is believed: whatever stands in a trial's folder, reading raises nothing and no number comes out that was not written."""
+"""Damaged records: reading never raises, and never returns a number that was not written."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from fsl_core.training.trial_records import FailureRecord, ProgressRecord
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.export import frames
 from orchestrator.report.published import Registries
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.tracking.run_view import run_view
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, tracked_sweep
@@ -51,7 +51,7 @@ def file_of(sweep: TrackedSweep, name: str) -> Path:
 
 
 def read(sweep: TrackedSweep, path: Path, content: bytes) -> TrialRecord:
-    """The record while a file has that content."""
+    """The record read while a file has the given content."""
     whole = path.read_bytes()
     path.write_bytes(content)
     try:
@@ -61,13 +61,13 @@ def read(sweep: TrackedSweep, path: Path, content: bytes) -> TrialRecord:
         path.write_bytes(whole)
 
 
-def is_the_written_one_or_missing(found: TrialRecord, whole: TrialRecord) -> bool:
+def is_as_written_or_missing(found: TrialRecord, whole: TrialRecord) -> bool:
     parts = all(getattr(found, part) in (None, getattr(whole, part)) for part in PARTS)
     return parts and all(whole.evaluations.get(name) == score for name, score in found.evaluations.items())
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every value of a document."""
+    """The path of every value of a document."""
     if path:
         yield path
     items = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
@@ -92,41 +92,41 @@ ANYTHING = st.sampled_from(WRONG) | st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_no_edit_of_a_sealed_record_gives_another_number(sweep: TrackedSweep, data: st.DataObject):
+def test_no_edit_of_a_sealed_record_changes_a_number(sweep: TrackedSweep, data: st.DataObject):
     path, whole = file_of(sweep, data.draw(st.sampled_from(FILES))), sweep.record(sweep.trials[0])
     document = json.loads(path.read_bytes())
     place = data.draw(st.sampled_from([way for way in places(document) if way != (SEAL,)]))
     found = read(sweep, path, json.dumps(replaced(document, place, data.draw(ANYTHING))).encode())
-    assert is_the_written_one_or_missing(found, whole)
+    assert is_as_written_or_missing(found, whole)
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_no_damage_to_the_bytes_of_a_record_gives_another_number(sweep: TrackedSweep, data: st.DataObject):
+def test_no_damaged_byte_of_a_record_changes_a_number(sweep: TrackedSweep, data: st.DataObject):
     path, whole = file_of(sweep, data.draw(st.sampled_from(FILES))), sweep.record(sweep.trials[0])
     content = bytearray(path.read_bytes())
     start = data.draw(st.integers(0, len(content) - 1))
     content[start : start + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=30))
     found = read(sweep, path, bytes(content))
-    if found.unsealed:  # the seal's own key was cut: the file is named as one without a seal, and the others say what they said
+    if found.unsealed:  # the seal's own key was cut: the file is reported as unsealed, and the others are unchanged
         assert found.unsealed == (path.name,)
         found = without(found, path)
-    assert is_the_written_one_or_missing(found, whole)
+    assert is_as_written_or_missing(found, whole)
 
 
-def test_a_cut_that_takes_the_key_of_the_seal_alone_is_named(sweep: TrackedSweep):
-    """What is left is a JSON object still: the digest is then the value of the key before."""
+def test_a_record_cut_at_the_key_of_its_seal_is_reported_as_unsealed(sweep: TrackedSweep):
+    """The rest is still a JSON object, in which the digest is the value of the preceding key."""
     path, whole = file_of(sweep, "execution.json"), sweep.record(sweep.trials[0])
     content = path.read_bytes()
     cut = b'": null,\n "' + SEAL.encode()
     assert content.count(cut) == 1
     found = read(sweep, path, content.replace(cut, b""))
     assert found.unsealed == (path.name,)
-    assert is_the_written_one_or_missing(without(found, path), whole)
+    assert is_as_written_or_missing(without(found, path), whole)
 
 
 def without(record: TrialRecord, path: Path) -> TrialRecord:
-    """The record but for what one file says."""
+    """The record without the content of one file."""
     if path.stem in PARTS:
         return dataclasses.replace(record, **{path.stem: None})
     return dataclasses.replace(
@@ -136,37 +136,37 @@ def without(record: TrialRecord, path: Path) -> TrialRecord:
 
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
-def test_what_an_unsealed_record_says_is_shown_or_set_aside_and_stops_nothing(sweep: TrackedSweep, data: st.DataObject):
-    """A record from before, or one whose seal somebody took off: only types and ranges speak for it, and they suffice for all views."""
+def test_an_edited_unsealed_record_is_shown_or_set_aside_and_breaks_no_view(sweep: TrackedSweep, data: st.DataObject):
+    """Types and ranges alone protect a record without a seal, and they suffice for all views."""
     path, trial = file_of(sweep, data.draw(st.sampled_from(FILES))), sweep.trials[0]
     document = {key: value for key, value in json.loads(path.read_bytes()).items() if key != SEAL}
     place = data.draw(st.sampled_from(list(places(document))))
     record = read(sweep, path, json.dumps(replaced(document, place, data.draw(ANYTHING))).encode())
     assert path.name in record.unsealed or path in sweep.store.damaged or record.result is None
     records = {trial.fingerprint: record}
-    rows = aggregate(sweep.plan, records, Registries({}))
+    rows = table_rows(sweep.plan, records, Registries({}))
     frames(sweep.plan, records, rows)
     run_view(trial, record, sweep.store.paths(trial.fingerprint))
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff", b"1e999", b'{"a": ' * 50_000, b"null", b'"' + b"9" * 9000])
-def test_what_is_no_json_object_is_missing(sweep: TrackedSweep, name: str, content: bytes):
+def test_a_file_without_a_json_object_counts_as_missing(sweep: TrackedSweep, name: str, content: bytes):
     path = file_of(sweep, name)
-    assert is_the_written_one_or_missing(read(sweep, path, content), sweep.record(sweep.trials[0]))
+    assert is_as_written_or_missing(read(sweep, path, content), sweep.record(sweep.trials[0]))
     assert path in sweep.store.damaged
 
 
-def test_a_folder_where_a_record_belongs_is_missing_and_set_aside(sweep: TrackedSweep, tmp_path: Path):
+def test_a_folder_in_place_of_a_record_counts_as_missing_and_is_set_aside(sweep: TrackedSweep, tmp_path: Path):
     other = tracked_sweep(tmp_path)
     path = other.store.paths(other.trials[0].fingerprint).execution
     path.unlink()
     path.mkdir()
     assert other.record(other.trials[0]).execution is None
-    assert other.store.put_aside(path) == path.with_name("execution.json.corrupt-1")
+    assert other.store.set_aside(path) == path.with_name("execution.json.corrupt-1")
 
 
-def test_a_record_from_before_is_read_and_named_as_unsealed(sweep: TrackedSweep):
+def test_a_record_without_a_seal_is_read_and_reported_as_unsealed(sweep: TrackedSweep):
     whole = sweep.record(sweep.trials[0])
     for name in FILES:
         path = file_of(sweep, name)
@@ -209,7 +209,7 @@ def test_a_record_from_before_is_read_and_named_as_unsealed(sweep: TrackedSweep)
         ("failure.json", {"at": "9999-12-31T23:59:59+00:00"}),
     ],
 )  # fmt: skip
-def test_not_even_a_right_seal_makes_a_record_of_what_cannot_be(tmp_path: Path, sweep: TrackedSweep, name: str, changes: Any):
+def test_an_impossible_record_is_refused_despite_its_valid_seal(tmp_path: Path, sweep: TrackedSweep, name: str, changes: Any):
     path = file_of(sweep, name)
     kept = tmp_path / path.name
     shutil.copy(path, kept)

@@ -1,4 +1,4 @@
-"""A runs folder of the first edition meets today's code: its records are named, kept, and never used or called damaged."""
+"""Runs folders of the first edition: their records are reported and kept, never used, never called damaged."""
 
 import datetime
 import json
@@ -60,7 +60,7 @@ def test_a_trial_of_the_first_edition_is_recognised_and_neither_used_nor_damaged
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"steps": Infinity}', '{"name": "\\ud800"}', "[" * 99_999, None])
-def test_either_document_tells_the_edition_and_an_edited_one_does_not(store: Store, damage: str | None) -> None:
+def test_the_recipe_or_the_result_shows_the_edition_unless_it_was_edited(store: Store, damage: str | None) -> None:
     paths = store.paths(DONE)
     paths.recipe.unlink()
     paths.recipe.mkdir() if damage is None else paths.recipe.write_text(damage)
@@ -71,7 +71,7 @@ def test_either_document_tells_the_edition_and_an_edited_one_does_not(store: Sto
 
 
 @pytest.mark.parametrize("command", [["status"], ["plan", "--no-probe"], ["table"], ["export", "--format", "csv"]])
-def test_commands_about_a_sweep_say_so_and_count_none_of_it(workplace: Workplace, command: list[str]) -> None:
+def test_commands_about_a_sweep_report_old_trials_and_count_none(workplace: Workplace, command: list[str]) -> None:
     before = contents_of(workplace.runs)
     result = workplace.read(*command)
     assert result.exit_code == 0, result.output
@@ -81,7 +81,7 @@ def test_commands_about_a_sweep_say_so_and_count_none_of_it(workplace: Workplace
     assert {name: after[name] for name in before} == before
 
 
-def test_documents_of_commands_count_them(workplace: Workplace) -> None:
+def test_json_output_of_commands_counts_old_trials(workplace: Workplace) -> None:
     for command in (["status", "--json"], ["plan", "--no-probe", "--json"]):
         document = json.loads(workplace.read(*command).stdout)
         assert document["trials_of_earlier_editions"] == 2
@@ -89,7 +89,7 @@ def test_documents_of_commands_count_them(workplace: Workplace) -> None:
     assert {state: count for state, count in status["counts"].items() if count} == {"waiting": 2}
 
 
-def test_a_run_leaves_them_and_their_table_where_they_are_until_told_otherwise(workplace: Workplace) -> None:
+def test_a_run_keeps_old_trials_and_their_table_unless_asked_to_replace_them(workplace: Workplace) -> None:
     write_first_table(workplace.results / "small")
     trials, table = contents_of(workplace.runs / "trials"), contents_of(workplace.results / "small")
     result = workplace.run()
@@ -108,14 +108,14 @@ def test_a_run_leaves_them_and_their_table_where_they_are_until_told_otherwise(w
     assert owner_in(workplace.results / "small") == "another plan"
 
 
-def test_the_page_of_runs_says_what_has_no_tag(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_runs_explains_runs_without_a_tag(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "_serve", lambda *given: None)
     result = workplace.fsl("ui", "--runs-root", workplace.runs)
     assert result.exit_code == 0 and SAID in result.stderr
     assert "runs of the first edition lack the tag fsl.edition" in result.stderr
 
 
-def test_another_file_of_the_name_is_refused_by_edition_and_the_same_file_is_not(tmp_path: Path, store: Store) -> None:
+def test_a_different_sweep_file_of_the_same_name_is_refused_with_its_edition(tmp_path: Path, store: Store) -> None:
     folder = store.runs_root / "sweeps" / "tiny"
     check_name_is_free(folder, tiny_plan(tmp_path))
     (tmp_path / "elsewhere").mkdir()
@@ -132,14 +132,14 @@ def test_another_file_of_the_name_is_refused_by_edition_and_the_same_file_is_not
     assert "edition" not in str(refused.value)
 
 
-def test_gc_keeps_what_a_launch_wanted_and_says_of_which_edition_it_is(store: Store) -> None:
+def test_gc_keeps_trials_of_a_launch_and_shows_their_edition(store: Store) -> None:
     assert leftovers(store) == {}
     (kept,) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
     assert kept.trials == 2 and kept.lets_go == f"fsl gc --forget tiny/{PLAN}"
     assert kept.why.startswith("of the first edition of the recipes, which no sweep can use, wanted by the launch of 2025")
 
 
-def test_gc_removes_what_it_is_told_to_forget_with_the_reason(tmp_path: Path, store: Store) -> None:
+def test_gc_removes_a_forgotten_launch_and_gives_the_reason(tmp_path: Path, store: Store) -> None:
     why = "a trial of the first edition of the recipes, which no sweep can use, that no launch and no sweep file names"
     gone = {f"trials/{DONE}": why, f"trials/{STOPPED}": why}
     shown = {"sweeps/tiny/mlflow/whole.json": "what MLflow shall show of a launch, to be forgotten"}
@@ -153,7 +153,7 @@ def test_gc_removes_what_it_is_told_to_forget_with_the_reason(tmp_path: Path, st
     assert len(removed) == 3 and not list(store.trials.iterdir())
 
 
-def test_gc_lists_those_of_unknown_launches_apart(tmp_path: Path) -> None:
+def test_gc_lists_trials_of_unknown_launches_separately(tmp_path: Path) -> None:
     write_first_edition(tmp_path / "runs", "tiny", source=tmp_path / "tiny.yaml", launch=False)
     store = Store(tmp_path / "runs")
     (kept,) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
@@ -169,8 +169,8 @@ def leftovers(store: Store, **given: Any) -> dict[str, str]:
     return {str(each.path.relative_to(store.runs_root)): each.why for each in found(store, **given)}
 
 
-def test_what_mlflow_showed_is_not_sent_again(tmp_path: Path, store: Store) -> None:
-    """Else its trials, whose recipes can be read, would appear in the store under names of today."""
+def test_the_old_mlflow_view_is_not_sent_again(tmp_path: Path, store: Store) -> None:
+    """Otherwise its trials, whose recipes are readable, would appear in the store under current names."""
     outbox = Outbox(store.runs_root)
     (path,) = outbox.paths()
     assert outbox.read(path) is None and outbox.edition(path) == 1
@@ -179,7 +179,7 @@ def test_what_mlflow_showed_is_not_sent_again(tmp_path: Path, store: Store) -> N
     assert outbox.edition(outbox.path(shown)) == SCHEMA_VERSION and outbox.read(outbox.path(shown)) == shown
 
 
-def test_a_sweep_has_another_parent_run_in_each_edition(tmp_path: Path) -> None:
+def test_a_sweep_has_one_parent_run_per_edition(tmp_path: Path) -> None:
     plan = tiny_plan(tmp_path)
     today = run_tags.sweep_tags(shown_sweep(plan, SweepContext()))
     before = {key: value for key, value in today.items() if key != run_tags.EDITION}
@@ -201,7 +201,7 @@ def test_costs_of_the_first_edition_are_kept_and_not_used(tmp_path: Path) -> Non
     assert datetime.datetime.fromisoformat(before["at"]) == test_remembered.NOW
 
 
-def test_nothing_is_learnt_from_their_trials(workplace: Workplace) -> None:
-    """Their seconds are of other work: a plan without probes knows no cost."""
+def test_old_trials_predict_no_cost(workplace: Workplace) -> None:
+    """Their seconds measure other work: a plan without probes knows no cost."""
     document = json.loads(workplace.read("plan", "--no-probe", "--json").stdout)
     assert {trial["predicted_from"] for trial in document["trials"]} == {"unknown"}

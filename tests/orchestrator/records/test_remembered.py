@@ -1,4 +1,4 @@
-"""The file of remembered probes: of this machine, not old, and whatever else it holds is ignored entry by entry."""
+"""Remembered probes: recent ones of this machine are used, and any other entry is ignored by itself."""
 
 import dataclasses
 import datetime
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cost.json"
 
 
-def test_what_is_written_is_read(path: Path) -> None:
+def test_written_probes_are_read(path: Path) -> None:
     probes(path).write({WORK: quiet(0.5, 0.6)})
     probes(path).write({OTHER: quiet(1.0)})
     assert probes(path).read() == {key(WORK): quiet(0.5, 0.6), key(OTHER): quiet(1.0)}
@@ -38,12 +38,12 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert probes(path).read()[key(WORK)] == quiet(0.7)
 
 
-def test_how_busy_the_machine_was_is_remembered(path: Path) -> None:
+def test_the_load_of_the_machine_is_remembered(path: Path) -> None:
     probes(path).write({WORK: busy(0.5), OTHER: quiet(0.5)})
     assert probes(path).read() == {key(WORK): busy(0.5), key(OTHER): quiet(0.5)}
 
 
-def test_of_two_probes_of_one_work_the_surer_one_is_kept(path: Path) -> None:
+def test_the_more_reliable_of_two_probes_of_the_same_work_is_kept(path: Path) -> None:
     after = (
         (busy(2.0), busy(2.0)),
         (busy(3.0), busy(2.0)),
@@ -56,7 +56,7 @@ def test_of_two_probes_of_one_work_the_surer_one_is_kept(path: Path) -> None:
         assert probes(path).read() == {key(WORK): kept}
 
 
-def test_an_entry_that_does_not_say_how_busy_the_machine_was_counts_as_of_a_busy_one(path: Path) -> None:
+def test_an_entry_without_the_load_counts_as_from_a_busy_machine(path: Path) -> None:
     probes(path).write({WORK: quiet(0.5)})
     plain = json.loads(path.read_text())
     del plain["probes"][0]["wall"]
@@ -90,7 +90,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:40])
-def test_an_entry_that_is_none_is_ignored_alone(path: Path, wrong: dict[str, Any]) -> None:
+def test_an_invalid_entry_is_ignored_by_itself(path: Path, wrong: dict[str, Any]) -> None:
     probes(path).write({WORK: quiet(0.5), OTHER: quiet(0.6)})
     plain = json.loads(path.read_text())
     plain["probes"][0] |= wrong
@@ -106,7 +106,7 @@ JSON = st.recursive(
 
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_a_file_that_holds_anything_is_empty_and_can_be_written(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_an_invalid_file_counts_as_empty_and_can_be_written(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "cost.json"
     path.write_bytes(content)
     assert probes(path).read() == {}

@@ -1,4 +1,4 @@
-"""The store: what is written comes back, what is damaged or misplaced counts as missing and is never dropped."""
+"""The store: records are read as written; damaged and misplaced files count as missing and are kept."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ def score_of(sweep: TrackedSweep, trial: PlannedTrial) -> EvaluationResult:
     return sweep.record(trial).evaluations[trial.evaluations[0].fingerprint]
 
 
-def test_what_is_written_comes_back(sweep: TrackedSweep):
+def test_records_are_read_as_written(sweep: TrackedSweep):
     trial = sweep.trials[0]
     progress = ProgressRecord(
         step=5, steps=10, best=None, train_seconds=1.5, attempts=2, started_at=NOW, at=NOW, metrics={"train_loss": 0.25}
@@ -50,7 +50,7 @@ def test_what_is_written_comes_back(sweep: TrackedSweep):
     assert sweep.store.damaged == []
 
 
-def test_a_trial_that_nobody_started_has_a_record_of_nothing(tmp_path: Path):
+def test_a_trial_that_was_never_started_has_an_empty_record(tmp_path: Path):
     record = Store(tmp_path / "nowhere").read("0" * 16)
     assert record == TrialRecord(fingerprint="0" * 16)
     assert not (tmp_path / "nowhere").exists()
@@ -66,7 +66,7 @@ def test_the_same_result_gives_the_same_bytes(sweep: TrackedSweep):
     assert path.read_bytes() == before
 
 
-def test_writing_leaves_nothing_else_behind(sweep: TrackedSweep):
+def test_writing_leaves_no_temporary_file(sweep: TrackedSweep):
     folder = sweep.store.paths(sweep.trials[0].fingerprint).folder
     names = {path.name for path in folder.iterdir()}
     assert names == {"result.json", "execution.json", "evaluations", "log.txt", "selected.pt", "episode.png"}
@@ -74,7 +74,7 @@ def test_writing_leaves_nothing_else_behind(sweep: TrackedSweep):
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
+def test_damage_to_a_result_is_detected_without_raising(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject):
     sweep = tracked_sweep(tmp_path_factory.mktemp("damage"))
     trial = sweep.trials[0]
     path = sweep.store.paths(trial.fingerprint).result
@@ -94,9 +94,9 @@ def test_no_damage_to_a_result_goes_unnoticed_or_raises(tmp_path_factory: pytest
     path.write_bytes(damaged)
     assert sweep.record(trial).result is None
     assert sweep.store.damaged == [path]
-    assert path.read_bytes() == damaged  # whoever only looks changes nothing
+    assert path.read_bytes() == damaged  # reading changes no file
     aside = path.with_name("result.json.corrupt-1")
-    assert sweep.store.put_aside(path) == aside
+    assert sweep.store.set_aside(path) == aside
     assert aside.read_bytes() == damaged
     assert sweep.store.damaged == [] and not path.exists()
 
@@ -108,7 +108,7 @@ def test_every_damaged_file_of_a_trial_is_kept(sweep: TrackedSweep):
     for round_ in ("first", "second"):
         paths.execution.write_text(round_)
         assert sweep.record(trial).execution is None
-        aside.append(sweep.store.put_aside(paths.execution))
+        aside.append(sweep.store.set_aside(paths.execution))
     assert [path.read_text() for path in aside if path] == ["first", "second"]
     assert [path.name for path in aside if path] == ["execution.json.corrupt-1", "execution.json.corrupt-2"]
 
@@ -121,7 +121,7 @@ def test_a_result_in_another_trials_folder_does_not_count(sweep: TrackedSweep):
 
 
 @pytest.mark.parametrize("change", ["recipe", "name", "weights", "images"])
-def test_a_score_that_is_not_of_this_trials_weights_and_images_does_not_count(sweep: TrackedSweep, change: str):
+def test_a_score_of_other_weights_or_images_does_not_count(sweep: TrackedSweep, change: str):
     trial = sweep.trials[0]
     score = score_of(sweep, trial)
     path = sweep.store.paths(trial.fingerprint).evaluations / f"{score.evaluation.fingerprint}.json"
@@ -138,8 +138,8 @@ def test_a_score_that_is_not_of_this_trials_weights_and_images_does_not_count(sw
     assert sweep.store.damaged == [path]
 
 
-def test_scores_wait_for_a_lost_result(sweep: TrackedSweep):
-    """A lost result is trained again to the same bits, so its scores are worth keeping until then."""
+def test_scores_of_a_lost_result_are_kept(sweep: TrackedSweep):
+    """Retraining a lost result gives the same bits, so its scores are kept until then."""
     trial = sweep.trials[0]
     sweep.store.paths(trial.fingerprint).result.unlink()
     assert sweep.record(trial).evaluations == {}
@@ -148,7 +148,7 @@ def test_scores_wait_for_a_lost_result(sweep: TrackedSweep):
     assert len(sweep.record(trial).evaluations) == 1
 
 
-def test_a_number_that_json_lacks_is_refused_and_leaves_no_file(sweep: TrackedSweep):
+def test_a_number_without_a_json_form_is_refused_and_leaves_no_file(sweep: TrackedSweep):
     trial = sweep.trials[0]
     wild = ProgressRecord(
         step=5, steps=10, best=0.5, train_seconds=1.0, attempts=1, started_at=NOW, at=NOW, metrics={"train_loss": math.inf}
@@ -158,20 +158,20 @@ def test_a_number_that_json_lacks_is_refused_and_leaves_no_file(sweep: TrackedSw
     assert sweep.record(trial).progress is None
 
 
-def test_a_folder_where_a_file_belongs_is_an_error_that_names_it_when_written(sweep: TrackedSweep):
+def test_writing_over_a_folder_is_an_error_that_names_it(sweep: TrackedSweep):
     path = sweep.store.paths(sweep.trials[0].fingerprint).failure
     path.mkdir()
     with pytest.raises(StoreError, match=r"failure\.json cannot be written"):
         sweep.store.write_failure(sweep.trials[0].fingerprint, FailureRecord(cause="", traceback="", attempts=1, at=NOW))
 
 
-def test_a_runs_folder_that_cannot_be_is_an_error_that_names_it(tmp_path: Path):
+def test_an_impossible_runs_folder_is_an_error_that_names_it(tmp_path: Path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(StoreError, match="runs cannot be written to"):
         Store(tmp_path / "runs").check_writable()
 
 
-def test_a_disk_that_takes_no_more_is_an_error_that_names_the_file(sweep: TrackedSweep):
+def test_a_full_disk_is_an_error_that_names_the_file(sweep: TrackedSweep):
     trial = sweep.trials[0]
     path = sweep.store.paths(trial.fingerprint).result
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Who looks at a trial's lock hears whether it is held, on a file system without flock too."""
+"""Whether a trial's lock is held can be checked, even on a file system without flock."""
 
 import errno
 import fcntl
@@ -22,7 +22,7 @@ def answering(code: int) -> Callable[[int, int], NoReturn]:
 
 
 @pytest.mark.filterwarnings("ignore:flock not supported")
-def test_without_flock_a_trial_is_held_as_long_as_its_lock_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_flock_a_trial_is_held_while_its_lock_file_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", answering(errno.ENOSYS))
     lock = tmp_path / ".lock"
     with trial_lock(lock, lambda: False):
@@ -33,14 +33,14 @@ def test_without_flock_a_trial_is_held_as_long_as_its_lock_is_there(tmp_path: Pa
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_file_system_that_cannot_say_counts_as_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_lock_counts_as_held_where_flock_is_not_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     (tmp_path / ".lock").touch()
     monkeypatch.setattr(fcntl, "flock", answering(code))
     assert is_held(tmp_path / ".lock")
 
 
-def test_a_lock_that_cannot_be_asked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_cannot_be_queried_is_an_error_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".lock").touch()
     monkeypatch.setattr(fcntl, "flock", answering(errno.EIO))
-    with pytest.raises(StoreError, match=r"\.lock does not tell whether .* \(Input/output error\)"):
+    with pytest.raises(StoreError, match=r"\.lock does not show whether .* \(Input/output error\)"):
         is_held(tmp_path / ".lock")

@@ -1,4 +1,4 @@
-"""One definition of a trial's state, and every view of it says the same word."""
+"""The state of a trial has one definition, which every view uses."""
 
 import dataclasses
 from pathlib import Path
@@ -63,7 +63,7 @@ def diverged(trial: PlannedTrial) -> TrialRecord:
         ({"result": "diverged"}, "diverged", "diverged"),
     ],
 )
-def test_the_state_is_a_function_of_the_record_and_of_who_holds_the_trial(
+def test_the_state_depends_on_the_record_and_the_lock_alone(
     sweep: TrackedSweep, parts: dict[str, object], free: TrialState, held: TrialState
 ):
     trial = sweep.trials[0]

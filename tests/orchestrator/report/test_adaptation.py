@@ -12,8 +12,8 @@ from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report.adaptation_figure import adaptation_figure
 from orchestrator.report.canvas import Figure
 from orchestrator.report.export import frames
-from orchestrator.report.report_folder import write_bundle
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.report_folder import write_report_folder
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
 from tests.orchestrator.report.test_figures import BLUE, ORANGE, inked, picture
@@ -52,16 +52,16 @@ def test_each_score_has_a_row_for_every_step_up_to_its_own(tmp_path: Path) -> No
     assert [list(values) for values in by_step] == [[pytest.approx(20)], [pytest.approx(40)], [pytest.approx(60)]]
 
 
-def test_the_figure_and_the_export_are_in_the_bundle(tmp_path: Path) -> None:
+def test_the_report_has_the_figure_and_the_export(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP)
-    files = {path.name for path in write_bundle(tmp_path / "report", plan, records_of(plan), registries())}
+    files = {path.name for path in write_report_folder(tmp_path / "report", plan, records_of(plan), registries())}
     assert {"adaptation.png", "adaptation.parquet"} <= files
-    pending = {path.name for path in write_bundle(tmp_path / "pending", plan, {}, registries())}
+    pending = {path.name for path in write_report_folder(tmp_path / "pending", plan, {}, registries())}
     assert "adaptation.png" not in pending and "adaptation.parquet" in pending
 
 
-def test_nothing_of_it_is_there_where_nothing_adapts(tmp_path: Path) -> None:
-    files = {path.name for path in write_bundle(tmp_path / "report", plan_of(tmp_path), {}, registries())}
+def test_a_report_without_adaptation_has_neither(tmp_path: Path) -> None:
+    files = {path.name for path in write_report_folder(tmp_path / "report", plan_of(tmp_path), {}, registries())}
     assert not {name for name in files if name.startswith("adaptation")}
 
 
@@ -82,7 +82,7 @@ def test_each_order_has_its_colour(tmp_path: Path, overrides: dict[str, object],
     assert (inked(image, BLUE) > 50, inked(image, ORANGE) > 50) == (blue, orange)
 
 
-def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inductive_scores_have_separate_lines_and_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
     monkeypatch.setattr(adaptation_module, "write_figure", lambda figure, path: figures.append(figure) or path)
     plan = plan_of(tmp_path, SWEEP.replace("evaluation_adaptation_steps: [0, 2]", "inductive: [false, true]"))
@@ -90,7 +90,7 @@ def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monke
     adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png")
     labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
     assert len(labels) == 4 and sum("inductive" in label for label in labels) == 2
-    tables = frames(plan, records_of(plan), aggregate(plan, records_of(plan), registries()))
+    tables = frames(plan, records_of(plan), table_rows(plan, records_of(plan), registries()))
     assert [list(tables[name].groupby("inductive").size()) for name in ("cells", "adaptation", "episodes")] == [
         [2, 2],
         [8, 8],
@@ -98,7 +98,7 @@ def test_inductive_scores_have_lines_and_rows_of_their_own(tmp_path: Path, monke
     ]
 
 
-def test_scores_without_a_step_are_no_figure(tmp_path: Path) -> None:
+def test_scores_without_a_step_have_no_figure(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP, only=["evaluation_adaptation_steps=0"])
     assert len(frames(plan, records_of(plan), ())["adaptation"]) == 4
     assert adaptation_figure(plan, records_of(plan), tmp_path / "adaptation.png") is None

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.report.cells_figure import cells_figure
-from orchestrator.report.drawing import drawn
-from orchestrator.report.report_folder import write_bundle
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.drawing import draw_if_possible
+from orchestrator.report.report_folder import write_report_folder
+from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 UGLY = (
@@ -28,12 +28,12 @@ assert not [name for name in sys.modules if name.startswith(("matplotlib.pyplot"
 def draw_cells(folder: Path) -> bytes:
     folder.mkdir()
     plan = plan_of(folder)
-    rows = aggregate(plan, records_of(plan, {0: [74, 75]}), registries())
+    rows = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
     return cells_figure(rows, folder / "cells.png", title="cells").read_bytes()
 
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg"])
-def test_no_backend_and_no_style_of_the_users_changes_a_picture(tmp_path: Path, backend: str) -> None:
+def test_the_users_backend_and_style_change_no_picture(tmp_path: Path, backend: str) -> None:
     style = tmp_path / "matplotlibrc"
     style.write_text(UGLY)
     root = Path(__file__).parents[3]
@@ -51,22 +51,22 @@ def test_without_matplotlib_there_is_a_table_and_a_notice_for_each_figure(
     """A figure of an earlier launch does not stay beside the new table."""
     plan, notices = plan_of(tmp_path), list[str]()
     report = tmp_path / "report"
-    write_bundle(report, plan, records_of(plan, {0: [74]}), registries())
+    write_report_folder(report, plan, records_of(plan, {0: [74]}), registries())
     for name in ("canvas", "curves_figure", "cells_figure", "adaptation_figure"):
         monkeypatch.delitem(sys.modules, f"orchestrator.report.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    files = {path.name for path in write_bundle(report, plan, {}, registries(), notice=notices.append)}
+    files = {path.name for path in write_report_folder(report, plan, {}, registries(), notice=notices.append)}
     assert {"table.md", "table.json", "trials.parquet", "provenance.json"} <= files
     assert [notice.partition(" ")[0] for notice in notices] == ["curves.png", "cells.png"]
     assert all("was not drawn (ModuleNotFoundError: " in notice for notice in notices)
     assert {path.name for path in report.iterdir()} == files
 
 
-def test_a_picture_that_can_be_neither_drawn_nor_removed_fails_nothing(tmp_path: Path) -> None:
+def test_a_picture_that_can_be_neither_drawn_nor_removed_causes_no_error(tmp_path: Path) -> None:
     def fails(path: Path) -> Path:
         raise ValueError("two\nlines")
 
     notices: list[str] = []
-    assert drawn(fails, tmp_path, notices.append) is None  # a folder stands where the picture belongs
+    assert draw_if_possible(fails, tmp_path, notices.append) is None  # a folder stands where the picture belongs
     assert notices[0] == f"{tmp_path.name} was not drawn (ValueError: two)"
     assert "could not be removed" in notices[1]

@@ -9,7 +9,7 @@ import pytest
 from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 WAY, QUERY, TRIES = 5, 5, 200
@@ -45,7 +45,9 @@ def closed(accuracies: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("count", "episodes"), [(20, 300), (50, 300)])
 @pytest.mark.parametrize("model", [hard_by_itself, hard_for_each_other])
-def test_it_covers_the_accuracy_on_all_classes_and_the_closed_interval_does_not(model: Model, count: int, episodes: int) -> None:
+def test_the_open_interval_covers_the_accuracy_on_all_classes_and_the_closed_does_not(
+    model: Model, count: int, episodes: int
+) -> None:
     random = np.random.default_rng(1)
     truth = np.mean([score(random, model, count=500, episodes=2000)[0].mean() for _ in range(20)])
     tries = [score(random, model, count=count, episodes=episodes) for _ in range(TRIES)]
@@ -57,14 +59,14 @@ def test_it_covers_the_accuracy_on_all_classes_and_the_closed_interval_does_not(
     assert wide.mean() < 1.4 * Z_95 * errors.std() / (1 - 2 / np.pi) ** 0.5, "an interval that covers is no wider than it must be"
 
 
-def test_where_all_classes_are_alike_it_is_hardly_wider_than_the_closed_one() -> None:
+def test_with_equal_classes_the_open_interval_is_hardly_wider_than_the_closed() -> None:
     random = np.random.default_rng(2)
     tries = [score(random, alike, count=100, episodes=1000) for _ in range(30)]
     wider = np.mean([ci95_classes(*each) for each in tries]) / np.mean([closed(accuracies) for accuracies, _ in tries])
     assert 1 <= wider < 1.2
 
 
-def test_turns_of_a_character_are_no_further_evidence() -> None:
+def test_turns_of_a_character_count_as_one_class() -> None:
     """A character in its four turns counts once: taken for four classes it would look like four times as many."""
     random = np.random.default_rng(3)
     characters = random.random((400, 50)).argsort(axis=1)[:, :WAY]
@@ -76,7 +78,7 @@ def test_turns_of_a_character_are_no_further_evidence() -> None:
     assert split < 0.75 * whole
 
 
-def test_it_is_the_same_each_time_and_in_any_unit() -> None:
+def test_the_interval_is_deterministic_and_scales_with_the_unit() -> None:
     accuracies, classes = score(np.random.default_rng(4), hard_by_itself, count=20, episodes=100)
     half = ci95_classes(accuracies, classes)
     assert half is not None
@@ -84,15 +86,15 @@ def test_it_is_the_same_each_time_and_in_any_unit() -> None:
     assert ci95_classes(100 * accuracies - 20, 3 * classes + 1) == pytest.approx(100 * half)
 
 
-def test_without_a_class_to_leave_out_there_is_none() -> None:
+def test_there_is_no_interval_where_every_episode_has_all_classes() -> None:
     classes = np.tile(np.arange(WAY), (10, 1))
     assert ci95_classes(np.linspace(0, 1, 10), classes) is None
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
-def test_a_table_has_it_where_it_is_asked_for(tmp_path: Path, form: str) -> None:
+def test_a_table_has_the_open_interval_on_request(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path)
-    rows = aggregate(plan, records_of(plan, {0: [74, 75]}), registries())
+    rows = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
     plain, whole = (" ".join(render(rows, form, spec=plan.spec, classes=classes).split()) for classes in (False, True))
     assert "sampled again from the same classes" in plain and "sampled again from the same classes" in whole
     assert "other test classes" not in plain and "other test classes" in whole

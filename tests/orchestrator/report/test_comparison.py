@@ -19,7 +19,7 @@ from orchestrator.report.comparison_row import ComparedRow, Questions, read_rows
 from orchestrator.report.comparison_text import render_comparison
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import COMPARISON_KEYS
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"
@@ -61,7 +61,7 @@ def test_on_committed_exports_pairing_halves_the_interval(
     assert found.correlation == pytest.approx(correlation, abs=0.005)
 
 
-def test_one_seed_is_the_paired_test_of_the_episodes() -> None:
+def test_one_seed_gives_the_paired_test_over_episodes() -> None:
     random = np.random.default_rng(0)
     first, second = random.normal(70, 5, (2, 1000)) + random.normal(0, 8, 1000)
     found, expected = one(row({0: first}), row({0: second})), ttest_rel(second, first)
@@ -71,7 +71,7 @@ def test_one_seed_is_the_paired_test_of_the_episodes() -> None:
     assert found.p == pytest.approx(expected.pvalue, rel=0.01)
 
 
-def test_many_episodes_leave_the_paired_test_of_the_seeds() -> None:
+def test_many_episodes_give_the_paired_test_over_seeds() -> None:
     """Where the episodes say all alike, only the seeds' differences count, by Student's t."""
     before, after = (70.0, 71.0, 69.5, 70.5), (71.0, 73.5, 70.0, 72.5)
     first, second = (row({seed: np.full(100, value) for seed, value in enumerate(values)}) for values in (before, after))
@@ -84,7 +84,7 @@ def test_many_episodes_leave_the_paired_test_of_the_seeds() -> None:
 
 
 @pytest.mark.parametrize("seeds", [((0, 1, 2), (0, 1, 2)), ((0, 1, 2), (3, 4, 5))])
-def test_rows_of_one_truth_are_told_apart_in_one_of_twenty(seeds: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+def test_equal_rows_differ_significantly_in_one_of_twenty_cases(seeds: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     """Episodes and seeds both scatter; the episodes' luck is shared, so that an unpaired test would hardly ever decide."""
     random = np.random.default_rng(1)
     wrong = 0
@@ -111,9 +111,9 @@ def test_only_seeds_that_both_have_are_paired() -> None:
     [
         (SAME, "episodes"),
         (Questions("sha256-e", ("e-2", "sha256-other"), 10), "episodes"),
-        (Questions("sha256-f", SAME.made_from, 10), None),
-        (Questions(None, SAME.made_from, 10), None),
-        (Questions("sha256-e", SAME.made_from, 11), None),
+        (Questions("sha256-f", SAME.derived_from, 10), None),
+        (Questions(None, SAME.derived_from, 10), None),
+        (Questions("sha256-e", SAME.derived_from, 11), None),
     ],
 )
 def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) -> None:
@@ -124,15 +124,15 @@ def test_equal_digests_alone_are_paired(other: Questions, paired: str | None) ->
     assert found.ci95_episodes == (0 if paired else pytest.approx(found.ci95_unpaired))
 
 
-def test_exports_without_digests_are_paired_by_all_that_makes_the_episodes() -> None:
+def test_exports_without_digests_are_paired_by_everything_that_determines_episodes() -> None:
     old = Questions(None, ("e-1", "sha256-d", "omniglot", "vinyals", "True"), 10)
     assert old.pairing(old) == "evaluation"
-    for place in range(len(old.made_from)):
-        changed = (*old.made_from[:place], "other", *old.made_from[place + 1 :])
-        assert old.pairing(dataclasses.replace(old, made_from=changed)) is None
+    for place in range(len(old.derived_from)):
+        changed = (*old.derived_from[:place], "other", *old.derived_from[place + 1 :])
+        assert old.pairing(dataclasses.replace(old, derived_from=changed)) is None
 
 
-def test_holm_is_that_of_the_textbook() -> None:
+def test_holm_matches_the_textbook() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
@@ -149,17 +149,17 @@ def test_p_values_are_adjusted_over_all_comparisons() -> None:
 def rows(tmp_path: Path) -> tuple[ComparedRow, ...]:
     plan = plan_of(tmp_path, SWEEP)
     records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
-    return rows_of_tables(frames(plan, records, aggregate(plan, records, registries())), "compared")
+    return rows_of_tables(frames(plan, records, table_rows(plan, records, registries())), "compared")
 
 
 def names(pairs: object) -> list[tuple[int, int]]:
     return [(first.number, second.number) for first, second in pairs.pairs]  # type: ignore[attr-defined]
 
 
-def test_rows_come_from_exports(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
+def test_rows_are_read_from_exports(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
     plan = plan_of(tmp_path, SWEEP)
     records = records_of(plan, {0: [60, 70], 1: [65, 75, 66]})
-    write_exports(frames(plan, records, aggregate(plan, records, registries())), tmp_path / "out", "parquet")
+    write_exports(frames(plan, records, table_rows(plan, records, registries())), tmp_path / "out", "parquet")
     read = read_rows(tmp_path / "out")
     assert [(each.cell, each.settings, each.questions, each.accuracy) for each in read] == [
         (each.cell, each.settings, each.questions, each.accuracy) for each in rows
@@ -185,7 +185,7 @@ def test_one_table_pairs_rows_of_the_same_episodes_or_along_a_setting(rows: tupl
     assert names(choose_pairs([selected(rows, ["shot=1"])])) == [pair for pair in by_distance if number[pair[0]]["shot"] == 1]
 
 
-def test_rows_of_two_presets_are_compared_whatever_else_the_presets_decide() -> None:
+def test_rows_of_two_presets_are_compared_despite_their_other_differences() -> None:
     text, code = (
         row({0: np.arange(10.0)}, preset=preset, algorithm="maml", inner_lr=rate, way=5)
         for preset, rate in (("paper", 0.4), ("reference", 0.1))
@@ -213,16 +213,18 @@ def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
         ({"by": "fce"}, "no two rows of compared differ in fce"),
         ({"rows": ("1", "9")}, "no row is '9'.*the rows are 1 matching"),
         ({"rows": ("1", "shots=5")}, "--rows shots=5: unknown setting 'shots'; did you mean 'shot'"),
-        ({"rows": ("1", "shot=[1, 5]")}, "--rows takes one value a key"),
+        ({"rows": ("1", "shot=[1, 5]")}, "--rows takes one value per key"),
         ({"rows": ("1", "2"), "by": "shot"}, "--rows names rows of one table"),
     ],
 )
-def test_what_cannot_be_compared_is_said(rows: tuple[ComparedRow, ...], choice: dict[str, object], problem: str) -> None:
+def test_an_impossible_comparison_is_an_error_with_the_reason(
+    rows: tuple[ComparedRow, ...], choice: dict[str, object], problem: str
+) -> None:
     with pytest.raises((ComparisonError, SweepFileError), match=problem):
         choose_pairs([rows], **choice)  # type: ignore[arg-type]
 
 
-def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[ComparedRow, ...]) -> None:
+def test_a_row_without_a_finished_seed_is_omitted_with_a_note(rows: tuple[ComparedRow, ...]) -> None:
     waiting = [*rows[:2], dataclasses.replace(rows[2], by_seed={}, questions=None), rows[3]]
     found = choose_pairs([waiting])
     assert found.left_out == ("row 3 of compared: no finished seed",)
@@ -231,9 +233,9 @@ def test_a_row_without_a_finished_seed_is_left_out_and_named(rows: tuple[Compare
         choose_pairs([waiting], rows=("1", "3"))
 
 
-def test_a_row_of_one_episode_is_left_out_and_named(rows: tuple[ComparedRow, ...]) -> None:
+def test_a_row_of_one_episode_is_omitted_with_a_note(rows: tuple[ComparedRow, ...]) -> None:
     single = [*rows[:2], dataclasses.replace(rows[2], by_seed={0: np.array([70.0])})]
-    assert choose_pairs([single]).left_out == ("row 3 of compared: one test episode, which tells no interval",)
+    assert choose_pairs([single]).left_out == ("row 3 of compared: one test episode, so no interval",)
     with pytest.raises(ComparisonError, match="row 3 of compared: one test episode"):
         choose_pairs([single], rows=("1", "3"))
 
@@ -247,13 +249,13 @@ def test_one_training_scored_in_two_ways_is_compared(rows: tuple[ComparedRow, ..
 
 
 @pytest.mark.parametrize("choice", [{}, {"by": "distance"}, {"rows": ("1", "3")}])
-def test_a_table_that_is_still_to_be_computed_is_said_in_one_sentence(rows: tuple[ComparedRow, ...], choice: Any) -> None:
+def test_a_table_without_results_is_an_error_in_one_sentence(rows: tuple[ComparedRow, ...], choice: Any) -> None:
     waiting = [dataclasses.replace(each, by_seed={}, questions=None) for each in rows]
     with pytest.raises(ComparisonError, match=r"^no row of compared has a finished seed yet$"):
         choose_pairs([waiting], **choice)
 
 
-def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
+def test_every_format_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path: Path) -> None:
     pairs = choose_pairs([rows], by="distance")
     compared = compare(pairs.pairs)
     notices: list[str] = []
@@ -270,13 +272,13 @@ def test_every_form_has_every_comparison(rows: tuple[ComparedRow, ...], tmp_path
     assert "left out: row 9: no counterpart" in text and "paired by evaluation" not in text
 
 
-def test_what_is_not_paired_or_of_one_seed_is_said_in_the_text() -> None:
+def test_the_text_notes_unpaired_rows_and_single_seeds() -> None:
     compared = compare([(row({0: np.arange(10.0)}), row({0: np.arange(10.0)}, Questions("sha256-f", (), 10)))])
     text = " ".join(render_comparison(compared, (), "text").split())
     assert "NOT PAIRED" in text and "too few seeds" in text
 
 
-def test_a_row_names_its_seeds_so_that_seed_0_is_not_read_as_none() -> None:
+def test_a_row_lists_its_seeds_so_that_seed_0_does_not_read_as_none() -> None:
     two = dataclasses.replace(row({0: np.arange(10.0), 2: np.arange(10.0)}), number=2)
     lines = [line.split() for line in render_comparison(compare([(row({0: np.arange(10.0)}), two)]), (), "text").splitlines()]
     assert ["1", "4.50", "seed", "0"] in lines and ["2", "4.50", "seeds", "0,", "2"] in lines

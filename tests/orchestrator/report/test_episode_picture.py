@@ -17,7 +17,7 @@ from tests.fsl_core.datasets.small_mini_imagenet import PHOTOGRAPHS, as_folders,
 from tests.fsl_core.test_recipe import a_recipe
 
 
-def test_the_picture_of_an_episode_shows_the_photographs_as_they_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_picture_of_an_episode_shows_photographs_in_their_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch)
     dataset = opened(as_folders(tmp_path, small_pictures()))
     dataset = dataclasses.replace(dataset, meta_test=dataset.meta_train)  # the other split has a single class here

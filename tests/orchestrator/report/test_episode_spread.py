@@ -12,7 +12,9 @@ from orchestrator.report.episode_spread import EpisodeSpread, answer_variance, m
 
 
 @given(st.floats(5, 95), st.floats(0, 0.9), st.integers(2, 400), st.integers(2, 10_000))
-def test_our_own_test_is_given_back(accuracy: float, correlation: float, answers: int, episodes: int) -> None:
+def test_a_spread_reproduces_the_error_of_its_own_episodes(
+    accuracy: float, correlation: float, answers: int, episodes: int
+) -> None:
     """A spread that was measured on episodes of a size says of a test of that size what was measured."""
     variance = answer_variance(accuracy)
     error = EpisodeSpread(correlation).standard_error(variance, episodes=episodes, answers=answers)
@@ -42,7 +44,7 @@ def test_one_answer_an_episode_has_no_correlation() -> None:
 
 
 @given(st.floats(0, 100), st.floats(0, 100))
-def test_the_wider_variance_serves_both_numbers(ours: float, theirs: float) -> None:
+def test_both_numbers_have_the_larger_variance(ours: float, theirs: float) -> None:
     wide = widest_variance(ours, theirs)
     assert wide == widest_variance(theirs, ours)
     assert wide >= answer_variance(ours) > 0
@@ -56,7 +58,7 @@ def test_more_episodes_and_more_answers_never_widen_the_error(correlation: float
     assert spread.standard_error(0.09, episodes=episodes, answers=answers + 1) <= error * (1 + 1e-12)
 
 
-def test_it_recovers_the_spread_of_drawn_episodes() -> None:
+def test_the_spread_of_sampled_episodes_is_recovered() -> None:
     random = np.random.default_rng(0)
     shares = random.binomial(75, random.beta(0.9 * 19, 0.1 * 19, 20_000)) / 75 * 100
     assert measured_spread(float(shares.mean()), float(shares.std(ddof=1)), 75).correlation == pytest.approx(0.05, abs=0.003)

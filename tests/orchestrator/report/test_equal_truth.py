@@ -47,7 +47,7 @@ def test_equal_truths_are_rarely_called_unequal() -> None:
             assert decisive(simulated(pair, seeds, fixed(), draws=DRAWS)) <= 0.05, (pair.name, seeds)
 
 
-def test_nor_are_they_where_trainings_lie_otherwise_apart_than_assumed() -> None:
+def test_equal_truths_are_rarely_called_unequal_under_a_wrong_spread() -> None:
     """The true spread is drawn anew for each pair, from what the degrees of freedom of the assumed one leave open."""
     for pair in representatives():
         for seeds in SEEDS:
@@ -78,7 +78,7 @@ def test_some_equal_truths_are_called_reproduced() -> None:
         (rule_without_their_episodes, 0.1),
     ],
 )
-def test_a_rule_that_leaves_out_an_error_is_found_out(rule: Rule, least: float) -> None:
+def test_a_rule_without_one_error_is_detected(rule: Rule, least: float) -> None:
     worst = max(decisive(simulated(pair, 1, fixed(), draws=100, rule=rule)) for pair in shipped_pairs())
     assert worst > least
 

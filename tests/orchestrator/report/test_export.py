@@ -20,9 +20,9 @@ from orchestrator.records.trial_state import trial_state
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
 from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
-from orchestrator.report.report_folder import provenance, write_bundle
+from orchestrator.report.report_folder import provenance, write_report_folder
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.flat_settings import recipe_settings
 from orchestrator.sweep.plan import Plan
@@ -32,10 +32,10 @@ from tests.orchestrator.report.sql_words import SQLITE, STANDARD
 
 def tables(plan: Plan, correct: dict[int, list[int]]) -> dict[str, pd.DataFrame]:
     records = records_of(plan, correct)
-    return frames(plan, records, aggregate(plan, records, registries()), run_ids={plan.trials[0].fingerprint: "0"})
+    return frames(plan, records, table_rows(plan, records, registries()), run_ids={plan.trials[0].fingerprint: "0"})
 
 
-def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> None:
+def test_every_trial_cell_episode_and_point_is_exported_once(tmp_path: Path) -> None:
     found = tables(plan_of(tmp_path), {0: [74, 75], 1: [74]})
     assert {name: len(table) for name, table in found.items()} == {
         "trials": 3,
@@ -54,7 +54,7 @@ def test_every_trial_cell_episode_and_point_is_there_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-def test_every_episode_says_which_queries_were_right_and_of_which_classes_they_are(tmp_path: Path, form: str) -> None:
+def test_every_episode_has_its_right_answers_and_classes(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path)
     written = write_exports(tables(plan, {0: [74, 75]}), tmp_path, form)
     path = next(path for path in written if path.stem == "episodes")
@@ -65,7 +65,7 @@ def test_every_episode_says_which_queries_were_right_and_of_which_classes_they_a
     assert (first["episodes_digest"], first["data_digest"]) == ("sha256-e", "sha256-d")
 
 
-def test_what_is_trained_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
+def test_a_trained_trial_has_its_provenance_before_it_is_scored(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     trained = finished(plan.trials[0].recipe, [])
     records = {**records_of(plan, {}), trained.fingerprint: trained}
@@ -102,11 +102,11 @@ def test_csv_can_be_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("correct", [{}, {0: [74], 1: [75]}])
-def test_the_bundle_is_whole_and_the_same_twice(tmp_path: Path, correct: dict[int, list[int]]) -> None:
+def test_the_report_is_complete_and_reproducible(tmp_path: Path, correct: dict[int, list[int]]) -> None:
     plan = plan_of(tmp_path)
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
-        write_bundle(folder, plan, records_of(plan, correct), registries())
+        write_report_folder(folder, plan, records_of(plan, correct), registries())
     names = {path.name for path in folders[0].iterdir()}
     assert {"table.md", "table.csv", "trials.parquet", "episodes.parquet", "curves.png", "cells.png", "provenance.json"} <= names
     for name in names:
@@ -147,7 +147,7 @@ def test_every_text_survives_a_reader_that_guesses_types(tmp_path: Path, unlucky
     execution = dataclasses.replace(record.execution, host=host, git_commit=commit, lock_digest=lock, versions=versions)
     result = dataclasses.replace(record.result, data_digest=data, weights_digest=weights)
     records = {record.fingerprint: dataclasses.replace(record, execution=execution, result=result)}
-    made = frames(plan, records, aggregate(plan, records, registries()), run_ids={record.fingerprint: host})
+    made = frames(plan, records, table_rows(plan, records, registries()), run_ids={record.fingerprint: host})
     for path in write_exports(made, tmp_path / "out", "csv"):
         back = guessed(path.read_text())
         for column, (kind, _) in COLUMNS[path.stem].items():
@@ -155,7 +155,7 @@ def test_every_text_survives_a_reader_that_guesses_types(tmp_path: Path, unlucky
                 assert back[column] == [None if pd.isna(value) else value for value in made[path.stem][column]], column
 
 
-def test_a_fingerprint_that_reads_like_a_number_is_an_id_in_every_table(tmp_path: Path) -> None:
+def test_a_fingerprint_that_looks_like_a_number_is_an_id_in_every_table(tmp_path: Path) -> None:
     """One in six hundred does: 05076994e4836924 was an infinite number where the types of a CSV are guessed."""
     cell = CellSettings(dataset="omniglot", split="vinyals", way=5, shot=1)
     seed = next(seed for seed in range(10_000) if cell.recipe(seed).fingerprint.replace("e", "", 1).isdigit())
@@ -165,7 +165,7 @@ def test_a_fingerprint_that_reads_like_a_number_is_an_id_in_every_table(tmp_path
     (trial,) = plan.trials
     wanted = f"t-{trial.fingerprint}"
     records = records_of(plan, {seed: [74]})
-    rows = aggregate(plan, records, registries())
+    rows = table_rows(plan, records, registries())
     found = {path.stem: path.read_text() for path in write_exports(frames(plan, records, rows), tmp_path, "csv")}
     for name in ("trials", "episodes", "curves"):
         assert set(guessed(found[name])["trial_id"]) == {wanted}
@@ -204,7 +204,7 @@ def test_a_cell_keeps_its_id_whatever_its_seeds_and_neighbours(tmp_path: Path) -
     assert changed.cells[0].fingerprint != whole.cells[0].fingerprint
 
 
-def test_parquet_has_times_and_lists_as_such(tmp_path: Path) -> None:
+def test_parquet_keeps_times_and_lists(tmp_path: Path) -> None:
     found = {path.stem: pq.read_table(path) for path in write_exports(tables(plan_of(tmp_path), {0: [74]}), tmp_path, "parquet")}
     assert {str(found["trials"].schema.field(name).type) for name in ("started_at", "finished_at")} == {"timestamp[ms, tz=UTC]"}
     assert found["trials"]["started_at"].to_pylist() == [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), None, None]

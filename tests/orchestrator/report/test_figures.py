@@ -21,7 +21,7 @@ from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.curves_figure import curves_figure
 from orchestrator.report.episode_picture import episode_figure
 from orchestrator.report.line_styles import line_style
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, finished, plan_of, records_of, registries, score
 
@@ -40,7 +40,7 @@ def inked(image: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 def forest(folder: Path, correct: dict[int, list[int]]) -> np.ndarray:
     plan = plan_of(folder)
-    rows = aggregate(plan, records_of(plan, correct), registries())
+    rows = table_rows(plan, records_of(plan, correct), registries())
     return picture(cells_figure(rows, folder / "cells.png", title="cells"))
 
 
@@ -55,7 +55,7 @@ def test_the_forest_moves_with_the_numbers(tmp_path: Path) -> None:
 
 
 def test_a_long_title_stays_within_the_picture(tmp_path: Path) -> None:
-    rows = aggregate(plan := plan_of(tmp_path), records_of(plan, {}), registries())
+    rows = table_rows(plan := plan_of(tmp_path), records_of(plan, {}), registries())
     image = picture(cells_figure(rows, tmp_path / "cells.png", title="A title of very many words " * 8))
     assert (image[:, :2] == 255).all() and (image[:, -2:] == 255).all()
 
@@ -64,7 +64,7 @@ def test_dollar_signs_in_a_title_are_no_formula(tmp_path: Path, figures: list[Fi
     """An unfinished one cost the sweep all its figures."""
     plan = plan_of(tmp_path, SWEEP.replace("Reported & checked_100%", "At $5 of $x_$"))
     records = trained_alike(plan)
-    cells_figure(aggregate(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
+    cells_figure(table_rows(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
     curves_figure(plan, records, tmp_path / "curves.png")
     assert figures[0].get_suptitle() == "At $5 of $x_$"
     assert not figures[0].findobj(lambda part: isinstance(part, Text) and part.get_parse_math())
@@ -76,14 +76,14 @@ def test_no_two_of_many_lines_look_alike() -> None:
     assert len(set(styles)) == 28
 
 
-def test_curves_are_drawn_of_the_trials_that_are_done(tmp_path: Path) -> None:
+def test_finished_trials_have_curves(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     empty = picture(curves_figure(plan, {}, tmp_path / "none.png"))
     drawn = picture(curves_figure(plan, records_of(plan, {0: [74]}), tmp_path / "some.png"))
     assert inked(drawn, BLUE) > inked(empty, BLUE)
 
 
-def test_a_panel_says_where_no_trial_is_done(tmp_path: Path, figures: list[Figure]) -> None:
+def test_a_panel_notes_that_no_trial_is_done(tmp_path: Path, figures: list[Figure]) -> None:
     plan = plan_of(tmp_path)
     curves_figure(plan, {}, tmp_path / "none.png")
     curves_figure(plan, records_of(plan, {0: [74]}), tmp_path / "some.png")
@@ -205,7 +205,7 @@ def test_every_text_can_be_read_whatever_the_sweep(tmp_path: Path, figures: list
     records = trained_alike(plan)
     curves_module.curves_figure(plan, records, tmp_path / "curves.png")
     adaptation_module.adaptation_figure(plan, records, tmp_path / "adaptation.png")
-    cells_module.cells_figure(aggregate(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
+    cells_module.cells_figure(table_rows(plan, records, registries()), tmp_path / "cells.png", title=plan.spec.title)
     assert len(figures) >= 2
     for figure in figures:
         assert_readable(figure)
@@ -227,7 +227,7 @@ def test_panels_that_are_compared_share_their_axes_and_ticks_are_plain_numbers(t
 
 def test_what_is_not_comparable_is_marked_all_the_same_where_it_was_short(tmp_path: Path, figures: list[Figure]) -> None:
     plan = plan_of(tmp_path, set_values=["steps=200", "train_query=7"])
-    rows = aggregate(plan, records_of(plan, {0: [74]}), registries())
+    rows = table_rows(plan, records_of(plan, {0: [74]}), registries())
     assert {row.verdict_label for row in rows} == {"not comparable"} and all(row.trained_for_less for row in rows)
     cells_figure(rows, tmp_path / "cells.png", title="cells")
     assert "white" in {line.get_markerfacecolor() for line in figures[0].axes[0].lines}
@@ -236,7 +236,7 @@ def test_what_is_not_comparable_is_marked_all_the_same_where_it_was_short(tmp_pa
 def test_a_short_training_is_marked_in_the_forest(tmp_path: Path, figures: list[Figure]) -> None:
     for short in (False, True):
         plan = plan_of(tmp_path, SWEEP + f"short: {str(short).lower()}\n")
-        rows = aggregate(plan, records_of(plan, {0: [74]}), registries())
+        rows = table_rows(plan, records_of(plan, {0: [74]}), registries())
         cells_figure(rows, tmp_path / "cells.png", title="cells")
     full, hollow = ({line.get_markerfacecolor() for line in figure.axes[0].lines} for figure in figures)
     assert "white" not in full and "white" in hollow

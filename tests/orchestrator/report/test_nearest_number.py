@@ -89,7 +89,7 @@ def test_a_deviation_over_trainings_says_over_how_many(
     folder = tmp_path_factory.mktemp("published")
     (folder / "anna_2020.yaml").write_text(yaml.safe_dump(registry("anna_2020", **spread)))
     if "std_seeds" in spread and spread.get("seeds", 1) < 2:
-        with pytest.raises(RegistryError, match="seeds must say over how many, 2 at least"):
+        with pytest.raises(RegistryError, match="seeds must give their number, at least 2"):
             load_registries(folder)
         return
     cell = load_registries(folder).cells["anna_2020"][0]

@@ -103,7 +103,7 @@ def test_tables_are_whole() -> None:
     }
 
 
-def test_every_number_stands_once_with_a_precision_that_it_keeps() -> None:
+def test_every_number_appears_once_with_consistent_precision() -> None:
     everything = [cell for cells in registries().cells.values() for cell in cells]
     keys = [
         (cell.source, cell.algorithm, *sorted(cell.variant.items()), cell.dataset, cell.way, cell.shot, *sorted(_training(cell)))
@@ -119,7 +119,7 @@ def _training(cell: PublishedCell) -> list[tuple[str, object]]:
     return [(key, cell.settings[key]) for key in ("train_way", "train_shot", "train_query") if key in cell.settings]
 
 
-def test_two_tables_that_contradict_each_other_say_so() -> None:
+def test_contradicting_tables_carry_a_doubt() -> None:
     """Snell's Tables 5 and 6 print two accuracies for one run; where both have the run and agree, no doubt is raised."""
     runs = [_by_run(table) for table in ("Table 5", "Table 6")]
     shared = runs[0].keys() & runs[1].keys()
@@ -157,7 +157,7 @@ def test_the_number_of_the_nearest_protocol_is_found(changes: dict[str, object],
     "changes",
     [{"distance": "cosine"}, {"way": 7}, {"shot": 2}, {"dataset": "glyphs", "split": "glyphs"}],
 )
-def test_no_number_is_lent_to_another_question(changes: dict[str, object]) -> None:
+def test_no_number_is_used_for_another_question(changes: dict[str, object]) -> None:
     assert registries().find(["snell_2017", "knagg_2018"], settings(**changes)) is None
 
 
@@ -169,7 +169,7 @@ def test_the_first_source_that_has_the_cell_wins() -> None:
     assert both.find(["vinyals_2016", "snell_2017"], settings()) == theirs  # the first has no such algorithm
 
 
-def test_an_unknown_source_names_the_nearest_that_is_there() -> None:
+def test_an_unknown_source_is_an_error_with_the_nearest_one() -> None:
     with pytest.raises(RegistryError, match="'snell_201' is not a registry; did you mean 'snell_2017'"):
         registries().find(["snell_201"], settings())
 
@@ -206,16 +206,16 @@ def test_only_what_the_file_states_counts_as_stated(tmp_path: Path) -> None:
             r"mine\.yaml:4: label: 'M+' is not accepted: string should have at most 18 characters",
         ),
         ("kind: paper", "kind: rerun", r"mine\.yaml:5: kind: 'rerun' is not accepted"),
-        ("accuracy: 98.8}", "accuracy: 98.8, std_seeds: 0.3}", r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* over how many"),
+        ("accuracy: 98.8}", "accuracy: 98.8, std_seeds: 0.3}", r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* their number"),
         (
             "accuracy: 98.8}",
             "accuracy: 98.8, std_seeds: 0.3, seeds: 1}",
-            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* 2 at least",
+            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* at least 2",
         ),
         (
             "accuracy: 98.8}",
             "accuracy: 98.8, ci95: 0.1, std_seeds: 0.3}",
-            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* over how",
+            r"cells\[0\]\.std_seeds: 0\.3 is not accepted: .* their number",
         ),
         ("accuracy: 98.8}", "accuracy: 98.8, std_seeds: -0.3, seeds: 3}", r"cells\[0\]\.std_seeds: -0\.3 is not accepted"),
         ("accuracy: 98.8}", "accuracy: 98.8, seeds: 0}", r"cells\[0\]\.seeds: 0 is not accepted"),
@@ -237,12 +237,12 @@ def test_a_wrong_registry_is_refused_by_file_line_and_key(tmp_path: Path, old: s
         ("margins: [{dataset: omniglot, way: 5, points: 0}]", r"margins\.yaml:1: margins\[0\]\.points: 0 is not accepted"),
         (
             "margins: [{dataset: omniglot, way: 5, points: 1}, {dataset: omniglot, way: 5, points: 2}]",
-            r"margins: .* stands here twice",
+            r"margins: .* for the same cells",
         ),
         ("margins: []\nspreads: [{dataset: omniglot, freedom: 4, trainings: []}]", r"margins\.yaml:2: spreads\[0\]\.trainings"),
         (
             "margins: []\nanswers: [{dataset: omniglot, correlation: 0.1}, {dataset: omniglot, correlation: 0.2}]",
-            r"margins\.yaml:2: answers: .* stands here twice",
+            r"margins\.yaml:2: answers: .* for the same cells",
         ),
         ("margins: []\nanswers: [{dataset: omniglot, correlation: 1.0}]", r"answers\[0\]\.correlation: 1.0 is not accepted"),
     ],
@@ -264,7 +264,7 @@ def test_a_mismatch_counts_what_the_source_states_and_nothing_else() -> None:
     assert cell.mismatches(dataclasses.replace(settings(resize="nearest"), train_way=20)) == 2  # and retrain
 
 
-def test_what_verdicts_take_for_granted_is_read(tmp_path: Path) -> None:
+def test_the_assumptions_of_verdicts_are_read(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(VALID)
     (tmp_path / "margins.yaml").write_text(
         "margins: [{dataset: omniglot, way: 5, points: 0.5}]\n"

@@ -19,9 +19,9 @@ from orchestrator.report.export import frames
 from orchestrator.report.json_keys import PUBLISHED_KEYS
 from orchestrator.report.published import Registries, load_registries
 from orchestrator.report.published_columns import MOST_COLUMNS, published_columns, registries_of
-from orchestrator.report.report_folder import write_bundle
+from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
@@ -60,7 +60,7 @@ def folder_of(folder: Path, count: int) -> Registries:
 def swept(folder: Path, count: int) -> tuple[Plan, tuple[CellRow, ...]]:
     known = folder_of(folder, count)
     plan = plan_of(folder, TWO_CELLS.format(published=", ".join(["other", *NAMES[:count]])))
-    return plan, aggregate(plan, records_of(plan, {0: [74, 75], 1: [74]}), known)
+    return plan, table_rows(plan, records_of(plan, {0: [74, 75], 1: [74]}), known)
 
 
 TWO_CELLS = """
@@ -130,14 +130,14 @@ def test_json_csv_and_exports_have_them_all_in_order(tmp_path: Path, count: int)
 
 
 @COUNTS
-def test_the_bundle_and_the_picture_of_the_cells_are_made_of_any_number(tmp_path: Path, count: int) -> None:
+def test_the_report_and_its_figure_handle_any_number_of_registries(tmp_path: Path, count: int) -> None:
     plan, rows = swept(tmp_path, count)
     fewer = tuple(dataclasses.replace(row, published=row.published[:-1]) for row in rows)
     assert cells_figure(rows, tmp_path / "all.png", title="t").read_bytes().startswith(b"\x89PNG")
     cells_figure(fewer, tmp_path / "fewer.png", title="t")
     assert ((tmp_path / "all.png").read_bytes() == (tmp_path / "fewer.png").read_bytes()) == (count == 0)
     if count == 5:
-        names = {path.name for path in write_bundle(tmp_path / "out", plan, {}, load_registries(tmp_path / "published"))}
+        names = {path.name for path in write_report_folder(tmp_path / "out", plan, {}, load_registries(tmp_path / "published"))}
         assert {"published.parquet", "table.tex", "cells.png"} <= names
 
 
@@ -145,7 +145,7 @@ def test_the_difference_and_the_verdict_are_against_the_first_that_has_a_number(
     known = folder_of(tmp_path, 2)
     few = dataclasses.replace(known, cells={**known.cells, "anna_2020": known.cells["anna_2020"][:1]})  # 5-way alone
     plan = plan_of(tmp_path, TWO_CELLS.format(published="anna_2020, bert_2021"))
-    rows = aggregate(plan, records_of(plan, {0: [74]}), few)
+    rows = table_rows(plan, records_of(plan, {0: [74]}), few)
     assert [row.compared and row.compared.registry for row in rows] == ["anna_2020", "bert_2021"]
     for row, accuracy in zip(rows, (91.1, 92.2), strict=True):
         assert row.reproduced is not None and row.difference == pytest.approx(row.reproduced - accuracy)
@@ -153,20 +153,20 @@ def test_the_difference_and_the_verdict_are_against_the_first_that_has_a_number(
     assert next(line for line in lines if line[:1] == ["20"])[2:6] == ["–", "92.2", "±", "0.4"]
 
 
-def test_a_number_that_is_not_the_obvious_one_says_which_it_is(tmp_path: Path) -> None:
+def test_a_number_other_than_the_first_is_described(tmp_path: Path) -> None:
     """Snell's Table 4 has the number of a training on 20 ways; Table 1 prints another first."""
     plan = plan_of(tmp_path, set_values=["train_way=20", "train_query=15", "train_shot=1"])
-    rows = aggregate(plan, {}, registries())
+    rows = table_rows(plan, {}, registries())
     assert [number.choice for row in rows for number in row.published] == [
         "Table 4 with train_way 20, train_query 15, train_shot 1, the nearest of its 7 numbers for such a cell"
     ] * 2
     for form in ("text", "md", "latex"):
         assert "Snell 2017: Table 4 with" in " ".join(render(rows, form, spec=plan.spec).split())
-    obvious = aggregate(plan_of(tmp_path), {}, registries())
+    obvious = table_rows(plan_of(tmp_path), {}, registries())
     assert [number.choice for row in obvious for number in row.published] == [None, None]
 
 
-def test_vinyals_own_number_stands_beside_that_of_another_class_split(tmp_path: Path) -> None:
+def test_vinyals_number_is_shown_with_that_of_another_class_split(tmp_path: Path) -> None:
     """The text's cosine with full context embeddings: its paper's numbers were masked by the order of the registries."""
     text = """
 name: reported
@@ -176,13 +176,13 @@ seeds: [0]
 fixed: {preset: paper, algorithm: matching, distance: cosine, fce: true, dataset: mini_imagenet, way: 5}
 grid: {shot: [1, 5]}
 """
-    rows = aggregate(plan_of(tmp_path, text), {}, registries())
+    rows = table_rows(plan_of(tmp_path, text), {}, registries())
     assert [[(number.registry, number.accuracy) for number in row.published] for row in rows] == [
         [("snell_2017", 43.56), ("vinyals_2016", 44.2)], [("snell_2017", 55.31), ("vinyals_2016", 57.0)],
     ]  # fmt: skip
 
 
-def test_two_registries_never_have_one_label(tmp_path: Path) -> None:
+def test_two_registries_cannot_share_a_label(tmp_path: Path) -> None:
     for name in NAMES[:2]:
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({**registry(name), "label": "Same"}))
     with pytest.raises(RegistryError, match=r"bert_2021\.yaml:\d+: label: 'Same' is the label of anna_2020 already"):
@@ -239,7 +239,7 @@ def test_two_columns_with_intervals_and_letters_fit_the_page_and_the_terminal(
     plan = plan_of(tmp_path, WIDEST)
     ours = {"reproduced": 48.87, "ci95_episodes": 0.84, "std_seeds": spread, "seeds_done": done, "difference": -1.25}
     said = {"verdict": verdict, "verdict_label": verdict, "verdict_reasons": (), "unlike": False, "differs": (), "doubt": None}
-    rows = [dataclasses.replace(row, **ours, **said) for row in aggregate(plan, {}, registries())]  # type: ignore[arg-type]
+    rows = [dataclasses.replace(row, **ours, **said) for row in table_rows(plan, {}, registries())]  # type: ignore[arg-type]
     text, latex = (render(rows, form, spec=plan.spec) for form in ("text", "latex"))
     assert "48.70 ± 1.84 c  46.40 ± 1.83 d  48.87 ± 0.84" in text
     assert max(map(len, text.splitlines())) <= 100

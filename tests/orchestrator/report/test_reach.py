@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.report.reach import Reach, reaches
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
@@ -51,7 +51,7 @@ def test_a_margin_narrower_than_the_printed_interval_is_never_met(tmp_path: Path
     assert first.whole is not None and first.whole > first.episodes > first.margin == 0.5
 
 
-def test_what_trainings_leave_open_is_a_guess_and_said_apart(tmp_path: Path) -> None:
+def test_the_spread_of_trainings_is_an_estimate_and_reported_separately(tmp_path: Path) -> None:
     """Snell's 96.0% at 20-way 1-shot: episodes leave 0.2 points open, trainings 0.4 points apart 1.3; 98.9% at 5-shot is within reach."""
     first, second = reach_of(tmp_path, SNELL)
     assert (first.never, first.unlikely, second.never, second.unlikely) == (False, True, False, False)
@@ -65,11 +65,11 @@ def test_more_seeds_and_episodes_bring_a_cell_nearer(tmp_path: Path) -> None:
     assert longer.episodes < few.episodes
 
 
-def test_what_is_never_met_is_never_reproduced(tmp_path: Path) -> None:
+def test_a_cell_out_of_reach_is_never_reproduced(tmp_path: Path) -> None:
     """Scores that equal the 2018 article's 99.4% to the digit, alike in every seed."""
     plan = plan_of(tmp_path, ARTICLE)
     as_published = [75] * 55 + [74] * 45
-    row = aggregate(plan, records_of(plan, dict.fromkeys(range(3), as_published)), registries())[0]
+    row = table_rows(plan, records_of(plan, dict.fromkeys(range(3), as_published)), registries())[0]
     assert row.difference == pytest.approx(0.0, abs=1e-9)
     assert row.verdict_label.startswith("inconclusive") and reaches(plan, registries())[0].never
 
@@ -83,7 +83,7 @@ def test_what_is_never_met_is_never_reproduced(tmp_path: Path) -> None:
         {"way: 19": "way: 20"},
     ],
 )
-def test_cells_that_no_numbers_decide_have_no_reach(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_cells_whose_verdict_needs_no_numbers_have_no_reach(tmp_path: Path, changes: dict[str, str]) -> None:
     """A short sweep, no published number, another question, no margin."""
     ((new, old),) = changes.items()
     text = (
@@ -92,7 +92,7 @@ def test_cells_that_no_numbers_decide_have_no_reach(tmp_path: Path, changes: dic
     assert text != SNELL and reach_of(tmp_path, text) == []
 
 
-def test_the_2018_articles_hundred_episodes_cannot_bear_a_verdict() -> None:
+def test_the_2018_articles_hundred_episodes_are_too_few_for_a_verdict() -> None:
     """1,000 answers and fewer at 75 to 98%, against margins of 0.5 and 1."""
     plan = build_plan(load_sweep(SWEEPS / "matching_2018.yaml"))
     found = {(each.published, each.never) for each in reaches(plan, registries()) if "cosine" in each.cell}

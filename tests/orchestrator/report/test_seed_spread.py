@@ -80,11 +80,11 @@ def test_cells_that_score_the_same_trainings_count_once(tmp_path: Path) -> None:
     assert spread.logits == pytest.approx(1 / 75 / math.sqrt(2) / (share * (1 - share)))
 
 
-def test_untrained_networks_say_nothing_of_trainings(tmp_path: Path) -> None:
+def test_untrained_networks_have_no_spread_over_trainings(tmp_path: Path) -> None:
     assert table_spreads(scored(plan_of(tmp_path, set_values=["steps=0"]), {0: [74], 1: [75]})) == {}  # type: ignore[arg-type]
 
 
-def test_what_others_measured_is_there_for_each_data_set_that_has_margins() -> None:
+def test_every_data_set_with_margins_has_a_measured_spread() -> None:
     """On miniImageNet 0.2 to 1.3 points at 44 to 64%, on Omniglot 0.04 to 0.7 at 94 to 98%."""
     known = registries().assumptions
     for dataset, _way in known.points:

@@ -14,7 +14,7 @@ import pytest
 from orchestrator.report.json_keys import CELL_KEYS, DOCUMENT_KEYS, NUMBERS_OF_REGISTRY, SCHEMA_VERSION, TABULAR
 from orchestrator.report.latex import escaped
 from orchestrator.report.table import FORMATS, render
-from orchestrator.report.table_rows import aggregate
+from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, diverged, plan_of, records_of, registries
 
@@ -25,7 +25,7 @@ seeds_done seeds_wanted difference verdict differs trials
 
 
 def table(plan: Plan, form: str, correct: dict[int, list[int]]) -> str:
-    return render(aggregate(plan, records_of(plan, correct), registries()), form, spec=plan.spec)
+    return render(table_rows(plan, records_of(plan, correct), registries()), form, spec=plan.spec)
 
 
 def test_the_text_table_is_readable(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_csv_and_json_have_a_row_a_cell_and_every_column(tmp_path: Path) -> None
     assert float(lines[0]["reproduced"]) == cells[0]["reproduced"] == pytest.approx(100 * 74 / 75, abs=1e-6)
 
 
-def test_latex_escapes_what_latex_would_read(tmp_path: Path) -> None:
+def test_latex_escapes_special_characters(tmp_path: Path) -> None:
     text = table(plan_of(tmp_path), "latex", {0: [74]})
     assert r"Reported \& checked\_100\%" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
@@ -86,17 +86,17 @@ def test_latex_shows_text_letter_by_letter(text: str, written: str) -> None:
     assert escaped(text) == written
 
 
-def test_seeds_that_diverged_are_said_beside_every_other_verdict(tmp_path: Path) -> None:
+def test_diverged_seeds_are_reported_with_every_verdict(tmp_path: Path) -> None:
     """Whatever the verdict is called: not comparable, a short run, or reproduced."""
     for changes, word in ((["train_query=7"], "not comparable"), (["steps=200"], "short run"), ([], "inconclusive")):
         plan = plan_of(tmp_path, set_values=changes)
         lost = next(trial for trial in plan.trials if trial.recipe.seed == 2)
         records = {**records_of(plan, {0: [74], 1: [73]}), lost.fingerprint: diverged(lost.recipe)}
-        text = " ".join(render(aggregate(plan, records, registries()), "text", spec=plan.spec).split())
+        text = " ".join(render(table_rows(plan, records, registries()), "text", spec=plan.spec).split())
         assert word in text and "1 of 3 seeds diverged" in text
 
 
-def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
+def test_a_caption_has_whole_sentences(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True))
     caption = next(line for line in table(plan, "latex", {0: [74]}).splitlines() if r"\caption" in line)
@@ -104,7 +104,7 @@ def test_a_caption_is_made_of_whole_sentences(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
-def test_what_differs_is_said_in_every_form(tmp_path: Path, form: str) -> None:
+def test_differences_are_in_every_format(tmp_path: Path, form: str) -> None:
     plan = plan_of(tmp_path, set_values=["train_query=7"])
     text = table(plan, form, {0: [74]}).replace("\\_", "_").replace("-{}-", "--")
     assert "train_query 7, published 5" in " ".join(text.split())
@@ -155,7 +155,7 @@ def test_latex_can_be_referred_to(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine (Debian: texlive-latex-recommended)")
 @pytest.mark.parametrize("text", [SWEEP, LONG])
-def test_latex_is_set_without_a_line_too_wide(tmp_path: Path, text: str) -> None:
+def test_latex_compiles_without_an_overfull_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "table.tex").write_text(table(plan_of(tmp_path, text), "latex", SEEDS))
     article = (
         r"\documentclass{article}",

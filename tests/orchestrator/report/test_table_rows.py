@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import build_plan
 from orchestrator.sweep.spec import with_dataset
 from tests.orchestrator.report.reported_sweep import SWEEP, diverged, finished, plan_of, records_of, registries, score
@@ -14,7 +14,7 @@ from tests.orchestrator.report.reported_sweep import SWEEP, diverged, finished, 
 
 def rows(folder: Path, correct: dict[int, list[int]], **overrides: object) -> tuple[CellRow, ...]:
     plan = plan_of(folder, **overrides)  # type: ignore[arg-type]
-    return aggregate(plan, records_of(plan, correct), registries())
+    return table_rows(plan, records_of(plan, correct), registries())
 
 
 def test_a_sweep_without_results_has_rows_without_numbers(tmp_path: Path) -> None:
@@ -45,25 +45,25 @@ def test_diverged_seeds_are_counted_and_not_averaged(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     records = records_of(plan, {0: [74], 1: [74]})
     records[plan.trials[2].fingerprint] = diverged(plan.trials[2].recipe)
-    row = aggregate(plan, records, registries())[0]
+    row = table_rows(plan, records, registries())[0]
     assert row.seeds_done == 2
     assert row.verdict.endswith("1 of 3 seeds diverged")
 
 
-def test_seeds_that_answered_other_episodes_are_left_out_and_named(tmp_path: Path) -> None:
+def test_seeds_with_other_episodes_are_omitted_with_a_note(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     records = records_of(plan, {0: [74], 1: [10]})
     trial = plan.trials[1]
     other = [dataclasses.replace(score(trial.recipe, each, [10]), episodes_digest="x") for each in trial.evaluations]
     records[trial.fingerprint] = finished(trial.recipe, other)
-    row = aggregate(plan, records, registries())[0]
+    row = table_rows(plan, records, registries())[0]
     assert row.reproduced == pytest.approx(100 * 74 / 75)
     assert any("1 of 2 seeds left out" in text for text in row.differs)
 
 
-def test_glyphs_never_stand_beside_a_published_number(tmp_path: Path) -> None:
+def test_glyphs_are_never_compared_with_a_published_number(tmp_path: Path) -> None:
     plan = build_plan(with_dataset(plan_of(tmp_path).spec, "glyphs"))
-    for row in aggregate(plan, records_of(plan, {0: [74]}), registries()):
+    for row in table_rows(plan, records_of(plan, {0: [74]}), registries()):
         assert (row.published, row.compared, row.difference) == ((), None, None)
         assert row.verdict == "no published number"
 
@@ -73,17 +73,17 @@ def test_another_training_shape_is_not_comparable_and_a_short_sweep_is_short(tmp
     assert other.verdict.startswith("not comparable (train_query 7, published 5")
     plan = plan_of(tmp_path)
     short = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True))
-    assert aggregate(short, records_of(plan, {0: [74]}), registries())[0].verdict.startswith("short run (10000 training steps")
+    assert table_rows(short, records_of(plan, {0: [74]}), registries())[0].verdict.startswith("short run (10000 training steps")
 
 
-def test_no_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
+def test_missing_retraining_is_noted_and_stays_comparable(tmp_path: Path) -> None:
     as_published = [74] * 9 + [75]  # 98.8% of 75
     row = rows(tmp_path, dict.fromkeys(range(3), as_published), set_values=["retrain=false"])[0]
     assert row.verdict == "reproduced"
     assert any("meta-validation" in text for text in row.differs)
 
 
-def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_granted(tmp_path: Path) -> None:
+def test_a_verdict_has_its_interval_and_its_assumptions(tmp_path: Path) -> None:
     """One seed knows nothing of its spread; a prior of 0.105 logits and 4 degrees of freedom is 0.13 points at 98.7%."""
     row = rows(tmp_path, {0: [74]})[0]
     share, spread = 98.6667 / 100, 0.105105
@@ -94,9 +94,9 @@ def test_a_verdict_says_by_what_interval_it_was_reached_and_what_it_took_for_gra
     assert (other.ci95_difference, other.assumed) == (None, ())
 
 
-def test_seeds_of_the_table_stand_in_for_what_others_measured(tmp_path: Path) -> None:
+def test_seeds_of_the_table_replace_the_spread_of_other_sources(tmp_path: Path) -> None:
     """Five seeds of one training: four degrees of freedom."""
     text = SWEEP.replace("[0, 1, 2]", "[0, 1, 2, 3, 4]")
     plan = plan_of(tmp_path, text)
-    row = aggregate(plan, records_of(plan, {seed: [74, 74 + seed % 2] for seed in range(5)}), registries())[0]
+    row = table_rows(plan, records_of(plan, {seed: [74, 74 + seed % 2] for seed in range(5)}), registries())[0]
     assert row.assumed == () and row.seeds_done == 5

@@ -12,7 +12,7 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.export import frames
 from orchestrator.report.published import PublishedCell
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
@@ -45,7 +45,7 @@ def row_of(plan: Plan, *endings: dict[str, Any], **stated: int) -> CellRow:
     """The first row, beside published numbers that state these lengths of their training and no other."""
     known = registries()
     cells = {name: tuple(_stating(cell, stated) for cell in numbers) for name, numbers in known.cells.items()}
-    return aggregate(plan, ended(plan, *endings), dataclasses.replace(known, cells=cells))[0]
+    return table_rows(plan, ended(plan, *endings), dataclasses.replace(known, cells=cells))[0]
 
 
 def _stating(cell: PublishedCell, stated: dict[str, int]) -> PublishedCell:
@@ -71,14 +71,14 @@ def _stating(cell: PublishedCell, stated: dict[str, int]) -> PublishedCell:
         ([{**CUT, "steps_done": 10_000, "selected_step": 8_000}], "patience at 10,000 of 10,000, selected 8,000", False),
     ],
 )  # fmt: skip
-def test_a_row_says_how_its_trainings_ended(
+def test_a_row_describes_how_its_trainings_ended(
     tmp_path: Path, endings: list[dict[str, Any]], words: str | None, cut_short: bool
 ) -> None:
     row = row_of(planned(tmp_path), *endings)
     assert (row.training_ended, row.cut_short) == (words, cut_short)
 
 
-def test_a_second_training_is_said(tmp_path: Path) -> None:
+def test_a_second_training_is_described(tmp_path: Path) -> None:
     """It is as long as the selected step and the patience of 2,000, together."""
     row = row_of(planned(tmp_path, retrain=True), CUT)
     assert row.training_ended == "patience at 4,600 of 10,000, selected 2,600, trained again for 4,600"
@@ -93,7 +93,7 @@ def test_an_untrained_network_has_no_training_that_ended(tmp_path: Path) -> None
     ("endings", "short"),
     [([CUT], ["patience"]), ([LATER], []), ([FULL], []), ([FULL, CUT], ["patience"]), ([LATER, CUT, FULL], ["patience"])],
 )
-def test_a_training_that_ended_by_patience_before_the_source_s_steps_says_so(
+def test_a_training_ended_by_patience_before_the_sources_steps_is_reported(
     tmp_path: Path, stated: str, whose: str, endings: list[dict[str, Any]], short: list[str]
 ) -> None:
     """Each ending by itself: the one of whole budgets is not short of the source's 9,000."""
@@ -104,9 +104,9 @@ def test_a_training_that_ended_by_patience_before_the_source_s_steps_says_so(
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
-def test_a_training_that_patience_cut_short_has_a_footnote_in_every_form(tmp_path: Path, form: str) -> None:
+def test_a_training_cut_short_by_patience_has_a_footnote_in_every_format(tmp_path: Path, form: str) -> None:
     plan = planned(tmp_path)
-    cut, full = (render(aggregate(plan, ended(plan, ending), registries()), form, spec=plan.spec) for ending in (CUT, FULL))
+    cut, full = (render(table_rows(plan, ended(plan, ending), registries()), form, spec=plan.spec) for ending in (CUT, FULL))
     note = "training ended: patience at 4,600 of 10,000, selected 2,600"
     assert note in " ".join(cut.split())
     assert "training ended" not in full
@@ -114,7 +114,7 @@ def test_a_training_that_patience_cut_short_has_a_footnote_in_every_form(tmp_pat
 
 def test_programs_find_every_ending(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    rows = aggregate(plan, ended(plan, FULL), registries())
+    rows = table_rows(plan, ended(plan, FULL), registries())
     words = "budget of 10,000, selected 9,700"
     assert json.loads(render(rows, "json", spec=plan.spec))["cells"][0]["training_ended"] == words
     assert f'"{words}"' in render(rows, "csv", spec=plan.spec)

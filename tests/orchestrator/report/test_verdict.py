@@ -96,7 +96,7 @@ def test_without_a_spread_the_interval_is_the_normal_one() -> None:
     assert half_width(ours(98.0, se_episodes=0.5), exact, KNOWN) == pytest.approx(1.959964 * 0.5, rel=1e-6)
 
 
-def test_their_deviation_over_trainings_stands_for_the_spread_of_their_training() -> None:
+def test_a_published_deviation_replaces_the_spread_of_one_training() -> None:
     """Three runs 0.6 apart: 0.36 / 3 with 2 degrees of freedom, in place of one training's spread and of their episodes' error."""
     printed = Printed(accuracy=98.0, ci95=None, decimals=9, se_episodes=5.0, std_seeds=0.6, seeds=3)
     assert half_width(ours(98.0), printed, KNOWN) == pytest.approx(4.30265 * math.sqrt(0.12), rel=1e-5)
@@ -104,13 +104,13 @@ def test_their_deviation_over_trainings_stands_for_the_spread_of_their_training(
     assert half_width(ours(98.0), beside, KNOWN) > 1.959964 * math.sqrt(1.12)
 
 
-def test_their_episodes_count_as_printed_else_as_put_together() -> None:
+def test_the_error_of_published_episodes_is_as_printed_or_estimated() -> None:
     printed = Printed(accuracy=98.0, ci95=None, decimals=9, se_episodes=0.5)
     assert half_width(ours(98.0), printed, KNOWN) == pytest.approx(1.959964 * 0.5, rel=1e-6)
     assert half_width(ours(98.0), dataclasses.replace(printed, ci95=0.3), KNOWN) == pytest.approx(0.3, rel=1e-6)
 
 
-def test_a_spread_is_carried_to_another_accuracy_by_the_slope_of_the_logit() -> None:
+def test_a_spread_scales_to_another_accuracy_by_the_slope_of_the_logit() -> None:
     """0.5 points at 50% are 0.18 at 90%, of p (1 - p) 0.25 and 0.09; theirs is of the wider of the two accuracies."""
     spread = spread_of(0.5, at=50.0)
     exact = Printed(accuracy=90.0, ci95=None, decimals=9)
@@ -160,11 +160,11 @@ def test_the_interval_against_a_margin_of_half_a_point(accuracy: float, se: floa
         (ours(98.2, se_episodes=0.3), LENT, "inconclusive (more seeds to see their spread)"),
     ],
 )  # fmt: skip
-def test_an_open_verdict_says_what_would_settle_it(measured: Measured, spread: SeedSpread | None, said: str) -> None:
+def test_an_inconclusive_verdict_states_what_would_settle_it(measured: Measured, spread: SeedSpread | None, said: str) -> None:
     assert say(measured, EXACT, spread=spread) == said
 
 
-def test_nothing_is_concluded_where_nothing_is_known_of_the_spread() -> None:
+def test_an_unknown_spread_allows_no_conclusion() -> None:
     assert decide(ours(90.0, seeds=1), EXACT, 0.5, None) is None
 
 
@@ -187,7 +187,7 @@ def test_under_three_seeds_a_verdict_is_provisional(seeds: int, said: str) -> No
         ({"diverged": 1}, "reproduced; 1 of 3 seeds diverged"),
     ],
 )
-def test_what_comes_before_any_statistics(arguments: dict[str, object], said: str) -> None:
+def test_verdicts_without_statistics(arguments: dict[str, object], said: str) -> None:
     plain = {"measured": ours(98.0), "printed": EXACT, **arguments}
     assert say(plain.pop("measured"), plain.pop("printed"), **plain) == said  # type: ignore[arg-type]
 
@@ -212,7 +212,7 @@ def test_a_settled_verdict_keeps_its_interval_on_its_side_of_the_margin(
 
 
 @given(measureds, alone, margins, spreads)
-def test_what_is_above_one_number_is_below_the_other(
+def test_swapping_right_and_wrong_swaps_above_and_below(
     measured: Measured, printed: Printed, margin: float, spread: SeedSpread
 ) -> None:
     """Mirrored at 50%, right and wrong answers change places, and with them `above` and `below`."""
@@ -236,7 +236,7 @@ def test_more_seeds_narrow_the_interval_down_to_what_seeds_cannot_change(
 
 
 @given(measureds, printeds, margins, spreads, st.floats(1, 20), st.floats(0, 2))
-def test_wider_errors_never_settle_what_was_open(
+def test_wider_errors_never_settle_an_open_verdict(
     measured: Measured, printed: Printed, margin: float, spread: SeedSpread, wider: float, more: float
 ) -> None:
     assume(decide(measured, printed, margin, spread) is None)

@@ -17,7 +17,7 @@ def a_cell(**changes: Any) -> CellSettings:
     return CellSettings(**{"dataset": "omniglot", "split": "vinyals", "way": 20, "shot": 5, **changes})
 
 
-def test_training_follows_the_evaluation_where_nothing_else_is_said() -> None:
+def test_training_takes_the_shape_of_the_evaluation_by_default() -> None:
     recipe = a_cell().recipe(3)
     assert (recipe.episode.way, recipe.episode.shot, recipe.seed) == (20, 5, 3)
     assert (recipe.validation.shape.way, recipe.validation.shape.shot) == (5, 5)
@@ -25,7 +25,7 @@ def test_training_follows_the_evaluation_where_nothing_else_is_said() -> None:
     assert recipe.algorithm == PrototypicalSettings() and recipe.backbone == Conv4Settings()
 
 
-def test_maml_is_watched_and_scored_on_its_own_ways_and_by_the_batch() -> None:
+def test_maml_is_validated_and_scored_with_its_own_ways_and_batch_statistics() -> None:
     cell = a_cell(algorithm="maml", adaptation_steps=2)
     recipe, evaluation = cell.recipe(0), cell.evaluation()
     assert recipe.algorithm == MamlSettings(adaptation_steps=2)
@@ -36,7 +36,7 @@ def test_maml_is_watched_and_scored_on_its_own_ways_and_by_the_batch() -> None:
     assert (apart.recipe(0).validation.adaptation_steps, apart.evaluation().adaptation_steps) == (7, 7)
 
 
-def test_maml_is_scored_transductively_unless_inductively_is_asked_for() -> None:
+def test_maml_is_scored_transductively_by_default() -> None:
     """An evaluation of the same training."""
     usual, inductive = (a_cell(algorithm="maml", **given) for given in ({}, {"inductive": True}))
     assert (usual.evaluation().inductive, inductive.evaluation().inductive) == (False, True)
@@ -58,7 +58,7 @@ def test_every_setting_reaches_the_recipe() -> None:
     assert a_cell(algorithm="maml", backbone="mlp").recipe(0).backbone == MlpSettings()
 
 
-def test_photographs_are_not_turned() -> None:
+def test_photographs_are_not_rotated() -> None:
     assert not a_cell(dataset="mini_imagenet", split="ravi", way=5).recipe(0).data.rotations
 
 
@@ -91,7 +91,7 @@ def test_only_some_data_sets_have_a_choice_of_images() -> None:
         ({"algorithm": "matching", "fce": True}, "reading_steps is not given"),
     ],
 )
-def test_what_an_algorithm_does_not_have_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
+def test_a_setting_that_an_algorithm_does_not_have_is_refused_by_name(changes: dict[str, Any], named: str) -> None:
     with pytest.raises(RecipeError, match=named):
         a_cell(**changes)
 
@@ -106,7 +106,7 @@ grid:
 """
 
 
-def test_an_axis_of_mamls_order_is_for_mamls_cells_alone(tmp_path: Path) -> None:
+def test_an_axis_of_mamls_order_applies_only_to_mamls_cells(tmp_path: Path) -> None:
     path = tmp_path / "both.yaml"
     path.write_text(BOTH.replace("ORDERS", "{values: [1, 2], when: {algorithm: maml}}"))
     cells = load_sweep(path).cells
@@ -118,7 +118,7 @@ def test_an_axis_of_mamls_order_is_for_mamls_cells_alone(tmp_path: Path) -> None
         load_sweep(path)
 
 
-def test_what_is_filled_in_and_what_is_given_are_the_same_cell() -> None:
+def test_defaults_and_given_values_make_the_same_cell() -> None:
     given = a_cell(
         algorithm="maml", order=2, adaptation_steps=1, inner_lr=0.4, batch_norm="batch", train_way=20, validation_shot=5
     )

@@ -59,11 +59,11 @@ MAML = {"algorithm": "maml"}
           "patience 500 · prototypical squared Euclidean · omniglot 5w1s · s0"]),
     ],
 )  # fmt: skip
-def test_a_trial_is_named_by_what_sets_it_apart(cells: list[dict[str, Any]], told: list[str]) -> None:
+def test_a_trial_is_named_by_its_differences(cells: list[dict[str, Any]], told: list[str]) -> None:
     assert named(*(a_cell(**changes) for changes in cells)) == told
 
 
-def test_the_seeds_of_a_kind_differ_in_nothing_but_the_seed() -> None:
+def test_trials_of_a_kind_differ_only_in_the_seed() -> None:
     first, second, *_ = trial_names(recipes_of([a_cell(), a_cell(shot=5)]))
     assert (first.name, second.name) == (
         "5w1s · s0 · prototypical squared Euclidean · omniglot",
@@ -96,11 +96,11 @@ def test_the_seeds_of_a_kind_differ_in_nothing_but_the_seed() -> None:
         ({"query": 5}, {"query": 15}, ("squared Euclidean, query 5", "squared Euclidean, query 15")),
     ],
 )  # fmt: skip
-def test_two_cells_differ_in_words_where_no_column_tells_them_apart(
+def test_labels_distinguish_cells_that_no_column_distinguishes(
     first: dict[str, Any], second: dict[str, Any], told: tuple[str, str]
 ) -> None:
-    assert tuple(each.variant for each in cell_names([a_cell(**first), a_cell(**second)])) == told
-    assert tuple(each.variant for each in cell_names([a_cell(**second), a_cell(**first)])) == told[::-1]
+    assert tuple(each.label for each in cell_names([a_cell(**first), a_cell(**second)])) == told
+    assert tuple(each.label for each in cell_names([a_cell(**second), a_cell(**first)])) == told[::-1]
 
 
 AXES: dict[str, tuple[Any, ...]] = {
@@ -177,13 +177,13 @@ def test_no_two_trials_or_cells_of_a_plan_share_a_name(cells: tuple[CellSettings
     assert len({each.kind for each in names}) == len(recipes) / 2  # two seeds
     assert len({each.name for each in cell_names(cells)}) == len(cells)
     columns = [(cell.algorithm, cell.dataset, cell.way, cell.shot) for cell in cells]
-    assert len(set(zip(columns, (each.variant for each in cell_names(cells)), strict=True))) == len(cells)
+    assert len(set(zip(columns, (each.label for each in cell_names(cells)), strict=True))) == len(cells)
     assert len({full_name(recipe) for recipe in recipes}) == len(recipes)
 
 
 @settings(max_examples=60, deadline=None)
 @given(grids())
-def test_what_one_name_states_its_siblings_state_too(cells: tuple[CellSettings, ...]) -> None:
+def test_all_names_of_a_plan_state_the_same_settings(cells: tuple[CellSettings, ...]) -> None:
     """A bare "order 2" beside "order 1, 1000 steps" left open whether it had as many steps."""
     for names, words in (
         ([each.name for each in trial_names(recipes_of(cells))], [trial_words(each) for each in recipes_of(cells)]),
@@ -197,7 +197,7 @@ def test_what_one_name_states_its_siblings_state_too(cells: tuple[CellSettings, 
 
 @settings(max_examples=60, deadline=None)
 @given(grids())
-def test_settings_that_vary_among_trials_of_a_kind_are_all_said(cells: tuple[CellSettings, ...]) -> None:
+def test_names_state_all_settings_that_vary_within_a_kind(cells: tuple[CellSettings, ...]) -> None:
     recipes = recipes_of(cells)
     words = [trial_words(recipe) for recipe in recipes]
     kind = ("algorithm", "distance", "scale", "fce", "order", "dataset", "shape")
@@ -226,7 +226,7 @@ def test_a_full_name_does_not_depend_on_the_plan_and_keeps_its_seed() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_trial_of_every_sweep_has_a_full_name_of_its_own(path: Path) -> None:
+def test_every_trial_of_every_sweep_has_a_unique_full_name(path: Path) -> None:
     """A training of 30 ways had none where the data set has 20 test classes, and so no run in MLflow."""
     recipes = [trial.recipe for trial in build_plan(load_sweep(path)).trials]
     assert len({full_name(recipe) for recipe in recipes}) == len(recipes)

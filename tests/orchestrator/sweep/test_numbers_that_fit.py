@@ -49,7 +49,7 @@ def needed_for(key: str) -> dict[str, Any]:
     return {"algorithm": "matching"} if key == "clamp" else {}
 
 
-def test_there_are_numbers_of_both_kinds() -> None:
+def test_settings_include_whole_and_real_numbers() -> None:
     assert len(WHOLE) == 24 and REAL == [
         "batch_norm_epsilon", "clamp", "clip_norm", "clip_value", "inner_lr", "outer_lr", "scale",
     ]  # fmt: skip
@@ -57,7 +57,7 @@ def test_there_are_numbers_of_both_kinds() -> None:
 
 @pytest.mark.parametrize("value", [2**53, 2**63, 10**400], ids=str)
 @pytest.mark.parametrize("key", WHOLE)
-def test_a_whole_number_that_nothing_holds_is_refused_where_it_stands(tmp_path: Path, key: str, value: int) -> None:
+def test_a_whole_number_out_of_range_is_refused_with_its_place(tmp_path: Path, key: str, value: int) -> None:
     path = write_sweep(tmp_path, {**needed_for(key), key: value})
     with pytest.raises(SweepFileError, match=rf"sweep\.yaml:1: fixed\.{key}: {key} is {value}; it must be an integer of at most"):
         load_sweep(path)
@@ -68,14 +68,14 @@ def test_a_whole_number_that_nothing_holds_is_refused_where_it_stands(tmp_path: 
 
 @pytest.mark.parametrize("value", ["1e39", "1e-46", ".inf", ".nan", "-1.0", "0"])
 @pytest.mark.parametrize("key", REAL)
-def test_a_number_that_float32_does_not_hold_is_refused_where_it_stands(tmp_path: Path, key: str, value: str) -> None:
+def test_a_number_out_of_the_range_of_float32_is_refused_with_its_place(tmp_path: Path, key: str, value: str) -> None:
     path = write_sweep(tmp_path, needed_for(key))
     with pytest.raises(SweepFileError, match=rf"^--set {key}=.*: it must be a number from 1e-38 to 1e38".replace(": it", "; it")):
         load_sweep(path, set_values=[f"{key}={value}"])
 
 
 @pytest.mark.parametrize("seed", [2**53, 2**63, 2**64, 10**30])
-def test_a_seed_that_nothing_holds_is_refused(tmp_path: Path, seed: int) -> None:
+def test_a_seed_out_of_range_is_refused(tmp_path: Path, seed: int) -> None:
     with pytest.raises(SweepFileError, match=r"sweep\.yaml:1: seeds\[1\]: .* less than or equal to 9007199254740991"):
         load_sweep(write_sweep(tmp_path, {}, seeds=[0, seed]))
     with pytest.raises(SweepFileError, match=rf"^--seeds 0,{seed}: seeds are different numbers from 0 to 9007199254740991"):
@@ -85,7 +85,7 @@ def test_a_seed_that_nothing_holds_is_refused(tmp_path: Path, seed: int) -> None
         recipe_from_plain({**as_plain(recipe), "seed": seed})
 
 
-def test_a_number_too_long_to_be_spelt_is_refused() -> None:
+def test_a_number_with_too_many_digits_is_refused() -> None:
     with pytest.raises(RecipeError, match="way is a number of thousands of digits; it must be an integer of at most 1000000"):
         EpisodeShape(way=10**5000, shot=1, query=1)
 
@@ -111,7 +111,7 @@ def exported(folder: Path, plan: Plan) -> dict[str, Any]:
 
 @given(st.fixed_dictionaries({}, optional=numbers), counts)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_accepted_comes_back_from_json_parquet_and_torch(tmp_path: Path, fixed: dict[str, Any], seed: int) -> None:
+def test_accepted_numbers_survive_json_parquet_and_torch(tmp_path: Path, fixed: dict[str, Any], seed: int) -> None:
     try:
         plan = build_plan(load_sweep(write_sweep(tmp_path, fixed, seeds=[seed])))
     except SweepFileError:
@@ -128,7 +128,7 @@ def test_what_is_accepted_comes_back_from_json_parquet_and_torch(tmp_path: Path,
 
 
 @pytest.mark.parametrize("rate", [1e-38, 1e38])
-def test_an_optimiser_takes_the_rates_and_bounds_at_the_ends(rate: float) -> None:
+def test_an_optimiser_accepts_the_extreme_rates_and_bounds(rate: float) -> None:
     recipe = CellSettings(**CELL, outer_lr=rate, clip_norm=rate, clip_value=rate).recipe(0)
     algorithm = build_algorithm(recipe, image_shape=(1, 28, 28))
     state = start_training(algorithm, recipe.optimiser, streams=[Stream(0, "weights")])
@@ -136,7 +136,7 @@ def test_an_optimiser_takes_the_rates_and_bounds_at_the_ends(rate: float) -> Non
     assert state.optimiser.param_groups[0]["lr"] == rate  # what overflows in a step is reported as divergence
 
 
-def test_the_largest_evaluation_has_as_many_answers_as_an_int64_counts() -> None:
+def test_the_answers_of_the_largest_evaluation_fit_into_int64() -> None:
     shape = EpisodeShape(way=MOST_SIZE, shot=MOST_SIZE, query=MOST_SIZE)
     evaluation = Evaluation(shape=shape, episodes=MOST_SIZE, seed=MOST_WHOLE)
     assert evaluation.episodes * shape.queries < 2**63

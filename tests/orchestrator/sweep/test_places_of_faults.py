@@ -147,7 +147,7 @@ def of_an_option(folder: Path, key: str, value: Any) -> tuple[str, str]:
 PLACES = [fixed, grid, conditional, included, of_a_preset, of_an_option]
 
 
-def test_every_key_is_tried() -> None:
+def test_every_key_has_a_wrong_value() -> None:
     assert set(WRONG) == set(SETTING_NAMES)
 
 
@@ -160,7 +160,7 @@ def test_every_key_is_tried() -> None:
         if (key, where) != ("preset", of_a_preset)  # a preset gives no preset
     ],
 )
-def test_a_wrong_value_is_reported_where_it_stands(
+def test_a_wrong_value_is_reported_with_its_place(
     tmp_path: Path, key: str, where: Callable[[Path, str, Any], tuple[str, str]]
 ) -> None:
     message, place = where(tmp_path, key, WRONG[key][0])
@@ -191,7 +191,7 @@ def test_a_wrong_value_is_reported_where_it_stands(
         ({"dataset": "mini_imagenet"}, "split", "split is 'vinyals'; accepted: 'ravi'"),
     ],
 )  # fmt: skip
-def test_values_that_do_not_go_together_are_reported_at_the_one_that_the_sweep_gives(
+def test_incompatible_values_are_reported_at_the_one_that_the_sweep_gives(
     tmp_path: Path, settings: dict[str, Any], key: str, problem: str
 ) -> None:
     given = {**NEEDED, **settings}
@@ -204,7 +204,7 @@ def test_values_that_do_not_go_together_are_reported_at_the_one_that_the_sweep_g
     assert problem in message
 
 
-def test_an_error_says_what_it_is_about_as_data() -> None:
+def test_an_error_holds_its_setting_as_data() -> None:
     with pytest.raises(SettingError) as caught:
         CellSettings(dataset="omniglot", split="vinyals", way=5, shot=1, steps=80)
     error = caught.value

@@ -123,7 +123,7 @@ def test_a_key_of_a_plug_in_is_refused_of_others(tmp_path: Path) -> None:
         ("maml = my_plugin:WarmSettings", "the name is already taken"),
     ],
 )
-def test_a_plug_in_that_cannot_serve_is_named(tmp_path: Path, points: str, problem: str) -> None:
+def test_an_unusable_plug_in_is_reported_by_name(tmp_path: Path, points: str, problem: str) -> None:
     done = plan(tmp_path, points=points)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: plug-in ") and problem in done.stderr

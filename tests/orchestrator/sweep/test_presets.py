@@ -13,7 +13,7 @@ from orchestrator.launch.setting_origins import settings_of
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import load_registries
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, aggregate
+from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import Plan, build_plan
@@ -32,7 +32,7 @@ def plan_of(name: str, **overrides: Any) -> Plan:
 
 
 def rows_of(name: str, **overrides: Any) -> tuple[CellRow, ...]:
-    return aggregate(plan_of(name, **overrides), {}, REGISTRIES)
+    return table_rows(plan_of(name, **overrides), {}, REGISTRIES)
 
 
 def trials(plan: Plan) -> set[str]:
@@ -50,7 +50,7 @@ def rule(when: Mapping[str, Any], **give: Any) -> Rule:
     return Rule(when=when, give=give)
 
 
-def test_a_later_rule_overrides_an_earlier_one_and_sees_what_it_gave() -> None:
+def test_a_later_rule_overrides_an_earlier_one_and_matches_its_settings() -> None:
     preset = Preset(
         id="p",
         title="",
@@ -95,18 +95,18 @@ OURS = (
 )
 
 
-def test_a_preset_says_what_it_chose_where_its_source_is_silent(tmp_path: Path) -> None:
+def test_a_preset_states_its_choices_where_its_source_is_silent(tmp_path: Path) -> None:
     spec = sweep(tmp_path, "preset: mine, dataset: omniglot", OURS)
     assert spec.choices_of(spec.cells[0]) == ("123 steps, for the text is silent", "7 ways")
     assert spec.choices_of(dataclasses.replace(spec.cells[0], steps=456)) == ("7 ways",)  # no choice of the preset any more
     assert spec.choices_of(dataclasses.replace(spec.cells[0], shot=5, train_way=8)) == ("123 steps, for the text is silent",)
-    (row,) = aggregate(build_plan(spec), {}, REGISTRIES)
+    (row,) = table_rows(build_plan(spec), {}, REGISTRIES)
     assert row.choices == ("123 steps, for the text is silent", "7 ways")
     for form in ("text", "md", "latex", "csv", "json"):
         assert "123 steps, for the text is silent" in " ".join(render([row], form, spec=spec).split()), form
 
 
-def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
+def test_the_sweeps_settings_override_the_preset_and_the_plan_shows_it(tmp_path: Path) -> None:
     spec = sweep(tmp_path, "preset: mine, dataset: omniglot, steps: 456", MINE)
     (cell,) = spec.cells
     assert (cell.steps, cell.train_way, cell.split) == (456, 7, "vinyals")
@@ -138,7 +138,7 @@ def test_what_the_sweep_gives_wins_and_the_plan_says_so(tmp_path: Path) -> None:
         ("preset: mine, dataset: omniglot", MINE.replace("{dataset: omniglot}", "{data: 1}"), "mine.yaml:6: rules[0].when.data"),
     ],
 )
-def test_a_fault_is_told_with_its_place(tmp_path: Path, fixed: str, preset: str | None, message: str) -> None:
+def test_a_fault_is_reported_with_its_place(tmp_path: Path, fixed: str, preset: str | None, message: str) -> None:
     with pytest.raises(SweepFileError) as caught:
         sweep(tmp_path, fixed, preset)
     assert message in str(caught.value)
@@ -146,7 +146,7 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, fixed: str, preset: str 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_shipped_sweep_loads_and_its_cells_read_apart(name: str) -> None:
+def test_every_shipped_sweep_loads_with_distinct_cell_names(name: str) -> None:
     plan = plan_of(name)
     assert plan.spec.name == name
     names = [cell.name for cell in plan.cells]
@@ -154,7 +154,7 @@ def test_every_shipped_sweep_loads_and_its_cells_read_apart(name: str) -> None:
     assert {name for trial in plan.trials for name in trial.cells} == set(names)
 
 
-def test_every_preset_says_what_it_follows() -> None:
+def test_every_preset_names_its_sources() -> None:
     """The sources of its own settings first; what others measured of the same method after them."""
     follows = {
         "paper": ("snell_2017", "vinyals_2016", "finn_2017"),
@@ -189,7 +189,7 @@ NETWORK = {"initialisation", "batch_norm_scale", "batch_norm_epsilon"}
 """What MAML's authors' code has of its own where the text is silent, and the preset of the papers has not."""
 
 
-def test_under_the_papers_preset_nothing_that_a_paper_states_differs_but_what_is_said() -> None:
+def test_the_papers_preset_differs_from_the_papers_only_as_documented() -> None:
     """No second training on meta-validation classes, a scale where the sweep gives one, and what is of the codes' networks and pixels."""
     assert unlike("paper", "prototypical", "omniglot") == {"trained", "resize"}
     assert unlike("paper", "prototypical", "mini_imagenet") == set()
@@ -200,7 +200,7 @@ def test_under_the_papers_preset_nothing_that_a_paper_states_differs_but_what_is
     assert unlike("paper", "maml", "mini_imagenet") == {*NETWORK, *scored, "normalise", "clip_value"}
 
 
-def test_under_the_preset_of_the_authors_code_their_protocol_is_kept() -> None:
+def test_the_preset_of_the_authors_code_keeps_their_protocol() -> None:
     """The code's own meta-batch of 4 on 5 shots is not the text's, and its classes cannot be had again."""
     asked = {"set_values": ["preset=reference"], "only": ["algorithm=maml"]}
     assert unlike("paper", "maml", "omniglot", **asked) == {ORDER_OF_A_DIRECTORY}
@@ -227,14 +227,14 @@ def test_the_2018_reproduction_has_all_its_runs_and_numbers() -> None:
     assert all(any("read-out" in text for text in row.differs) for row in in_context)
 
 
-def test_every_number_of_an_algorithm_here_says_what_a_full_training_is() -> None:
+def test_every_published_number_states_the_length_of_a_full_training() -> None:
     for cells in REGISTRIES.cells.values():
         for cell in cells:
             if cell.algorithm in ALGORITHMS:
                 assert {"steps", "full_steps"} & set(cell.settings), (cell.source, cell.dataset)
 
 
-def test_the_ablation_stands_beside_the_rows_of_its_own_training_shape() -> None:
+def test_the_ablation_is_compared_with_rows_of_its_own_training_shape() -> None:
     plan = plan_of("snell_ablation")
     assert len(plan.cells) == 64
     for cell in plan.cells:
@@ -261,7 +261,7 @@ def test_every_algorithm_and_order_is_in_the_quick_look_and_on_glyphs_too() -> N
     assert not trials(build_plan(fallback)) & trials(build_plan(spec))
 
 
-def test_the_short_sweeps_find_what_the_long_ones_have_computed() -> None:
+def test_the_short_sweeps_reuse_trials_of_the_long_ones() -> None:
     matching = plan_of("matching_omniglot")
     fixed_scale = {trial.fingerprint for trial in matching.trials if not getattr(trial.recipe.algorithm, "learn_scale", True)}
     assert fixed_scale and fixed_scale < trials(matching) and fixed_scale <= trials(plan_of("paper"))
@@ -272,12 +272,12 @@ def test_the_short_sweeps_find_what_the_long_ones_have_computed() -> None:
 
 
 @pytest.mark.parametrize("name", ["maml_omniglot", "mini_imagenet_short"])
-def test_an_untrained_network_stands_beside_each_form(name: str) -> None:
+def test_each_form_has_an_untrained_network(name: str) -> None:
     """One for both orders of MAML, which begin with the same weights."""
     cells = plan_of(name).cells
     trained = {(cell.algorithm, cell.settings.fce) for cell in cells if cell.settings.steps}
     assert trained == {(cell.algorithm, cell.settings.fce) for cell in cells if not cell.settings.steps}
-    assert all(cell.variant.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
+    assert all(cell.label.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_presets_differ_from_the_papers_in_this_and_nothing_else(
     assert differing == {"preset", *expected}
 
 
-def test_nobody_published_code_of_matching_networks(tmp_path: Path) -> None:
+def test_matching_networks_have_no_published_code(tmp_path: Path) -> None:
     with pytest.raises(SweepFileError, match="the preset 'reference' has no rule for such a cell"):
         sweep(tmp_path, "preset: reference, algorithm: matching, dataset: omniglot")
 

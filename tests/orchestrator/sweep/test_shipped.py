@@ -27,7 +27,7 @@ def write(path: Path) -> Path:
     return path
 
 
-def test_a_path_comes_before_the_current_folder_and_that_before_the_package(elsewhere: Path) -> None:
+def test_a_path_precedes_the_current_folder_and_that_precedes_the_package(elsewhere: Path) -> None:
     assert find_sweep("quick") == SWEEPS / "quick.yaml"
     own = write(elsewhere / "sweeps" / "quick.yaml")
     assert find_sweep("quick").resolve() == own
@@ -64,7 +64,7 @@ def test_files_with_a_name_are_those_of_both_folders_each_once(elsewhere: Path, 
     assert [path.resolve() for path in named_files()] == list(shipped)
 
 
-def test_a_sweep_without_presets_and_registries_beside_it_has_those_of_the_package(elsewhere: Path) -> None:
+def test_a_sweep_without_its_own_presets_and_registries_uses_the_packages(elsewhere: Path) -> None:
     assert {path.stem for path in PRESETS.glob("*.yaml")} == {preset.id for preset in load_presets(elsewhere)} != set()
     assert {path.stem for path in REGISTRIES.glob("*.yaml")} == {*registries_beside(elsewhere).cells, "margins"}
 

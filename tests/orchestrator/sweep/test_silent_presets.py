@@ -46,7 +46,7 @@ def refusal(folder: Path, *given: Any, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SWEEPS.glob("*.yaml")))
-def test_no_shipped_sweep_has_a_silent_preset_or_another_plan_than_before(name: str) -> None:
+def test_no_shipped_sweep_has_a_silent_preset_or_a_changed_plan(name: str) -> None:
     assert build_plan(load_sweep(SWEEPS / f"{name}.yaml")).fingerprint == PINNED[name]
 
 
@@ -92,7 +92,7 @@ GIVEN = {
         ({**MAML, "preset": "article_2018", "way": 10, "shot": 5}, "", {}, "the preset 'article_2018' is silent on adaptation_steps, "),
     ],
 )  # fmt: skip
-def test_what_a_preset_leaves_open_is_named_at_what_it_has_no_rule_for(
+def test_a_silent_preset_is_reported_at_the_setting_without_a_rule(
     tmp_path: Path, fixed: dict[str, Any], below: str, options: dict[str, Any], expected: str
 ) -> None:
     assert expected in refusal(tmp_path, fixed, below, **options)
@@ -107,7 +107,7 @@ def test_what_a_preset_leaves_open_is_named_at_what_it_has_no_rule_for(
         ({**MAML, "way": 10, "shot": 1}, "", {"set_values": [f"{key}={value}" for key, value in GIVEN.items()]}),
     ],
 )
-def test_a_cell_may_give_what_its_preset_leaves_open(
+def test_a_cell_may_give_settings_on_which_its_preset_is_silent(
     tmp_path: Path, fixed: dict[str, Any], below: str, options: dict[str, Any]
 ) -> None:
     (cell,) = load(tmp_path, fixed, below, **options).cells
@@ -115,7 +115,7 @@ def test_a_cell_may_give_what_its_preset_leaves_open(
     assert (cell.preset, cell.steps, cell.filters) == ("paper", 60_000, 64)
 
 
-def test_what_a_cell_cannot_have_is_not_left_open(tmp_path: Path) -> None:
+def test_no_preset_is_silent_on_settings_that_the_cell_cannot_have(tmp_path: Path) -> None:
     """The reading steps of full context embeddings are nothing to a cell without them; those of MAML nothing to the others."""
     spec = load(
         tmp_path,
@@ -127,7 +127,7 @@ def test_what_a_cell_cannot_have_is_not_left_open(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_rules_look_at_what_is_so_by_default(tmp_path: Path) -> None:
+def test_rules_match_defaults(tmp_path: Path) -> None:
     """Who leaves the algorithm or MAML's order to the default has the rules of that one."""
     unsaid, said = {"preset": "paper", "dataset": "omniglot", "way": 5, "shot": 1}, {"algorithm": "prototypical"}
     assert load(tmp_path, unsaid).cells == load(tmp_path, {**unsaid, **said}).cells
@@ -150,7 +150,7 @@ rules:
 """
 
 
-def test_an_algorithm_without_any_rule_is_named_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_algorithm_is_reported_where_it_has_no_rule(tmp_path: Path) -> None:
     message = refusal(
         tmp_path, {**MAML, "preset": "reference", "algorithm": "matching", "dataset": "glyphs", "way": 10, "shot": 1}
     )
@@ -158,7 +158,7 @@ def test_an_algorithm_without_any_rule_is_named_and_nothing_else(tmp_path: Path)
     assert "(it has rules for algorithm prototypical, maml);" in message
 
 
-def test_of_a_data_set_without_any_rule_all_is_left_open(tmp_path: Path) -> None:
+def test_a_preset_is_silent_on_all_settings_of_a_data_set_without_a_rule(tmp_path: Path) -> None:
     cell = {"preset": "mine", "algorithm": "prototypical", "dataset": "mini_imagenet", "split": "ravi", "way": 5, "shot": 1}
     message = refusal(tmp_path, cell, preset=PRESET)
     assert message.startswith(
@@ -171,7 +171,7 @@ def test_of_a_data_set_without_any_rule_all_is_left_open(tmp_path: Path) -> None
 @pytest.mark.parametrize("preset", ["paper", "reference", "article_2018"])
 @pytest.mark.parametrize("algorithm", ["prototypical", "maml"])
 @pytest.mark.parametrize("shot", [1, 5])
-def test_glyphs_stand_in_for_omniglot_under_every_preset(tmp_path: Path, preset: str, algorithm: str, shot: int) -> None:
+def test_glyphs_replace_omniglot_under_every_preset(tmp_path: Path, preset: str, algorithm: str, shot: int) -> None:
     cell = {"preset": preset, "algorithm": algorithm, "dataset": "omniglot", "way": 20, "shot": shot}
     omniglot, glyphs = (load(tmp_path, {**cell, "dataset": name}) for name in ("omniglot", "glyphs"))
     assert glyphs.cells == with_dataset(omniglot, "glyphs").cells

@@ -47,7 +47,7 @@ def shapes(spec: SweepSpec) -> list[tuple[int, int]]:
     return [(cell.way, cell.shot) for cell in spec.cells]
 
 
-def test_the_grid_unfolds_with_its_last_axis_fastest(tmp_path: Path) -> None:
+def test_the_last_axis_of_the_grid_varies_fastest(tmp_path: Path) -> None:
     spec = load(tmp_path, GOOD)
     assert shapes(spec) == [(5, 1), (5, 5), (20, 1), (20, 5)]
     assert spec.seeds == (0, 1) and spec.overrides == ()
@@ -74,16 +74,16 @@ def test_include_adds_and_exclude_removes(tmp_path: Path) -> None:
     "pattern",
     ["way: 20, algorithm: prototypical", "train_way: 20, steps: 500", "shot: [1, 5], train_shot: [1, 5], train_way: 20"],
 )
-def test_exclude_matches_what_is_so_by_default(tmp_path: Path, pattern: str) -> None:
+def test_exclude_matches_defaults(tmp_path: Path, pattern: str) -> None:
     assert shapes(load(tmp_path, GOOD + f"exclude:\n  - {{{pattern}}}\n")) == [(5, 1), (5, 5)]
 
 
-def test_exclude_may_be_about_what_makes_no_recipe(tmp_path: Path) -> None:
+def test_an_excluded_cell_need_not_make_a_recipe(tmp_path: Path) -> None:
     text = GOOD.replace("[5, 20]", "[5, 5000]") + "exclude:\n  - {way: 5000, algorithm: prototypical}\n"
     assert shapes(load(tmp_path, text)) == [(5, 1), (5, 5)]
 
 
-def test_what_the_command_line_takes_away_need_not_be_there_to_be_excluded(tmp_path: Path) -> None:
+def test_exclude_may_name_cells_that_the_command_line_removes(tmp_path: Path) -> None:
     text = GOOD + "exclude:\n  - {way: 20, shot: 5}\n"
     assert shapes(load(tmp_path, text, set_values=["way=5"])) == shapes(load(tmp_path, text, only=["way=5"])) == [(5, 1), (5, 5)]
 
@@ -110,7 +110,7 @@ def test_cells_of_one_training_shape_share_their_trials(tmp_path: Path) -> None:
     assert all(len(trial.cells) == len(trial.evaluations) == 2 for trial in plan.trials)
 
 
-def test_overrides_are_applied_and_remembered(tmp_path: Path) -> None:
+def test_overrides_are_applied_and_recorded(tmp_path: Path) -> None:
     spec = load(tmp_path, GOOD, set_values=["steps=900", "way=[10]"], only=["shot=5"], seeds="4")
     assert [(cell.way, cell.shot, cell.steps) for cell in spec.cells] == [(10, 5, 900)]
     assert spec.seeds == (4,)
@@ -133,14 +133,14 @@ def conditional(folder: Path, **overrides: object) -> list[tuple[object, ...]]:
     return [(cell.algorithm, cell.order, cell.way, cell.adaptation_steps, cell.steps) for cell in spec.cells]
 
 
-def test_an_overridden_axis_stays_one_of_the_same_cells(tmp_path: Path) -> None:
+def test_an_overridden_axis_applies_to_the_same_cells(tmp_path: Path) -> None:
     assert conditional(tmp_path, set_values=["order=1"]) == [
         ("prototypical", None, 5, None, 500), ("prototypical", None, 20, None, 500),
         ("maml", 1, 5, 1, 500), ("maml", 1, 20, 1, 500), ("maml", 1, 10, 1, 500),
     ]  # fmt: skip
 
 
-def test_what_only_rules_out_need_not_suit_what_is_set(tmp_path: Path) -> None:
+def test_cells_that_only_rules_out_need_not_suit_the_set_values(tmp_path: Path) -> None:
     """A setting of MAML alone; without --only the message says which option it was."""
     cells = conditional(tmp_path, set_values=["adaptation_steps=3"], only=["algorithm=maml,order=2"])
     assert cells == [("maml", 2, 5, 3, 500), ("maml", 2, 20, 3, 500), ("maml", 2, 10, 3, 500)]
@@ -148,12 +148,12 @@ def test_what_only_rules_out_need_not_suit_what_is_set(tmp_path: Path) -> None:
         conditional(tmp_path, set_values=["adaptation_steps=3"])
 
 
-def test_a_list_of_values_is_an_axis_of_what_is_included_too(tmp_path: Path) -> None:
+def test_a_list_of_values_is_an_axis_of_included_cells_too(tmp_path: Path) -> None:
     cells = conditional(tmp_path, set_values=["steps=[700, 900]"], only=["algorithm=maml,way=10"])
     assert cells == [("maml", 2, 10, 1, 700), ("maml", 2, 10, 1, 900)]
 
 
-def test_cells_that_the_command_line_makes_equal_are_one(tmp_path: Path) -> None:
+def test_cells_that_the_command_line_makes_equal_are_merged(tmp_path: Path) -> None:
     assert conditional(tmp_path, set_values=["way=10", "train_query=2"], only=["order=2"]) == [("maml", 2, 10, 1, 500)]
 
 
@@ -165,11 +165,11 @@ def test_a_sweep_can_be_run_under_another_preset(preset: str) -> None:
         load_sweep(SWEEPS / "paper.yaml", set_values=["preset=nobody"])
 
 
-def test_several_onlys_are_a_union(tmp_path: Path) -> None:
+def test_several_only_options_are_a_union(tmp_path: Path) -> None:
     assert shapes(load(tmp_path, GOOD, only=["way=5,shot=1", "way=20,shot=5"])) == [(5, 1), (20, 5)]
 
 
-def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
+def test_the_fallback_has_a_distinct_name(tmp_path: Path) -> None:
     spec = with_dataset(load(tmp_path, GOOD), "glyphs")
     assert {cell.dataset for cell in spec.cells} == {"glyphs"}
     assert spec.name == "small_glyphs" and "glyphs" in spec.title
@@ -215,7 +215,7 @@ def test_the_fallback_cannot_be_mistaken(tmp_path: Path) -> None:
         ("a: &a [x]\nb: [*a, *a]\n", "/sweep.yaml:1: a: unknown key"),
     ],
 )  # fmt: skip
-def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_bad_file_causes_one_message_with_the_place(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in refusal(tmp_path, text)
 
 
@@ -240,16 +240,16 @@ def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, 
         ({"set_values": ["way=5", "way=5"]}, "--set way=5: way is set twice; give it once"),
         (
             {"only": ["way=5,way=20"]},
-            "--only way=5,way=20: several values of way; --only takes one value a key; repeat --only for",
+            "--only way=5,way=20: several values of way; --only takes one value per key; repeat --only for",
         ),
         (
             {"only": ["way=[5, 20]"]},
-            "--only way=[5, 20]: several values of way; --only takes one value a key; repeat --only for another",
+            "--only way=[5, 20]: several values of way; --only takes one value per key; repeat --only for another",
         ),
-        ({"only": ["shot=1,way=[5,20]"]}, "--only shot=1,way=[5,20]: several values of way; --only takes one value a key"),
+        ({"only": ["shot=1,way=[5,20]"]}, "--only shot=1,way=[5,20]: several values of way; --only takes one value per key"),
         (
             {"only": ["way=5,20"]},
-            "--only way=5,20: '20' is not key=value; --only takes one value a key; repeat --only for another",
+            "--only way=5,20: '20' is not key=value; --only takes one value per key; repeat --only for another",
         ),
         ({"seeds": "0,x"}, "--seeds 0,x: write whole numbers"),
         ({"seeds": "٣"}, "--seeds ٣: write whole numbers"),
@@ -257,11 +257,11 @@ def test_a_bad_file_gets_one_message_that_says_where(tmp_path: Path, text: str, 
         ({"seeds": "1,1"}, "--seeds 1,1: seeds are different"),
     ],
 )
-def test_a_bad_override_is_named(tmp_path: Path, overrides: dict[str, object], expected: str) -> None:
+def test_a_bad_override_is_reported_by_name(tmp_path: Path, overrides: dict[str, object], expected: str) -> None:
     assert expected in refusal(tmp_path, GOOD, **overrides)
 
 
-def test_files_that_are_no_text_are_named(tmp_path: Path) -> None:
+def test_files_without_text_are_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(SweepFileError, match=r"nothing\.yaml: cannot be read"):
         load_sweep(tmp_path / "nothing.yaml")
     with pytest.raises(SweepFileError, match="cannot be read"):
@@ -271,7 +271,7 @@ def test_files_that_are_no_text_are_named(tmp_path: Path) -> None:
         load_sweep(tmp_path / "binary.yaml")
 
 
-def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
+def test_aliases_cannot_expand_without_bound(tmp_path: Path) -> None:
     lines = ["a: &x0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"b{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 10)}]" for i in range(1, 9)]
     assert "too many" in refusal(tmp_path, "\n".join(lines))
@@ -279,7 +279,7 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=200) | st.binary(max_size=200))
-def test_no_text_escapes_as_another_error(tmp_path: Path, content: str | bytes) -> None:
+def test_no_text_raises_another_error(tmp_path: Path, content: str | bytes) -> None:
     path = tmp_path / "fuzzed.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
     with pytest.raises(SweepFileError):

@@ -45,7 +45,7 @@ def test_kinds_of_stores(address: str, database: bool, server: bool):
         ("postgresql://me@h:5432/db", None),
     ],
 )
-def test_passwords_are_struck_out(text: str, shown: str | None):
+def test_passwords_are_removed(text: str, shown: str | None):
     assert without_password(text) == (text if shown is None else shown)
 
 
@@ -54,7 +54,7 @@ FORMS = ("postgresql://me:{}@host/db", "http://me:{}@host:5000/x", "https://{}@h
 
 
 @given(secret=SECRETS, form=st.sampled_from(FORMS))
-def test_no_text_shows_what_an_address_hides(secret: str, form: str):
+def test_no_text_shows_the_secret_of_an_address(secret: str, form: str):
     address = TrackingAddress(form.format(quote(secret, safe="")))
     said = f"cannot connect to {address.whole} with '{secret}' or {quote(secret, safe='')}"
     for shown in (str(address), repr(address), f"{address}", repr([address]), address.redact(said)):
@@ -69,20 +69,20 @@ def test_a_password_that_is_not_encoded_is_hidden_too(secret: str):
     assert secret not in str(TrackingAddress(f"postgresql://me:{secret}@host/db"))
 
 
-def test_an_address_without_a_secret_is_shown_as_it_is():
+def test_an_address_without_a_secret_is_shown_unchanged():
     for whole in ("sqlite:////a/b%20c.db", "http://host:5000/", "postgresql://me@host/db?sslmode=require"):
         assert str(TrackingAddress(whole)) == whole
         assert not TrackingAddress(whole).has_secret
 
 
-def test_a_relative_store_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_relative_store_has_one_absolute_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert TrackingAddress("sqlite:///own.db").absolute().sqlite_file == tmp_path / "own.db"
     for whole in ("sqlite:////a/own.db", "sqlite:///:memory:", "postgresql://host/own.db"):
         assert TrackingAddress(whole).absolute().whole == whole
 
 
-def test_a_browsers_page_signs_nobody_in():
+def test_a_browsers_page_has_no_password():
     assert TrackingAddress("https://me:hush@host:5000/mlflow").page == "https://host:5000/mlflow"
     assert TrackingAddress("http://host/a@b").page == "http://host/a@b"
 
@@ -98,7 +98,7 @@ def test_a_browsers_page_signs_nobody_in():
         ("http://h/x.db", None),
     ],
 )
-def test_only_a_store_in_a_file_has_one(address: str, file: str | None):
+def test_only_a_store_in_a_file_has_a_file(address: str, file: str | None):
     assert TrackingAddress(address).sqlite_file == (None if file is None else Path(file))
 
 
@@ -116,7 +116,7 @@ REFUSED = (
 
 
 @pytest.mark.parametrize("address", [*ACCEPTED, *REFUSED])
-def test_an_address_of_no_kind_that_can_be_used_has_a_problem(address: str):
+def test_an_unusable_address_has_a_problem(address: str):
     problem = problem_with(address)
     assert (problem is None) == (address in ACCEPTED)
     assert problem is None or ("http://, https://, sqlite://, postgresql://" in problem and "hush" not in problem)

@@ -14,7 +14,7 @@ from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingAddress]:
-    """The address of a real tracking server on loopback, on an SQLite store made by a first sweep."""
+    """The address of a real tracking server on loopback, with an SQLite store created by a first sweep."""
     folder = tmp_path_factory.mktemp("server")
     runs = folder / "runs"
     runs.mkdir()

@@ -1,4 +1,4 @@
-"""What a launch could not send is sent by the next command of its runs folder, and a lost store is filled again."""
+"""The next command of a runs folder sends the backlog of a launch, and refills a lost store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def backlog_at(address: TrackingAddress, runs: Path) -> Backlog:
 
 
 def launch(address: TrackingAddress, runs: Path, sweep: TrackedSweep) -> list[str]:
-    """A launch that finds everything finished; what it says."""
+    """Launches a finished sweep, and returns the notices."""
     notices: list[str] = []
     inner = MlflowTracker(address, artifacts=artifact_root(runs))
     tracker = ResilientTracker(inner, notices.append, backlog_at(address, runs), closing=120)
@@ -41,7 +41,7 @@ def launch(address: TrackingAddress, runs: Path, sweep: TrackedSweep) -> list[st
 
 
 def shown(address: TrackingAddress) -> dict[str, tuple[int, set[str]]]:
-    """How many runs each experiment has, and their states."""
+    """The runs of each experiment, counted by state."""
     client = MlflowClient(tracking_uri=address.whole)
     found = {each.name: client.search_runs([each.experiment_id]) for each in client.search_experiments()}
     return {name: (len(runs), {run.info.status for run in runs}) for name, runs in found.items() if runs}
@@ -52,7 +52,7 @@ def send(address: TrackingAddress, runs: Path) -> None:
         pass
 
 
-def test_the_next_launch_of_another_sweep_sends_the_rest(tmp_path: Path):
+def test_a_launch_of_another_sweep_sends_the_backlog(tmp_path: Path):
     runs = tmp_path / "runs"
     first = tracked_sweep(tmp_path, "first")
     (runs / "mlflow.db").write_bytes(b"this is no database" * 100)
@@ -62,7 +62,7 @@ def test_the_next_launch_of_another_sweep_sends_the_rest(tmp_path: Path):
     assert shown(default_address(runs)) == {"first": (5, {"FINISHED"}), "second": (5, {"FINISHED"})}
 
 
-def test_no_store_is_sent_what_was_meant_for_another(tmp_path: Path):
+def test_no_store_receives_the_sweep_of_another(tmp_path: Path):
     runs = tmp_path / "runs"
     own, teams = default_address(runs), TrackingAddress(f"sqlite:///{tmp_path}/teams.db")
     private, public = tracked_sweep(tmp_path, "private"), tracked_sweep(tmp_path, "public")
@@ -71,7 +71,7 @@ def test_no_store_is_sent_what_was_meant_for_another(tmp_path: Path):
     assert (set(shown(own)), set(shown(teams))) == ({"private"}, {"public"})
 
 
-def test_a_sweep_that_was_launched_on_two_stores_fills_both_again(tmp_path: Path):
+def test_a_sweep_launched_on_two_stores_refills_both(tmp_path: Path):
     runs, sweep = tmp_path / "runs", tracked_sweep(tmp_path, "both")
     own, teams = default_address(runs), TrackingAddress(f"sqlite:///{tmp_path}/teams.db")
     outbox, whole = Outbox(runs), shown_sweep(sweep.plan, SweepContext())
@@ -81,7 +81,7 @@ def test_a_sweep_that_was_launched_on_two_stores_fills_both_again(tmp_path: Path
     assert set(shown(own)) == set(shown(teams)) == {"both"}
 
 
-def test_a_sweep_that_was_deleted_in_the_store_stays_deleted_until_it_is_launched(tmp_path: Path):
+def test_a_sweep_deleted_in_the_store_stays_deleted_until_its_next_launch(tmp_path: Path):
     runs, address = tmp_path / "runs", default_address(tmp_path / "runs")
     deleted = tracked_sweep(tmp_path, "deleted")
     launch(address, runs, deleted)
@@ -94,20 +94,20 @@ def test_a_sweep_that_was_deleted_in_the_store_stays_deleted_until_it_is_launche
 
 
 @given(password=st.text("abcXYZ0189", min_size=1), other=st.text("abcXYZ0189", min_size=1))
-def test_a_store_has_one_key_whatever_the_password_is(password: str, other: str):
+def test_the_key_of_a_store_does_not_depend_on_its_password(password: str, other: str):
     keys = {store_key(TrackingAddress(f"https://me:{each}@team/"), Path("runs")) for each in (password, other)}
     assert keys == {store_key(TrackingAddress("https://me:***@team"), Path("runs"))}
     assert keys.isdisjoint({store_key(TrackingAddress("https://me:***@other"), Path("runs"))})
 
 
-def test_the_own_store_of_a_runs_folder_has_one_key_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_runs_folders_own_store_has_one_key_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for whole in ("sqlite:///runs/mlflow.db", f"sqlite:///{tmp_path}/runs/mlflow.db", default_address(Path("runs")).whole):
         assert store_key(TrackingAddress(whole), Path("runs")) == "default"
     assert store_key(default_address(Path("other")), Path("runs")) != "default"
 
 
-def test_a_lost_store_is_filled_again_with_the_tables(tmp_path: Path):
+def test_a_lost_store_is_refilled_with_the_tables(tmp_path: Path):
     lost = tmp_path / "runs"
     launch(default_address(lost), lost, tracked_sweep(tmp_path, "first"))
     launch(default_address(lost), lost, tracked_sweep(tmp_path, "second"))
@@ -134,7 +134,7 @@ def test_a_killed_launch_is_sent_without_a_table(tmp_path: Path):
     assert shown(address) == {"killed": (5, {"FINISHED", "KILLED"})}
 
 
-def test_what_another_process_sends_is_left_to_it(tmp_path: Path):
+def test_a_sweep_that_another_process_sends_is_skipped(tmp_path: Path):
     runs, sweep = tmp_path / "runs", tracked_sweep(tmp_path, "held")
     outbox, held = Outbox(runs), shown_sweep(sweep.plan, SweepContext())
     outbox.write(held)
@@ -151,7 +151,7 @@ def test_a_sweep_is_read_as_it_was_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": 1}'])
-def test_a_damaged_file_is_left_alone(tmp_path: Path, content: str):
+def test_a_damaged_file_is_ignored(tmp_path: Path, content: str):
     path = tmp_path / "sweeps" / "damaged" / "mlflow" / "whole.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)

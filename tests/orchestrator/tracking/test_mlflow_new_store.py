@@ -1,4 +1,4 @@
-"""The file of an SQLite store appears whole or not at all, also when the process that makes it is killed with SIGKILL."""
+"""The file of an SQLite store appears whole or not at all, even if its creator is killed with SIGKILL."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def begin(runs: Path) -> None:
     MlflowTracker(default_address(runs), artifacts=artifact_root(runs)).begin(shown_sweep(tiny_plan(runs), SweepContext()))
 
 
-def test_a_kill_while_the_store_is_made_costs_nothing(tmp_path: Path):
+def test_a_store_is_created_after_a_kill_during_its_creation(tmp_path: Path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path, "0", "0.1", "0.4"], check=True, timeout=300)
     begin(tmp_path)
     assert [path.name for path in tmp_path.glob("*mlflow.db*") if path.suffix != ".lock"] == ["mlflow.db"]
 
 
-def test_clients_that_make_the_store_at_once_have_one(tmp_path: Path):
+def test_clients_that_create_the_store_at_once_share_one(tmp_path: Path):
     errors: list[Exception] = []
 
     def make() -> None:
@@ -72,7 +72,7 @@ def test_clients_that_make_the_store_at_once_have_one(tmp_path: Path):
     assert errors == []
 
 
-def test_a_store_that_an_earlier_version_made_in_part_is_broken(tmp_path: Path):
+def test_an_incomplete_store_of_an_earlier_version_is_reported_as_broken(tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         database.execute("CREATE TABLE latest_metrics (key VARCHAR(250))")
     with pytest.raises(
@@ -83,7 +83,7 @@ def test_a_store_that_an_earlier_version_made_in_part_is_broken(tmp_path: Path):
     assert (result.exit_code, "move it away" in result.stderr) == (2, True)
 
 
-def test_a_store_whose_schema_is_not_the_last_is_broken(tmp_path: Path):
+def test_a_store_with_an_old_schema_is_reported_as_broken(tmp_path: Path):
     (tmp_path / "made").mkdir()
     connect(default_address(tmp_path / "made"))
     shutil.copy(tmp_path / "made" / "mlflow.db", tmp_path)  # MLflow keeps open what it opened in this process

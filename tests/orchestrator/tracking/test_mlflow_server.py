@@ -23,16 +23,16 @@ from orchestrator.tracking.tracking_uri import default_address
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
 
 
-def test_no_store_yet(tmp_path: Path):
+def test_a_missing_store_is_a_clear_error(tmp_path: Path):
     with (
-        pytest.raises(TrackingError, match=r"no MLflow store at .*mlflow\.db yet; `fsl run SWEEP\.yaml` makes it"),
+        pytest.raises(TrackingError, match=r"no MLflow store at .*mlflow\.db yet; `fsl run SWEEP\.yaml` creates it"),
         ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path / "log"),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_taken_port(tmp_path: Path):
+def test_a_taken_port_is_a_clear_error(tmp_path: Path):
     (tmp_path / "mlflow.db").touch()
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -43,7 +43,7 @@ def test_a_taken_port(tmp_path: Path):
             pass
 
 
-def test_a_damaged_store_is_a_clear_error_with_the_servers_words(tmp_path: Path):
+def test_a_damaged_store_is_a_clear_error_with_the_servers_last_line(tmp_path: Path):
     (tmp_path / "mlflow.db").write_bytes(b"this is no database" * 100)
     with (
         pytest.raises(TrackingError, match=r"MLflow's server ended at once: .*server\.log"),
@@ -56,7 +56,7 @@ def test_a_log_that_cannot_be_written_is_an_error_and_starts_no_server(tmp_path:
     (tmp_path / "mlflow.db").touch()
     before = psutil.Process().children(recursive=True)  # other tests of this process may have started helpers that live on
     with (
-        pytest.raises(TrackingError, match=r"what MLflow's server says cannot be written to .* \(Is a directory\)"),
+        pytest.raises(TrackingError, match=r"the log of MLflow's server cannot be written to .* \(Is a directory\)"),
         ui_server(default_address(tmp_path), artifacts=tmp_path, log=tmp_path),
     ):
         pass
@@ -85,7 +85,7 @@ def wait_for_server(driver: int) -> list[psutil.Process]:
     return children
 
 
-def test_a_hangup_takes_the_server_along_and_twice_is_no_more(tmp_path: Path):
+def test_one_hangup_or_two_end_the_server(tmp_path: Path):
     (tmp_path / "mlflow.db").touch()
     with subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)], stdout=subprocess.PIPE, text=True) as driver:
         children = wait_for_server(driver.pid)
@@ -108,7 +108,7 @@ subprocess.Popen = Interrupted
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
-def test_a_signal_in_the_instant_of_the_start_leaves_no_server_behind(tmp_path: Path, name: str):
+def test_a_signal_during_the_start_leaves_no_server_behind(tmp_path: Path, name: str):
     (tmp_path / "mlflow.db").touch()
     code = ENDED_IN_THE_START.replace("SIGNAL", name) + SERVE
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, timeout=180)
@@ -117,7 +117,7 @@ def test_a_signal_in_the_instant_of_the_start_leaves_no_server_behind(tmp_path: 
     assert not psutil.pid_exists(int(server))
 
 
-def test_a_terminal_that_closes_takes_the_server_along(tmp_path: Path):
+def test_a_closing_terminal_ends_the_server(tmp_path: Path):
     (tmp_path / "mlflow.db").touch()
     driver, terminal = pty.fork()
     if driver == 0:
@@ -129,8 +129,8 @@ def test_a_terminal_that_closes_takes_the_server_along(tmp_path: Path):
     assert not [child for child in children if child.is_running()]
 
 
-def test_the_command_prints_every_sweeps_page_and_takes_the_server_along(tmp_path: Path):
-    """And meanwhile it asks no proxy for what is on loopback, runs no module of the current folder, and hides its address."""
+def test_the_command_prints_every_sweeps_page_and_ends_the_server(tmp_path: Path):
+    """Meanwhile it bypasses the proxy for loopback, imports nothing from the current folder, and hides its address."""
     for name in ("first", "second"):
         MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(shown_sweep(tiny_plan(tmp_path, name), SweepContext()))
     elsewhere = tmp_path / "elsewhere"
@@ -154,7 +154,7 @@ def test_the_command_prints_every_sweeps_page_and_takes_the_server_along(tmp_pat
     assert not [process for process in server if process.is_running()]
 
 
-def test_a_sweep_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path: Path):
+def test_an_unknown_sweep_is_an_error_that_lists_the_known_ones(tmp_path: Path):
     MlflowTracker(default_address(tmp_path), artifacts=tmp_path).begin(shown_sweep(tiny_plan(tmp_path, "first"), SweepContext()))
     result = CliRunner().invoke(main, ["ui", "--runs-root", str(tmp_path), "--experiment", "nope"])
     assert (result.exit_code, result.stdout) == (2, "")
@@ -162,12 +162,12 @@ def test_a_sweep_that_is_not_there_is_an_error_that_names_those_that_are(tmp_pat
     assert not (tmp_path / "mlflow-ui.log").exists()
 
 
-def test_links_lead_to_the_sweeps_runs(server: TrackingAddress):
+def test_links_open_the_sweeps_runs(server: TrackingAddress):
     page = runs_page(server.page, experiment_ids(server)["first"])
     assert page == f"{server}/#/experiments/1/runs?workflowType=machine_learning"
 
 
-def test_a_server_on_loopback_is_asked_past_a_dead_proxy(server: TrackingAddress, monkeypatch: pytest.MonkeyPatch):
+def test_requests_to_a_server_on_loopback_bypass_a_dead_proxy(server: TrackingAddress, monkeypatch: pytest.MonkeyPatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "example.org")

@@ -1,4 +1,4 @@
-"""The tracker on a real SQLite store and on a real server: what a user finds there, and what a second launch changes of it."""
+"""The tracker on a real SQLite store and a real server: what a user finds there, and what a second launch changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def uri(request: pytest.FixtureRequest) -> Iterator[TrackingAddress]:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """A sweep name, hence an experiment, of the test's own."""
+    """A unique name of a sweep, and so of an experiment."""
     return "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
 
 
@@ -53,7 +53,7 @@ def tracker_on(uri: TrackingAddress, folder: Path) -> MlflowTracker:
 
 
 def launch(uri: TrackingAddress, folder: Path, sweep: TrackedSweep) -> MlflowTracker:
-    """A launch that finds everything finished."""
+    """Launches a finished sweep."""
     tracker = tracker_on(uri, folder)
     tracker.begin(shown_sweep(sweep.plan, CONTEXT))
     for trial in sweep.trials:
@@ -86,7 +86,7 @@ def history(uri: TrackingAddress, run: Run) -> list[tuple[str, int, int, float]]
 
 
 def files(uri: TrackingAddress, run: Run, runs_root: Path, folder: str = "") -> set[str]:
-    """The names of a run's artifacts in a folder: as a server lists them, or as a database's lie in the runs folder."""
+    """The names of a run's artifacts in a folder: as a server lists them, or in a database's runs folder."""
     if uri.is_server:
         found = MlflowClient(tracking_uri=uri.whole).list_artifacts(run.info.run_id, folder or None)
         return {PurePosixPath(item.path).name for item in found}
@@ -128,7 +128,7 @@ def test_a_second_launch_changes_nothing(uri: TrackingAddress, name: str, tmp_pa
     assert runs_of(uri, name)[0].info.run_id == parent.info.run_id
 
 
-def test_a_forgotten_sync_stores_no_point_twice(uri: TrackingAddress, name: str, tmp_path: Path):
+def test_a_repeated_sync_stores_no_duplicate_point(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(uri, tmp_path, sweep)
     run = runs_of(uri, name)[1][0]
@@ -141,7 +141,7 @@ def test_a_forgotten_sync_stores_no_point_twice(uri: TrackingAddress, name: str,
     assert len(again.inputs.dataset_inputs) == 1
 
 
-def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: TrackingAddress, name: str, tmp_path: Path):
+def test_a_killed_driver_leaves_no_running_run_and_no_duplicate_point(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = TrackedSweep(tiny_plan(tmp_path, name), tracked_sweep(tmp_path / "elsewhere", name).store)
     first, second, *_ = sweep.trials
     killed = tracker_on(uri, tmp_path)
@@ -173,9 +173,7 @@ def test_a_killed_driver_leaves_no_running_run_and_no_double_point(uri: Tracking
     assert max(value for *_, value in points) < 1e6
 
 
-def test_an_empty_store_is_filled_again_from_the_records(
-    name: str, sqlite: TrackingAddress, server: TrackingAddress, tmp_path: Path
-):
+def test_an_empty_store_is_refilled_from_the_records(name: str, sqlite: TrackingAddress, server: TrackingAddress, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, sweep)
     launch(server, tmp_path, sweep)
@@ -184,7 +182,7 @@ def test_an_empty_store_is_filled_again_from_the_records(
     assert len(shown[0]) == 4
 
 
-def test_of_two_runs_of_a_trial_the_younger_goes(uri: TrackingAddress, name: str, tmp_path: Path):
+def test_the_newer_of_duplicate_runs_is_deleted(uri: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(uri, tmp_path, sweep)
     run = runs_of(uri, name)[1][0]
@@ -198,7 +196,7 @@ def test_of_two_runs_of_a_trial_the_younger_goes(uri: TrackingAddress, name: str
     assert run.info.run_id in {child.info.run_id for child in children}
 
 
-def test_a_narrowed_launch_takes_no_run_from_the_whole_sweep(sqlite: TrackingAddress, name: str, tmp_path: Path):
+def test_a_narrowed_launch_keeps_runs_under_the_whole_sweep(sqlite: TrackingAddress, name: str, tmp_path: Path):
     whole = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, whole)
     parent, before = runs_of(sqlite, name)
@@ -212,7 +210,7 @@ def test_a_narrowed_launch_takes_no_run_from_the_whole_sweep(sqlite: TrackingAdd
     assert len(runs) == len(children) + 2
 
 
-def test_a_deleted_experiment_comes_back(sqlite: TrackingAddress, name: str, tmp_path: Path):
+def test_a_deleted_experiment_is_restored(sqlite: TrackingAddress, name: str, tmp_path: Path):
     sweep = tracked_sweep(tmp_path, name)
     launch(sqlite, tmp_path, sweep)
     client = MlflowClient(tracking_uri=sqlite.whole)
@@ -221,7 +219,7 @@ def test_a_deleted_experiment_comes_back(sqlite: TrackingAddress, name: str, tmp
     assert len(runs_of(sqlite, name)[1]) == 4
 
 
-def test_a_folder_with_a_strange_name(tmp_path: Path):
+def test_a_folder_with_an_unusual_name_can_hold_the_store(tmp_path: Path):
     runs = tmp_path / "rüns #1 50%41 of 'all'? & more"
     runs.mkdir()
     sweep = tracked_sweep(runs, "strange")
@@ -234,7 +232,7 @@ def test_a_folder_with_a_strange_name(tmp_path: Path):
     assert stored.read_bytes() == b"weights"
 
 
-def test_a_long_table_is_cut_and_says_so(sqlite: TrackingAddress, name: str, tmp_path: Path):
+def test_a_long_table_is_cut_with_a_note(sqlite: TrackingAddress, name: str, tmp_path: Path):
     tracker = tracker_on(sqlite, tmp_path)
     tracker.begin(shown_sweep(tiny_plan(tmp_path, name), CONTEXT))
     tracker.finish(ShownTable(files=(), markdown="| a row of the table | ± |\n" * 2000, complete=True))
@@ -244,7 +242,7 @@ def test_a_long_table_is_cut_and_says_so(sqlite: TrackingAddress, name: str, tmp
     assert set(note.splitlines()[:100]) == {"| a row of the table | ± |"}
 
 
-def test_a_store_that_cannot_be_is_one_clear_error(tmp_path: Path):
+def test_an_impossible_store_is_a_clear_error(tmp_path: Path):
     tracker = MlflowTracker(TrackingAddress("sqlite:////proc/no/such.db"), artifacts=tmp_path)
     with pytest.raises(TrackingError, match=r"MLflow at sqlite:////proc/no/such\.db did not take the sweep tiny"):
         tracker.begin(shown_sweep(tiny_plan(tmp_path), CONTEXT))
@@ -258,7 +256,7 @@ def test_a_password_is_not_shown(tmp_path: Path):
     assert "someone:***@127.0.0.1:9" in str(caught.value)
 
 
-def test_a_fresh_store_is_made_in_silence(tmp_path: Path):
+def test_creating_a_store_prints_nothing(tmp_path: Path):
     said = io.StringIO()
     seen = logging.StreamHandler(said)
     logging.getLogger().addHandler(seen)
@@ -270,7 +268,7 @@ def test_a_fresh_store_is_made_in_silence(tmp_path: Path):
     assert said.getvalue() == ""
 
 
-def test_a_moved_runs_folder_stays_whole_and_nothing_is_written_where_it_was(tmp_path: Path):
+def test_a_moved_runs_folder_works_and_nothing_is_written_to_its_old_place(tmp_path: Path):
     before, after = tmp_path / "before", tmp_path / "after"
     launch(default_address(before), before, tracked_sweep(before, "moved", runs="."))
     assert str(tmp_path).encode() not in (before / "mlflow.db").read_bytes()
@@ -283,7 +281,7 @@ def test_a_moved_runs_folder_stays_whole_and_nothing_is_written_where_it_was(tmp
 
 
 @pytest.mark.parametrize("was", ["active", "deleted"])
-def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path, was: str):
+def test_an_experiment_with_artifacts_at_a_path_is_set_aside(tmp_path: Path, was: str):
     address, elsewhere = default_address(tmp_path), tmp_path / "elsewhere"
     client = MlflowClient(tracking_uri=address.whole)
     old = client.create_experiment("old", artifact_location=elsewhere.as_uri())
@@ -298,7 +296,7 @@ def test_an_experiment_whose_artifacts_lie_at_a_path_is_set_aside(tmp_path: Path
     assert client.get_run(run.info.run_id).info.experiment_id == old
 
 
-def test_a_process_reads_all_of_a_store_once_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_process_checks_a_whole_store_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     statements: list[str] = []
 
     def traced(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -317,7 +315,7 @@ def test_a_process_reads_all_of_a_store_once_alone(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("damage", ["not a database", "a page"])
-def test_a_broken_store_is_said_to_be_broken_and_what_to_do(tmp_path: Path, damage: str):
+def test_a_broken_store_is_reported_with_a_remedy(tmp_path: Path, damage: str):
     sweep = tracked_sweep(tmp_path, "broken")
     file = tmp_path / "mlflow.db"
     if damage == "a page":
@@ -331,7 +329,7 @@ def test_a_broken_store_is_said_to_be_broken_and_what_to_do(tmp_path: Path, dama
         tracker_on(default_address(tmp_path), tmp_path).begin(shown_sweep(sweep.plan, CONTEXT))
 
 
-def test_a_folder_in_the_stores_place_is_said_to_be_one(tmp_path: Path):
+def test_a_folder_in_place_of_the_store_is_reported_as_a_folder(tmp_path: Path):
     sweep = tracked_sweep(tmp_path, "folder")
     (tmp_path / "mlflow.db").mkdir()
     with pytest.raises(TrackingError, match=r"mlflow\.db is broken \(it is a folder\): move it away, and the next"):

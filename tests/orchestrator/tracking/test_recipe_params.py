@@ -13,7 +13,7 @@ CELLS = [
 ]
 
 
-def test_params_are_named_and_valued_as_in_a_sweep_file():
+def test_params_have_the_names_and_values_of_sweep_files():
     for cell in CELLS:
         params = recipe_params(cell.recipe(3))
         assert params.pop("seed") == "3"

@@ -1,4 +1,4 @@
-"""A store that refuses: no exception, one notice, and everything there once it answers again."""
+"""A store that refuses causes no exception and one notice, and has everything once it answers again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.orchestrator.tracking.tracked_sweep import TrackedSweep, curve_of, tr
 
 
 def sweep_through(tracker: Tracker, sweep: TrackedSweep) -> None:
-    """What a driver tells a tracker in a launch that computes everything."""
+    """Makes the calls of a driver in a launch that computes everything."""
     tracker.begin(shown_sweep(sweep.plan, SweepContext()))
     for trial in sweep.trials:
         tracker.trial_started(trial)
@@ -47,7 +47,7 @@ def mlflow_on(address: TrackingAddress, folder: Path) -> MlflowTracker:
 def resilient(
     inner: StoreTracker, notice: Callable[[str], None], folder: Path, pause: float = 60, closing: float = 90
 ) -> ResilientTracker:
-    """A launch's tracker under ``folder/runs``; what earlier launches left goes to the same inner tracker."""
+    """A launch's tracker under ``folder/runs``, whose backlog uses the same inner tracker."""
     return ResilientTracker(
         inner, notice, Backlog(folder / "runs", lambda: inner, store="some store"), pause=pause, closing=closing
     )
@@ -55,7 +55,7 @@ def resilient(
 
 @contextmanager
 def refusing_server(code: int) -> Iterator[str]:
-    """A web server that answers everything with one error."""
+    """A web server that answers every request with an error."""
 
     class Refusal(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -112,7 +112,7 @@ def test_a_refusing_server_costs_a_notice_and_the_next_launch_repairs_it(refusin
 
 @dataclass
 class MoodyTracker:
-    """Refuses the calls whose numbers are named, and remembers what it took."""
+    """Refuses the calls with the given numbers, and records the others."""
 
     refuses: frozenset[int]
     calls: int = 0
@@ -166,7 +166,7 @@ def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
     assert notices[1:] == ["MLflow has taken everything after all"]
 
 
-def test_a_notice_that_cannot_be_shown_keeps_nothing_from_being_sent(tmp_path: Path):
+def test_a_failing_notice_does_not_stop_the_sending(tmp_path: Path):
     def lost_terminal(text: str) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -176,7 +176,7 @@ def test_a_notice_that_cannot_be_shown_keeps_nothing_from_being_sent(tmp_path: P
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_the_table_is_kept_even_where_nothing_can_be_sent_any_more(tmp_path: Path):
+def test_the_table_is_kept_where_nothing_can_be_sent(tmp_path: Path):
     ended, notices = threading.Event(), list[str]()
 
     class Ending(MoodyTracker):
@@ -198,7 +198,7 @@ def test_the_table_is_kept_even_where_nothing_can_be_sent_any_more(tmp_path: Pat
     assert notices == [f"MLflow has taken 0 of 0 finished trials, and not the table; {LATER}"]
 
 
-def test_no_start_is_sent_after_the_trial_s_last_word(tmp_path: Path):
+def test_no_start_is_sent_after_a_trials_last_call(tmp_path: Path):
     sweep = tracked_sweep(tmp_path)
     moody = MoodyTracker(frozenset({2}))
     sweep_through(resilient(moody, lambda notice: None, tmp_path, pause=3600), sweep)

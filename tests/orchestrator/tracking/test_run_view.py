@@ -28,7 +28,7 @@ def test_metrics_of_two_evaluations_never_share_a_name(evaluation: Evaluation, s
     assert exact_suffix(evaluation) == suffix
 
 
-def test_what_is_no_number_is_no_point():
+def test_values_that_are_not_finite_are_not_sent():
     assert finite_points(7, {"loss": math.inf, "other": math.nan, "low": -math.inf, "fine": 2}) == (Point("fine", 7, 2.0),)
 
 
@@ -57,7 +57,7 @@ def test_status_follows_the_record(sweep: TrackedSweep):
     assert (view.status, view.tags["fsl.outcome"]) == ("FINISHED", "diverged")
 
 
-def test_the_digest_changes_with_a_file_and_with_nothing_else(sweep: TrackedSweep):
+def test_the_digest_changes_only_with_a_file(sweep: TrackedSweep):
     trial = sweep.trials[0]
     record, paths = sweep.record(trial), sweep.store.paths(trial.fingerprint)
     before = run_view(trial, record, paths).digest
@@ -66,7 +66,7 @@ def test_the_digest_changes_with_a_file_and_with_nothing_else(sweep: TrackedSwee
     assert run_view(trial, record, paths).digest != before
 
 
-def test_scores_after_other_adaptation_steps_have_names_of_their_own() -> None:
+def test_scores_after_different_adaptation_steps_have_different_names() -> None:
     shape = EpisodeShape(way=5, shot=1, query=15)
     names = [exact_suffix(Evaluation(shape=shape, adaptation_steps=steps)) for steps in (None, 0, 3)]
     assert names == ["5way_1shot", "5way_1shot_0adaptation_steps", "5way_1shot_3adaptation_steps"]
@@ -81,7 +81,7 @@ def test_curves_are_grouped() -> None:
     assert named == {"train/loss", "validation/loss", "validation/accuracy", "train/outer_lr"}
 
 
-def test_one_evaluation_stands_for_its_ways_and_shots(sweep: TrackedSweep) -> None:
+def test_one_evaluation_represents_its_ways_and_shots(sweep: TrackedSweep) -> None:
     recipe, shape = sweep.trials[0].recipe, EpisodeShape(way=5, shot=1, query=15)
     plain, adapted, longer = (Evaluation(shape=shape, adaptation_steps=steps) for steps in (None, 3, 10))
     assert representatives(recipe, [adapted]) == {"5way_1shot": adapted}

@@ -1,4 +1,4 @@
-"""The sweep in a few metrics: as failed counts what ``fsl status`` calls failed."""
+"""A sweep's metrics count a trial as failed where ``fsl status`` does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from orchestrator.tracking.summary import summary_metrics
 from tests.orchestrator.tracking.tracked_sweep import tracked_sweep
 
 
-def test_a_trial_that_failed_in_its_last_attempt_counts_as_failed_whatever_it_has(tmp_path: Path):
+def test_a_trial_whose_last_attempt_failed_counts_as_failed(tmp_path: Path):
     sweep = tracked_sweep(tmp_path)
     whole, unscored, another, resumed = (sweep.record(trial) for trial in sweep.trials)
     failure = FailureRecord(cause="it broke", traceback="", attempts=1, at="2024-05-01T10:00:00+00:00")

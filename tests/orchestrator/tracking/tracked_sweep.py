@@ -1,4 +1,4 @@
-"""A small sweep with records, made without training: what the tracking tests show in MLflow."""
+"""A small sweep with records but without training, for the tracking tests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TrackedSweep:
 
 
 def curve_of(trial: PlannedTrial, steps: tuple[int, ...] = (100, 200, 300)) -> dict[int, dict[str, float]]:
-    """A curve by step, the same each time it is asked for; the first loss is infinite, as a wild start's may be."""
+    """A deterministic curve by step; its first loss is infinite, as after a diverging start."""
     wobble = trial.recipe.seed / 7
     return {
         step: {
@@ -101,7 +101,7 @@ def execution_of() -> ExecutionRecord:
 
 
 def write_record(store: Store, trial: PlannedTrial) -> None:
-    """What a worker leaves behind when it has finished a trial."""
+    """Writes the records of a finished trial."""
     paths = store.paths(trial.fingerprint)
     paths.folder.mkdir(parents=True, exist_ok=True)
     paths.log.write_text("step 100 …\n")
