@@ -18,6 +18,7 @@ from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.fingerprint import as_plain, fingerprint
 from fsl_core.recipe.recipe import (
     Evaluation,
+    GradientDescentSettings,
     OptimiserSettings,
     TrainingRecipe,
     ValidationSettings,
@@ -88,11 +89,9 @@ data = (
     )
     | st.builds(DataSettings, dataset=st.just("glyphs"), split=st.just("glyphs"), distinct_characters=distinct)
 )
-optimisers = st.builds(
-    OptimiserSettings,
-    first_halving=st.none() | st.integers(1, 5000),
-    clip_norm=st.none() | positive,
-    clip_value=st.none() | positive,
+clips = {"clip_norm": st.none() | positive, "clip_value": st.none() | positive}
+optimisers = st.builds(OptimiserSettings, first_halving=st.none() | st.integers(1, 5000), **clips) | st.builds(
+    GradientDescentSettings, halve_every=st.none(), decay_steps=st.none() | st.integers(1, 5000), **clips
 )
 prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
 watched = {"shape": st.just(FIVE_WAYS.shape), "adaptation_steps": st.integers(0, 20)}
@@ -158,6 +157,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {
         "outer_lr": 1e-2, "halve_every": None, "first_halving": 1900, "clip_norm": 1.0, "clip_value": 1.0,
+        "decay_steps": {"halve_every": None, "decay_steps": 9},
     }),
     ("validation", FIVE_WAYS, MAML, {
         "shape": EpisodeShape(way=5, shot=5, query=15), "every": 50, "episodes": 100, "patience": None, "selection": "accuracy",
@@ -191,8 +191,8 @@ def test_the_kind_of_algorithm_and_of_backbone_changes_the_fingerprint() -> None
         for backbone in (Conv4Settings(), MlpSettings(batch_norm="running"))
         for algorithm in (PrototypicalSettings(distance="cosine"), MatchingSettings())
     ]
-    recipes.append(a_recipe(steps=0))
-    assert len({recipe.fingerprint for recipe in recipes}) == 5
+    recipes += [a_recipe(steps=0), a_recipe(optimiser=GradientDescentSettings())]
+    assert len({recipe.fingerprint for recipe in recipes}) == 6
 
 
 def test_the_fingerprints_of_known_recipes_never_change() -> None:
@@ -293,7 +293,7 @@ def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
     ("spoil", "named"),
     [
         (lambda plain: plain.update(stepz=3), "unknown stepz"),
-        (lambda plain: plain["optimiser"].update(name="sgd"), "the name is 'sgd', not 'adam'"),
+        (lambda plain: plain["optimiser"].update(name="rmsprop"), "'rmsprop' is none of 'adam', 'sgd'"),
         (lambda plain: plain["algorithm"].update(distance="cosine"), "not settings of MamlSettings: unknown distance"),
         (lambda plain: plain["algorithm"].pop("order"), "order is missing"),
         (lambda plain: plain["algorithm"].pop("name"), "None is none of 'prototypical', 'matching', 'maml'"),

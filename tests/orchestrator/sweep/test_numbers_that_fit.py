@@ -94,7 +94,7 @@ counts = st.integers(1, 2**70) | st.integers(1, MOST_WHOLE) | st.integers(1, 500
 sizes = st.integers(1, 2 * MOST_SIZE) | st.integers(1, 20)
 rates = st.floats(1e-40, 1e40) | st.sampled_from([1e-38, 1e38, 1, 10**37])
 numbers = {
-    "steps": counts, "patience": counts, "halve_every": counts, "first_halving": counts,
+    "steps": counts, "patience": counts, "halve_every": counts, "first_halving": counts, "decay_steps": counts,
     "validation_every": counts, "evaluation_seed": counts,
     "evaluation_episodes": sizes, "validation_episodes": sizes, "meta_batch_size": sizes, "filters": sizes, "query": sizes,
     "outer_lr": rates, "clip_norm": rates, "clip_value": rates, "scale": rates,
