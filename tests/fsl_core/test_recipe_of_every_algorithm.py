@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.algorithms.anil import AnilSettings
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
@@ -58,6 +59,11 @@ maml = st.builds(
 )
 
 
+anil = st.builds(
+    AnilSettings, order=st.sampled_from([1, 2]), adaptation_steps=st.integers(0, 9), inner_lr=positive, inner_reduction=reductions
+)
+
+
 def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
     norm = {
         "batch_norm": st.just(statistics),
@@ -102,7 +108,7 @@ recipes = st.builds(
     a_recipe, algorithm=prototypical | matching, data=data, backbone=backbones("running"), optimiser=optimisers
 ) | st.builds(
     a_recipe,
-    algorithm=maml,
+    algorithm=maml | anil,
     data=data,
     backbone=backbones("batch"),
     optimiser=optimisers,
@@ -137,6 +143,9 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", MamlSettings(), MAML, {
         "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
         "adapt_batch_norm": False,
+    }),
+    ("algorithm", AnilSettings(), MAML, {
+        "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
     }),
     ("backbone", Conv4Settings(downsampling="stride"), {}, {"filters": 32, "downsampling": "max_pool", "padding": "same", **NORM}),
     ("backbone", MlpSettings(batch_norm="running"), {}, NORM),

@@ -14,6 +14,7 @@ from orchestrator.sweep.spec import SweepSpec, with_dataset
 
 SWEEPS = PRESETS.parent
 PINNED = {
+    "anil": "ad55f89c97a7c4f9",
     "article_2018": "035731e1fa2827b1",
     "inner_steps": "97da179d677a4a6a",
     "maml_omniglot": "296783f7b4e1e995",
