@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsl_core.algorithms.anil import AnilSettings
+from fsl_core.algorithms.reptile import ReptileSettings
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
@@ -62,6 +63,13 @@ maml = st.builds(
 anil = st.builds(
     AnilSettings, order=st.sampled_from([1, 2]), adaptation_steps=st.integers(0, 9), inner_lr=positive, inner_reduction=reductions
 )
+reptile = st.builds(
+    ReptileSettings,
+    adaptation_steps=st.integers(0, 9),
+    inner_lr=positive,
+    inner_optimiser=st.sampled_from(["adam", "sgd"]),
+    inner_batch_size=st.integers(1, 99),
+)
 
 
 def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
@@ -108,7 +116,7 @@ recipes = st.builds(
     a_recipe, algorithm=prototypical | matching, data=data, backbone=backbones("running"), optimiser=optimisers
 ) | st.builds(
     a_recipe,
-    algorithm=maml | anil,
+    algorithm=maml | anil | reptile,
     data=data,
     backbone=backbones("batch"),
     optimiser=optimisers,
@@ -146,6 +154,9 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     }),
     ("algorithm", AnilSettings(), MAML, {
         "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
+    }),
+    ("algorithm", ReptileSettings(), MAML, {
+        "adaptation_steps": 2, "inner_lr": 0.1, "inner_optimiser": "sgd", "inner_batch_size": 3, "evaluation_inner_batch_size": 3,
     }),
     ("backbone", Conv4Settings(downsampling="stride"), {}, {"filters": 32, "downsampling": "max_pool", "padding": "same", **NORM}),
     ("backbone", MlpSettings(batch_norm="running"), {}, NORM),
@@ -309,7 +320,7 @@ def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
         (lambda plain: plain["validation"].pop("every"), "every is missing"),
         (lambda plain: plain["validation"].pop("adaptation_steps"), "validation.adaptation_steps is not given"),
         (lambda plain: plain["backbone"].pop("batch_norm"), "batch_norm is missing"),
-        (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
+        (lambda plain: plain["algorithm"].update(name="leo"), "'leo' is none of"),
         (lambda plain: plain.update(backbone=3), "None is none of"),
         (lambda plain: plain["algorithm"].update(order=3), "order is 3"),
         (lambda plain: plain["algorithm"].update(order=True), "order is true"),

@@ -143,6 +143,8 @@ OF_ALGORITHM: dict[str, dict[str, tuple[Any, ...]]] = {
              "inductive": (False, True),
              "adapt_batch_norm": (False, True), "outer_reduction": ("mean", "sum_over_shot")},
     "anil": {"order": (1, 2), "inner_lr": (0.1, 0.4), "evaluation_adaptation_steps": (None, 3)},
+    "reptile": {"inner_optimiser": ("adam", "sgd"), "inner_batch_size": (None, 3), "evaluation_inner_batch_size": (5, 6),
+                "inductive": (False, True)},
 }  # fmt: skip
 SPLITS = {"omniglot": "vinyals", "glyphs": "glyphs"}
 
@@ -212,7 +214,7 @@ def test_settings_that_vary_among_trials_of_a_kind_are_all_said(cells: tuple[Cel
 def _said(name: str) -> set[str]:
     """The words of a name; those after an algorithm's or a data set's own name have no comma before them."""
     parts = [part for group in name.split(" · ") for part in group.split(", ")]
-    heads = ("prototypical", "matching", "maml", "anil", "omniglot", "glyphs")
+    heads = ("prototypical", "matching", "maml", "anil", "reptile", "omniglot", "glyphs")
     return {word for part in parts for word in (part, *(part.split(" ", 1) if part.split(" ")[0] in heads else ()))}
 
 

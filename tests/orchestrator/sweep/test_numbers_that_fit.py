@@ -42,6 +42,8 @@ def needed_for(key: str) -> dict[str, Any]:
     maml = {"adaptation_steps", "evaluation_adaptation_steps", "validation_adaptation_steps", "inner_lr"}
     if key in maml:
         return {"algorithm": "maml"}
+    if key.endswith("inner_batch_size"):
+        return {"algorithm": "reptile"}
     if key == "reading_steps":
         return {"algorithm": "matching", "fce": True, "support_order": "by_class"}
     if key == "image_size":
@@ -50,7 +52,7 @@ def needed_for(key: str) -> dict[str, Any]:
 
 
 def test_there_are_numbers_of_both_kinds() -> None:
-    assert len(WHOLE) == 24 and REAL == [
+    assert len(WHOLE) == 27 and REAL == [
         "batch_norm_epsilon", "clamp", "clip_norm", "clip_value", "inner_lr", "outer_lr", "scale",
     ]  # fmt: skip
 

@@ -26,6 +26,7 @@ PINNED = {
     "omniglot_prototypical": "16d4ebed4d8e5481",
     "paper": "6dbecc9f4401a5be",
     "quick": "57291d99acf7871a",
+    "reptile": "83a55409bd0d1866",
     "snell_ablation": "51a7ffbc91897ccb",
 }
 """The plans of the shipped sweeps by their fingerprints: if one changes, results of earlier runs are no longer found."""
