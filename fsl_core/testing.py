@@ -26,7 +26,7 @@ from fsl_core.datasets.catalogue import DATASETS, SplitDataset, open_dataset
 from fsl_core.datasets.class_counts import class_counts
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.errors import StopRequested
-from fsl_core.randomness import Stream, standard_normal
+from fsl_core.randomness import Stream, standard_normal, words
 from fsl_core.recipe.data_settings import DataSettings, usual_data
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings, recipe_from_plain
@@ -34,6 +34,7 @@ from fsl_core.recipe.setting import Description
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
+from fsl_core.training.step import joined as joined_batches
 from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 
@@ -191,7 +192,7 @@ def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:
     each = [algorithm.initial_weights(Stream(seed, "weights")) for seed in (0, 1)]
     together = {name: torch.stack([weights[name] for weights in each]).double() for name in each[0]}
     episodes = _noise(shape, episodes=2)
-    joined = EpisodeBatch(support=torch.cat([episodes.support] * 2), query=torch.cat([episodes.query] * 2))
+    joined = joined_batches([episodes, episodes])
     both = algorithm.meta_gradient(together, joined, loss_factor=1.0, kernels=Kernels())
     for seed in (0, 1):
         own = {name: value[seed : seed + 1] for name, value in together.items()}
@@ -203,7 +204,7 @@ def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:
 def _noise(image_shape: tuple[int, int, int], *, episodes: int) -> EpisodeBatch:
     shapes = [(episodes, _SHAPE.way, images, *image_shape) for images in (_SHAPE.shot, _SHAPE.query)]
     support, query = (standard_normal(key, shape) for key, shape in enumerate(shapes))
-    return EpisodeBatch(support=support, query=query)
+    return EpisodeBatch(support=support, query=query, words=words(len(shapes), (episodes,)))
 
 
 def _train(recipe: TrainingRecipe, folder: Path, images: SplitDataset) -> TrialResult:

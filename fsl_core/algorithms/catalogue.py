@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fsl_core.algorithms.anil import AnilSettings
+from fsl_core.algorithms.reptile import ReptileSettings
 from fsl_core.catalogue import Catalogue, settings_problem
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 ALGORITHMS: Catalogue[type[AlgorithmSettings]] = Catalogue(
     "fsl.algorithms",
-    built_in=(PrototypicalSettings, MatchingSettings, MamlSettings),
+    built_in=(PrototypicalSettings, MatchingSettings, MamlSettings, AnilSettings, ReptileSettings),
     problem=settings_problem(AlgorithmSettings),
 )
 """The settings of every algorithm; their ``build`` makes it."""

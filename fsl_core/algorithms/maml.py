@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from fsl_core.algorithms.algorithm import MetaGradient, class_labels, mean_of_groups, query_labels, right_share
+from fsl_core.algorithms.classifier import BACKBONE, HEAD, Classifier
 from fsl_core.algorithms.metric import cross_entropy
 from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import initial_values
 from fsl_core.backbones.kernels import Kernels
-from fsl_core.backbones.weights import Statistics, Weights, part, prefixed, repeated
+from fsl_core.backbones.weights import Weights, repeated
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
-
-_BACKBONE, _HEAD, _HEAD_BIAS = "network.0.", "network.1.weight", "network.1.bias"
 
 Gradients = Mapping[str, torch.Tensor]
 """Gradients of fast weights, by their names; at order 2 they can themselves be differentiated."""
@@ -35,12 +33,11 @@ class Maml:
         self.backbone = backbone
         self.settings = settings
         self.way = way
+        self.network = Classifier(backbone, way=way)
 
     def initial_weights(self, stream: Stream) -> Weights:
         """The first weights, without a group axis."""
-        head = initial_values({"weight": (self.way, self.backbone.features)}, stream.within("head"), self.backbone.head_draw)
-        backbone = prefixed(self.backbone.initial_weights(stream.within("backbone")), _BACKBONE)
-        return {**backbone, _HEAD: head["weight"], _HEAD_BIAS: torch.zeros(self.way)}
+        return self.network.initial_weights(stream)
 
     def initial_statistics(self) -> Weights:
         """None are kept."""
@@ -55,7 +52,7 @@ class Maml:
         ``l - inner_lr * H l``, where ``H`` is the Hessian of the support's loss there. This is what autograd computes for the whole
         adaptation, one step at a time. At order 1 the gradient at the last fast weights is the answer (section 5.2).
         """
-        seeds, second_order = len(weights[_HEAD]), self.settings.order == 2
+        seeds, second_order = len(weights[HEAD]), self.settings.order == 2
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
         support = Images(episodes.support.flatten(1, 2), reused=self.settings.adaptation_steps > 1)
         trail: list[tuple[Weights, Gradients]] = []
@@ -83,7 +80,7 @@ class Maml:
         """The names of the weights that adaptation changes: all, or all but BatchNorm's."""
         if self.settings.adapt_batch_norm:
             return tuple(weights)
-        fixed = tuple(f"{_BACKBONE}{norm}." for norm in self.backbone.norms)
+        fixed = tuple(f"{BACKBONE}{norm}." for norm in self.backbone.norms)
         return tuple(name for name in weights if not name.startswith(fixed))
 
     def _support_gradient(
@@ -93,7 +90,7 @@ class Maml:
         names = self.adaptable(weights)
         leaves = {name: value.detach().requires_grad_(differentiable or name in names) for name, value in weights.items()}
         with torch.enable_grad():
-            logits, _ = self._scores(leaves, support, kernels)
+            logits, _ = self.network.scores(leaves, support, kernels)
             shot = logits.shape[1] // self.way
             loss = cross_entropy(logits, class_labels(self.way, shot, device=logits.device)).sum()
             # Paper: equation 3 is a sum, and the authors' code divides it by the shot, which leaves way times the mean.
@@ -118,7 +115,7 @@ class Maml:
         leaves = {name: value.detach().requires_grad_() for name, value in fast.items()}
         labels = query_labels(episodes.shape, device=episodes.query.device)
         with torch.enable_grad():
-            logits, _ = self._scores(leaves, Images(episodes.query.flatten(1, 2)), kernels)
+            logits, _ = self.network.scores(leaves, Images(episodes.query.flatten(1, 2)), kernels)
             loss = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(loss.sum() * loss_factor, list(leaves.values()))
         return dict(zip(leaves, gradients, strict=True)), loss.detach(), right_share(logits, labels)
@@ -159,19 +156,5 @@ class Maml:
             if step:
                 fast = self.adapt(fast, support, kernels=kernels)
             if step in adaptation_steps:
-                scores.append(self._answers(fast, support if inductive else None, query, kernels))
+                scores.append(self.network.answers(fast, query, kernels, support=support if inductive else None))
         return torch.stack(scores)
-
-    @torch.no_grad()
-    def _answers(self, fast: Weights, support: Images | None, query: Images, kernels: Kernels) -> torch.Tensor:
-        """The scores of the query; by BatchNorm's statistics of the support, if it is given."""
-        statistics = None if support is None else self._scores(fast, support, kernels)[1]
-        return self._scores(fast, query, kernels, statistics)[0]
-
-    def _scores(
-        self, weights: Mapping[str, torch.Tensor], images: Images, kernels: Kernels, statistics: Statistics | None = None
-    ) -> tuple[torch.Tensor, Statistics]:
-        """The images of each group to scores ``[G, B, way]``, and the statistics that BatchNorm normalised by."""
-        own = part(weights, _BACKBONE)
-        embedded, used = self.backbone.apply(own, images, kernels=kernels, statistics=statistics)
-        return torch.baddbmm(weights[_HEAD_BIAS].unsqueeze(1), embedded, weights[_HEAD].transpose(1, 2)), used

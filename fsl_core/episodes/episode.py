@@ -50,11 +50,13 @@ class EpisodeBatch:
 
     ``support``: ``[E, way, shot, ...]``; ``query``: ``[E, way, query, ...]``. The trailing axes are ``[C, H, W]`` for images
     (float; ink or intensity in 0..1, or normalised by channel) and ``[D]`` once they are embedded. The class at index ``n`` of an
-    episode has label ``n``.
+    episode has label ``n``. ``words``: a random int64 of each episode's own, ``[E]``, from the stream that it was sampled from: what an
+    algorithm randomises within an episode is a function of it. None where episodes were not sampled.
     """
 
     support: torch.Tensor
     query: torch.Tensor
+    words: torch.Tensor | None = None
 
     @property
     def shape(self) -> EpisodeShape:
@@ -67,4 +69,6 @@ class EpisodeBatch:
     def parts(self, size: int) -> Iterator[EpisodeBatch]:
         """The same episodes in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
-            yield EpisodeBatch(support=self.support[start : start + size], query=self.query[start : start + size])
+            own = slice(start, start + size)
+            words = None if self.words is None else self.words[own]
+            yield EpisodeBatch(support=self.support[own], query=self.query[own], words=words)

@@ -23,12 +23,14 @@ class EpisodeIndices:
     """The classes and images of ``E`` episodes, by index.
 
     ``classes``: int64 ``[E, way]``, distinct in each episode. ``support``: int64 ``[E, way, shot]`` and ``query``: int64
-    ``[E, way, query]`` number the images within their class; together they are distinct.
+    ``[E, way, query]`` number the images within their class; together they are distinct. ``words``: a random int64 of each episode's
+    own, ``[E]``, for what an algorithm randomises within it; no part of what the episode is.
     """
 
     classes: torch.Tensor
     support: torch.Tensor
     query: torch.Tensor
+    words: torch.Tensor
 
     @property
     def shape(self) -> EpisodeShape:
@@ -42,11 +44,12 @@ class EpisodeIndices:
         """The same episodes in order, at most ``size`` at a time."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            yield EpisodeIndices(classes=self.classes[part], support=self.support[part], query=self.query[part])
+            yield EpisodeIndices(self.classes[part], self.support[part], self.query[part], self.words[part])
 
     def to(self, device: torch.device | str) -> EpisodeIndices:
         """The same episodes on ``device``."""
-        return EpisodeIndices(classes=self.classes.to(device), support=self.support.to(device), query=self.query.to(device))
+        parts = (self.classes, self.support, self.query, self.words)
+        return EpisodeIndices(*(part.to(device) for part in parts))
 
     def digest(self) -> str:
         """The SHA-256 of the indices: equal digests mean equal episodes."""
@@ -72,7 +75,7 @@ def sample_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: t
         first: the number of the first episode among all those of ``word``.
     """
     device = pool.sizes.device
-    by_character, by_turn, by_image = words(word, (3,), device=word.device)
+    by_character, by_turn, by_image, by_episode = words(word, (4,), device=word.device)
     classes = _largest(words(by_character, (count, pool.characters), first_row=first, device=device), shape.way)
     if pool.turns > 1:
         turns = words(by_turn, (count, shape.way), first_row=first, device=device).remainder_(pool.turns)
@@ -80,7 +83,8 @@ def sample_episodes(pool: ClassPool, shape: EpisodeShape, count: int, *, word: t
     keys = words(by_image, (count, shape.way, pool.largest), first_row=first, device=device)
     beyond = torch.arange(pool.largest, device=device) >= pool.sizes[classes].unsqueeze(2)
     images = _largest(keys.masked_fill_(beyond, _SMALLEST_KEY), shape.images_per_class)
-    return EpisodeIndices(classes=classes, support=images[..., : shape.shot], query=images[..., shape.shot :])
+    own = words(by_episode, (count,), first_row=first, device=device)
+    return EpisodeIndices(classes=classes, support=images[..., : shape.shot], query=images[..., shape.shot :], words=own)
 
 
 def _largest(keys: torch.Tensor, count: int) -> torch.Tensor:
@@ -130,6 +134,7 @@ def gather_episodes(bank: ImageBank, indices: EpisodeIndices) -> EpisodeBatch:
     return EpisodeBatch(
         support=bank.gather(classes.expand_as(indices.support), indices.support),
         query=bank.gather(classes.expand_as(indices.query), indices.query),
+        words=indices.words,
     )
 
 
@@ -152,4 +157,5 @@ def _joined(parts: Sequence[EpisodeIndices]) -> EpisodeIndices:
         classes=torch.cat([part.classes for part in parts]),
         support=torch.cat([part.support for part in parts]),
         query=torch.cat([part.query for part in parts]),
+        words=torch.cat([part.words for part in parts]),
     )

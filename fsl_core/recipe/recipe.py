@@ -5,9 +5,10 @@ Imports no torch, so that planning a sweep is fast.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth, whole
 from fsl_core.episodes.episode import EpisodeShape
@@ -19,21 +20,30 @@ from fsl_core.recipe.fingerprint import ADDED_LATER, NONE_IS_OFF, fingerprint, f
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.model_selection import Selection
 
+OptimiserName = Literal["adam", "sgd"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserSettings:
     """Adam with a step decay: ``outer_lr`` is halved every ``halve_every`` steps; None keeps it constant.
 
-    ``first_halving`` is the step of the first halving, if that is not ``halve_every``.
+    ``first_halving`` is the step of the first halving, if that is not ``halve_every``. With ``decay_steps`` the rate is not halved but
+    falls linearly, to zero after so many steps.
     Before each step ``clip_norm`` bounds the norm of the whole gradient and ``clip_value`` the magnitude of each entry.
     """
 
-    name: ClassVar[str] = "adam"
+    name: ClassVar[OptimiserName] = "adam"
     outer_lr: float = 1e-3
     halve_every: int | None = field(default=2000, metadata=NONE_IS_OFF)
     first_halving: int | None = field(default=None, metadata=NONE_IS_OFF)
+    decay_steps: int | None = field(default=None, metadata=NONE_IS_OFF)
     clip_norm: float | None = field(default=None, metadata=NONE_IS_OFF)
     clip_value: float | None = field(default=None, metadata=NONE_IS_OFF)
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[OptimiserSettings]]:
+        """The settings of every optimiser, by name."""
+        return {kind.name: kind for kind in (OptimiserSettings, GradientDescentSettings)}
 
     def __post_init__(self) -> None:
         positive_float32("outer_lr", self.outer_lr)
@@ -43,9 +53,21 @@ class OptimiserSettings:
             whole("first_halving", self.first_halving, 1)
             if self.halve_every is None:
                 raise SettingError("first_halving", self.first_halving, "the rate is constant", beside=("halve_every",))
+        if self.decay_steps is not None:
+            whole("decay_steps", self.decay_steps, 1)
+            if self.halve_every is not None:
+                problem = "a rate that falls linearly is not halved"
+                raise SettingError("decay_steps", self.decay_steps, problem, ("halve_every",), {"halve_every": None})
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
                 positive_float32(name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientDescentSettings(OptimiserSettings):
+    """Gradient descent without moments, with the same schedules and clipping: Reptile's, whose rate is the share of the way it moves."""
+
+    name: ClassVar[OptimiserName] = "sgd"
 
 
 @dataclass(frozen=True, kw_only=True)

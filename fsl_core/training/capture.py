@@ -85,6 +85,7 @@ def _tensors(state: TrainingState) -> Iterator[torch.Tensor]:
     """Every tensor that a step writes to."""
     yield from state.weights.values()
     yield from state.statistics.values()
-    for weights in state.weights.values():
-        yield from (value for value in state.optimiser.state[weights].values() if isinstance(value, torch.Tensor))
+    if state.optimiser is not None:
+        for weights in state.weights.values():
+            yield from (value for value in state.optimiser.state[weights].values() if isinstance(value, torch.Tensor))
     yield from (state.interval_loss, state.interval_accuracy, state.clock)

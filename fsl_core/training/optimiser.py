@@ -1,4 +1,4 @@
-"""The optimiser's step: the learning rate schedule, clipping, and Adam on given gradients."""
+"""The optimiser's step: the learning rate schedule, clipping, and Adam or gradient descent on given gradients."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from fsl_core.training.state import TrainingState
 
 def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
     """The learning rate of the next step after ``step`` steps."""
+    if settings.decay_steps is not None:
+        return settings.outer_lr * max(0.0, 1 - step / settings.decay_steps)
     if settings.halve_every is None:
         return settings.outer_lr
     first = settings.halve_every if settings.first_halving is None else settings.first_halving
@@ -21,6 +23,8 @@ def outer_lr_at(settings: OptimiserSettings, step: int) -> float:
 def outer_lr_on_device(settings: OptimiserSettings, clock: torch.Tensor) -> torch.Tensor:
     """The same for a step that is an int64 tensor, in float64 on its device."""
     rate = torch.full_like(clock, settings.outer_lr, dtype=torch.float64)
+    if settings.decay_steps is not None:
+        return rate * (1 - clock / settings.decay_steps).clamp(min=0)
     if settings.halve_every is None:
         return rate
     first = settings.halve_every if settings.first_halving is None else settings.first_halving
@@ -29,15 +33,27 @@ def outer_lr_on_device(settings: OptimiserSettings, clock: torch.Tensor) -> torc
 
 
 def descend(state: TrainingState, gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> None:
-    """Clip the gradient ``[S, ...]`` of each seed, and take Adam's step."""
-    for name, clipped in _clipped(gradient, settings).items():
-        state.weights[name].grad = _laid_out_as(state.weights[name], clipped)
-    for group in state.optimiser.param_groups:
+    """Clip the gradient ``[S, ...]`` of each seed, and take the optimiser's step."""
+    clipped = _clipped(gradient, settings)
+    if state.optimiser is None:
+        rate = outer_lr_on_device(settings, state.clock)
+        for name, values in clipped.items():
+            state.weights[name].sub_(values * rate)
+    else:
+        _take_adams_step(state, state.optimiser, clipped, settings)
+
+
+def _take_adams_step(
+    state: TrainingState, adam: torch.optim.Adam, gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings
+) -> None:
+    for name, values in gradient.items():
+        state.weights[name].grad = _laid_out_as(state.weights[name], values)
+    for group in adam.param_groups:
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].copy_(outer_lr_on_device(settings, state.clock))
         else:
             group["lr"] = outer_lr_at(settings, state.step)
-    state.optimiser.step()
+    adam.step()
 
 
 def _clipped(gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> Mapping[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from fsl_core.algorithms.algorithm import Algorithm, Model
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights
 from fsl_core.randomness import Stream
-from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.recipe.recipe import GradientDescentSettings, OptimiserSettings
 from fsl_core.training.model_selection import ValidationScore
 
 Curves = dict[str, list[tuple[int, float]]]
@@ -56,13 +56,14 @@ class TrainingState:
 
     ``weights`` and the running ``statistics`` are ``[S, ...]``. ``interval_loss`` and ``interval_accuracy``, float64 ``[S]``, are sums
     over the steps since the last point of the curves; they stay on the device, because reading them at every step would make the loop
-    wait for it. ``clock``, int64 on the device, is the step number for the device itself.
+    wait for it. ``clock``, int64 on the device, is the step number for the device itself. ``optimiser`` is None for gradient descent
+    without moments.
     """
 
     algorithm: Algorithm
     weights: Weights
     statistics: Weights
-    optimiser: torch.optim.Adam
+    optimiser: torch.optim.Adam | None
     interval_loss: torch.Tensor
     interval_accuracy: torch.Tensor
     clock: torch.Tensor
@@ -83,7 +84,9 @@ class TrainingState:
         return {name: value[seed] for name, value in (self.weights | self.statistics).items()}
 
     def moments(self) -> dict[str, Weights]:
-        """Adam's moments ``[S, ...]`` of each weight."""
+        """Adam's moments ``[S, ...]`` of each weight, if it has any."""
+        if self.optimiser is None:
+            return {moment: {} for moment in _MOMENTS}
         of = {name: self.optimiser.state[value] for name, value in self.weights.items()}
         return {moment: {name: values[moment] for name, values in of.items() if values} for moment in _MOMENTS}
 
@@ -144,8 +147,10 @@ def check_named(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
             raise ValueError(f"{name} is {values.dtype} {tuple(values.shape)}; it must be {place.dtype} {tuple(place.shape)}")
 
 
-def begin_moments(optimiser: torch.optim.Adam, step: int) -> None:
+def begin_moments(optimiser: torch.optim.Adam | None, step: int) -> None:
     """Set Adam's step count, and its moments to zero if it has none."""
+    if optimiser is None:
+        return
     for group in optimiser.param_groups:
         for weights in group["params"]:
             state = optimiser.state[weights]
@@ -175,14 +180,22 @@ def start_training(
     running = algorithm.initial_statistics()
     statistics = {name: torch.stack([values] * len(streams)).to(device) for name, values in running.items()}
     zeros = torch.zeros(len(streams), dtype=torch.float64, device=device)
-    rate = torch.tensor(settings.outer_lr, device=device) if captured else settings.outer_lr
     return TrainingState(
         algorithm=algorithm,
         weights=weights,
         statistics=statistics,
-        optimiser=torch.optim.Adam(list(weights.values()), lr=rate, fused=True, capturable=captured),
+        optimiser=_adam(weights, settings, captured=captured),
         interval_loss=zeros,
         interval_accuracy=zeros.clone(),
         clock=torch.zeros((), dtype=torch.int64, device=device),
         seeds=[SeedState() for _ in streams],
     )
+
+
+def _adam(weights: Weights, settings: OptimiserSettings, *, captured: bool) -> torch.optim.Adam | None:
+    """The optimiser of these weights; None for gradient descent, which has no state."""
+    if isinstance(settings, GradientDescentSettings):
+        return None
+    own = list(weights.values())
+    rate = torch.tensor(settings.outer_lr, device=own[0].device) if captured else settings.outer_lr
+    return torch.optim.Adam(own, lr=rate, fused=True, capturable=captured)

@@ -83,8 +83,11 @@ def joined(batches: Sequence[EpisodeBatch]) -> EpisodeBatch:
     """Join the episodes of all batches in order."""
     if len(batches) == 1:
         return batches[0]
+    words = [batch.words for batch in batches if batch.words is not None]
     return EpisodeBatch(
-        support=torch.cat([batch.support for batch in batches]), query=torch.cat([batch.query for batch in batches])
+        support=torch.cat([batch.support for batch in batches]),
+        query=torch.cat([batch.query for batch in batches]),
+        words=torch.cat(words) if words else None,
     )
 
 

@@ -29,7 +29,6 @@ class _Variant(Strict):
 
     similarity: Literal["softmax"] = "softmax"
     fine_tuned: bool = False
-    transductive: bool = False
 
 
 class _Protocol(Strict):

@@ -36,6 +36,7 @@ class _Cell(EveryCell):
     def __post_init__(self) -> None:
         one_of("algorithm", self.algorithm, tuple(AlgorithmSettings.kinds()))
         one_of("backbone", self.backbone, tuple(BackboneSettings.kinds()))
+        one_of("optimiser", self.optimiser, tuple(OptimiserSettings.kinds()))
         reject_inapplicable(self)
         adapts, images = self.adapts, data_sets().get(self.dataset)
         for name in WHERE_IT_ADAPTS:
@@ -101,10 +102,11 @@ class _Cell(EveryCell):
             seed=seed,
             meta_batch_size=self.meta_batch_size,
             backbone=self._backbone(),
-            optimiser=OptimiserSettings(
+            optimiser=OptimiserSettings.kinds()[self.optimiser](
                 outer_lr=_as_float("outer_lr", self.outer_lr),
                 halve_every=self.halve_every,
                 first_halving=self.first_halving,
+                decay_steps=self.decay_steps,
                 clip_norm=_as_float("clip_norm", self.clip_norm),
                 clip_value=_as_float("clip_value", self.clip_value),
             ),

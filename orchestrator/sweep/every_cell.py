@@ -9,6 +9,7 @@ from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.matmul_precision import MatmulPrecision
+from fsl_core.recipe.recipe import OptimiserName, OptimiserSettings
 from fsl_core.recipe.setting import Lighter, called, counting, either, named, setting
 from fsl_core.training.model_selection import Selection
 
@@ -105,6 +106,13 @@ class EveryCell:
             word=called("meta-batch"),
         ),
     )
+    optimiser: OptimiserName = field(
+        default=OptimiserSettings.name,
+        metadata=setting(
+            "what descends the gradient: adam, or sgd, which has no moments",
+            word=named({"adam": "Adam", "sgd": "gradient descent"}),
+        ),
+    )
     outer_lr: float = field(default=1e-3, metadata=setting("learning rate of the optimiser", word=called("lr")))
     halve_every: int | None = field(
         default=2000,
@@ -123,6 +131,16 @@ class EveryCell:
             weight="noted",
             reason=_PACE,
             word=lambda value: f"lr first halved at {value}" if value else "no first halving",
+            none_is_off=True,
+        ),
+    )
+    decay_steps: int | None = field(
+        default=None,
+        metadata=setting(
+            "training steps over which the learning rate falls linearly to zero, where it is not halved",
+            weight="noted",
+            reason=_PACE,
+            word=lambda value: f"lr zero after {value}" if value else "no linear decay",
             none_is_off=True,
         ),
     )

@@ -22,6 +22,7 @@ def recipe_settings(recipe: TrainingRecipe) -> Settings:
         **_fields(recipe.data),
         **{f"train_{name}": value for name, value in _fields(shape).items()},
         "steps": recipe.steps,
+        "optimiser": recipe.optimiser.name,
         **_fields(recipe.optimiser),
         "meta_batch_size": recipe.meta_batch_size,
         "backbone": recipe.backbone.name,

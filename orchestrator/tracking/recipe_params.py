@@ -12,7 +12,11 @@ MOST_PARAM_CHARACTERS = 6000
 
 def recipe_params(recipe: TrainingRecipe) -> dict[str, str]:
     """The settings of a recipe and its seed, such as ``train_way`` and ``outer_lr``, without those that are None."""
-    named: dict[str, Any] = {"algorithm": recipe.algorithm.name, "backbone": recipe.backbone.name}
+    named: dict[str, Any] = {
+        "algorithm": recipe.algorithm.name,
+        "backbone": recipe.backbone.name,
+        "optimiser": recipe.optimiser.name,
+    }
     for part in (recipe.algorithm, recipe.data, recipe.backbone, recipe.optimiser):
         named |= _fields(part)
     named |= {f"train_{name}": value for name, value in _fields(recipe.episode).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import get_args
 
+from fsl_core.algorithms.anil import AnilSettings
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
@@ -28,12 +29,13 @@ ALGORITHMS: dict[str, AlgorithmSettings] = {
         adapt_batch_norm=False,
     ),
     "maml without steps": MamlSettings(adaptation_steps=0),
+    "anil order 2": AnilSettings(adaptation_steps=2, inner_lr=0.5, outer_reduction="sum_over_shot"),
 }
 
 
 def backbones(algorithm: AlgorithmSettings) -> dict[str, BackboneSettings]:
     """The forms of backbones with the statistics that suit an algorithm."""
-    statistics = "batch" if isinstance(algorithm, MamlSettings) else "running"
+    statistics = "batch" if algorithm.adapts else "running"
     return {
         "max_pool": Conv4Settings(filters=4, batch_norm=statistics),  # type: ignore[arg-type]
         "shift alone": Conv4Settings(filters=4, batch_norm=statistics, batch_norm_scale=False, batch_norm_epsilon=1e-3),  # type: ignore[arg-type]

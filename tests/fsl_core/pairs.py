@@ -12,7 +12,7 @@ from fsl_core.algorithms.algorithm import query_labels
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.weights import Weights, one_group
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
-from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from tests.fsl_core.algorithms.learners import Learner
@@ -25,7 +25,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 def recipe_of(algorithm: AlgorithmSettings, backbone: BackboneSettings, **changes: Any) -> TrainingRecipe:
     """A recipe of episodes of 3 classes; ``batch_norm`` of the backbone must suit the algorithm."""
-    steps = 1 if isinstance(algorithm, MamlSettings) else None
+    steps = 1 if algorithm.adapts else None
     validation = ValidationSettings(shape=SHAPE, every=5, patience=None, adaptation_steps=steps)
     return glyphs_recipe(**{"algorithm": algorithm, "backbone": backbone, "episode": SHAPE, "validation": validation, **changes})
 

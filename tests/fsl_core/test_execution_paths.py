@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from fsl_core.algorithms.maml import Maml
+from fsl_core.algorithms.algorithm import AdaptingAlgorithm
 from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights, part, repeated
@@ -40,7 +40,7 @@ def laid_out(learner: Learner, kernels: Kernels, dtype: torch.dtype = torch.floa
 
 def training_logits(learner: Learner, episodes: EpisodeBatch, kernels: Kernels) -> torch.Tensor:
     """Query scores where BatchNorm normalises as in training."""
-    if isinstance(learner.algorithm, Maml):
+    if isinstance(learner.algorithm, AdaptingAlgorithm):
         return learner.adapted_logits(episodes, kernels=kernels)
     weights = {name: repeated(value, len(episodes)) for name, value in part(learner.weights, "backbone.").items()}
     images = torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1)

@@ -4,11 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from fsl_core.algorithms.algorithm import MetaGradient
+from fsl_core.algorithms.anil import Anil, AnilSettings
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.datasets.catalogue import SplitDataset
@@ -32,13 +34,14 @@ FORMS: dict[str, AlgorithmSettings] = {
     "matching full context": MatchingSettings(scale=10.0, fce=True, reading_steps=2, support_order="by_class"),
     "maml order 1": MamlSettings(order=1),
     "maml order 2": MamlSettings(order=2),
+    "anil order 2": AnilSettings(order=2, inner_lr=10.0),
 }
 every_form = pytest.mark.parametrize("algorithm", FORMS.values(), ids=FORMS.keys())
 
 
 def recipe_of(algorithm: AlgorithmSettings) -> TrainingRecipe:
     """A training of seconds on glyphs."""
-    adapts = isinstance(algorithm, MamlSettings)
+    adapts = algorithm.adapts
     return glyphs_recipe(
         algorithm=algorithm,
         steps=100,
@@ -52,7 +55,7 @@ def recipe_of(algorithm: AlgorithmSettings) -> TrainingRecipe:
 
 def untrained_form(recipe: TrainingRecipe) -> TrainingRecipe:
     """The same network as it was first drawn. Running statistics are gathered all the same: without them any training would beat it."""
-    if isinstance(recipe.algorithm, MamlSettings):
+    if recipe.algorithm.adapts:
         return dataclasses.replace(recipe, steps=0)
     return dataclasses.replace(recipe, steps=50, optimiser=OptimiserSettings(outer_lr=1e-30))
 
@@ -60,7 +63,7 @@ def untrained_form(recipe: TrainingRecipe) -> TrainingRecipe:
 def accuracy(recipe: TrainingRecipe, dataset: SplitDataset, folder: Path) -> float:
     """Percent on frozen meta-test episodes of a trial of ``recipe``."""
     result = run_trial(recipe, TrialRun(folder=folder, dataset=dataset))
-    steps = 1 if isinstance(recipe.algorithm, MamlSettings) else None
+    steps = 1 if recipe.algorithm.adapts else None
     evaluation = Evaluation(shape=SHAPE, episodes=80, adaptation_steps=steps)
     return 100 * evaluate_trial(result, evaluation, folder=folder, dataset=dataset).accuracy
 
@@ -100,7 +103,7 @@ def test_the_gate_rejects_labels_that_do_not_correspond(
 
     def sabotaged(self: EpisodeSampler, step: int, count: int = 1) -> EpisodeBatch:
         episodes = honest(self, step, count)
-        return EpisodeBatch(support=episodes.support.roll(1, dims=1), query=episodes.query)
+        return dataclasses.replace(episodes, support=episodes.support.roll(1, dims=1))
 
     monkeypatch.setattr(EpisodeSampler, "batch", sabotaged)
     assert gain(algorithm) < GATE_POINTS
@@ -117,6 +120,7 @@ def test_the_gate_rejects_a_detached_gradient(
 
         return meta_gradient
 
-    for kind in (MetricNetworks, Maml):
+    kinds: tuple[Any, ...] = (MetricNetworks, Maml, Anil)
+    for kind in kinds:
         monkeypatch.setattr(kind, "meta_gradient", detached(kind.meta_gradient))
     assert gain(algorithm) < GATE_POINTS

@@ -5,17 +5,18 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from fsl_core.algorithms.algorithm import Model
 from fsl_core.backbones.weights import Weights, of_group
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.errors import RecipeError, StopRequested
+from fsl_core.errors import RecipeError, SettingError, StopRequested
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import load_weights, weights_digest
 from fsl_core.training.model_selection import ValidationScore
-from fsl_core.training.optimiser import outer_lr_at
+from fsl_core.training.optimiser import outer_lr_at, outer_lr_on_device
 from fsl_core.training.result import TrialResult, trial_result_from_plain
 from fsl_core.training.state import SeedState
 from fsl_core.training.training import Validation
@@ -163,3 +164,16 @@ def test_the_first_halving_is_at_the_step_of_the_recipe(first: int | None, rates
     """The 2018 scripts halve at the start of their 20th and 40th epoch of 100 steps, counted from 1: after 1,900 and 3,900 steps."""
     settings = OptimiserSettings(outer_lr=1.0, halve_every=2000, first_halving=first)
     assert {step: outer_lr_at(settings, step) for step in rates} == rates
+
+
+def test_a_rate_falls_linearly_to_zero_and_stays_there() -> None:
+    """On the host as on the device, where the authors of Reptile have it: the first step has the whole rate."""
+    settings = OptimiserSettings(outer_lr=0.5, halve_every=None, decay_steps=1000)
+    for step, rate in {0: 0.5, 1: 0.4995, 500: 0.25, 999: 0.0005, 1000: 0.0, 4000: 0.0}.items():
+        assert outer_lr_at(settings, step) == pytest.approx(rate, rel=1e-12)
+        assert outer_lr_on_device(settings, torch.tensor(step)).item() == pytest.approx(rate, rel=1e-12)
+
+
+def test_a_rate_is_halved_or_falls_linearly() -> None:
+    with pytest.raises(SettingError, match="a rate that falls linearly is not halved"):
+        OptimiserSettings(decay_steps=1000)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.algorithms.anil import AnilSettings
+from fsl_core.algorithms.reptile import ReptileSettings
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, SettingError
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
@@ -18,6 +20,7 @@ from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.fingerprint import as_plain, fingerprint
 from fsl_core.recipe.recipe import (
     Evaluation,
+    GradientDescentSettings,
     OptimiserSettings,
     TrainingRecipe,
     ValidationSettings,
@@ -57,6 +60,18 @@ maml = st.builds(
 )
 
 
+anil = st.builds(
+    AnilSettings, order=st.sampled_from([1, 2]), adaptation_steps=st.integers(0, 9), inner_lr=positive, inner_reduction=reductions
+)
+reptile = st.builds(
+    ReptileSettings,
+    adaptation_steps=st.integers(0, 9),
+    inner_lr=positive,
+    inner_optimiser=st.sampled_from(["adam", "sgd"]),
+    inner_batch_size=st.integers(1, 99),
+)
+
+
 def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
     norm = {
         "batch_norm": st.just(statistics),
@@ -88,11 +103,9 @@ data = (
     )
     | st.builds(DataSettings, dataset=st.just("glyphs"), split=st.just("glyphs"), distinct_characters=distinct)
 )
-optimisers = st.builds(
-    OptimiserSettings,
-    first_halving=st.none() | st.integers(1, 5000),
-    clip_norm=st.none() | positive,
-    clip_value=st.none() | positive,
+clips = {"clip_norm": st.none() | positive, "clip_value": st.none() | positive}
+optimisers = st.builds(OptimiserSettings, first_halving=st.none() | st.integers(1, 5000), **clips) | st.builds(
+    GradientDescentSettings, halve_every=st.none(), decay_steps=st.none() | st.integers(1, 5000), **clips
 )
 prototypical = st.builds(PrototypicalSettings, distance=distances, scale=positive)
 watched = {"shape": st.just(FIVE_WAYS.shape), "adaptation_steps": st.integers(0, 20)}
@@ -103,7 +116,7 @@ recipes = st.builds(
     a_recipe, algorithm=prototypical | matching, data=data, backbone=backbones("running"), optimiser=optimisers
 ) | st.builds(
     a_recipe,
-    algorithm=maml,
+    algorithm=maml | anil | reptile,
     data=data,
     backbone=backbones("batch"),
     optimiser=optimisers,
@@ -139,6 +152,12 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
         "adapt_batch_norm": False,
     }),
+    ("algorithm", AnilSettings(), MAML, {
+        "order": 1, "adaptation_steps": 2, "inner_lr": 0.1, "inner_reduction": "sum_over_shot", "outer_reduction": "sum_over_shot",
+    }),
+    ("algorithm", ReptileSettings(), MAML, {
+        "adaptation_steps": 2, "inner_lr": 0.1, "inner_optimiser": "sgd", "inner_batch_size": 3, "evaluation_inner_batch_size": 3,
+    }),
     ("backbone", Conv4Settings(downsampling="stride"), {}, {"filters": 32, "downsampling": "max_pool", "padding": "same", **NORM}),
     ("backbone", MlpSettings(batch_norm="running"), {}, NORM),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
@@ -158,6 +177,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {
         "outer_lr": 1e-2, "halve_every": None, "first_halving": 1900, "clip_norm": 1.0, "clip_value": 1.0,
+        "decay_steps": {"halve_every": None, "decay_steps": 9},
     }),
     ("validation", FIVE_WAYS, MAML, {
         "shape": EpisodeShape(way=5, shot=5, query=15), "every": 50, "episodes": 100, "patience": None, "selection": "accuracy",
@@ -191,8 +211,8 @@ def test_the_kind_of_algorithm_and_of_backbone_changes_the_fingerprint() -> None
         for backbone in (Conv4Settings(), MlpSettings(batch_norm="running"))
         for algorithm in (PrototypicalSettings(distance="cosine"), MatchingSettings())
     ]
-    recipes.append(a_recipe(steps=0))
-    assert len({recipe.fingerprint for recipe in recipes}) == 5
+    recipes += [a_recipe(steps=0), a_recipe(optimiser=GradientDescentSettings())]
+    assert len({recipe.fingerprint for recipe in recipes}) == 6
 
 
 def test_the_fingerprints_of_known_recipes_never_change() -> None:
@@ -293,14 +313,14 @@ def test_a_scale_is_one_that_float32_holds(kind: Any, value: Any) -> None:
     ("spoil", "named"),
     [
         (lambda plain: plain.update(stepz=3), "unknown stepz"),
-        (lambda plain: plain["optimiser"].update(name="sgd"), "the name is 'sgd', not 'adam'"),
+        (lambda plain: plain["optimiser"].update(name="rmsprop"), "'rmsprop' is none of 'adam', 'sgd'"),
         (lambda plain: plain["algorithm"].update(distance="cosine"), "not settings of MamlSettings: unknown distance"),
         (lambda plain: plain["algorithm"].pop("order"), "order is missing"),
         (lambda plain: plain["algorithm"].pop("name"), "None is none of 'prototypical', 'matching', 'maml'"),
         (lambda plain: plain["validation"].pop("every"), "every is missing"),
         (lambda plain: plain["validation"].pop("adaptation_steps"), "validation.adaptation_steps is not given"),
         (lambda plain: plain["backbone"].pop("batch_norm"), "batch_norm is missing"),
-        (lambda plain: plain["algorithm"].update(name="reptile"), "'reptile' is none of"),
+        (lambda plain: plain["algorithm"].update(name="leo"), "'leo' is none of"),
         (lambda plain: plain.update(backbone=3), "None is none of"),
         (lambda plain: plain["algorithm"].update(order=3), "order is 3"),
         (lambda plain: plain["algorithm"].update(order=True), "order is true"),

@@ -7,12 +7,13 @@ from typing import Literal
 
 import pytest
 
+from fsl_core.algorithms.reptile import ReptileSettings
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import RecipeError, StopRequested
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
-from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe.recipe import Evaluation, GradientDescentSettings, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import weights_digest
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE
@@ -27,18 +28,19 @@ FORMS: dict[str, AlgorithmSettings] = {
     "full context": MatchingSettings(scale=10.0, learn_scale=True, fce=True, reading_steps=2, support_order="interleaved"),
     "maml order 1": MamlSettings(order=1),
     "maml order 2": MamlSettings(order=2, adaptation_steps=2, outer_reduction="sum_over_shot"),
+    "reptile": ReptileSettings(adaptation_steps=2, inner_batch_size=2),
 }
 
 
 def recipe_of(algorithm: AlgorithmSettings) -> TrainingRecipe:
-    adapts = isinstance(algorithm, MamlSettings)
+    adapts, descent = algorithm.adapts, GradientDescentSettings(outer_lr=1.0, halve_every=None, decay_steps=8)
     return glyphs_recipe(
         algorithm=algorithm,
         steps=8,
         episode=SHAPE,
         meta_batch_size=3,
         backbone=Conv4Settings(filters=4, batch_norm="batch" if adapts else "running"),
-        optimiser=OptimiserSettings(clip_norm=1.0, clip_value=0.5),
+        optimiser=descent if isinstance(algorithm, ReptileSettings) else OptimiserSettings(clip_norm=1.0, clip_value=0.5),
         validation=ValidationSettings(shape=SHAPE, every=4, episodes=6, patience=None, adaptation_steps=2 if adapts else None),
     )
 

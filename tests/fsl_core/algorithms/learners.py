@@ -97,7 +97,8 @@ def with_weights(begun: TrainingState, weights: Weights) -> TrainingState:
     """A training before its first step, from other weights ``[S, ...]``, whose type and layout its state then has."""
     values = next(iter(weights.values()))
     own = {name: value.detach().clone() for name, value in weights.items()}
-    optimiser = torch.optim.Adam(list(own.values()), lr=begun.optimiser.defaults["lr"], fused=True)
+    adam = begun.optimiser
+    optimiser = None if adam is None else torch.optim.Adam(list(own.values()), lr=adam.defaults["lr"], fused=True)
     statistics = {name: value.to(values) for name, value in begun.statistics.items()}
     sums = {name: getattr(begun, name).to(values.device) for name in ("interval_loss", "interval_accuracy", "clock")}
     return dataclasses.replace(begun, weights=own, statistics=statistics, optimiser=optimiser, **sums)

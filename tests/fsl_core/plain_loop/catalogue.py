@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fsl_core.algorithms.anil import AnilSettings
 from fsl_core.backbones.initialisation import head_draw
 from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
+from tests.fsl_core.plain_loop.anil import Anil
 from tests.fsl_core.plain_loop.conv4 import Conv4
 from tests.fsl_core.plain_loop.initialisation import check_initialised
 from tests.fsl_core.plain_loop.maml import Maml
@@ -37,9 +39,9 @@ def build_algorithm(
 def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> nn.Module:
     backbone = _backbone(recipe, image_shape, stream.within("backbone"))
     settings = recipe.algorithm
-    if isinstance(settings, MamlSettings):
-        way, draw = recipe.episode.way, head_draw(recipe.backbone)
-        return Maml(backbone, settings, features=backbone.features, way=way, stream=stream, draw=draw)
+    if isinstance(settings, MamlSettings | AnilSettings):
+        way, draw, kind = recipe.episode.way, head_draw(recipe.backbone), Maml if isinstance(settings, MamlSettings) else Anil
+        return kind(backbone, settings, features=backbone.features, way=way, stream=stream, draw=draw)
     if isinstance(settings, MatchingSettings):
         return MatchingNetworks(backbone, settings, features=backbone.features, stream=stream)
     return PrototypicalNetworks(backbone, settings)

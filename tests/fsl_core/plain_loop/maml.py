@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
+from fsl_core.algorithms.anil import AnilSettings
 from fsl_core.backbones.initialisation import Draw, uniform_by_fan_in
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.errors import RecipeError
@@ -33,7 +34,7 @@ class Maml(nn.Module):
     def __init__(
         self,
         backbone: nn.Module,
-        settings: MamlSettings,
+        settings: MamlSettings | AnilSettings,
         *,
         features: int,
         way: int,

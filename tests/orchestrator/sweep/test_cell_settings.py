@@ -82,7 +82,7 @@ def test_only_some_data_sets_have_a_choice_of_images() -> None:
             "resize is 'nearest'; dataset 'glyphs' has none, only omniglot",
         ),
         ({"resize": "bilinear"}, "resize is 'bilinear'; accepted: 'antialiased', 'nearest'"),
-        ({"algorithm": "reptile"}, "algorithm is 'reptile'"),
+        ({"algorithm": "leo"}, "algorithm is 'leo'"),
         ({"order": 1}, "order is 1; algorithm 'prototypical' has none, only maml"),
         ({"algorithm": "maml", "distance": "cosine"}, "distance is 'cosine'; algorithm 'maml' has none"),
         ({"algorithm": "maml", "backbone": "mlp", "filters": 64}, "filters is 64; backbone 'mlp' has none, only conv4"),

@@ -142,6 +142,9 @@ OF_ALGORITHM: dict[str, dict[str, tuple[Any, ...]]] = {
     "maml": {"order": (1, 2), "inner_lr": (0.1, 0.4), "adaptation_steps": (1, 5), "evaluation_adaptation_steps": (None, 3, 10),
              "inductive": (False, True),
              "adapt_batch_norm": (False, True), "outer_reduction": ("mean", "sum_over_shot")},
+    "anil": {"order": (1, 2), "inner_lr": (0.1, 0.4), "evaluation_adaptation_steps": (None, 3)},
+    "reptile": {"inner_optimiser": ("adam", "sgd"), "inner_batch_size": (None, 3), "evaluation_inner_batch_size": (5, 6),
+                "inductive": (False, True)},
 }  # fmt: skip
 SPLITS = {"omniglot": "vinyals", "glyphs": "glyphs"}
 
@@ -211,7 +214,7 @@ def test_names_state_all_settings_that_vary_within_a_kind(cells: tuple[CellSetti
 def _said(name: str) -> set[str]:
     """The words of a name; those after an algorithm's or a data set's own name have no comma before them."""
     parts = [part for group in name.split(" · ") for part in group.split(", ")]
-    heads = ("prototypical", "matching", "maml", "omniglot", "glyphs")
+    heads = ("prototypical", "matching", "maml", "anil", "reptile", "omniglot", "glyphs")
     return {word for part in parts for word in (part, *(part.split(" ", 1) if part.split(" ")[0] in heads else ()))}
 
 

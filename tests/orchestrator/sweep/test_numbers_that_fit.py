@@ -42,6 +42,8 @@ def needed_for(key: str) -> dict[str, Any]:
     maml = {"adaptation_steps", "evaluation_adaptation_steps", "validation_adaptation_steps", "inner_lr"}
     if key in maml:
         return {"algorithm": "maml"}
+    if key.endswith("inner_batch_size"):
+        return {"algorithm": "reptile"}
     if key == "reading_steps":
         return {"algorithm": "matching", "fce": True, "support_order": "by_class"}
     if key == "image_size":
@@ -50,7 +52,7 @@ def needed_for(key: str) -> dict[str, Any]:
 
 
 def test_settings_include_whole_and_real_numbers() -> None:
-    assert len(WHOLE) == 24 and REAL == [
+    assert len(WHOLE) == 27 and REAL == [
         "batch_norm_epsilon", "clamp", "clip_norm", "clip_value", "inner_lr", "outer_lr", "scale",
     ]  # fmt: skip
 
@@ -94,7 +96,7 @@ counts = st.integers(1, 2**70) | st.integers(1, MOST_WHOLE) | st.integers(1, 500
 sizes = st.integers(1, 2 * MOST_SIZE) | st.integers(1, 20)
 rates = st.floats(1e-40, 1e40) | st.sampled_from([1e-38, 1e38, 1, 10**37])
 numbers = {
-    "steps": counts, "patience": counts, "halve_every": counts, "first_halving": counts,
+    "steps": counts, "patience": counts, "halve_every": counts, "first_halving": counts, "decay_steps": counts,
     "validation_every": counts, "evaluation_seed": counts,
     "evaluation_episodes": sizes, "validation_episodes": sizes, "meta_batch_size": sizes, "filters": sizes, "query": sizes,
     "outer_lr": rates, "clip_norm": rates, "clip_value": rates, "scale": rates,

@@ -13,11 +13,12 @@ from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
 from orchestrator.sweep.loader import load_sweep
 
 MAML = {"algorithm": "maml"}
+REPTILE = {"algorithm": "reptile"}
 OWN_IMAGES = {"dataset": "folder", "split": "zoo"}
 MATCHING = {"algorithm": "matching", "fce": True, "reading_steps": 2, "support_order": "by_class"}
 WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "preset": ("nobody", {}),
-    "algorithm": ("reptile", {}),
+    "algorithm": ("leo", {}),
     "distance": ("manhattan", {}),
     "scale": (0.0, {}),
     "learn_scale": (3, MATCHING),
@@ -33,6 +34,9 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "inner_reduction": ("max", MAML),
     "outer_reduction": ("max", MAML),
     "adapt_batch_norm": ("half", MAML),
+    "inner_optimiser": ("lbfgs", REPTILE),
+    "inner_batch_size": (0, REPTILE),
+    "evaluation_inner_batch_size": (0, REPTILE),
     "dataset": ("cifar", {}),
     "split": ("vinyal", {}),
     "rotations": ("some", {}),
@@ -59,9 +63,11 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     "patience": (0, {}),
     "steps": (-1, {}),
     "meta_batch_size": (0, {}),
+    "optimiser": ("lbfgs", {}),
     "outer_lr": (0.0, {}),
     "halve_every": (0, {}),
     "first_halving": (0, {}),
+    "decay_steps": (0, {}),
     "clip_norm": (0.0, {}),
     "clip_value": (0.0, {}),
     "backbone": ("resnet", {}),

@@ -14,6 +14,7 @@ from orchestrator.sweep.spec import SweepSpec, with_dataset
 
 SWEEPS = PRESETS.parent
 PINNED = {
+    "anil": "ad55f89c97a7c4f9",
     "article_2018": "035731e1fa2827b1",
     "inner_steps": "97da179d677a4a6a",
     "maml_omniglot": "296783f7b4e1e995",
@@ -25,6 +26,7 @@ PINNED = {
     "omniglot_prototypical": "16d4ebed4d8e5481",
     "paper": "6dbecc9f4401a5be",
     "quick": "57291d99acf7871a",
+    "reptile": "83a55409bd0d1866",
     "snell_ablation": "51a7ffbc91897ccb",
 }
 """The plans of the shipped sweeps by their fingerprints: if one changes, results of earlier runs are no longer found."""
