@@ -45,7 +45,9 @@ def unrolled_loss(learner: Learner, leaves: Weights, episodes: EpisodeBatch, ker
     return loss_of(scores(algorithm, fast, episodes.query, kernels), episodes)
 
 
-@pytest.mark.parametrize(("order", "adapts", "reduction"), itertools.product((1, 2), (True, False), ("mean", "sum_over_shot")))
+@pytest.mark.parametrize(
+    ("order", "adapts", "reduction"), list(itertools.product((1, 2), (True, False), ("mean", "sum_over_shot")))
+)
 @pytest.mark.parametrize("normalisation", ["fused", "plain"])
 def test_the_adjoint_is_autograd(normalisation: Any, order: Any, adapts: bool, reduction: Any) -> None:
     chosen = MamlSettings(
