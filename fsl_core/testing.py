@@ -11,6 +11,7 @@ A test of your own algorithm takes two lines::
 from __future__ import annotations
 
 import dataclasses
+import functools
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -102,8 +103,13 @@ def check_settings(kind: type[Any]) -> None:
 
 def check_loads_without_torch(module: str) -> None:
     """Check in a new process that importing a module imports no torch: planning a sweep must be faster than loading torch."""
+    require(not _loads_torch(module), f"importing {module} imports torch, or fails")
+
+
+@functools.cache
+def _loads_torch(module: str) -> bool:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    require(subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, f"importing {module} imports torch")
+    return subprocess.run([sys.executable, "-c", code], check=False).returncode != 0
 
 
 def check_training(
@@ -140,6 +146,8 @@ def check_training(
     require(scores[0] == scores[1], "the same weights have two scores")
     untrained = _train(dataclasses.replace(recipe, steps=0), folder / "untrained", images)
     require(untrained.weights_digest != whole.weights_digest, "training changes no weight")
+    for settings_of in (recipe.algorithm, recipe.backbone):
+        check_loads_without_torch(type(settings_of).__module__)
 
 
 def check_data_set(data: DataSettings, *, folder: Path, data_root: Path | None = None) -> None:

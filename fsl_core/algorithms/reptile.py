@@ -213,7 +213,7 @@ def inner_batches(words: torch.Tensor | None, *, images: int, batch_size: int, s
     positions = torch.arange(passes * images, device=words.device).expand(len(words), -1)
     keys = word_at(words.unsqueeze(1), positions).view(-1, passes, images)
     order = keys.argsort(dim=2).flatten(1)
-    return order[:, :taken].reshape(-1, steps, batch_size)
+    return order[:, :taken].reshape(len(order), steps, batch_size)
 
 
 def _taken(support: torch.Tensor, places: torch.Tensor) -> torch.Tensor:

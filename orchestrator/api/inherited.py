@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,17 +20,18 @@ def ray_address(address: str | None) -> str | None:
 
 @contextmanager
 def settled_environment() -> Iterator[None]:
-    """Inside the block the variables are as a command has them; afterwards they are the caller's again.
+    """Inside the block variables and filters of warnings are as a command has them; afterwards they are the caller's again.
 
     Raises:
         ExecutionPathError: a variable asks for another arithmetic.
         InheritedError: PYTHONPATH mixes two installations or names the current folder.
     """
     before = dict(os.environ)
-    settle()
-    os.environ.update({name: before[name] for name in _LEFT_ALONE if name in before})
     try:
-        yield
+        with warnings.catch_warnings():  # settling may change the filters
+            settle()
+            os.environ.update({name: before[name] for name in _LEFT_ALONE if name in before})
+            yield
     finally:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]

@@ -102,7 +102,8 @@ def run(
         >>> print(done.table().text())  # doctest: +SKIP
     """
     sweep = sweep_of(sweep)
-    if problem := problem_with(sweep.places.tracking.whole):
+    problem = None if tracker == "none" else problem_with(sweep.places.tracking.whole)
+    if problem:
         raise TrackingError(f"tracking_uri: {problem}")
     request = LaunchRequest(
         execution=ExecutionOptions(

@@ -57,6 +57,8 @@ def run(
 
     The first Ctrl-C writes checkpoints and stops, a second one stops at once. Nothing finished is computed twice.
     """
+    if no_tracking and tracker not in ("mlflow", "none"):
+        raise click.UsageError(f"--tracker {tracker} and --no-tracking exclude each other")
     if dry_run:
         click.echo(plan_text(planned_sweep(sweep, execution, probing)))
         return

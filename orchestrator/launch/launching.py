@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.errors import TrackingError
 from orchestrator.execution.messages import Cluster
 from orchestrator.launch.driver import Reporter, SweepOutcome, run_sweep, sweep_folder
 from orchestrator.launch.execution_options import Device, ExecutionOptions, choose_device, make_executor, reach_cluster
@@ -24,6 +25,7 @@ from orchestrator.launch.trackers import launch_tracker
 from orchestrator.launch.workspace import Sweep, Workspace
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
+from orchestrator.tracking.catalogue import TRACKERS
 
 if TYPE_CHECKING:
     from fsl_core.training.execution_path import ExecutionPath
@@ -58,6 +60,9 @@ class LaunchRequest:
         tracker: what shows the trials meanwhile.
         replace: the sweep takes its name, and the place of its table, over from another sweep of this name.
         command: the command line, for the record.
+
+    Raises:
+        TrackingError: there is no tracker of that name.
     """
 
     execution: ExecutionOptions
@@ -65,6 +70,10 @@ class LaunchRequest:
     tracker: str = "mlflow"
     replace: bool = False
     command: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tracker not in TRACKERS:
+            raise TrackingError(f"{self.tracker!r} is no tracker; accepted: {', '.join(TRACKERS)}")
 
 
 def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Workspace, SweepOutcome]:

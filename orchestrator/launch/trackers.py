@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from orchestrator.errors import TrackingError
 from orchestrator.launch.places import Places
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.catalogue import TRACKERS, TrackingPlace
@@ -26,13 +25,7 @@ def backlog_of(places: Places) -> Backlog:
 
 
 def launch_tracker(name: str, places: Places, notice: Callable[[str], None]) -> Tracker:
-    """The tracker of this name, unable to fail or to delay the sweep.
-
-    Raises:
-        TrackingError: there is none of that name.
-    """
-    if name not in TRACKERS:
-        raise TrackingError(f"{name!r} is no tracker; accepted: {', '.join(TRACKERS)}")
+    """The tracker of this name, unable to fail or to delay the sweep."""
     kind, place = TRACKERS[name], TrackingPlace(address=places.tracking, runs_root=places.runs_root)
     opened = kind.open
     if opened is None:

@@ -50,7 +50,7 @@ def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iter
             stop_file.touch()
         except OSError as error:  # without it no worker would stop
             raise KeyboardInterrupt from error
-        notice("stopping: running trials write their checkpoints; once more stops at once")
+        notice("stopping: running trials write their checkpoints; interrupt again to stop at once")
 
     with _handled_by(stop):
         yield
@@ -69,4 +69,5 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
         yield
     finally:
         for number, earlier in previous.items():
-            signal.signal(number, earlier)
+            if earlier is not None:  # a handler that was not set by Python cannot be set by it
+                signal.signal(number, earlier)

@@ -26,8 +26,8 @@ class TrackerKind:
 
     Attributes:
         name: what ``--tracker`` calls it.
-        open: opens it; it may raise TrackingError and be slow, for a launch runs it in a thread of its own and sends again what it
-            refused. None shows nothing.
+        open: makes it, without connecting. Its methods may raise TrackingError and be slow: a launch calls them in a thread of its
+            own, and sends again what they refused. None shows nothing.
         store: a text that names the store, so that what one store refused is never sent to another.
     """
 

@@ -191,6 +191,20 @@ def test_a_fallback_data_set_is_a_warning(tmp_path: Path) -> None:
     assert "OMNIGLOT IS NOT HERE" in heard[0]
 
 
+def test_the_callers_filters_of_warnings_are_its_own_again_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    before = list(warnings.filters)
+    with settled_environment():
+        assert list(warnings.filters) != before
+    assert list(warnings.filters) == before
+
+
+def test_a_tracker_that_is_none_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match="'wandb' is no tracker; accepted: mlflow, none"):
+        fsl.run(loaded(tmp_path), executor="in-process", tracker="wandb")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_callers_environment_is_its_own_again_after_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "another's")
     monkeypatch.setenv("MPLBACKEND", "agg")

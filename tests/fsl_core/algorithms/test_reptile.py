@@ -55,6 +55,16 @@ def plain_batches(episodes: EpisodeBatch, size: int, steps: int) -> Any:
 
 
 @every_optimiser
+def test_no_step_leaves_the_weights_as_they_are(settings: ReptileSettings) -> None:
+    """As for the untrained row of a table: ``adaptation_steps: 0``, in training or in an evaluation."""
+    learner, episodes = learner_of(dataclasses.replace(settings, adaptation_steps=0)), sampled(2)
+    taught = learner.algorithm.meta_gradient(learner.weights, episodes, loss_factor=1.0, kernels=Kernels())
+    assert not any(gradient.any() for gradient in taught.gradient.values())
+    answers = learner_of(settings).algorithm.logits_after(learner.weights, episodes, [0, 2], kernels=Kernels())  # type: ignore[attr-defined]
+    assert answers.shape[0] == 2 and not answers[0].equal(answers[1])
+
+
+@every_optimiser
 def test_the_gradient_leads_to_where_the_loop_moves_the_weights(settings: ReptileSettings) -> None:
     """Descended by a rate of epsilon; the loss is that of the queries under the trained weights."""
     learner, episodes, epsilon = learner_of(settings), sampled(3), 0.7

@@ -162,3 +162,17 @@ def test_a_plug_in_runs_and_shows_the_trials(tmp_path: Path) -> None:
     assert (tmp_path / "noted.txt").read_text().endswith("complete")
     assert (tmp_path / "confirmed.txt").exists()
     assert not (tmp_path / "runs" / "mlflow.db").exists()
+
+
+def test_a_plug_in_of_a_namespace_package_counts_too(tmp_path: Path) -> None:
+    digests = []
+    for folder, module in (("first", MODULE), ("changed", MODULE.replace("2.0", "3.0"))):
+        site = install(tmp_path / folder, "warm = company.warm:WarmSettings", MODULE)
+        (site / "company").mkdir()
+        (site / "company" / "warm.py").write_text(module)
+        code = "from fsl_core.code_digest import code_digest; print(code_digest())"
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        digests.append(
+            subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+        )
+    assert digests[0] != digests[1]
