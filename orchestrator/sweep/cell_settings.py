@@ -202,6 +202,7 @@ SETTING_NAMES = tuple(_in_order())
 """Every key that a cell has, those that a choice brings behind it."""
 
 
+@cache
 def descriptions() -> Mapping[str, Description]:
     """What is said of every key at its field, in the order of the keys."""
     own = {item.name: description_of(item) for item in dataclasses.fields(EveryCell)}
