@@ -91,7 +91,10 @@ def prepare(
     request = ImageRequest(data=data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
     source = DATASETS[data.dataset]
     state = source.state(data, data_root)
-    return open_prepared(prepared_folder(data, cache_root), partial(source.make, request), announce=announce, state=state)
+    prepared = open_prepared(prepared_folder(data, cache_root), partial(source.make, request), announce=announce, state=state)
+    if state is None and prepared.state is not None:
+        announce(f"{source.title} {data.split!r} are absent: the images that were prepared from them earlier are used")
+    return prepared
 
 
 def open_dataset(

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fsl_core.datasets.data_set import Classes, DataSet, ImageRequest, SourceState
-from fsl_core.datasets.folder_source import PARENT, Source, find_folder, look, missing, what_lies
+from fsl_core.datasets.folder_source import PARENT, Source, find_folder, look, missing, what_lies, whole_folder
 from fsl_core.datasets.inspection import Inspection, Progress
 from fsl_core.datasets.picture import fitted, read_picture
 from fsl_core.errors import DataCorruptError
@@ -75,7 +75,7 @@ def _opened(source: Source, channels: int, faults: list[str], progress: Progress
 
 
 def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
-    folder = find_folder(request.data_root, request.data.split)
+    folder = whole_folder(request.data_root, request.data.split)
     if folder is None:
         raise missing(request.data_root, request.data.split)
     source = look(folder)
@@ -97,12 +97,12 @@ def _found(data: DataSettings, data_root: Path | None) -> str | None:
 
 
 def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
-    folder = find_folder(data_root, data.split)
+    folder = whole_folder(data_root, data.split)
     return None if folder is None else inspect(look(folder), progress=progress)
 
 
 def _state(data: DataSettings, data_root: Path | None) -> SourceState | None:
-    folder = find_folder(data_root, data.split)
+    folder = whole_folder(data_root, data.split)
     if folder is None:
         return None
     source = look(folder)

@@ -53,6 +53,22 @@ def find_folder(data_root: Path | None, name: str) -> Path | None:
     return None if data_root is None or _absent(data_root / PARENT / name) else data_root / PARENT / name
 
 
+def whole_folder(data_root: Path | None, name: str) -> Path | None:
+    """As :func:`find_folder`, where images are to be read: None only if there is no such folder at all.
+
+    Raises:
+        DataMissingError: if the folder lacks a list or its pictures. The images prepared from it earlier may not be its own any more.
+    """
+    folder = find_folder(data_root, name)
+    if folder is None and data_root is not None and (data_root / PARENT / name).is_dir():
+        place = data_root / PARENT / name
+        raise DataMissingError(
+            f"{place} lacks {', '.join(_absent(place))}. Restore what is missing; docs/own_images.md says what belongs there. Where "
+            "the whole folder is absent, the images prepared from it earlier are used"
+        )
+    return folder
+
+
 def _absent(folder: Path) -> list[str]:
     """What a whole folder of images has and this one lacks."""
     return [name for name in (PICTURES, *LISTS.values()) if not (folder / name).exists()]

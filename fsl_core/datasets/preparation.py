@@ -13,7 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from fsl_core.datasets.data_set import SourceState
-from fsl_core.datasets.prepared_images import ARRAY, MANIFEST, PreparedImages, read_prepared, write_prepared
+from fsl_core.datasets.manifest import MANIFEST, renew_state
+from fsl_core.datasets.prepared_images import ARRAY, PreparedImages, content_digest, read_prepared, write_prepared
 from fsl_core.errors import DataCorruptError, DataError
 
 MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
@@ -32,7 +33,7 @@ def open_prepared(
     The result of ``make`` is written beside ``folder`` and then renamed: a crash leaves nothing that looks like a data set, and the
     next preparation removes its leftovers. One process prepares while the others wait; on a file system without locks each prepares,
     and the later ones discard their own. A damaged folder is reported, prepared again, and moved aside once that succeeded.
-    A folder prepared from another ``state`` of its source is replaced.
+    A folder prepared from another ``state`` of its source is replaced; where the images turn out to be the same, only its state is.
 
     Raises:
         DataCorruptError: if the folder is damaged and cannot be prepared again; it stays in place.
@@ -51,6 +52,10 @@ def open_prepared(
             _remove_leftovers(folder)
         announce(f"preparing {folder.name} once, in {folder}")
         made = make() if damage is None else _repaired(make, damage)
+        if state is not None and isinstance(damage, _Outdated) and content_digest(*made) == read_prepared(folder).digest:
+            announce(f"the images are the same: {folder / ARRAY} is kept")
+            renew_state(folder, state)
+            return read_prepared(folder)
         if damage is not None:
             _set_aside(folder, announce, keep=not isinstance(damage, _Outdated))
         return _publish(folder, made, state)

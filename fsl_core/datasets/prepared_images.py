@@ -7,7 +7,6 @@ content digest itself is computed: a manifest alone is never trusted.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import functools
 import hashlib
@@ -26,10 +25,10 @@ import torch
 
 from fsl_core.atomic_file import naming
 from fsl_core.datasets.data_set import SourceState
+from fsl_core.datasets.manifest import MANIFEST, read_manifest, write_manifest
 from fsl_core.errors import DataChangedError, DataCorruptError, DataError
-from fsl_core.json_digest import json_digest
 
-ARRAY, MANIFEST = "images.npy", "manifest.json"
+ARRAY = "images.npy"
 BLOCK_BYTES = 8 * 2**20
 _CHUNK_BYTES = 2**20
 _MOST_THREADS = 8
@@ -116,12 +115,8 @@ def write_prepared(
         size = os.fstat(file.fileno()).st_size
         blocks = _block_digests(file, size, BLOCK_BYTES)
     manifest = {"class_names": list(class_names), "sizes": list(sizes), "shape": list(images.shape), "bytes": size}
-    manifest |= {} if state is None else {"state": dataclasses.asdict(state)}
     manifest |= {"digest": content_digest(images, class_names, sizes), "block_bytes": BLOCK_BYTES, "blocks": blocks}
-    with (folder / MANIFEST).open("w", encoding="utf-8") as text:
-        json.dump({**manifest, "seal": _seal(manifest)}, text)
-        text.flush()
-        os.fsync(text.fileno())
+    write_manifest(folder, manifest, state)
     return read_prepared(folder, in_full=True)
 
 
@@ -158,8 +153,7 @@ def _verified_once(folder: Path, identity: tuple[FileIdentity, ...]) -> Prepared
 
 
 def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    sealed = manifest.pop("seal", None) == _seal(manifest)
+    manifest, state, sealed = read_manifest(folder)
     with (folder / ARRAY).open("rb") as file:
         identity = FileIdentity.of(os.fstat(file.fileno()))
         size = identity.size
@@ -177,12 +171,8 @@ def _verified(folder: Path, *, in_full: bool) -> PreparedImages:
         digest=manifest["digest"],
         array=(folder / ARRAY).absolute(),
         identity=identity,
-        state=SourceState(**manifest["state"]) if sealed and "state" in manifest else None,
+        state=state,
     )
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    return json_digest(manifest)
 
 
 def _check_blocks(path: Path, file: BinaryIO, manifest: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from fsl_core.datasets.folder_images import inspect, read_images
 from fsl_core.datasets.folder_source import find_folder, look, missing, what_lies
 from fsl_core.datasets.picture import fitted
 from fsl_core.episodes.episode import EpisodeShape
-from fsl_core.errors import DataCorruptError, SettingError
+from fsl_core.errors import DataCorruptError, DataMissingError, SettingError
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import ValidationSettings
@@ -256,12 +257,22 @@ def test_the_splits_are_those_of_the_lists_and_a_trial_is_trained_on_them(zoo: P
     )
 
 
-def test_images_that_were_prepared_need_no_source(zoo: Path) -> None:
+def test_images_that_were_prepared_need_no_source_and_are_announced(zoo: Path) -> None:
     before = opened(zoo)
     shutil.rmtree(zoo)
     assert is_available(settings(), data_root=None, cache_root=zoo.parents[1] / "cache")
-    after = opened(zoo)
+    said: list[str] = []
+    after = opened(zoo, said)
     assert after.digest == before.digest and after.meta_test.class_names == before.meta_test.class_names
+    assert len(said) == 1 and "own images 'zoo' are absent" in said[0] and "prepared from them earlier" in said[0]
+
+
+@pytest.mark.parametrize("lost", ["meta_train.txt", "meta_test.txt", "images"])
+def test_a_folder_that_lost_a_part_is_refused_although_its_images_are_prepared(zoo: Path, lost: str) -> None:
+    opened(zoo)
+    (zoo / lost).rename(zoo / "elsewhere")
+    with pytest.raises(DataMissingError, match=f"{re.escape(str(zoo))} lacks {re.escape(lost)}"):
+        opened(zoo)
 
 
 def test_images_are_prepared_again_when_a_picture_or_a_list_changes_and_only_then(zoo: Path) -> None:
@@ -278,10 +289,27 @@ def test_images_are_prepared_again_when_a_picture_or_a_list_changes_and_only_the
     assert [path.name for path in (zoo.parents[1] / "cache").iterdir() if path.is_dir()] == ["folder-zoo-16x3"]
 
 
-def test_a_touched_picture_changes_no_digest(zoo: Path) -> None:
-    first = opened(zoo)
+def test_a_touched_picture_changes_no_digest_and_keeps_the_array(zoo: Path) -> None:
+    first, array = opened(zoo), zoo.parents[1] / "cache" / "folder-zoo-16x3" / "images.npy"
+    before = array.stat()
     os.utime(zoo / "images" / "cow" / "0.png", ns=(1, 1))
-    assert opened(zoo).digest == first.digest
+    said: list[str] = []
+    assert opened(zoo, said).digest == first.digest
+    assert any("the images are the same" in each for each in said)
+    now = array.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    said.clear()
+    assert opened(zoo, said).digest == first.digest and said == []
+
+
+def test_a_class_of_another_split_moves_without_a_new_array(zoo: Path) -> None:
+    first, array = opened(zoo), zoo.parents[1] / "cache" / "folder-zoo-16x3" / "images.npy"
+    before = array.stat().st_ino
+    write_list(zoo, "meta_train", ["cat", "dog"])
+    write_list(zoo, "meta_test", ["horse", "cow", "birds/owl"])
+    moved = opened(zoo)
+    assert moved.digest != first.digest and moved.meta_test.class_names == ("horse", "cow", "birds/owl")
+    assert array.stat().st_ino == before
 
 
 def test_a_change_for_the_worse_is_refused_and_what_was_prepared_stays(zoo: Path) -> None:
