@@ -26,6 +26,7 @@ class CellScore:
     standard deviation of the seeds' accuracies. The two are never pooled, because the seeds share their episodes. ``answers``: the
     correlation of a training's answers in an episode. ``trained``: the results of all seeds whose training ended, even if it diverged.
     ``ci95_classes``: half the 95% interval that covers other test classes, see :mod:`orchestrator.report.class_bootstrap`.
+    ``data_digest``: of the images of the seeds combined; None without any.
     """
 
     measured: Measured | None
@@ -35,6 +36,7 @@ class CellScore:
     mixed: str | None
     trained: tuple[TrialResult, ...]
     ci95_classes: float | None = None
+    data_digest: str | None = None
 
     @property
     def reproduced(self) -> float | None:
@@ -85,6 +87,7 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
         mixed=mixed,
         trained=tuple(trained),
         ci95_classes=ci95_classes(np.array(by_episode), alike[0].classes.characters()) if alike else None,
+        data_digest=alike[0].data_digest if alike else None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings
 from orchestrator.records.trial_record import TrialRecord
+from orchestrator.report.changed_images import changed_images
 from orchestrator.report.protocol import Difference, differences
 from orchestrator.report.published import Registries
 from orchestrator.report.published_number import PublishedNumber, numbers_beside
@@ -27,7 +28,8 @@ class CellRow:
     programs.
     ``unlike``: the reasons are differences, which ``differs`` lists too; ``lost``: a remark on seeds that diverged, in addition to
     another verdict; ``trained_for_less``: than the published run, intended or not; ``cut_short``: patience ended a training before its
-    budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones; ``choices`` lists the preset's
+    budget, as ``training_ended`` says. ``differs`` lists the settings unlike the published ones, and images unlike those of other rows or
+    seeds; ``choices`` lists the preset's
     choices where its source is silent. ``short`` and ``overrides`` are the sweep's: intentionally shorter, and changed on the command
     line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: of the row, of its evaluation, and of its seeds' trials.
     ``ci95_classes`` is half the interval that covers other test classes.
@@ -90,11 +92,13 @@ def _title(algorithm: str) -> str:
 def table_rows(plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> tuple[CellRow, ...]:
     """The rows of a plan's table, in the order of its cells: a pure function of the records and the published numbers."""
     scored = [(cell, score_cell(cell, records)) for cell in plan.cells]
-    table = table_spreads(scored)
-    return tuple(_row(plan, cell, score, registries, table) for cell, score in scored)
+    table, changed = table_spreads(scored), changed_images(scored)
+    return tuple(_row(plan, cell, score, registries, table, changed=changed.get(cell.fingerprint)) for cell, score in scored)
 
 
-def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table: Mapping[Kind, SeedSpread]) -> CellRow:
+def _row(
+    plan: Plan, cell: Cell, score: CellScore, registries: Registries, table: Mapping[Kind, SeedSpread], *, changed: str | None
+) -> CellRow:
     sources = plan.spec.compared_with(cell.settings)
     published = registries.find(sources, cell.settings)
     unlike = differences(cell.settings, published) if published else ()
@@ -126,7 +130,7 @@ def _row(plan: Plan, cell: Cell, score: CellScore, registries: Registries, table
         trained_for_less=plan.spec.short or bool(_texts(unlike, "budget")),
         training_ended=training_ended(score.trained, published),
         cut_short=cut_short(score.trained),
-        differs=tuple(difference.text for difference in unlike) + ((score.mixed,) if score.mixed else ()),
+        differs=tuple(difference.text for difference in unlike) + tuple(filter(None, (score.mixed, changed))),
         choices=plan.spec.choices_of(cell.settings),
         doubt=published.doubt if published else None,
         short=plan.spec.short,

@@ -61,6 +61,24 @@ def test_seeds_with_other_episodes_are_omitted_with_a_note(tmp_path: Path) -> No
     assert any("1 of 2 seeds left out" in text for text in row.differs)
 
 
+def test_rows_of_other_images_under_one_name_say_so(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, SWEEP.replace("grid: {", "grid: {filters: [8, 16], "))
+    records = records_of(plan, {0: [74]})
+    assert not any("images" in text for row in table_rows(plan, records, registries()) for text in row.differs)
+    changed = next(
+        trial for trial in plan.trials if trial.fingerprint in {recipe.fingerprint for recipe in plan.cells[0].recipes}
+    )
+    other = [dataclasses.replace(score(changed.recipe, each, [74]), data_digest="x") for each in changed.evaluations]
+    records[changed.fingerprint] = finished(changed.recipe, other)
+    found = table_rows(plan, records, registries())
+    alone = sum(changed.fingerprint in row.trials for row in found)
+    notes = [next((text for text in row.differs if "images" in text), None) for row in found]
+    assert len(found) == 4 and 0 < alone < 4
+    for row, note in zip(found, notes, strict=True):
+        others = 4 - alone if changed.fingerprint in row.trials else alone
+        assert note == f"other images than {others} row{'s' * (others > 1)} of the same data settings"
+
+
 def test_glyphs_are_never_compared_with_a_published_number(tmp_path: Path) -> None:
     plan = build_plan(with_dataset(plan_of(tmp_path).spec, "glyphs"))
     for row in table_rows(plan, records_of(plan, {0: [74]}), registries()):
