@@ -173,6 +173,7 @@ class _Launch:
         for path in self.store.damaged:
             self.view.notice(f"{path} is damaged and taken as missing")
         self.tracker.begin(shown_sweep(self.plan, context))
+        self.pictures.draw_missing((self.trials[name], self.records[name], self.store.paths(name).picture) for name in done)
         for fingerprint in done:
             self._sync(fingerprint)
 
@@ -190,7 +191,8 @@ class _Launch:
         elif event.kind in ENDS:
             self.records[event.fingerprint] = self.store.read(event.fingerprint)
             if event.kind == "finished":
-                self.pictures.draw(self.trials[event.fingerprint], self.store.paths(event.fingerprint).picture)
+                name = event.fingerprint
+                self.pictures.draw(self.trials[name], self.records[name], self.store.paths(name).picture)
             self._sync(event.fingerprint)
 
     def _sync(self, fingerprint: str) -> None:

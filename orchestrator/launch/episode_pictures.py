@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsl_core.recipe.data_settings import DataSettings
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.drawing import draw_if_possible
 from orchestrator.sweep.plan import PlannedTrial
 
@@ -18,29 +18,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodePictures:
-    """Draws on the images under ``data_root`` and ``cache_root``. A picture that cannot be drawn fails nothing: ``notice`` says why."""
+    """Draws on the images under ``data_root`` and ``cache_root``. A picture that cannot be drawn fails nothing: ``notice`` says why.
+
+    One value serves one launch: it opens and verifies the images of a data set once, and the next launch may find others.
+    """
 
     data_root: Path | None
     cache_root: Path
     notice: Callable[[str], None]
+    _opened: dict[DataSettings, SplitDataset] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def draw(self, trial: PlannedTrial, path: Path) -> None:
-        """Draw the first episode of a trial's first evaluation into ``path``, unless the picture exists."""
+    def draw(self, trial: PlannedTrial, record: TrialRecord, path: Path) -> bool:
+        """Draw the first episode of a trial's first evaluation into ``path``; returns whether nothing failed.
+
+        Nothing is drawn where the picture exists, or where the images are no longer those that the trial saw.
+        """
         if path.exists() or not trial.evaluations:
-            return
+            return True
 
-        def draw(path: Path) -> Path:
+        def draw(path: Path) -> Path | None:
             from orchestrator.report.episode_picture import draw_first_episode  # Matplotlib, only once a trial is finished
 
-            images = _images(trial.recipe.data, self.data_root, self.cache_root)
+            images = self._images(trial.recipe.data)
+            if record.result is None or record.result.data_digest != images.digest:
+                return None
             return draw_first_episode(trial.recipe, trial.evaluations[0], images, path)
 
-        draw_if_possible(draw, path, self.notice)
+        problems: list[str] = []
+        draw_if_possible(draw, path, problems.append)
+        for problem in problems:
+            self.notice(problem)
+        return not problems
 
+    def draw_missing(self, finished: Iterable[tuple[PlannedTrial, TrialRecord, Path]]) -> None:
+        """Draw what an earlier launch, which ended first, did not, on images that are prepared already; stop at the first failure."""
+        for trial, record, path in finished:
+            scored = record.result is not None and record.result.status == "complete"
+            if scored and not path.exists() and self._prepared(trial.recipe.data) and not self.draw(trial, record, path):
+                return
 
-@lru_cache(maxsize=4)
-def _images(data: DataSettings, data_root: Path | None, cache_root: Path) -> SplitDataset:
-    """The images of a data set, opened and verified once for all of a launch's trials."""
-    from fsl_core.datasets.catalogue import open_dataset  # torch
+    def _prepared(self, data: DataSettings) -> bool:
+        from fsl_core.datasets.catalogue import prepared_folder
 
-    return open_dataset(data, data_root=data_root, cache_root=cache_root)
+        return prepared_folder(data, self.cache_root).exists()
+
+    def _images(self, data: DataSettings) -> SplitDataset:
+        from fsl_core.datasets.catalogue import open_dataset  # torch
+
+        if data not in self._opened:
+            self._opened[data] = open_dataset(data, data_root=self.data_root, cache_root=self.cache_root)
+        return self._opened[data]

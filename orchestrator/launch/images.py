@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from fsl_core.errors import DataMissingError
+from fsl_core.errors import DataError, DataMissingError
 from fsl_core.recipe.data_settings import DataSettings, data_sets, usual_data
+from orchestrator.counted import counted
 from orchestrator.launch.callbacks import Callbacks
 from orchestrator.launch.places import Places
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
 from orchestrator.sweep.spec import SweepSpec
+
+if TYPE_CHECKING:
+    from fsl_core.datasets.catalogue import SplitDataset
 
 _PREPARED_BY = ("resize", "image_size", "channels")
 """The choices that prepared images depend on."""
@@ -67,31 +73,68 @@ def can_have_images(spec: SweepSpec, places: Places, callbacks: Callbacks) -> bo
     return True
 
 
-def prepare_images(plan: Plan, places: Places, callbacks: Callbacks) -> None:
+def prepare_images(plan: Plan, records: Mapping[str, TrialRecord], places: Places, callbacks: Callbacks) -> None:
     """Find, download or prepare every data set of a plan once, and verify every byte of it, before any trial asks for it.
+
+    A warning counts the trials that are finished and saw other images than these.
 
     Raises:
         DataError: if one cannot be had; the message says what to do.
         EpisodeError: if one has too few classes or images for some trial.
     """
-    from fsl_core.datasets.catalogue import open_dataset, prepared_folder
+    from fsl_core.datasets.catalogue import prepared_folder
     from fsl_core.episodes.feasibility import check_feasible
 
     for folder in dict.fromkeys(prepared_folder(trial.recipe.data, places.cache_root) for trial in plan.trials):
         if folder.exists():
             callbacks.notice(f"verifying the images in {folder}")
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
-        with callbacks.progress("images read") as progress:
-            dataset = open_dataset(
-                data,
-                data_root=places.data_root,
-                cache_root=places.cache_root,
-                announce=callbacks.notice,
-                progress=progress,
-            )
+        dataset = _opened(data, places, callbacks)
+        _warn_of_other_images(plan, records, data, dataset, callbacks=callbacks)
         for trial in plan.trials:
             if trial.recipe.data == data:
                 check_feasible(trial.recipe, trial.evaluations, dataset)
+
+
+def check_own_images(plan: Plan, records: Mapping[str, TrialRecord], places: Places, callbacks: Callbacks) -> None:
+    """Warn of finished trials that saw other images, of data sets that their user may change. No other images are opened.
+
+    Nothing is to be computed where this is called, so that images which cannot be opened are only a warning.
+    """
+    from fsl_core.datasets.catalogue import DATASETS
+
+    for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
+        try:
+            if DATASETS[data.dataset].state(data, places.data_root) is not None:
+                _warn_of_other_images(plan, records, data, _opened(data, places, callbacks), callbacks=callbacks)
+        except DataError as error:
+            callbacks.warn(str(error))
+
+
+def _opened(data: DataSettings, places: Places, callbacks: Callbacks) -> SplitDataset:
+    from fsl_core.datasets.catalogue import open_dataset
+
+    with callbacks.progress("images read") as progress:
+        return open_dataset(
+            data,
+            data_root=places.data_root,
+            cache_root=places.cache_root,
+            announce=callbacks.notice,
+            progress=progress,
+        )
+
+
+def _warn_of_other_images(
+    plan: Plan, records: Mapping[str, TrialRecord], data: DataSettings, dataset: SplitDataset, *, callbacks: Callbacks
+) -> None:
+    """Say how many finished trials saw other images of these settings than the dataset's."""
+    finished = [records[trial.fingerprint] for trial in plan.trials if trial.recipe.data == data and trial.fingerprint in records]
+    others = sum(record.result is not None and record.result.data_digest != dataset.digest for record in finished)
+    if others:
+        callbacks.warn(
+            f"{counted(others, 'finished trial')} saw other images of {images_text(data)} than those that are here now: "
+            "the table keeps the numbers on the earlier images"
+        )
 
 
 def images_text(data: DataSettings) -> str:

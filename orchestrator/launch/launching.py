@@ -14,7 +14,7 @@ from orchestrator.launch.execution_options import Device, ExecutionOptions, choo
 from orchestrator.launch.forecast import Forecast, done_trials
 from orchestrator.launch.forecasting import ProbingOptions, forecast
 from orchestrator.launch.given_path import given_path
-from orchestrator.launch.images import images_are_here, prepare_images
+from orchestrator.launch.images import check_own_images, images_are_here, prepare_images
 from orchestrator.launch.jobs import LaunchOptions
 from orchestrator.launch.launches import check_name_is_free
 from orchestrator.launch.precisions import reject_missing_precision
@@ -96,6 +96,8 @@ def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Wo
     hooks.predicted(expected)
     if expected.left:
         _prepare(workspace, view)
+    else:
+        check_own_images(workspace.plan, workspace.records, workspace.places, workspace.callbacks)
     return workspace, _run(workspace, request, expected, path, view=view, table=hooks.table)
 
 
@@ -117,7 +119,7 @@ def _forecast(
 
 def _prepare(workspace: Workspace, view: SweepView) -> None:
     view.phase("the images are being looked at")
-    prepare_images(workspace.plan, workspace.places, workspace.callbacks)
+    prepare_images(workspace.plan, workspace.records, workspace.places, workspace.callbacks)
 
 
 def _run(

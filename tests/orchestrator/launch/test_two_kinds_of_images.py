@@ -84,7 +84,8 @@ def test_a_grid_of_both_trains_each_on_its_own_images_and_tells_them_apart(tmp_p
     assert [cell.name.split(" · ")[0] for cell in plan.cells] == [f"resize {resize}" for resize in FOLDERS]
     assert not launch(plan, tmp_path / "without").complete  # nowhere to have the images from
     said: list[str] = []
-    prepare_images(plan, Places.resolve(PlaceOptions(data_root=tmp_path, runs_root=tmp_path)), Callbacks(notice=said.append))
+    places = Places.resolve(PlaceOptions(data_root=tmp_path, runs_root=tmp_path))
+    prepare_images(plan, {}, places, Callbacks(notice=said.append))
     assert {path.name for path in (tmp_path / "data").iterdir() if path.is_dir()} == set(FOLDERS.values())
     assert launch(plan, tmp_path).complete  # without the source: all is prepared
     records = Store(tmp_path).records([trial.fingerprint for trial in plan.trials]).values()
