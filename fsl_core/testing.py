@@ -31,7 +31,7 @@ from fsl_core.randomness import Stream, standard_normal, words
 from fsl_core.recipe.data_settings import DataSettings, usual_data
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings, recipe_from_plain
-from fsl_core.recipe.setting import Description
+from fsl_core.settings_contract import ContractError, check_settings, require
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
@@ -39,20 +39,21 @@ from fsl_core.training.step import joined as joined_batches
 from fsl_core.training.trial import TrialRun, run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 
+__all__ = [
+    "SMALL",
+    "ContractError",
+    "check_data_set",
+    "check_loads_without_torch",
+    "check_settings",
+    "check_training",
+    "require",
+    "small_evaluation",
+    "small_recipe",
+]
 SMALL: Mapping[str, Mapping[str, Any]] = {"conv4": {"filters": 4}, "resnet12": {"filters": 2, "growth": "doubling"}}
 """Settings that make a backbone quick, where its defaults are not."""
 _SHAPE = EpisodeShape(way=3, shot=2, query=2)
 _STEPS, _EVERY = 6, 2
-
-
-class ContractError(AssertionError):
-    """An addition breaks the contract."""
-
-
-def require(truth: object, message: str) -> None:
-    """Raises ContractError; ``python -O`` would skip an ``assert``."""
-    if not truth:
-        raise ContractError(message)
 
 
 def small_recipe(
@@ -83,22 +84,6 @@ def small_recipe(
 def small_evaluation(recipe: TrainingRecipe) -> Evaluation:
     """A quick evaluation of the recipe."""
     return Evaluation(shape=_SHAPE, episodes=5, adaptation_steps=1 if recipe.algorithm.adapts else None)
-
-
-def check_settings(kind: type[Any]) -> None:
-    """Check the settings of an algorithm or a backbone: registered by name, frozen, every field described and with a default.
-
-    Raises:
-        ContractError: with the violation.
-    """
-    require(kind.name in kind.kinds(), f"{kind.name!r} is in no catalogue")
-    require(kind.title, "a title for tables is needed")
-    require(kind.__dataclass_params__.frozen, f"{kind.__name__} must be frozen: a recipe is a value")
-    for item in dataclasses.fields(kind):
-        require(
-            isinstance(item.metadata.get("setting"), Description), f"{item.name} is not described: field(metadata=setting(…))"
-        )
-        require(item.default is not dataclasses.MISSING, f"{item.name} needs a default, so that a sweep may leave it out")
 
 
 def check_loads_without_torch(module: str) -> None:

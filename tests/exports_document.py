@@ -31,7 +31,7 @@ _ROW_OF = {
     "cells": "A row for each row of the table.",
     "published": "A row for each published number beside a cell, in the sweep's order.",
     "episodes": "A row a test episode. All trials of the same data, with the same `distinct_characters`, answer the same episodes.",
-    "adaptation": "A row for each number of adaptation steps, where MAML takes part.",
+    "adaptation": "A row for each number of adaptation steps, where an algorithm adapts.",
     "curves": "A row a step and metric.",
 }
 _INTRODUCTION = """\

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size
-from fsl_core.recipe.algorithm_settings import AlgorithmSettings
-from fsl_core.recipe.setting import counting, named, setting
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
+from fsl_core.recipe.setting import named, setting
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fsl_core.randomness import Stream
 
 InnerOptimiser = Literal["adam", "sgd"]
+_AS_MAML = {item.name: item.metadata for item in dataclasses.fields(MamlSettings)}
 _DECAY, _EPSILON = 0.999, 1e-8  # of Adam's second moment, and what is added to its root
 
 
@@ -42,10 +43,8 @@ class ReptileSettings(AlgorithmSettings):
     name: ClassVar[str] = "reptile"
     title: ClassVar[str] = "Reptile"
     adapts: ClassVar[bool] = True
-    adaptation_steps: int = field(
-        default=5, metadata=setting("gradient steps on the support in training", word=counting("adaptation step", " in training"))
-    )
-    inner_lr: float = field(default=1e-3, metadata=setting("learning rate of the adaptation", alike=1.0))
+    adaptation_steps: int = field(default=5, metadata=_AS_MAML["adaptation_steps"])
+    inner_lr: float = field(default=1e-3, metadata=_AS_MAML["inner_lr"])
     inner_optimiser: InnerOptimiser = field(
         default="adam",
         metadata=setting(

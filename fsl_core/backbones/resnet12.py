@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from fsl_core.checks import one_of, positive_float32, size, truth
 from fsl_core.errors import SettingError
-from fsl_core.recipe.backbone_settings import BackboneSettings, BatchNormStatistics, ImageShape
-from fsl_core.recipe.setting import counting, setting
+from fsl_core.recipe.backbone_settings import BackboneSettings, BatchNormStatistics, Conv4Settings, ImageShape
+from fsl_core.recipe.setting import setting
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Growth = Literal["wide", "doubling"]
 _WIDTHS: Mapping[Growth, tuple[float, ...]] = {"wide": (1, 2.5, 5, 10), "doubling": (1, 2, 4, 8)}
+_AS_CONV4 = {item.name: item.metadata for item in fields(Conv4Settings)}
 _LAYERS = 3
 _MAPS_A_FILTER = 3.5  # 80 to 92 bytes a pixel and filter, where Conv-4 has 25 for one map
 _SLOPE = 0.1
@@ -46,15 +47,13 @@ class ResNet12Settings(BackboneSettings):
 
     name: ClassVar[str] = "resnet12"
     title: ClassVar[str] = "ResNet-12"
-    filters: int = field(default=64, metadata=setting("maps of each convolution", word=counting("filter")))
+    filters: int = field(default=64, metadata=_AS_CONV4["filters"])
     growth: Growth = field(
         default="wide", metadata=setting("widths of ResNet-12's blocks: wide, 1:2.5:5:10, or doubling, 1:2:4:8")
     )
-    batch_norm: BatchNormStatistics = field(
-        default="running", metadata=setting("statistics by which BatchNorm normalises when scored")
-    )
-    batch_norm_scale: bool = field(default=True, metadata=setting("whether BatchNorm learns a scale beside its shift"))
-    batch_norm_epsilon: float = field(default=1e-5, metadata=setting("number that BatchNorm adds to the variance"))
+    batch_norm: BatchNormStatistics = field(default="running", metadata=_AS_CONV4["batch_norm"])
+    batch_norm_scale: bool = field(default=True, metadata=_AS_CONV4["batch_norm_scale"])
+    batch_norm_epsilon: float = field(default=1e-5, metadata=_AS_CONV4["batch_norm_epsilon"])
 
     def __post_init__(self) -> None:
         size("filters", self.filters, 1)

@@ -206,8 +206,7 @@ class MamlSettings(AlgorithmSettings):
         default="mean",
         metadata=setting(
             "reduction of the query's loss: mean or sum_over_shot",
-            weight="noted",
-            reason="Adam's step does not depend on the size of the loss",
+            lighter=(Lighter(reason="Adam's step does not depend on the size of the loss", where={"optimiser": "adam"}),),
             alike="mean",
         ),
     )

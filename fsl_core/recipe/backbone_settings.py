@@ -74,14 +74,16 @@ class Conv4Settings(BackboneSettings):
     ``downsampling``: each block ends in a 2x2 max-pool, or its convolution has stride 2 and the last block's map is averaged over
     space, as MAML's authors do on Omniglot. ``padding`` of convolutions with stride: a pixel on every side, or TensorFlow's "SAME",
     which pads an even side only at its end. ``batch_norm``: the statistics that normalise in scoring: the ``running`` ones of training,
-    for metric algorithms, or those of the ``batch`` itself, for MAML. ``batch_norm_scale``: whether BatchNorm learns a scale besides its
-    shift; ``batch_norm_epsilon`` is added to the variance. ``initialisation``: weights uniform within 1 / sqrt(fan-in), or as in MAML's
-    authors' code, including MAML's last layer.
+    for metric algorithms, or those of the ``batch`` itself, for adapting ones. ``batch_norm_scale``: whether BatchNorm
+    learns a scale besides its shift; ``batch_norm_epsilon`` is added to the variance. ``initialisation``: weights uniform within
+    1 / sqrt(fan-in), or as in MAML's authors' code, including MAML's last layer.
     """
 
     name: ClassVar[str] = "conv4"
     title: ClassVar[str] = "Conv-4"
-    filters: int = field(default=64, metadata=setting("maps of each convolution", word=counting("filter")))
+    filters: int = field(
+        default=64, metadata=setting("maps of each convolution; in ResNet-12, of the first block", word=counting("filter"))
+    )
     downsampling: Downsampling = field(default="max_pool", metadata=setting("how a block halves its maps: max_pool or stride"))
     padding: Padding = field(
         default="symmetric",

@@ -76,7 +76,7 @@ class ValidationSettings:
 
     ``selection`` keeps the weights with the lowest mean cross-entropy of the validation queries (``loss``), with the highest
     ``accuracy``, or the ``last`` ones. ``every`` and ``patience`` count training steps; ``patience`` None trains for the whole budget, as
-    ``last`` always does. ``adaptation_steps`` are those of MAML on a validation episode; None for algorithms that do not adapt.
+    ``last`` always does. ``adaptation_steps`` are those on a validation episode; None for algorithms that do not adapt.
     """
 
     shape: EpisodeShape
@@ -108,9 +108,9 @@ class TrainingRecipe:
 
     ``episode`` is the training shape, ``meta_batch_size`` the episodes of one step, ``steps`` the largest number of steps: 0 leaves the
     network untrained, as a baseline. ``retrain`` repeats the training on meta-train and meta-validation classes together, for the
-    selected step plus the patience, as the authors' code of Prototypical Networks does. MAML normalises by the statistics of a batch,
-    metric algorithms by running statistics, so that a score depends on no other episode. ``matmul_precision`` applies to matrix products
-    in training on CUDA; validation and evaluation always use full float32.
+    selected step plus the patience, as the authors' code of Prototypical Networks does. Algorithms that adapt normalise by the
+    statistics of a batch, metric algorithms by running statistics, so that a score depends on no other episode. ``matmul_precision``
+    applies to matrix products in training on CUDA; validation and evaluation always use full float32.
 
     Raises:
         SettingError: if a value is impossible, alone or beside the others.
@@ -173,9 +173,9 @@ class Evaluation:
     """How a trained trial is scored: on frozen episodes of meta-test classes, sampled from ``seed``.
 
     The seed is independent of training seeds: all trials, algorithms and machines answer the same episodes of the same
-    :class:`DataSettings`. ``adaptation_steps`` are those of MAML, fixed beforehand; None for algorithms that do not adapt.
-    ``inductive``, only for MAML: BatchNorm normalises a query by the statistics of the support, so that an answer does not depend on
-    the other queries of its episode; otherwise by those of the queries (transductive, as in the authors' code).
+    :class:`DataSettings`. ``adaptation_steps`` are fixed beforehand; None for algorithms that do not adapt.
+    ``inductive``, only for algorithms that adapt: BatchNorm normalises a query by the statistics of the support, so that an answer does
+    not depend on the other queries of its episode; otherwise by those of the queries (transductive, as in the authors' code).
     """
 
     shape: EpisodeShape

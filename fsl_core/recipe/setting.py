@@ -39,7 +39,7 @@ class Description:
     ``meaning``: its meaning, with its unit. ``lighter``: when a difference in it is not material. ``word``: formats a value for names;
     None gives the key and the value. ``form``: whether it is part of an algorithm's name, ``always`` or ``unless_usual``, which omits
     the default. ``alike``: for a setting that does not affect costs, the value that represents all others. ``none_is_off``: None is a
-    value that switches something off.
+    value that switches something off. ``presumed``: a published number whose source does not state it is taken to have the default.
     """
 
     meaning: str
@@ -48,6 +48,7 @@ class Description:
     form: Form | None = None
     alike: object = None
     none_is_off: bool = False
+    presumed: bool = False
 
 
 def setting(
@@ -61,6 +62,7 @@ def setting(
     alike: object = None,
     none_is_off: bool = False,
     added_later: bool = False,
+    presumed: bool = False,
 ) -> Mapping[str, Any]:
     """The metadata of a dataclass field that is a setting.
 
@@ -74,10 +76,17 @@ def setting(
         alike: for an algorithm's setting that does not affect the time of a computation, a value that represents all others.
         none_is_off: None switches something off, instead of meaning that the setting does not exist.
         added_later: the field was added after fingerprints were published: they omit it at its default.
+        presumed: a published number whose source does not state it is taken to have the default; another value is a difference.
     """
     always = () if weight == "material" else (Lighter(reason=reason, weight=weight),)
     description = Description(
-        meaning=meaning, lighter=(*always, *lighter), word=word, form=form, alike=alike, none_is_off=none_is_off
+        meaning=meaning,
+        lighter=(*always, *lighter),
+        word=word,
+        form=form,
+        alike=alike,
+        none_is_off=none_is_off,
+        presumed=presumed,
     )
     return MappingProxyType({_KEY: description, "none_is_off": none_is_off, "added_later": added_later})
 

@@ -27,7 +27,7 @@ class Exports:
 
 
 def export(sweep: SweepLike, folder: Folder | None = None, *, form: Literal["parquet", "csv"] = "parquet") -> Exports:
-    """Write the tables trials, cells, published, episodes, curves and (of MAML) adaptation; docs/exports.md explains the columns.
+    """Write the tables trials, cells, published, episodes, curves and, if an algorithm adapts, adaptation; see docs/exports.md.
 
     Args:
         sweep: the name or the path of a sweep file, or what :func:`load` returns.

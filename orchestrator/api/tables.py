@@ -41,7 +41,7 @@ class Table:
         return self.frames()["cells"]
 
     def frames(self) -> Mapping[str, pd.DataFrame]:
-        """All exports by name: ``trials``, ``cells``, ``published``, ``episodes``, ``curves`` and, of MAML, ``adaptation``."""
+        """All exports by name: ``trials``, ``cells``, ``published``, ``episodes``, ``curves``, and ``adaptation`` where one adapts."""
         from orchestrator.report.export import frames
 
         workspace, plan = self.workspace, self.workspace.plan

@@ -19,7 +19,7 @@ from orchestrator.launch.workspace import Sweep
 @folder_option("-o", "--output", help="Folder; default <runs-root>/exports/<sweep>[.<plan>].")
 @json_option
 def export(sweep: Sweep, form: Literal["parquet", "csv"], output: Path | None, as_json: bool) -> None:
-    """Write the tables trials, cells, episodes, curves and (of MAML) adaptation, and print the files' paths."""
+    """Write the tables trials, cells, episodes, curves and, if an algorithm adapts, adaptation; print their paths."""
     exports = export_tables(sweep, output, form=form)
     if as_json:
         rows = {name: {"path": str(path), "rows": len(exports.frames[name])} for name, path in exports.files.items()}

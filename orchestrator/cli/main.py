@@ -49,7 +49,7 @@ _COMMANDS = (
     ),
     ImportedLater(
         "export",
-        "Write the tables trials, cells, episodes, curves and (of MAML) adaptation, and print the files' paths.",
+        "Write the tables trials, cells, episodes, curves and, if an algorithm adapts, adaptation; print their paths.",
         lambda: import_module("orchestrator.cli.export").export,
     ),
     ImportedLater(

@@ -9,23 +9,14 @@ from itertools import combinations
 from orchestrator.errors import ComparisonError
 from orchestrator.report.comparison import unlike
 from orchestrator.report.comparison_row import ComparedRow
-from orchestrator.sweep.cell_settings import SETTING_NAMES
+from orchestrator.sweep.cell_settings import SETTING_NAMES, descriptions
 from orchestrator.sweep.document import nearest
 from orchestrator.sweep.overrides import parse_overrides, parse_pattern
 
 Pair = tuple[ComparedRow, ComparedRow]
-_KIND = (
-    "algorithm",
-    "distance",
-    "fce",
-    "order",
-    "evaluation_adaptation_steps",
-    "inductive",
-    "backbone",
-    "dataset",
-    "way",
-    "shot",
-)
+_DEGREES = ("scale",)
+"""Settings that name a form, but in which two rows of one cell may differ."""
+_KIND = {key for key, said in descriptions().items() if said.form and key not in _DEGREES} | {"dataset", "way", "shot"}
 """Settings in which two rows must agree to be the same cell, if both have them."""
 _SHORTEST_ID = 4
 

@@ -9,7 +9,7 @@ from fsl_core.recipe.setting import Weight
 from fsl_core.written import written
 from orchestrator.report.published import FULL_STEPS, PublishedCell
 from orchestrator.report.weights import weight_of
-from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
+from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings, defaults_beside, descriptions
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,13 @@ def _compare(key: str, settings: CellSettings, published: PublishedCell) -> list
 
 
 def _unstated(key: str, settings: CellSettings, published: PublishedCell) -> list[Difference]:
-    """The differences in settings that the source does not state: a training shorter than a full one, or in TF32."""
-    if key == "matmul_precision" and settings.matmul_precision != "float32":
-        return [Difference(f"{key} {settings.matmul_precision}, published without a word of it", weight_of(key, settings))]
-    return _shortfall(settings, published) if key == "steps" else []
+    """The differences in settings that the source does not state: fewer steps than a full training, or no presumed default."""
+    if key == "steps":
+        return _shortfall(settings, published)
+    ours = getattr(settings, key)
+    if not descriptions()[key].presumed or not settings.has(key) or ours == defaults_beside(vars(settings)).get(key):
+        return []
+    return [Difference(f"{key} {written(ours)}, published without a word of it", weight_of(key, settings))]
 
 
 def _train_classes(settings: CellSettings, published: PublishedCell) -> list[Difference]:

@@ -111,6 +111,7 @@ class EveryCell:
         metadata=setting(
             "what descends the gradient: adam, or sgd, which has no moments",
             word=named({"adam": "Adam", "sgd": "gradient descent"}),
+            presumed=True,
         ),
     )
     outer_lr: float = field(default=1e-3, metadata=setting("learning rate of the optimiser", word=called("lr")))
@@ -148,8 +149,7 @@ class EveryCell:
         default=None,
         metadata=setting(
             "bound of the gradient's norm",
-            weight="noted",
-            reason="Adam's step depends little on a gradient's size",
+            lighter=(Lighter(reason="Adam's step depends little on a gradient's size", where={"optimiser": "adam"}),),
             none_is_off=True,
         ),
     )
@@ -181,6 +181,7 @@ class EveryCell:
             weight="noted",
             reason="the same training, rounded more coarsely; what scores is in full float32",
             word=named({"tf32": "TF32"}),
+            presumed=True,
         ),
     )
 

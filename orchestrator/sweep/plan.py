@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def order(self) -> int | None:
-        """The order of MAML's gradient; None for other algorithms."""
+        """The order of the meta-gradient, of MAML or ANIL; None for algorithms without one."""
         order: int | None = self.settings.order
         return order
 

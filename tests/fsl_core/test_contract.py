@@ -9,7 +9,8 @@ import pytest
 from fsl_core.algorithms.catalogue import ALGORITHMS
 from fsl_core.backbones.catalogue import BACKBONES
 from fsl_core.datasets.catalogue import DATASETS, SplitDataset, is_available
-from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings
 from fsl_core.recipe.data_settings import usual_data
 from fsl_core.recipe.setting import setting
 from fsl_core.testing import check_data_set, check_loads_without_torch, check_settings, check_training
@@ -47,6 +48,26 @@ class _Heavier(PrototypicalSettings):
 
     def weight_count(self, features: int, way: int) -> int:
         return 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Redescribed(PrototypicalSettings):
+    name: ClassVar[str] = "redescribed"
+    batch_norm_scale: bool = dataclasses.field(
+        default=True, metadata=setting("whether BatchNorm learns a scale beside its shift")
+    )
+
+
+@pytest.mark.parametrize("kind", [*ALGORITHMS.values(), *BACKBONES.values()])
+def test_every_key_has_one_description(kind: type[AlgorithmSettings | BackboneSettings]) -> None:
+    check_settings(kind)
+
+
+def test_a_second_description_of_a_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells, documents and verdicts have one description for a key: this one's weight would be ignored."""
+    replace_entry(monkeypatch, ALGORITHMS, _Redescribed)
+    with pytest.raises(AssertionError, match="batch_norm_scale is described otherwise by 'conv4'"):
+        check_settings(_Redescribed)
 
 
 def test_settings_without_a_description_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from orchestrator.report.comparison_text import render_comparison
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import COMPARISON_KEYS
 from orchestrator.report.table_rows import table_rows
+from orchestrator.sweep.cell_settings import descriptions
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
 FIRST_EDITION = Path(__file__).parents[3] / "results" / "first_edition"
@@ -204,6 +205,21 @@ def test_two_tables_pair_the_same_cells(rows: tuple[ComparedRow, ...]) -> None:
     swapped = [dataclasses.replace(each, settings={**each.settings, "distance": "cosine"}) for each in later]
     with pytest.raises(ComparisonError, match="has several counterparts"):
         choose_pairs([rows[2:], swapped], by="distance")
+
+
+FORMS = {"algorithm", "distance", "fce", "order", "evaluation_adaptation_steps", "inductive", "backbone"}
+
+
+@pytest.mark.parametrize("key", sorted(FORMS | {key for key, said in descriptions().items() if said.form == "always"}))
+def test_two_forms_of_an_algorithm_are_no_same_cell(key: str) -> None:
+    one_form, other = (dataclasses.replace(row({0: np.arange(9.0)}, **{key: value}), table=str(value)) for value in (1, 2))
+    with pytest.raises(ComparisonError, match="share no cell"):
+        choose_pairs([[one_form], [other]])
+
+
+def test_the_same_cell_may_have_another_scale() -> None:
+    ours, theirs = (dataclasses.replace(row({0: np.arange(9.0)}, scale=value), table=str(value)) for value in (1.0, 10.0))
+    assert choose_pairs([[ours], [theirs]]).pairs == ((ours, theirs),)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.orchestrator.report.reported_sweep import registries
     ("source", "algorithm", "variant", "expected"),
     [
         ("nichol_2018", "maml", {"order": 1}, [(98.3, 0.5), (99.2, 0.2), (89.4, 0.5), (97.9, 0.1)]),
-        ("nichol_2018", "reptile", {"transductive": True}, [(97.68, 0.04), (99.48, 0.06), (89.43, 0.14), (97.12, 0.32)]),
+        ("nichol_2018", "reptile", {"inductive": False}, [(97.68, 0.04), (99.48, 0.06), (89.43, 0.14), (97.12, 0.32)]),
         ("wenlin_chen", "prototypical", {}, [(98.6, None), (99.6, None), (95.3, None), (98.7, None)]),
         ("snell_code", "prototypical", {}, [(98.4, None), (99.6, None), (94.9, None), (98.6, None)]),
         ("potsawee", "maml", {"order": 2}, [(94.7, 0.5), (98.8, 0.1), (83.4, 0.4), (94.1, 0.2)]),

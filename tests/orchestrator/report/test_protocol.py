@@ -48,6 +48,7 @@ def test_the_papers_own_protocol_does_not_differ() -> None:
         ({"meta_batch_size": 4}, "meta_batch_size 4, published 1", "noted"),
         ({"retrain": False}, "trained on meta-train classes alone, published with meta-validation classes added", "noted"),
         ({"matmul_precision": "tf32"}, "matmul_precision tf32, published without a word of it", "noted"),
+        ({"optimiser": "sgd"}, "optimiser sgd, published without a word of it", "material"),
         ({"steps": 200}, "steps 200, a full training has 10000", "budget"),
     ],
 )
@@ -154,6 +155,13 @@ def test_what_changes_mamls_answers_is_material(changes: dict[str, object], key:
 )
 def test_what_does_not_is_noted(changes: dict[str, object], key: str) -> None:
     assert maml(**changes)[key] == "noted"
+
+
+def test_without_adam_the_size_of_a_gradient_counts() -> None:
+    assert maml(outer_reduction="mean", optimiser="sgd")["outer_reduction"] == "material"
+    for optimiser, weight in (("adam", "noted"), ("sgd", "material")):
+        settings = CellSettings(dataset="omniglot", split="vinyals", way=5, shot=1, optimiser=optimiser)
+        assert weight_of("clip_norm", settings) == weight
 
 
 def test_the_scale_of_a_cosine_is_noted_and_that_of_a_distance_material() -> None:

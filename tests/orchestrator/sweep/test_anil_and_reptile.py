@@ -1,5 +1,6 @@
 """The sweeps of ANIL and Reptile: what they plan, what its cells are called, and which published numbers stand beside them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,33 @@ def test_anil_has_the_settings_of_maml_and_its_own_number() -> None:
     assert ours.evaluation == mamls.evaluation
     assert (published(ours, "raghu_2020"), published(mamls, "raghu_2020")) == ([61.5], [63.1])
     assert "anil" in ours.name and "5-way 5-shot" in ours.name
+
+
+@pytest.mark.parametrize(("name", "source"), [("anil", "raghu_2020"), ("reptile", "nichol_2018")])
+def test_a_number_of_conv4_stands_beside_no_other_network(name: str, source: str) -> None:
+    for each in (each for each in plan_of(name).cells if each.settings.algorithm == name):
+        assert published(each, source)
+        assert {number.variant["backbone"] for number in REGISTRIES.find_all([source], each.settings)} == {"conv4"}
+
+
+def test_reptiles_numbers_state_how_its_authors_descend_and_adapt() -> None:
+    for each in plan_of("reptile").cells:
+        (number,) = REGISTRIES.find_all(["nichol_2018"], each.settings)
+        keys = ("optimiser", "decay_steps", "inner_optimiser", "inner_batch_size", "evaluation_inner_batch_size")
+        assert {key: number.settings.get(key) for key in keys} == {key: getattr(each.settings, key) for key in keys}
+
+
+@pytest.mark.parametrize("dataset", ["omniglot", "mini_imagenet"])
+@pytest.mark.parametrize("algorithm", ["prototypical", "maml", "anil", "reptile"])
+def test_the_papers_preset_leaves_resnet12_its_own_settings(algorithm: str, dataset: str, tmp_path: Path) -> None:
+    fixed = f"preset: paper, algorithm: {algorithm}, dataset: {dataset}, backbone: resnet12, way: 5, shot: 1"
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"name: sweep\ntitle: ResNet-12\nseeds: [0]\nfixed: {{{fixed}}}\n")
+    spec = load_sweep(path)
+    (chosen,) = spec.cells
+    assert (chosen.filters, chosen.growth, chosen.downsampling, chosen.initialisation) == (64, "wide", None, None)
+    stands_in = "ResNet-12 has its own widths and first weights: no paper of the preset has this network"
+    assert (stands_in in spec.choices_of(chosen)) == (algorithm != "prototypical")
 
 
 def cell(**settings: Any) -> CellSettings:

@@ -69,6 +69,25 @@ seeds: [0]
 fixed: {dataset: glyphs, split: glyphs, way: 5, shot: 1}
 grid: {algorithm: [prototypical, warm], warmth: {values: [0.5, 1], when: {algorithm: warm}}}
 """
+COMPARISON = """
+import numpy as np
+
+from orchestrator.errors import ComparisonError
+from orchestrator.report.comparison_pairs import choose_pairs
+from orchestrator.report.comparison_row import ComparedRow
+
+
+def table(warmth):
+    settings = {"algorithm": "warm", "warmth": warmth}
+    scores = {0: np.arange(9.0)}
+    return [ComparedRow(table=f"{warmth}", number=1, cell="c-1", name="", settings=settings, by_seed=scores, questions=None, trials=())]
+
+
+try:
+    print(choose_pairs([table(0.5), table(1.0)]).pairs)
+except ComparisonError as error:
+    print(error)
+"""
 CALL = "import sys; from orchestrator.cli.main import main; main(sys.argv[1:])"
 
 
@@ -101,6 +120,20 @@ def test_the_settings_of_a_plug_in_are_keys_of_sweep_files(tmp_path: Path) -> No
         "warm warmth 0.5",
         "warm warmth 1",
     ]
+
+
+def test_rows_of_two_forms_of_a_plug_in_are_no_same_cell(tmp_path: Path) -> None:
+    site = install(tmp_path, "warm = my_plugin:WarmSettings", MODULE)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPARISON],
+        env={**os.environ, "PYTHONPATH": str(site)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.startswith("0.5 and 1.0: the two share no cell"), done.stdout + done.stderr
 
 
 def test_a_key_of_a_plug_in_is_refused_of_others(tmp_path: Path) -> None:
