@@ -5,7 +5,7 @@
 #   make test                       set up, then run the tests (PYTEST_ARGS='-k store -x' narrows them)
 #   make test-fast                  set up, then run the files that start no process and load nothing that takes seconds
 #   make coverage                   set up, then run the tests and count what they cover; below the floor in pyproject.toml it fails
-#   make test-slow                  set up, then run those that take more than a minute each
+#   make test-slow                  set up, then run those that take a minute each, or are many alike
 #   make test-cuda                  run the tests that need a CUDA device, by .venv or else by a Python with torch, pytest and hypothesis
 #   make check                      set up, then lint, format and types
 #   make bench                      set up, then time the training steps beside the peers: docs/performance.md

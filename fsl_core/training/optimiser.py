@@ -24,7 +24,7 @@ def outer_lr_on_device(settings: OptimiserSettings, clock: torch.Tensor) -> torc
     """The same for a step that is an int64 tensor, in float64 on its device."""
     rate = torch.full_like(clock, settings.outer_lr, dtype=torch.float64)
     if settings.decay_steps is not None:
-        return rate * (1 - clock / settings.decay_steps).clamp(min=0)
+        return rate * (1 - clock.double() / settings.decay_steps).clamp(min=0)
     if settings.halve_every is None:
         return rate
     first = settings.halve_every if settings.first_halving is None else settings.first_halving

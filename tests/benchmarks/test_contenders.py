@@ -91,7 +91,11 @@ def test_ours_takes_the_step_of_the_baseline(workload: Workload, dtype: torch.dt
 
 @pytest.mark.parametrize(
     ("workload", "peer"),
-    [pair for pair in PAIRS if (pair[1].name, pair[0].kind) not in ANOTHER_LOSS],
+    [
+        pytest.param(workload, peer, marks=pytest.mark.slow if "mini_imagenet" in workload.name else ())
+        for workload, peer in PAIRS
+        if (peer.name, workload.kind) not in ANOTHER_LOSS
+    ],
     ids=lambda value: value.name,
 )
 def test_a_peer_takes_our_step(workload: Workload, peer: Contender) -> None:

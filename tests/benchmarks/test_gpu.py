@@ -49,6 +49,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gpu_steps, name, value)
 
 
+@pytest.mark.slow
 def test_it_times_the_steps_and_projects_the_hours(trials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = (WORKLOADS[1], WORKLOADS[5])
     asked = [argument for each in chosen for argument in ("--workload", each.title)]

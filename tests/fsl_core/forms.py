@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import get_args
 
+import pytest
+
 from fsl_core.algorithms.anil import AnilSettings
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
@@ -51,7 +53,13 @@ def backbones(algorithm: AlgorithmSettings) -> dict[str, BackboneSettings]:
     }
 
 
-FORMS = [(name, form) for name, algorithm in ALGORITHMS.items() for form in backbones(algorithm)]
+_ALWAYS = {"max_pool", "mlp"}
+"""The forms of backbones that every run of the tests looks at; the slow tests look at the others."""
+FORMS = [
+    pytest.param(name, form, marks=() if form in _ALWAYS else pytest.mark.slow)
+    for name, algorithm in ALGORITHMS.items()
+    for form in backbones(algorithm)
+]
 EVERY_KERNELS = [
     *(
         Kernels(layout=layout, normalisation=normalisation, convolution=convolution, stem="maps")

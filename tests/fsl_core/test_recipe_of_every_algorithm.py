@@ -141,6 +141,7 @@ def test_an_evaluation_survives_json(steps: int | None, inductive: bool) -> None
 
 PHOTOGRAPHS = DataSettings(dataset="mini_imagenet", split="ravi", rotations=False)
 NORM = {"batch_norm_scale": False, "batch_norm_epsilon": 1e-3, "initialisation": "finn_2017"}
+OWN = {"dataset": "folder", "split": "mine", "rotations": False}
 FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("algorithm", PrototypicalSettings(), {}, {"distance": "cosine", "scale": 2.0}),
     ("algorithm", CONTEXT, {}, {
@@ -164,6 +165,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
         "distinct_characters": True,
         "resize": "nearest", "normalise": {"dataset": "mini_imagenet", "split": "ravi", "rotations": False, "resize": None},
+        "image_size": {**OWN, "resize": None, "image_size": 32}, "channels": {**OWN, "resize": None, "channels": 1},
     }),
     ("data", PHOTOGRAPHS, {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs", "normalise": None},
@@ -173,6 +175,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
             "dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True, "distinct_characters": True,
         },
         "resize": {"dataset": "omniglot", "split": "vinyals", "normalise": None, "resize": "nearest"}, "normalise": False,
+        "image_size": {**OWN, "normalise": None, "image_size": 32}, "channels": {**OWN, "normalise": None, "channels": 1},
     }),
     ("episode", EpisodeShape(way=60, shot=1, query=5), {}, {"way": 20, "shot": 5, "query": 15}),
     ("optimiser", OptimiserSettings(), {}, {

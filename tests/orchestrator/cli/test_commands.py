@@ -270,7 +270,7 @@ def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("run", "nothing.yaml"), "neither a sweep file nor the name of a sweep; the names: article_2018,"),
+        (("run", "nothing.yaml"), "neither a sweep file nor the name of a sweep; the names: anil, article_2018,"),
         (("frobnicate",), "No such command"),
         (("table", "SWEEP", "--format", "pdf"), "'pdf' is not one of"),
         (("plan", "SWEEP", "--set", "stepz=1"), "did you mean 'steps'?"),

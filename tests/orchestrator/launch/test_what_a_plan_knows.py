@@ -44,7 +44,7 @@ def refusal(folder: Path, fixed: dict[str, Any], top: str = "", **overrides: Any
         ({**GLYPHS, "distinct_characters": True, "validation_way": 41}, "validation_way is 41; meta_validation of glyphs has 40 dist"),
         ({**OMNIGLOT, "split": "background-evaluation", "train_way": 3245}, "meta_train of omniglot has 3244 classes"),
         ({**OMNIGLOT, "shot": 6}, "sweep.yaml:8: fixed.shot: query is 15; with 6 support images that is 21 images a class, "
-                                  "and omniglot has 20"),
+                                  "but omniglot has 20"),
         ({**OMNIGLOT, "train_query": 20}, "sweep.yaml:9: fixed.train_query: train_query is 20; with 1 support images"),
         ({**OMNIGLOT, "validation_query": 20}, "sweep.yaml:9: fixed.validation_query: validation_query is 20"),
         ({**GLYPHS, "rotations": False, "way": 61}, "sweep.yaml:7: fixed.way: way is 61; meta_test of glyphs has 60 classes"),
@@ -64,7 +64,7 @@ def test_what_the_command_line_gives_is_looked_at_too(tmp_path: Path) -> None:
     [
         ("snel_2017", "'snel_2017' is not a registry; did you mean 'snell_2017'?"),
         ("snell_2017/Table 9", "'snell_2017' has no 'Table 9'; did you mean 'Table"),
-        ("", "'' is not a registry; accepted: chen_2019, devos_2019, finn_2017"),
+        ("", "'' is not a registry; accepted: bertinetto_2019, chen_2019, devos_2019"),
     ],
 )
 def test_a_source_that_is_not_there_is_refused(tmp_path: Path, source: str, problem: str) -> None:
