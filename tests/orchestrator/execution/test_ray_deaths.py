@@ -156,6 +156,7 @@ def _no_job() -> TrialJob:
     return object.__new__(TrialJob)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_an_address_with_another_listener_is_refused_in_time(silent_port: int) -> None:
     began = time.monotonic()

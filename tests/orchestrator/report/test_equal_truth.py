@@ -54,6 +54,7 @@ def test_equal_truths_are_rarely_called_unequal_under_a_wrong_spread() -> None:
             assert decisive(simulated(pair, seeds, fixed(), draws=DRAWS, truth=Truth(uncertain=True))) <= 0.05, (pair.name, seeds)
 
 
+@pytest.mark.slow
 def test_truths_a_margin_apart_are_rarely_called_reproduced() -> None:
     for pair in representatives():
         for seeds in SEEDS:
