@@ -69,12 +69,13 @@ def _name(entry: object) -> str:
 
 
 def settings_problem(base: type) -> Callable[[object], str | None]:
-    """The check of a catalogue of settings: an entry is a dataclass that derives from ``base`` and has a name and a title."""
+    """The check of a catalogue of settings: an entry is a dataclass that derives from ``base`` and has a name, a title and its methods."""
 
     def problem(entry: object) -> str | None:
         if not (isinstance(entry, type) and issubclass(entry, base) and dataclasses.is_dataclass(entry)):
             return f"it must be a dataclass that derives from {base.__module__}.{base.__name__}"
         missing = [name for name in ("name", "title") if not isinstance(getattr(entry, name, None), str)]
+        missing += sorted(getattr(entry, "__abstractmethods__", ()))
         return f"it has no {' and no '.join(missing)}" if missing else None
 
     return problem

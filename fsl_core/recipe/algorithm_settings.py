@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -22,7 +23,7 @@ SupportOrder = Literal["by_class", "interleaved"]
 Reduction = Literal["mean", "sum_over_shot"]
 
 
-class AlgorithmSettings:
+class AlgorithmSettings(ABC):
     """The base of an algorithm's settings, which are a frozen dataclass; each field is a key of sweep files.
 
     ``name``: the algorithm's name in sweep files; ``title``: its name in tables. ``adapts``: it adapts to the support of each episode
@@ -40,9 +41,9 @@ class AlgorithmSettings:
 
         return ALGORITHMS
 
+    @abstractmethod
     def build(self, backbone: Backbone, *, way: int) -> Algorithm:
         """Build the algorithm on a backbone, for training episodes of ``way`` classes; it holds no weights."""
-        raise NotImplementedError
 
     def loss_factor(self, shape: EpisodeShape) -> float:
         """The factor of the mean cross-entropy of an episode's queries, before its gradient is taken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -25,7 +26,7 @@ ImageShape = tuple[int, int, int]
 """Channels, height and width of an image."""
 
 
-class BackboneSettings:
+class BackboneSettings(ABC):
     """The base of a backbone's settings, which are a frozen dataclass; each field is a key of sweep files.
 
     ``name``: the backbone's name in sweep files; ``title``: its name in tables. ``batch_norm``: the statistics that normalise in scoring:
@@ -43,17 +44,17 @@ class BackboneSettings:
 
         return BACKBONES
 
+    @abstractmethod
     def build(self, image_shape: ImageShape) -> Backbone:
         """Build the backbone for images of this shape; it holds no weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, image_shape: ImageShape) -> int:
         """The dimension of an embedding."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weight_count(self, image_shape: ImageShape) -> int:
         """The number of weights."""
-        raise NotImplementedError
 
     def kept_values(self, image_shape: ImageShape) -> int:
         """The pixels of an image times the maps at full size: the size of its activations, up to a measured factor."""

@@ -14,7 +14,7 @@ MODULE = '''
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from fsl_core.recipe.algorithm_settings import PrototypicalSettings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, PrototypicalSettings
 from fsl_core.recipe.setting import setting
 
 
@@ -25,6 +25,14 @@ class WarmSettings(PrototypicalSettings):
     name: ClassVar[str] = "warm"
     title: ClassVar[str] = "Warm prototypes"
     warmth: float = field(default=2.0, metadata=setting("divides the logits", form="always"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfSettings(AlgorithmSettings):
+    """Settings that nothing can be built from."""
+
+    name: ClassVar[str] = "half"
+    title: ClassVar[str] = "Half an algorithm"
 
 
 NOT_SETTINGS = object()
@@ -152,6 +160,7 @@ def test_a_key_of_a_plug_in_is_refused_of_others(tmp_path: Path) -> None:
     [
         ("warm = nowhere:WarmSettings", "cannot be loaded (ModuleNotFoundError"),
         ("warm = my_plugin:NOT_SETTINGS", "it must be a dataclass that derives from"),
+        ("half = my_plugin:HalfSettings", "it has no build"),
         ("hot = my_plugin:WarmSettings", "it calls itself 'warm'"),
         ("maml = my_plugin:WarmSettings", "the name is already taken"),
     ],
