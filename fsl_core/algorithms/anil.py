@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from fsl_core.algorithms.adapted_classifier import AdaptedClassifier
 from fsl_core.checks import one_of, positive_float32, size
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, Reduction
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from fsl_core.backbones.kernels import Kernels
     from fsl_core.backbones.weights import Statistics, Weights
     from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
-    from fsl_core.randomness import Stream
 
 
 _AS_MAML = {item.name: item.metadata for item in fields(MamlSettings)}
@@ -74,7 +74,7 @@ class AnilSettings(AlgorithmSettings):
         return AnilSettings().as_costs_go()
 
 
-class Anil:
+class Anil(AdaptedClassifier):
     """A backbone on whose embeddings a few gradient steps of the linear layer answer an episode (section 4 of the paper).
 
     The backbone embeds the support once and the query once: no adaptation step passes it. Each passes as a batch of its own, by whose
@@ -82,16 +82,8 @@ class Anil:
     """
 
     def __init__(self, network: Classifier, settings: AnilSettings) -> None:
-        self.network = network
+        super().__init__(network)
         self.settings = settings
-
-    def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis: those of MAML."""
-        return self.network.initial_weights(stream)
-
-    def initial_statistics(self) -> Weights:
-        """None are kept."""
-        return {}
 
     def meta_gradient(
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from fsl_core.algorithms.adapted_classifier import AdaptedClassifier
 from fsl_core.algorithms.algorithm import MetaGradient, class_labels, mean_of_groups, query_labels, right_share
 from fsl_core.algorithms.classifier import BACKBONE, HEAD, Classifier
 from fsl_core.algorithms.metric import cross_entropy
@@ -14,14 +15,13 @@ from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights, repeated
 from fsl_core.episodes.episode import EpisodeBatch
-from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
 
 Gradients = Mapping[str, torch.Tensor]
 """Gradients of fast weights, by their names; at order 2 they can themselves be differentiated."""
 
 
-class Maml:
+class Maml(AdaptedClassifier):
     """Weights from which a few gradient steps on an episode's support answer its query (algorithm 2 of the paper).
 
     The network is the backbone and a linear layer with an output for each of ``way`` classes. BatchNorm sees one batch at a time,
@@ -30,18 +30,10 @@ class Maml:
     """
 
     def __init__(self, backbone: Backbone, settings: MamlSettings, *, way: int) -> None:
+        super().__init__(Classifier(backbone, way=way))
         self.backbone = backbone
         self.settings = settings
         self.way = way
-        self.network = Classifier(backbone, way=way)
-
-    def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
-        return self.network.initial_weights(stream)
-
-    def initial_statistics(self) -> Weights:
-        """None are kept."""
-        return {}
 
     def meta_gradient(
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels

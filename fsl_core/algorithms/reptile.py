@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from fsl_core.algorithms.adapted_classifier import AdaptedClassifier
 from fsl_core.checks import one_of, positive_float32, size
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings
 from fsl_core.recipe.setting import named, setting
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from fsl_core.backbones.kernels import Kernels
     from fsl_core.backbones.weights import Weights
     from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
-    from fsl_core.randomness import Stream
 
 InnerOptimiser = Literal["adam", "sgd"]
 _AS_MAML = {item.name: item.metadata for item in dataclasses.fields(MamlSettings)}
@@ -87,7 +87,7 @@ class ReptileSettings(AlgorithmSettings):
         return dataclasses.replace(self, inner_lr=1.0, adaptation_steps=1, inner_batch_size=1)
 
 
-class Reptile:
+class Reptile(AdaptedClassifier):
     """First weights that lie close to those which each episode would be trained to (algorithms 1 and 2 of the paper).
 
     An episode is trained on small batches of its support, by Adam without a first moment or by gradient descent, and the first
@@ -96,16 +96,8 @@ class Reptile:
     """
 
     def __init__(self, network: Classifier, settings: ReptileSettings) -> None:
-        self.network = network
+        super().__init__(network)
         self.settings = settings
-
-    def initial_weights(self, stream: Stream) -> Weights:
-        """The first weights, without a group axis."""
-        return self.network.initial_weights(stream)
-
-    def initial_statistics(self) -> Weights:
-        """None are kept."""
-        return {}
 
     def meta_gradient(
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
