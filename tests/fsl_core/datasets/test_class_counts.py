@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fsl_core.datasets.catalogue import open_dataset
+from fsl_core.datasets.catalogue import is_available, open_dataset
 from fsl_core.datasets.class_counts import class_counts
 from fsl_core.recipe.data_settings import DataSettings, data_sets
 
@@ -18,7 +18,7 @@ EVERY = [
     for rotations in (False, True)
     if not rotations or described.rotations
 ]
-ROOT = os.environ.get("FSL_DATA_ROOT")
+DATA_ROOT = Path(os.environ["FSL_DATA_ROOT"]) if "FSL_DATA_ROOT" in os.environ else None
 
 
 @pytest.mark.parametrize(
@@ -38,23 +38,31 @@ def test_the_class_counts_are_those_of_the_papers(data: DataSettings, classes: t
     assert list(counts.classes) == ["meta_train", "meta_validation", "meta_test"]
 
 
-def assert_true_of_the_images(data: DataSettings, data_root: Path | None, cache_root: Path) -> None:
-    dataset, counts = open_dataset(data, data_root=data_root, cache_root=cache_root), class_counts(data)
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of prepared images for all settings: rotations and splits share an array."""
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            data,
+            id=f"{data.dataset}-{data.split}{'-rotations' if data.rotations else ''}",
+            marks=[] if data.dataset == "glyphs" else [pytest.mark.slow],
+        )
+        for data in EVERY
+    ],
+)
+def test_the_class_counts_match_the_images(data: DataSettings, prepared: Path) -> None:
+    if not is_available(data, data_root=DATA_ROOT, cache_root=prepared):
+        pytest.skip(f"the images of {data.dataset} are not in FSL_DATA_ROOT ({DATA_ROOT})")
+    dataset, counts = open_dataset(data, data_root=DATA_ROOT, cache_root=prepared), class_counts(data)
+    assert counts is not None
     for part, count in counts.classes.items():
         sizes = getattr(dataset, part).class_sizes
         assert (len(sizes), int(sizes.min()), int(sizes.max())) == (count, counts.images_per_class, counts.images_per_class)
-
-
-@pytest.mark.parametrize("rotations", [False, True])
-def test_the_class_counts_of_glyphs_match_the_images(tmp_path: Path, rotations: bool) -> None:
-    assert_true_of_the_images(DataSettings(dataset="glyphs", split="glyphs", rotations=rotations), None, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(ROOT is None, reason="needs FSL_DATA_ROOT")
-def test_the_class_counts_of_every_data_set_match_the_images(tmp_path: Path) -> None:
-    for data in EVERY:
-        assert_true_of_the_images(data, Path(str(ROOT)), tmp_path)
 
 
 def test_class_counts_need_no_torch() -> None:
