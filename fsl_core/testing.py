@@ -36,8 +36,9 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.step import joined as joined_batches
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 
 __all__ = [
     "SMALL",

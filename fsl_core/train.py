@@ -18,7 +18,7 @@ from types import FrameType
 from fsl_core.errors import FslError
 from fsl_core.provenance import running_code
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
-from fsl_core.training.requested_trial import Ending, TrainingPlace, train_requested
+from fsl_core.training.requested_trial import Ending, TrainingPlace, requested_together, train_requested
 
 COMPLETE, USAGE, TRIAL_FAILED, INCOMPLETE = 0, 2, 3, 4
 """The exit codes of the command, as those of ``fsl``."""
@@ -91,10 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(folders: Sequence[Path], place: TrainingPlace) -> int:
     endings: dict[Path, Ending] = {}
-    for folder in folders:
-        endings[folder] = "stopped" if place.should_stop() else train_requested(folder, place)
-        if endings[folder] == "held":
-            _say(f"{folder.name} is skipped: another process is working on it")
+    for together in requested_together(folders, place):
+        ends: list[Ending] = ["stopped"] * len(together) if place.should_stop() else train_requested(together, place)
+        endings |= dict(zip(together, ends, strict=True))
     _say(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()) or "no trial's folder was given")
     if "failed" in endings.values():
         return TRIAL_FAILED

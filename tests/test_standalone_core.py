@@ -17,7 +17,8 @@ from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_run import TrialRun
 from fsl_core.training.trial_evaluation import evaluate_trial
 
 folder = Path(sys.argv[1])

@@ -17,10 +17,11 @@ from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import FailureRecord
+from fsl_core.training.trial_run import Trial, TrialRun
 
 
 class AttemptRecords(Protocol):
@@ -63,7 +64,8 @@ class Attempt:
     """An attempt at the trial in a folder that this process alone works on.
 
     ``images`` opens the trial's images, ``asked`` says the device and threads for a trial that has no execution path yet; ``path`` and
-    ``choices`` are those of :class:`fsl_core.training.trial.TrialRun`.
+    ``choices`` are those of :class:`fsl_core.training.trial_run.TrialRun`. :mod:`fsl_core.training.attempts` makes the attempts of several
+    trials.
     """
 
     recipe: TrainingRecipe
@@ -82,12 +84,35 @@ class Attempt:
         """Count and log an attempt at the training, before any of its work: its death may be near."""
         self.journal.begins(self.books.attempt_begins())
 
-    def run(self, result: TrialResult | None) -> TrialResult:
-        """Do what is missing of the trial, whose training has this result so far. Returns the result that its scores are of.
+    def trial(self) -> Trial:
+        """The trial to train."""
+        asked = self._known_path()
+        run = TrialRun(
+            folder=self.paths.folder,
+            dataset=self.images(),
+            device=asked.device,
+            threads=asked.threads,
+            path=self.path,
+            choices=self.choices,
+            observe=self._reached,
+            should_stop=self.should_stop,
+            announce=self.journal.announce,
+            on_path=self._begins_on,
+            on_share=self.books.shares,
+        )
+        return Trial(recipe=self.recipe, run=run)
 
-        Raises StopRequested where ``should_stop`` says so, and every error of the training and of the scoring.
+    def trained(self, result: TrialResult) -> None:
+        """Record the training's result."""
+        self.books.trained(result)
+        self.records.write_result(result)
+        self.journal.say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
+
+    def score(self, result: TrialResult) -> TrialResult:
+        """Compute the scores that a trained trial lacks. Returns the result that they are of.
+
+        Raises StopRequested where ``should_stop`` says so, and every error of the scoring and of a training that it repeats.
         """
-        result = result or self._train()
         if result.status == "diverged":
             return result
         try:
@@ -96,38 +121,6 @@ class Attempt:
             result = self._retrain(result, error)
             if result.status != "diverged":
                 self._score_missing(result)
-        return result
-
-    def _train(self) -> TrialResult:
-        taken = asked = self._known_path()
-
-        def on_path(path: ExecutionPath) -> None:
-            nonlocal taken
-            taken = path
-            self._say_path(path)
-
-        try:
-            result = run_trial(
-                self.recipe,
-                TrialRun(
-                    folder=self.paths.folder,
-                    dataset=self.images(),
-                    device=asked.device,
-                    threads=asked.threads,
-                    path=self.path,
-                    choices=self.choices,
-                    observe=self._reached,
-                    should_stop=self.should_stop,
-                    announce=self.journal.announce,
-                    on_path=on_path,
-                ),
-            )
-        except StopRequested:
-            self.books.stopped()
-            raise
-        self.books.trained(result, taken)
-        self.records.write_result(result)
-        self.journal.say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
         return result
 
     def _known_path(self) -> ExecutionPath:
@@ -142,8 +135,8 @@ class Attempt:
             return self.asked
         return trained
 
-    def _say_path(self, path: ExecutionPath) -> None:
-        self.books.training_begins()
+    def _begins_on(self, path: ExecutionPath) -> None:
+        self.books.training_begins(path)
         self.journal.say(f"training on {path}")
         if (path.device, path.threads) != (self.asked.device, self.asked.threads):
             began = f"{path.device} with {path.threads} thread{'s' if path.threads > 1 else ''}"
@@ -181,7 +174,12 @@ class Attempt:
         lost = f"{error}; {f'set aside as {aside}; ' if aside else ''}the weights are lost; the trial is retrained"
         self.journal.announce(lost)
         self.begin()
-        again = self._train()
+        try:
+            again = run_trial(self.recipe, self.trial().run)
+        except StopRequested:
+            self.books.stopped()
+            raise
+        self.trained(again)
         if again.weights_digest != result.weights_digest:
             self.journal.announce("the new weights are not the old ones to the bit: every evaluation is repeated")
         return again

@@ -21,14 +21,17 @@ class Bookkeeping:
     """The seconds and attempts of a trial, summed over its attempts, in ``progress.json`` and ``execution.json``.
 
     ``write`` writes a record into the trial's folder. The training and each evaluation have separate records: a later evaluation may be
-    by other code or on another machine.
+    by other code or on another machine. ``path`` is that of this attempt's training, once it has begun. A trial that trains together with
+    others has only its ``share`` of their seconds: ``seconds`` of this attempt until ``began``, and that part of those since.
     """
 
     write: Callable[[ProgressRecord | ExecutionRecord], None]
     progress: ProgressRecord
     execution: ExecutionRecord | None
+    path: ExecutionPath | None = None
+    seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
-    trains: bool = False
+    share: float = 1.0
 
     @staticmethod
     def begin(
@@ -68,17 +71,24 @@ class Bookkeeping:
         self.write(noted)
         self.progress = dataclasses.replace(progress, at=noted.at)
 
-    def training_begins(self) -> None:
-        """Start counting seconds at the first call: choosing an execution path is not part of training."""
-        if not self.trains:
-            self.began, self.trains = time.perf_counter(), True
+    def training_begins(self, path: ExecutionPath) -> None:
+        """Start counting seconds: choosing an execution path is not part of training."""
+        self.path, self.began = path, time.perf_counter()
+
+    def shares(self, share: float) -> None:
+        """Count this part of the seconds from now on."""
+        self.seconds, self.began, self.share = self._seconds(), time.perf_counter(), share
+
+    def _seconds(self) -> float:
+        return self.seconds + self.share * (time.perf_counter() - self.began)
 
     def _train_seconds(self) -> float:
         """Seconds of all attempts; ``self.progress`` has only those of earlier ones."""
-        return self.progress.train_seconds + time.perf_counter() - self.began
+        return self.progress.train_seconds + self._seconds()
 
-    def trained(self, result: TrialResult, path: ExecutionPath) -> None:
+    def trained(self, result: TrialResult) -> None:
         """Record who trained; existing scores keep their records."""
+        assert self.path is not None
         self._write_execution(
             ExecutionRecord(
                 train_seconds=self._train_seconds(),
@@ -86,7 +96,7 @@ class Bookkeeping:
                 attempts=self.progress.attempts,
                 started_at=self.progress.started_at,
                 evaluations=self.execution.evaluations if self.execution else {},
-                **facts_of_this_process(path),
+                **facts_of_this_process(self.path),
             )
         )
 

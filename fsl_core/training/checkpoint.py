@@ -45,14 +45,16 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
 
 
 def load_newest_checkpoint(
-    folder: Path, check: Callable[[Mapping[str, Any]], None] = lambda state: None
+    folder: Path, check: Callable[[Mapping[str, Any]], None] = lambda state: None, *, at_most: int | None = None
 ) -> tuple[Mapping[str, Any] | None, list[Path]]:
     """Load the newest intact checkpoint's state, or None; also returns the new paths of unusable ones, which are set aside.
 
-    ``check`` raises CheckpointCorruptError for an intact checkpoint of other work.
+    ``check`` raises CheckpointCorruptError for an intact checkpoint of other work; ``at_most`` leaves out those of later steps.
     """
     set_aside: list[Path] = []
     for path in _checkpoints(folder):
+        if at_most is not None and _step(path) > at_most:
+            continue
         try:
             state = read_checkpoint(path)
             check(state)
@@ -84,6 +86,10 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     if not isinstance(state, Mapping):
         raise CheckpointCorruptError(f"{path}: holds a {type(state).__name__}, not the state of a training")
     return state
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-").partition(".")[0])
 
 
 def _checkpoints(folder: Path) -> list[Path]:

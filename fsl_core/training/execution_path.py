@@ -16,7 +16,7 @@ from typing import get_args
 import torch
 
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
-from fsl_core.checks import one_of, size, truth
+from fsl_core.checks import one_of, size, truth, whole
 from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
@@ -32,7 +32,8 @@ class ExecutionPath:
 
     ``episodes_at_once``: the number of episodes of a meta-batch that are differentiated together; the gradient is always that of the whole
     meta-batch. ``layout``, ``normalisation``, ``convolution`` and ``stem``: see :class:`fsl_core.backbones.kernels.Kernels`.
-    ``captured``: the step is captured once as a CUDA graph and replayed.
+    ``captured``: the step is captured once as a CUDA graph and replayed. ``seeds_together``: the number of seeds of the recipe in one
+    training, each of which differentiates so many episodes; ``place``, from 0, is this trial's place among them.
     """
 
     device: str = "cpu"
@@ -43,12 +44,15 @@ class ExecutionPath:
     convolution: Convolution = "grouped"
     stem: Stem = "patches"
     captured: bool = False
+    seeds_together: int = 1
+    place: int = 0
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         episodes = f"{self.episodes_at_once} episode{'s' if self.episodes_at_once > 1 else ''} at once"
         forms = f"{self.layout}, {self.normalisation} normalisation, {self.convolution} convolution, stem on {self.stem}"
-        return f"{self.device}, {threads}, {episodes}; {forms}{', captured' if self.captured else ''}"
+        together = f", seed {self.place + 1} of {self.seeds_together} together" if self.seeds_together > 1 else ""
+        return f"{self.device}, {threads}, {episodes}; {forms}{', captured' if self.captured else ''}{together}"
 
     @property
     def kernels(self) -> Kernels:
@@ -65,6 +69,8 @@ class ExecutionPath:
         one_of("convolution", self.convolution, get_args(Convolution))
         one_of("stem", self.stem, get_args(Stem))
         truth("captured", self.captured)
+        size("seeds_together", self.seeds_together, 1)
+        whole("place", self.place, 0, self.seeds_together - 1)
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
 

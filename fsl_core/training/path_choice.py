@@ -9,7 +9,7 @@ import gc
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,7 +24,7 @@ from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_file import path_as_document, read_path
+from fsl_core.training.path_file import path_as_document, path_as_plain, read_path
 from fsl_core.training.path_timing import stopwatch_of
 from fsl_core.training.unit_work import step_bill
 
@@ -40,12 +40,16 @@ Stopwatch = Callable[[TrainingRecipe, ExecutionPath, tuple[int, int, int]], Call
 
 @dataclass(frozen=True, kw_only=True)
 class StepKind:
-    """The inputs of the choice: the work of a step, and the machine and libraries that do it."""
+    """The inputs of the choice: the work of a step, and the machine and libraries that do it.
+
+    ``seeds``: the number of seeds of the recipe that one process trains; on CUDA they may train together.
+    """
 
     recipe: TrainingRecipe
     image_shape: tuple[int, int, int]
     device: str
     threads: int
+    seeds: int = 1
 
     def as_plain(self) -> dict[str, Any]:
         """The kind as JSON types."""
@@ -59,6 +63,7 @@ class StepKind:
             "threads": self.threads,
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
+            **({"seeds": self.seeds} if self.seeds > 1 else {}),
         }
 
     def usual_path(self) -> ExecutionPath:
@@ -68,7 +73,14 @@ class StepKind:
         return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once, captured=on_cuda)
 
     def candidates(self) -> Iterator[ExecutionPath]:
-        """The paths to measure, the usual one first."""
+        """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
+        yield from self._of_one_seed()
+        if self.device == "cuda" and self.seeds > 1:
+            for path in self._of_one_seed():
+                at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
+                yield replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
+
+    def _of_one_seed(self) -> Iterator[ExecutionPath]:
         usual, most = self.usual_path(), self._most()
         yield usual
         near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
@@ -122,7 +134,7 @@ def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | Non
     fastest = min(measured, key=lambda path: measured[path])
     if file is None:
         return fastest
-    seconds = [{"path": asdict(path), "seconds_an_episode": each} for path, each in measured.items()]
+    seconds = [{"path": path_as_plain(path), "seconds_an_episode": each} for path, each in measured.items()]
     document = path_as_document(fastest, kind=plain, measured=seconds)
     if not write_if_absent(file, document) and read_path(file) is None:
         write_atomically(file, document)  # damaged: without a replacement each later trial would measure its own

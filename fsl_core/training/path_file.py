@@ -13,12 +13,20 @@ from fsl_core.errors import ExecutionPathError, RecipeError
 from fsl_core.training.execution_path import ExecutionPath
 
 PATH_FILE = "path.json"
-_FIELDS = tuple(item.name for item in fields(ExecutionPath))
+_TOGETHER = ("seeds_together", "place")
+"""Absent from the path of a trial that trains alone: every path was such a path before seeds could train together."""
+_FIELDS = tuple(item.name for item in fields(ExecutionPath) if item.name not in _TOGETHER)
+
+
+def path_as_plain(path: ExecutionPath) -> dict[str, Any]:
+    """The path as JSON types."""
+    plain = asdict(path)
+    return {name: plain[name] for name in _FIELDS + (_TOGETHER if path.seeds_together > 1 else ())}
 
 
 def path_as_document(path: ExecutionPath, **more: Any) -> bytes:
     """The bytes of a document with a path and further entries."""
-    return (json.dumps({"path": asdict(path), **more}, indent=1) + "\n").encode()
+    return (json.dumps({"path": path_as_plain(path), **more}, indent=1) + "\n").encode()
 
 
 def path_from_plain(plain: Any) -> ExecutionPath:
@@ -30,9 +38,10 @@ def path_from_plain(plain: Any) -> ExecutionPath:
     """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not an execution path: {plain!r}")
-    if missing := [name for name in _FIELDS if name not in plain]:
+    parts = _FIELDS + (_TOGETHER if plain.keys() & set(_TOGETHER) else ())
+    if missing := [name for name in parts if name not in plain]:
         raise RecipeError(f"not an execution path: it has no {', '.join(missing)}")
-    if unknown := sorted(map(str, plain.keys() - set(_FIELDS))):
+    if unknown := sorted(map(str, plain.keys() - set(parts))):
         raise ExecutionPathError(f"the execution path has {', '.join(unknown)}, unknown to this version: a later one wrote it")
     path = ExecutionPath(**plain)
     path.check_sound()

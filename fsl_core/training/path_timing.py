@@ -27,22 +27,26 @@ def stopwatch_of(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple
     """
     recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if path.device == "cpu" else recipe
     take_step = step_along(recipe, path, image_shape, torch.device(path.device))
-    return lambda: _timed(take_step, path) / recipe.meta_batch_size
+    return lambda: _timed(take_step, path) / (recipe.meta_batch_size * path.seeds_together)
 
 
 def step_along(
     recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], device: torch.device
 ) -> Callable[[], None]:
-    """Return a function that takes a training step of ``recipe`` on an active ``path``, with episodes of random images."""
+    """Return a function that takes a training step of ``recipe`` on an active ``path``, with episodes of random images.
+
+    Seeds that train together take it together.
+    """
     algorithm = build_algorithm(recipe, image_shape=image_shape)
-    streams = [Stream(recipe.seed, "probe/weights")]
+    seeds = [recipe.seed + place for place in range(path.seeds_together)]
+    streams = [Stream(seed, "probe/weights") for seed in seeds]
     state = start_training(
         algorithm, recipe.optimiser, streams=streams, kernels=path.kernels, device=device, captured=path.captured
     )
     bank = stand_in_bank(recipe.episode, image_shape, device)
-    sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "probe/episodes")
+    samplers = [EpisodeSampler(bank, recipe.episode, seed, "probe/episodes") for seed in seeds]
     settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
-    return step_runner(state, [sampler], settings, captured=path.captured)
+    return step_runner(state, samplers, settings, captured=path.captured)
 
 
 def _timed(take_step: Callable[[], None], path: ExecutionPath) -> float:

@@ -24,9 +24,9 @@ class Progress:
     best: float | None
 
 
-def progress_of(state: TrainingState, steps: int) -> Progress:
-    """The progress of the training of a single seed, of at most ``steps`` steps."""
-    seed = state.seeds[0]
-    metrics = {name: curve[-1][1] for name, curve in seed.curves.items() if curve and curve[-1][0] == state.step}
-    best = metrics.get("validation_accuracy") if seed.best is None else seed.best.accuracy
+def progress_of(state: TrainingState, steps: int, *, seed: int = 0) -> Progress:
+    """The progress of one seed's training, of at most ``steps`` steps."""
+    own = state.seeds[seed]
+    metrics = {name: curve[-1][1] for name, curve in own.curves.items() if curve and curve[-1][0] == state.step}
+    best = metrics.get("validation_accuracy") if own.best is None else own.best.accuracy
     return Progress(step=state.step, steps=steps, metrics=metrics, best=best)

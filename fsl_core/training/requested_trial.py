@@ -1,9 +1,11 @@
-"""Trains and scores one trial that was asked for, in its own folder; started again, it resumes where it stopped."""
+"""Trains and scores requested trials, each in its own folder; started again, it resumes where it stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from fsl_core.errors import DataChangedError, RecordDamagedError, StopRequested
 from fsl_core.provenance import now
 from fsl_core.set_aside import set_aside
 from fsl_core.training.attempt import Attempt, AttemptJournal, AttemptRecords, failure_of
+from fsl_core.training.attempts import HeldTrial, attempt_all
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
@@ -38,53 +41,87 @@ class TrainingPlace:
     say: Callable[[str], None] = lambda message: None
 
 
-def train_requested(folder: Path, place: TrainingPlace) -> Ending:
-    """Do what is missing of the trial in ``folder``. Its own error ends in its log and in ``failure.json``, and stops no other trial."""
-    trial = TrialFolder.at(folder)
-    if not trial.paths.request.is_file():  # somebody's own folder: nothing is written into it
-        place.say(f"{folder} failed: it has no request.json, which `fsl plan SWEEP --write-trials DIR` writes")
-        return "failed"
+def train_requested(folders: Sequence[Path], place: TrainingPlace) -> list[Ending]:
+    """Do what is missing of the trials in ``folders``, which have the same recipe but the seed. Returns how each ended.
+
+    A trial's own error ends in its log and in ``failure.json``, and stops no other trial.
+    """
+    with ExitStack() as locks:
+        works = [_RequestedTrial(TrialFolder.at(folder), place) for folder in folders]
+        attempt_all([work for work in works if _is_held(work, locks)])
+    return [work.ending for work in works]
+
+
+def _is_held(work: _RequestedTrial, locks: ExitStack) -> bool:
+    """Lock a trial for this process; false where it ends at that."""
+    folder, say = work.trial.paths.folder, work.place.say
+    if not work.trial.paths.request.is_file():  # somebody's own folder: nothing is written into it
+        say(f"{folder} failed: it has no request.json, which `fsl plan SWEEP --write-trials DIR` writes")
+        return False
     try:
-        with trial.held() as free:
-            return _RequestedTrial(trial, place).work() if free else "held"
+        free = locks.enter_context(work.trial.held())
     except OSError as error:
-        place.say(f"{folder}: {error}")
-        return "failed"
+        say(f"{folder}: {error}")
+        return False
+    if not free:
+        work.ending = "held"
+        say(f"{folder.name} is skipped: another process is working on it")
+    return free
 
 
-@dataclass(frozen=True)
-class _RequestedTrial:
+def requested_together(folders: Sequence[Path], place: TrainingPlace) -> list[list[Path]]:
+    """The folders in groups that one process trains: on CUDA all seeds of a recipe, which may train together; on a CPU each its own.
+
+    A folder without a readable request is a group of its own, whose attempt reports why.
+    """
+    groups = dict[object, list[Path]]()
+    for folder in folders:
+        groups.setdefault(_recipe_without_seed(folder) if place.device == "cuda" else folder, []).append(folder)
+    return list(groups.values())
+
+
+def _recipe_without_seed(folder: Path) -> object:
+    try:
+        request = TrialFolder.at(folder).request()
+    except (RecordDamagedError, OSError):
+        return folder
+    return folder if request is None else dataclasses.replace(request.recipe, seed=0).fingerprint
+
+
+@dataclass
+class _RequestedTrial(HeldTrial):
     """A trial whose folder this process holds."""
 
     trial: TrialFolder
     place: TrainingPlace
+    ending: Ending = "failed"
 
-    def work(self) -> Ending:
-        try:
-            return self._work()
-        except StopRequested as stop:
-            self._journal().say(str(stop))
-            return "stopped"
-        except Exception as error:
-            self._fail(error)
-            return "failed"
-
-    def _work(self) -> Ending:
+    def begin(self) -> tuple[Attempt, TrialResult | None]:
         request = self.trial.request()
         if request is None:
             raise RecordDamagedError(f"{self.trial.paths.request} is not there: `fsl plan SWEEP --write-trials` writes it")
         result = self.trial.result()
-        if result is None or self._lacks_scores(request, result):
-            attempt = self._attempt(request, self._images(request))
-            if result is None:
-                attempt.begin()
-            result = attempt.run(result)
-        self.trial.paths.failure.unlink(missing_ok=True)
-        return "done" if result.status == "complete" else "diverged"
+        attempt = self._attempt(request)
+        if result is None:
+            attempt.begin()
+        return attempt, result
 
-    def _lacks_scores(self, request: TrialRequest, result: TrialResult) -> bool:
-        wanted = {each.fingerprint for each in request.evaluations}
-        return result.status != "diverged" and not wanted <= self._records().scored(result)
+    def done(self, result: TrialResult) -> None:
+        self.trial.paths.failure.unlink(missing_ok=True)
+        self.ending = "done" if result.status == "complete" else "diverged"
+
+    def stopped(self, stop: StopRequested) -> None:
+        self._journal().say(str(stop))
+        self.ending = "stopped"
+
+    def failed(self, error: Exception) -> None:
+        """Leave the error in the trial's folder, where the disk takes it, and report it."""
+        attempts = 0
+        with suppress(RecordDamagedError):
+            attempts = attempts_recorded(self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord))
+        failure = failure_of(error, attempts=attempts)
+        self.place.say(f"{self.trial.fingerprint} failed: {failure.cause}")
+        self.trial.write_record(failure)
 
     def _images(self, request: TrialRequest) -> SplitDataset:
         """The images, every byte verified, which must be those that were asked for."""
@@ -98,7 +135,7 @@ class _RequestedTrial:
         check_feasible(request.recipe, request.evaluations, dataset)
         return dataset
 
-    def _attempt(self, request: TrialRequest, images: SplitDataset) -> Attempt:
+    def _attempt(self, request: TrialRequest) -> Attempt:
         before = (self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord), self.trial.record(FailureRecord))
         return Attempt(
             recipe=request.recipe,
@@ -107,7 +144,7 @@ class _RequestedTrial:
             records=self._records(),
             journal=self._journal(request.name),
             books=Bookkeeping.begin(request.recipe, self.trial.write_record, *before),
-            images=lambda: images,
+            images=functools.cache(lambda: self._images(request)),
             asked=ExecutionPath(device=self.place.device, threads=self.place.threads),
             choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
             should_stop=self.place.should_stop,
@@ -118,15 +155,6 @@ class _RequestedTrial:
 
     def _journal(self, name: str = "") -> _FolderJournal:
         return _FolderJournal(self.trial, self.place.say, name)
-
-    def _fail(self, error: Exception) -> None:
-        """Leave the error in the trial's folder, where the disk takes it, and tell it."""
-        attempts = 0
-        with suppress(RecordDamagedError):
-            attempts = attempts_recorded(self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord))
-        failure = failure_of(error, attempts=attempts)
-        self.place.say(f"{self.trial.fingerprint} failed: {failure.cause}")
-        self.trial.write_record(failure)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 class SeedState:
     """The state of one seed besides its tensors: its curves, the weights selected so far, and the reason it stopped.
 
-    The ``best_`` fields describe the weights selected so far; they are None before the first selection.
+    The ``best_`` fields describe the weights selected so far; they are None before the first selection. ``ended_at`` and
+    ``last_weights`` are the step and the weights at which a stopped seed stopped: its tensors are no longer its own, because the
+    other seeds' steps write to them.
     """
 
     best_step: int | None = None
@@ -32,6 +34,8 @@ class SeedState:
     best_weights: Weights | None = None
     stopped_by: str | None = None
     curves: Curves = field(default_factory=dict)
+    ended_at: int | None = None
+    last_weights: Weights | None = None
 
     @property
     def best(self) -> ValidationScore | None:
@@ -83,6 +87,12 @@ class TrainingState:
         """The present weights and statistics of one seed by name, without the group axis: views, which the next step overwrites."""
         return {name: value[seed] for name, value in (self.weights | self.statistics).items()}
 
+    def stop(self, seed: int, reason: str) -> None:
+        """Stop a seed at this step, with a copy of its weights."""
+        own = self.seeds[seed]
+        own.stopped_by, own.ended_at = reason, self.step
+        own.last_weights = {name: tensor.detach().clone() for name, tensor in self.named(seed).items()}
+
     def moments(self) -> dict[str, Weights]:
         """Adam's moments ``[S, ...]`` of each weight, if it has any."""
         if self.optimiser is None:
@@ -108,6 +118,8 @@ class TrainingState:
     def restore(self, checkpoint: Mapping[str, Any], seed: int = 0) -> None:
         """Restore the state of one seed from :meth:`as_checkpoint`; ``step`` becomes that of the last restored seed.
 
+        Seeds that had stopped come first, since only those that train on have to be at one step.
+
         Raises:
             KeyError, TypeError, RuntimeError, ValueError: it is not the state of such a training.
         """
@@ -128,6 +140,8 @@ class TrainingState:
         own = SeedState(**{name: checkpoint[name] for name in _OF_SEED})
         own.curves = {name: [(int(step), float(value)) for step, value in curve] for name, curve in own.curves.items()}
         self.seeds[seed] = own
+        if own.stopped_by is not None:
+            self.stop(seed, own.stopped_by)
 
 
 _OF_SEED = ("best_step", "best_loss", "best_accuracy", "best_weights", "stopped_by", "curves")

@@ -38,7 +38,7 @@ class Validation:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The schedule of the loop: at most ``steps`` steps, with a point of the curves every ``every`` steps and at the last."""
+    """The schedule of a seed: at most ``steps`` steps, with a point of the curves every ``every`` steps and at the last."""
 
     optimiser: OptimiserSettings
     steps: int
@@ -49,57 +49,74 @@ class Schedule:
         return step % self.every == 0 or step == self.steps
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeedLoop:
+    """The part of the loop that each seed has for itself: its schedule, its meta-validation, if any, and who hears of its points.
+
+    ``after_interval`` is called at every point of the seed's curves: its caller writes a checkpoint there.
+    """
+
+    schedule: Schedule
+    validation: Validation | None
+    after_interval: Callable[[], None]
+
+
 def meta_train(
     state: TrainingState,
     take_step: Callable[[], None],
-    schedule: Schedule,
+    loops: Sequence[SeedLoop | None],
     *,
-    validations: Sequence[Validation | None],
-    after_interval: Callable[[TrainingState], None],
-    before_step: Callable[[TrainingState], None],
+    before_step: Callable[[], None],
 ) -> None:
-    """Train ``state`` until every seed stops: at the last step, when patience runs out, or when the loss is no longer finite.
+    """Train ``state`` until every seed stops: at its last step, when patience runs out, or when its loss is no longer finite.
 
-    At every point of the curves the loop scores meta-validation (each seed has its own, if any) and calls ``after_interval``, where the
-    caller writes its checkpoint. ``before_step`` may raise to end the loop between two steps; the state is then consistent. With zero
-    steps the initial weights are selected.
+    ``loops`` has one for each seed. The steps of a seed that has stopped, or has None, are taken with the others' and ignored. At every
+    point of a seed's curves the loop scores its meta-validation. ``before_step`` may raise to end the loop between two steps; the state
+    is then consistent. With zero steps the initial weights are selected.
     """
-    while any(seed.stopped_by is None for seed in state.seeds):
-        before_step(state)
-        if state.step < schedule.steps:
+    while running := running_seeds(state, loops):
+        before_step()
+        if state.step < max(loop.schedule.steps for _, loop in running):
             take_step()
-        if schedule.is_point(state.step):
-            for index, validation in enumerate(validations):
-                if state.seeds[index].stopped_by is None:
-                    _close_interval(state, index, schedule, validation)
-            after_interval(state)
+        for index, loop in running:
+            if loop.schedule.is_point(state.step):
+                _close_interval(state, index, loop)
+                loop.after_interval()
 
 
-def _close_interval(state: TrainingState, index: int, schedule: Schedule, validation: Validation | None) -> None:
+def running_seeds(state: TrainingState, loops: Sequence[SeedLoop | None]) -> list[tuple[int, SeedLoop]]:
+    """The loops of the seeds that have not stopped, each with its index."""
+    return [(index, loop) for index, loop in enumerate(loops) if loop is not None and state.seeds[index].stopped_by is None]
+
+
+def _close_interval(state: TrainingState, index: int, loop: SeedLoop) -> None:
     """Add the points of this step to a seed's curves, score its meta-validation, and decide whether it stops."""
-    seed, last = state.seeds[index], state.step >= schedule.steps
-    if state.step:
-        _record_training(state, index, schedule)
-    if seed.stopped_by is None and validation is not None:
-        _watch(state, index, validation, last=last)
-    if seed.stopped_by is None and last:
-        seed.stopped_by = "budget"
+    reason = _record_training(state, index, loop.schedule) if state.step else None
+    last = state.step >= loop.schedule.steps
+    if reason is None and loop.validation is not None:
+        reason = _watch(state, index, loop.validation, last=last)
+    if reason is None and last:
+        reason = "budget"
+    if reason is not None:
+        state.stop(index, reason)
 
 
-def _record_training(state: TrainingState, index: int, schedule: Schedule) -> None:
+def _record_training(state: TrainingState, index: int, schedule: Schedule) -> str | None:
+    """Add the training's points to the curves; returns why the seed stops, if it does."""
     seed, steps = state.seeds[index], state.step % schedule.every or schedule.every
     loss, accuracy = float(state.interval_loss[index]) / steps, float(state.interval_accuracy[index]) / steps
     if not math.isfinite(loss):
-        seed.stopped_by = "divergence"
-        return
+        return "divergence"
     seed.record("train_loss", state.step, loss)
     seed.record("train_accuracy", state.step, accuracy)
     seed.record("outer_lr", state.step, outer_lr_at(schedule.optimiser, state.step - 1))
     state.interval_loss[index] = 0
     state.interval_accuracy[index] = 0
+    return None
 
 
-def _watch(state: TrainingState, index: int, validation: Validation, *, last: bool) -> None:
+def _watch(state: TrainingState, index: int, validation: Validation, *, last: bool) -> str | None:
+    """Score meta-validation and select the weights if it says so; returns why the seed stops, if it does."""
     # Paper: Prototypical Networks train on meta-train and meta-validation classes together; the paper does not say for how long. Here
     # meta-validation stops the training and selects the weights; `retrain` then trains on both, as the authors' code does.
     seed, score = state.seeds[index], validation.score(state.model(index))
@@ -108,8 +125,7 @@ def _watch(state: TrainingState, index: int, validation: Validation, *, last: bo
         seed.record("validation_loss", state.step, score.loss)
     if selects(validation.settings.selection, score, seed.best, last=last):
         seed.select(state.step, score, state.named(index))
-    if _is_out_of_patience(seed, state.step, validation.settings.patience):
-        seed.stopped_by = "patience"
+    return "patience" if _is_out_of_patience(seed, state.step, validation.settings.patience) else None
 
 
 def _is_out_of_patience(seed: SeedState, step: int, patience: int | None) -> bool:

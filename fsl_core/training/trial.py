@@ -5,69 +5,18 @@ A trial's folder holds ``checkpoints/<stage>/`` while it trains and ``selected.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Literal, cast
 
-import torch
-
-from fsl_core.algorithms.catalogue import build_algorithm
-from fsl_core.backbones.weights import Weights
-from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank, join
-from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes
-from fsl_core.errors import StopRequested
-from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.checkpoint import load_newest_checkpoint, save_weights, weights_digest
-from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import StepKind, choose_path
-from fsl_core.training.pinned_path import pinned_path
-from fsl_core.training.progress import Progress, progress_of
+from fsl_core.training.checkpoint import save_weights, weights_digest
 from fsl_core.training.result import TrialResult
-from fsl_core.training.state import TrainingState, start_training
-from fsl_core.training.step import StepSettings
-from fsl_core.training.step_runner import step_runner
-from fsl_core.training.training import Schedule, Validation, meta_train
-from fsl_core.training.trial_checkpoint import ExpectedCheckpoint, StageCheckpoints, path_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRun:
-    """How to run a trial: where, on what, along which execution path, and who is asked and told.
-
-    ``folder`` is the trial's own, made where missing; ``dataset`` holds the images, as :func:`fsl_core.datasets.catalogue.open_dataset`
-    gives them. ``device`` is ``cpu`` or ``cuda``, ``threads`` the CPU threads inside one operation, ``path`` an execution path that
-    nothing is measured for, ``choices`` the folder of the paths chosen so far, which trials share; None keeps none.
-
-    ``observe`` is called at every point of the curves. ``should_stop`` is asked between steps: once it is true, a checkpoint is written
-    and StopRequested raised. ``announce`` is told in a sentence what is worth a log line, such as a resume or a damaged checkpoint
-    that was set aside; ``on_path``, before the first step, the execution path that is taken.
-    """
-
-    folder: Path
-    dataset: SplitDataset
-    device: str = "cpu"
-    threads: int = 1
-    path: ExecutionPath | None = None
-    choices: Path | None = None
-    observe: Callable[[Progress], None] = lambda progress: None
-    should_stop: Callable[[], bool] = lambda: False
-    announce: Callable[[str], None] = lambda message: None
-    on_path: Callable[[ExecutionPath], None] = lambda path: None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stage:
-    """One training within a trial: the classes, the number of steps, and whether meta-validation selects the weights."""
-
-    recipe: TrainingRecipe
-    run: TrialRun
-    name: str
-    bank: ImageBank
-    steps: int
-    selects: bool
+from fsl_core.training.seed_groups import seed_groups
+from fsl_core.training.stage import SeedStage, run_stage
+from fsl_core.training.stage_checkpoint import RETRAIN, SELECT
+from fsl_core.training.state import SeedState
+from fsl_core.training.trial_run import PinnedTrial, Trial, TrialRun
 
 
 def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
@@ -84,125 +33,74 @@ def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
         ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    select = _Stage(recipe=recipe, run=run, name="select", bank=run.dataset.meta_train, steps=recipe.steps, selects=True)
-    state = _run_stage(select)
-    weights = state.seeds[0].best_weights
-    if recipe.retrain and weights is not None and state.seeds[0].best_step and state.seeds[0].stopped_by != "divergence":
-        weights = _retrained(recipe, state, run)  # selected at step 0 the network is untrained, and stays it
-    result = _result(recipe, state, weights, run.dataset)
-    if weights is not None and result.status == "complete":
-        save_weights(run.folder / "selected.pt", weights)
+    [group] = seed_groups([Trial(recipe=recipe, run=run)])
+    [result] = run_together(group)
     return result
 
 
-def _retrained(recipe: TrainingRecipe, state: TrainingState, run: TrialRun) -> Weights:
-    """The weights of a training on meta-train and meta-validation classes, whose curves and end are added to those of ``state``."""
-    selected = state.seeds[0]
-    bank = join(run.dataset.meta_train, run.dataset.meta_validation)
-    steps = (selected.best_step or 0) + (recipe.validation.patience or 0)
-    again = _run_stage(_Stage(recipe=recipe, run=run, name="retrain", bank=bank, steps=steps, selects=False))
-    selected.curves |= {f"retrain_{name}": curve for name, curve in again.seeds[0].curves.items()}
-    if again.seeds[0].stopped_by == "divergence":
-        selected.stopped_by = "divergence"
-    return again.named()
+def run_together(group: Sequence[PinnedTrial]) -> list[TrialResult]:
+    """Train a group of :func:`fsl_core.training.seed_groups.seed_groups` as :func:`run_trial` does each of its trials.
+
+    Returns a result for each trial. On an equal path a trial has the same bits whichever of its group train with it.
+    """
+    for trial in group:
+        trial.run.on_path(trial.path)
+    seeds = run_stage([_select(trial) for trial in group])
+    _retrain([(trial, seed) for trial, seed in zip(group, seeds, strict=True) if _retrains(trial.recipe, seed)])
+    return [_finished(trial, seed) for trial, seed in zip(group, seeds, strict=True)]
 
 
-def _result(
-    recipe: TrainingRecipe, state: TrainingState, weights: Mapping[str, torch.Tensor] | None, dataset: SplitDataset
-) -> TrialResult:
-    seed = state.seeds[0]
-    diverged = seed.stopped_by == "divergence" or weights is None
+def _select(trial: PinnedTrial) -> SeedStage:
+    return SeedStage(trial=trial, name=SELECT, bank=trial.run.dataset.meta_train, steps=trial.recipe.steps, selects=True)
+
+
+def _retrains(recipe: TrainingRecipe, selected: SeedState) -> bool:
+    """Whether the training is repeated. Weights selected at step 0 are untrained, and stay so."""
+    return recipe.retrain and selected.best_weights is not None and bool(selected.best_step) and not _diverged(selected)
+
+
+def _retrain(selected: Sequence[tuple[PinnedTrial, SeedState]]) -> None:
+    """Repeat trainings on meta-train and meta-validation classes; their weights, curves and ends replace or extend the selected ones."""
+    if not selected:
+        return
+    dataset = selected[0][0].run.dataset
+    bank = join(dataset.meta_train, dataset.meta_validation)
+    again = run_stage([_again(trial, seed, bank) for trial, seed in selected])
+    for (_, seed), repeated in zip(selected, again, strict=True):
+        seed.curves |= {f"{RETRAIN}_{name}": curve for name, curve in repeated.curves.items()}
+        seed.best_weights = repeated.last_weights
+        if _diverged(repeated):
+            seed.stopped_by = repeated.stopped_by
+
+
+def _again(trial: PinnedTrial, seed: SeedState, bank: ImageBank) -> SeedStage:
+    steps = (seed.best_step or 0) + (trial.recipe.validation.patience or 0)
+    return SeedStage(trial=trial, name=RETRAIN, bank=bank, steps=steps, selects=False)
+
+
+def _diverged(seed: SeedState) -> bool:
+    return seed.stopped_by == "divergence"
+
+
+def _finished(trial: PinnedTrial, seed: SeedState) -> TrialResult:
+    result = _result(trial, seed)
+    if seed.best_weights is not None and result.status == "complete":
+        save_weights(trial.run.folder / "selected.pt", seed.best_weights)
+    return result
+
+
+def _result(trial: PinnedTrial, seed: SeedState) -> TrialResult:
+    weights = seed.best_weights
+    diverged = _diverged(seed) or weights is None
     return TrialResult(
-        recipe=recipe,
+        recipe=trial.recipe,
         status="diverged" if diverged else "complete",
         stopped_by=cast(Literal["budget", "patience", "divergence"], seed.stopped_by),
-        steps_done=state.step,
+        steps_done=seed.ended_at or 0,
         selected_step=None if diverged else seed.best_step,
         validation_loss=None if diverged else seed.best_loss,
         validation_accuracy=None if diverged else seed.best_accuracy,
         weights_digest=None if diverged or weights is None else weights_digest(weights),
-        data_digest=dataset.digest,
+        data_digest=trial.run.dataset.digest,
         curves={name: tuple(curve) for name, curve in seed.curves.items()},
     )
-
-
-def _run_stage(stage: _Stage) -> TrainingState:
-    recipe, run = stage.recipe, stage.run
-    folder = run.folder / "checkpoints" / stage.name
-    expected = ExpectedCheckpoint(recipe=recipe, dataset=run.dataset, stage=stage.name, steps=stage.steps)
-    checkpoint, useless = load_newest_checkpoint(folder, expected.check)
-    for aside in useless:
-        run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
-    path = pinned_path(
-        recipe,
-        run.folder,
-        of_checkpoint=None if checkpoint is None else path_of(checkpoint),
-        otherwise=lambda: _otherwise(recipe, run),
-        announce=run.announce,
-    )
-    run.on_path(path)
-    with path.active(recipe.matmul_precision) as device:
-        bank = stage.bank.to(device)
-        sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, f"{stage.name}/episodes", recipe.data.distinct_characters)
-        state = start_training(
-            build_algorithm(recipe, image_shape=bank.image_shape),
-            recipe.optimiser,
-            streams=[Stream(recipe.seed, f"{stage.name}/weights")],
-            kernels=path.kernels,
-            device=device,
-            captured=path.captured,
-        )
-        if checkpoint is not None:
-            state.restore(checkpoint["state"])
-            run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
-        saver = StageCheckpoints(folder=folder, recipe=recipe, data_digest=run.dataset.digest, path=path)
-        if state.seeds[0].stopped_by is None:
-            _train(stage, path, state, sampler, saver)
-    return state
-
-
-def _otherwise(recipe: TrainingRecipe, run: TrialRun) -> ExecutionPath:
-    """The path of a trial that has none yet."""
-    if run.path is not None:
-        return run.path
-    ExecutionPath(device=run.device, threads=run.threads).check_available(recipe.matmul_precision)
-    shape = run.dataset.meta_train.image_shape
-    return choose_path(StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads), run.choices)
-
-
-def _train(
-    stage: _Stage, path: ExecutionPath, state: TrainingState, sampler: EpisodeSampler, checkpoints: StageCheckpoints
-) -> None:
-    recipe, run = stage.recipe, stage.run
-
-    def save(state: TrainingState) -> None:
-        run.dataset.check_unchanged()  # first: no checkpoint is of images other than those verified
-        checkpoints.save(state)
-
-    def after_interval(state: TrainingState) -> None:
-        save(state)
-        run.observe(progress_of(state, stage.steps))
-
-    def before_step(state: TrainingState) -> None:
-        if run.should_stop():
-            save(state)
-            raise StopRequested(f"stopped at step {state.step} of {stage.steps}; the checkpoint is written")
-
-    settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
-    meta_train(
-        state,
-        step_runner(state, [sampler], settings, captured=path.captured),
-        Schedule(optimiser=recipe.optimiser, steps=stage.steps, every=recipe.validation.every),
-        validations=[_validation(recipe, run.dataset, sampler.bank.images.device, path) if stage.selects else None],
-        after_interval=after_interval,
-        before_step=before_step,
-    )
-    run.dataset.check_unchanged()
-
-
-def _validation(recipe: TrainingRecipe, dataset: SplitDataset, device: torch.device, path: ExecutionPath) -> Validation:
-    settings = recipe.validation
-    pool = dataset.meta_validation.pool(distinct_characters=recipe.data.distinct_characters)
-    episodes = frozen_episodes(pool, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
-    bank = dataset.meta_validation.to(device)
-    return Validation(bank=bank, episodes=episodes, settings=settings, kernels=path.kernels)

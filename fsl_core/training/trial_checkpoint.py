@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.checkpoint import save_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_file import path_from_plain
+from fsl_core.training.path_file import path_as_plain, path_from_plain
 from fsl_core.training.state import TrainingState, check_named, start_training
 
 _FORMAT = 2
@@ -35,15 +35,15 @@ class StageCheckpoints:
     data_digest: str
     path: ExecutionPath
 
-    def save(self, state: TrainingState) -> None:
-        """Write the state at its step."""
+    def save(self, state: TrainingState, seed: int) -> None:
+        """Write the state of one seed at its step."""
         envelope = {
             "edition": SCHEMA_VERSION,
             "format": _FORMAT,
             "recipe": self.recipe.fingerprint,
             "data": self.data_digest,
-            "path": asdict(self.path),
-            "state": state.as_checkpoint(),
+            "path": path_as_plain(self.path),
+            "state": state.as_checkpoint(seed),
         }
         save_checkpoint(self.folder, state.step, envelope)
 

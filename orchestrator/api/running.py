@@ -56,6 +56,7 @@ def run(
     threads: int = 1,
     gpus_per_trial: float | None = None,
     path: Folder | None = None,
+    seeds_together: int | None = None,
     probe: bool = True,
     fresh: bool = False,
     tracker: str = "mlflow",
@@ -76,6 +77,7 @@ def run(
         threads: CPU threads of each trial, and its CPUs.
         gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
+        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
         probe: whether steps of trials that never ran here are timed, to run the longest trials first.
         fresh: whether the forecast leaves earlier trials and probes aside.
         tracker: the name of a tracker: ``mlflow``, ``none``, or a plug-in's.
@@ -114,6 +116,7 @@ def run(
             threads=threads,
             gpus_per_trial=gpus_per_trial,
             path=None if path is None else Path(path),
+            seeds_together=seeds_together,
         ),
         probing=ProbingOptions(no_probe=not probe, fresh=fresh),
         tracker=tracker,

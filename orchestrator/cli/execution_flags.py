@@ -45,6 +45,12 @@ _EXECUTION: Mapping[str, Decorator] = {
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Execution path of trials that have none yet: a file such as a trial's path.json; default: the fastest, measured once.",
     ),
+    "seeds_together": click.option(
+        "--seeds-together",
+        type=click.IntRange(1, MOST_SIZE),
+        help="Most seeds of a recipe that one process trains on CUDA, in the same steps if that is faster; default: as many as keep "
+        "every slot busy.",
+    ),
 }
 _PROBING: Mapping[str, Decorator] = {
     "no_probe": click.option("--no-probe", is_flag=True, help="Time nothing: what never ran here stays unknown."),

@@ -80,6 +80,7 @@ def _run(
         threads=execution.threads,
         gpus_per_trial=execution.gpus_per_trial,
         path=execution.path,
+        seeds_together=execution.seeds_together,
         probe=not probing.no_probe,
         fresh=probing.fresh,
         tracker=tracker,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,7 +24,9 @@ class TrialJob:
 
     ``compute`` is the compute that the trial uses and the scheduler reserves, with ``memory`` in bytes, 0 for no reservation. Once
     ``stop_file`` exists, the trial ends at its next step. ``code_digest`` is that of the driver's code, which the worker must run too.
-    ``path`` is the execution path of a trial that has none yet; None: the fastest is measured.
+    ``path`` is the execution path of a trial that has none yet; None: the fastest is measured. ``companions`` are jobs of the same
+    recipe with other seeds, which the same process runs: on CUDA they may train together. An executor runs the job and its companions by
+    one call, and its events name the trial that they are of.
     """
 
     recipe: TrainingRecipe
@@ -37,6 +39,22 @@ class TrialJob:
     compute: Compute = ONE_CPU
     path: ExecutionPath | None = None
     memory: int = 0
+    companions: tuple[TrialJob, ...] = ()
+
+    @property
+    def trials(self) -> tuple[TrialJob, ...]:
+        """The job without companions, and its companions."""
+        return (replace(self, companions=()), *self.companions)
+
+    def without(self, ended: Collection[str]) -> TrialJob | None:
+        """The job of the trials that are not among these; None if none is left."""
+        left = [trial for trial in self.trials if trial.fingerprint not in ended]
+        return replace(left[0], companions=tuple(left[1:])) if left else None
+
+    @property
+    def memory_together(self) -> int:
+        """The memory to reserve, in bytes, for all trials of the job."""
+        return sum(trial.memory for trial in self.trials)
 
     @property
     def fingerprint(self) -> str:

@@ -159,10 +159,10 @@ def _resources(
     jobs: Mapping[str, TrialJob], rooms: Sequence[Room], send: Send
 ) -> Callable[[Mapping[str, Any]], tune.PlacementGroupFactory]:
     """The resources that each trial requests. A trial predicted to need more memory than any node has is reported, and runs alone."""
-    requests = memory_requests({name: job.memory for name, job in jobs.items()}, rooms)
+    requests = memory_requests({name: job.memory_together for name, job in jobs.items()}, rooms)
     if requests.alone:
         largest = requests.alone[0]
-        text = alone_text(jobs[largest].memory, max(room.memory for room in rooms), others=len(requests.alone) - 1)
+        text = alone_text(jobs[largest].memory_together, max(room.memory for room in rooms), others=len(requests.alone) - 1)
         send(TrialEvent(kind="notice", fingerprint=largest, message=text))
 
     def resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

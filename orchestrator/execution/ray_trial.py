@@ -44,6 +44,7 @@ class RayTrial(tune.Trainable):
         self._job = self._jobs[config["trial"]]
         self._events: SimpleQueue[TrialEvent | None] = SimpleQueue()
         self._over = False
+        self._left = {trial.fingerprint for trial in self._job.trials}
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=self._job.fingerprint, daemon=True)
         self._thread.start()
@@ -59,15 +60,17 @@ class RayTrial(tune.Trainable):
             self._events.put(None)  # no more events
 
     def _next_events(self) -> list[TrialEvent]:
-        """The events since the last call, at least one; none where the trial has ended.
+        """The events since the last call, at least one; none where the job has ended.
 
-        After its last event the method waits for the trial to end, which saves Tune another step.
+        After its last event the method waits for the job to end, which saves Tune another step.
         """
         events: list[TrialEvent] = []
-        while not self._over and (not events or events[-1].kind in ENDS or not self._events.empty()):
+        while not self._over and (not events or not self._left or not self._events.empty()):
             event = self._events.get()
             if event is None:
                 self._over = True
-            else:
-                events.append(event)
+                continue
+            events.append(event)
+            if event.kind in ENDS:
+                self._left.discard(event.fingerprint)
         return events

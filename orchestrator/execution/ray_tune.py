@@ -70,7 +70,7 @@ class RayTuneExecutor:
                 end = _Launch(self, left, reports, on_phase).run(pressure.at_once)
             except OSError as error:  # no space or no permission for Ray's own files
                 raise ExecutorError(f"Ray: {error.strerror}: {error.filename or 'a file'}; {_RESUME}") from error
-            left = [job for job in left if job.fingerprint not in reports.ended]
+            left = [rest for job in left if (rest := job.without(reports.ended)) is not None]
             if end is None or end.why == "finished" or jobs[0].stop_file.exists():
                 return
             if end.why == "refused":
@@ -148,15 +148,22 @@ class _Launch:
         if isinstance(message, TrialEvent):
             self.reports.event(message)
         elif isinstance(message, WorkerDied):
-            self.reports.worker_died(message.fingerprint)
+            for trial in self._trials(message.fingerprint):
+                self.reports.worker_died(trial.fingerprint)
         elif isinstance(message, GivenUp):
-            job = next(job for job in self.jobs if job.fingerprint == message.fingerprint)
-            self.reports.event(record_failure(job, cause_of(message.error), message.error))
+            for trial in self._trials(message.fingerprint):
+                self.reports.event(record_failure(trial, cause_of(message.error), message.error))
         elif isinstance(message, Phase):
             self.waiting = _Waiting(message.waits_for) if message.waits_for else None
             self.on_phase(message.doing)
         if self.waiting is not None and self.waiting.is_over():
             raise self.waiting.error(self.executor.address)
+
+    def _trials(self, job: str) -> list[TrialJob]:
+        """The trials of a job that have not ended."""
+        [named] = [each for each in self.jobs if each.fingerprint == job]
+        rest = named.without(self.reports.ended)
+        return list(rest.trials) if rest else []
 
     def _stopped(self) -> bool:
         """Whether the launch is to stop, and no running trial has yet to write its checkpoint."""
@@ -180,10 +187,12 @@ def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: 
     left = {job.fingerprint: job for job in jobs}
     if not left:
         return []
-    hopeless = pressure.ran_out(reports.running & left.keys(), next(iter(left)))
+    running = [name for name, job in left.items() if any(trial.fingerprint in reports.running for trial in job.trials)]
+    hopeless = pressure.ran_out(running, next(iter(left)))
     if hopeless is not None:
         cause = f"the memory ran out {TRIES_ALONE} times while it ran alone; free memory, or ask for a smaller trial"
-        reports.event(record_failure(left.pop(hopeless), cause, error))
+        for trial in left.pop(hopeless).trials:
+            reports.event(record_failure(trial, cause, error))
     reports.all_died(f"the memory ran out; the trial resumes from its last checkpoint, {_at_a_time(pressure.at_once)}")
     return list(left.values())
 

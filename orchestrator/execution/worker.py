@@ -1,19 +1,21 @@
-"""The one function that runs a trial, whichever executor calls it."""
+"""The one function that runs a job, whichever executor calls it."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import StopRequested
 from fsl_core.provenance import host_name
 from fsl_core.training.attempt import Attempt, AttemptRecords, failure_of
+from fsl_core.training.attempts import HeldTrial, attempt_all
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import EvaluationResult, TrialResult
@@ -32,14 +34,21 @@ CHOICES = "paths"
 
 
 def execute(job: TrialJob, report: Report) -> None:
-    """Train what is not trained and score what is not scored; tell ``report`` how it goes.
+    """Train what is not trained and score what is not scored of a job's trials; ``report`` receives its events.
 
-    A trial's own error ends in its folder as ``failure.json`` and in a ``failed`` event, not in an exception: it would end the
-    same way again. What is done already is never done twice, and two processes never work on one trial at once. A job whose stop
-    file is there before it starts is left as it is.
+    A trial's own error ends in its folder as ``failure.json`` and in a ``failed`` event, not in an exception: it would end the same way
+    again. Completed work is never repeated, and two processes never work on one trial at once. A job whose stop file exists before it
+    starts is left as it is.
     """
     if job.stop_file.exists():
         return
+    with ExitStack() as held:
+        opened = (_held(each, report, held) for each in sorted(job.trials, key=lambda each: each.fingerprint))
+        attempt_all([work for work in opened if work is not None])
+
+
+def _held(job: TrialJob, report: Report, held: ExitStack) -> _TrialWork | None:
+    """The work on a trial, whose lock and log ``held`` holds; None if it ends here."""
     store = Store(job.runs_root)
     paths = store.paths(job.fingerprint)
     try:
@@ -48,23 +57,27 @@ def execute(job: TrialJob, report: Report) -> None:
     except OSError as error:
         message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
         report(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
-        return
+        return None
+    held.callback(_close, log)
     work = _TrialWork(job, store, Journal(job, report, log))
     try:
-        with trial_lock(paths.lock, work.should_stop):
-            work.run()
+        held.enter_context(trial_lock(paths.lock, work.should_stop))
     except StopRequested as stop:
-        work.journal.say(str(stop))
-        work.journal.tell("stopped")
+        work.stopped(stop)
     except Exception as error:
-        work.fail(error)
-    finally:
-        with suppress(OSError):  # what a full disk did not take of the log is written again here
-            log.close()
+        work.failed(error)
+    else:
+        return work
+    return None
+
+
+def _close(log: TextIO) -> None:
+    with suppress(OSError):  # what a full disk did not take of the log is written again here
+        log.close()
 
 
 @dataclass
-class _TrialWork:
+class _TrialWork(HeldTrial):
     """The work on one trial of the orchestrator's, whose lock is held."""
 
     job: TrialJob
@@ -73,7 +86,7 @@ class _TrialWork:
     asked_at: float = 0.0
     stopping: bool = False
 
-    def run(self) -> None:
+    def begin(self) -> tuple[Attempt, TrialResult | None]:
         check_code(self.job.code_digest)
         job, records = self.job, _StoreRecords(self.job.fingerprint, self.store, self.journal.announce)
         record = records.read()
@@ -85,12 +98,16 @@ class _TrialWork:
             self.journal.say(f"resumed on {host_name()}: the training is done")
         self.store.write_recipe(job.recipe)
         self.journal.tell("started")
-        result = attempt.run(record.result)
-        if result.status == "diverged":
-            self.journal.tell("diverged", step=result.steps_done)
-            return
-        self.store.clear_failure(job.fingerprint)
-        self.journal.tell("finished", step=result.steps_done)
+        return attempt, record.result
+
+    def done(self, result: TrialResult) -> None:
+        if result.status != "diverged":
+            self.store.clear_failure(self.job.fingerprint)
+        self.journal.tell("diverged" if result.status == "diverged" else "finished", step=result.steps_done)
+
+    def stopped(self, stop: StopRequested) -> None:
+        self.journal.say(str(stop))
+        self.journal.tell("stopped")
 
     def _attempt(self, record: TrialRecord, records: AttemptRecords) -> Attempt:
         job, write = self.job, partial(self.store.write_record, self.job.fingerprint)
@@ -120,7 +137,7 @@ class _TrialWork:
             self.stopping = self.job.stop_file.exists()
         return self.stopping
 
-    def fail(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """Leave the error in the trial's folder and tell it."""
         attempts, step = recorded_so_far(self.store, self.job.fingerprint)
         failure = failure_of(error, attempts=attempts)

@@ -14,7 +14,7 @@ from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
 from orchestrator.launch.episode_pictures import EpisodePictures
 from orchestrator.launch.forecast import Forecast
-from orchestrator.launch.jobs import LaunchOptions, trial_job
+from orchestrator.launch.jobs import LaunchOptions, trial_jobs
 from orchestrator.launch.launch_times import LaunchClock, LaunchTimes
 from orchestrator.launch.launches import check_name_is_free, no_launch_begins, record_launch, record_times
 from orchestrator.launch.sweep_view import SweepView
@@ -93,7 +93,7 @@ def run_sweep(
         if code.git_problem:
             view.notice(f"no commit is recorded: {code.git_problem}")
         todo = _todo(plan, launch.records, expected)
-        jobs = [trial_job(trial, options, stop_file=stop_file, code_digest=code.code_digest) for trial in todo]
+        jobs = trial_jobs(todo, options, stop_file=stop_file, code_digest=code.code_digest)
         broken = _computed(jobs, executor, launch, stop_file)
         outcome = launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
         return _timed(outcome, clock, folder, plan, view)

@@ -31,6 +31,7 @@ class ExecutionOptions:
         threads: of one trial on the CPU, and the CPUs that it takes.
         gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
+        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
     """
 
     executor: str = "ray"
@@ -40,6 +41,7 @@ class ExecutionOptions:
     threads: int = 1
     gpus_per_trial: float | None = None
     path: Path | None = None
+    seeds_together: int | None = None
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ class LaunchOptions:
         places: where trials read and write.
         compute: what each trial computes on.
         path: the execution path of trials that have none yet; None has the fastest measured.
+        seeds_together: the most seeds of one recipe that one process trains; see :func:`trial_jobs`.
         command: the command line of the launch, for the record.
         replace: the sweep's name is taken over from another sweep file.
     """
@@ -31,6 +33,7 @@ class LaunchOptions:
     places: Places
     compute: Compute = ONE_CPU
     path: ExecutionPath | None = None
+    seeds_together: int = 1
     command: str | None = None
     replace: bool = False
 
@@ -50,3 +53,21 @@ def trial_job(trial: PlannedTrial, options: LaunchOptions, *, stop_file: Path, c
         path=options.path,
         memory=memory_bytes(trial.recipe) if options.compute.device == "cpu" else 0,  # the prediction is of a trial on a CPU
     )
+
+
+def trial_jobs(trials: Sequence[PlannedTrial], options: LaunchOptions, *, stop_file: Path, code_digest: str) -> list[TrialJob]:
+    """The jobs of trials, in their order. Seeds of one recipe share a job, at most ``options.seeds_together`` of them."""
+    jobs = list[TrialJob]()
+    open_jobs = dict[str, int]()  # by recipe without its seed: the index of the job that takes the next seed
+    for trial in trials:
+        job, recipe = (
+            trial_job(trial, options, stop_file=stop_file, code_digest=code_digest),
+            replace(trial.recipe, seed=0).fingerprint,
+        )
+        index = open_jobs.get(recipe)
+        if index is None or len(jobs[index].trials) == options.seeds_together:
+            open_jobs[recipe] = len(jobs)
+            jobs.append(job)
+        else:
+            jobs[index] = replace(jobs[index], companions=(*jobs[index].companions, job))
+    return jobs

@@ -19,6 +19,7 @@ from orchestrator.launch.jobs import LaunchOptions
 from orchestrator.launch.launches import check_name_is_free
 from orchestrator.launch.precisions import reject_missing_precision
 from orchestrator.launch.report_writer import reporter_for
+from orchestrator.launch.seeds_together import check_seeds_together, seeds_together
 from orchestrator.launch.sweep_view import LineView, SweepView
 from orchestrator.launch.tracked_runs import keep_run_ids
 from orchestrator.launch.trackers import launch_tracker
@@ -92,6 +93,7 @@ def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Wo
         check_name_is_free(sweep_folder(workspace.places.runs_root, workspace.plan), workspace.plan)
     device = choose_device(request.execution, cluster)
     path = _given_path(request.execution, device)  # now: a wrong file must not wait for images
+    check_seeds_together(request.execution, path, device)
     expected = _forecast(workspace, request, device, cluster, view=view)
     hooks.predicted(expected)
     if expected.left:
@@ -133,9 +135,17 @@ def _run(
 ) -> SweepOutcome:
     plan, places, compute = workspace.plan, workspace.places, expected.compute
     tracker = launch_tracker(request.tracker, places, view.notice)
+    options = LaunchOptions(
+        places=places,
+        compute=compute,
+        path=path,
+        seeds_together=seeds_together(request.execution, path, expected),
+        command=request.command,
+        replace=request.replace,
+    )
     outcome = run_sweep(
         plan,
-        LaunchOptions(places=places, compute=compute, path=path, command=request.command, replace=request.replace),
+        options,
         executor=make_executor(request.execution, compute, plan, places),
         tracker=tracker,
         view=view,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fsl_core.datasets.catalogue import open_dataset
 from fsl_core.training import path_choice
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_path_choice import preferring
 from tests.fsl_core.test_trial import text

@@ -15,8 +15,9 @@ from fsl_core.errors import EpisodeError
 from fsl_core.recipe.backbone_settings import MlpSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 
 MANY = EpisodeShape(way=20, shot=1, query=1)  # of 40, 60 and 100 characters: drawn as classes, two nearly always share one

@@ -18,8 +18,9 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, ValidationSetting
 from fsl_core.training.checkpoint import load_weights, save_checkpoint, save_weights, weights_digest
 from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.plain_loop.catalogue import build_algorithm as build_plain
 

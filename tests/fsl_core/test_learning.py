@@ -19,8 +19,9 @@ from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 
 GATE_POINTS = 25

@@ -19,8 +19,9 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.multiplying import check_precision_available, multiplying_in
 from fsl_core.training.path_choice import StepKind
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from fsl_core.training.unit_work import evaluation_bill, step_bill, validation_bill
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.forms import ALGORITHMS, backbones

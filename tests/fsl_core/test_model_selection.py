@@ -20,7 +20,8 @@ from fsl_core.training.optimiser import outer_lr_at, outer_lr_on_device
 from fsl_core.training.result import TrialResult, trial_result_from_plain
 from fsl_core.training.state import SeedState
 from fsl_core.training.training import Validation
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 

@@ -12,7 +12,7 @@ from fsl_core.errors import ExecutionPathError, RecipeError
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
-from fsl_core.training.path_file import path_as_document, path_from_plain, read_path
+from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
 from fsl_core.training.path_timing import stopwatch_of
 from tests.fsl_core.conftest import glyphs_recipe
 
@@ -162,10 +162,34 @@ def test_a_path_of_a_later_version_is_refused_and_not_replaced(tmp_path: Path) -
 
 def test_every_part_of_a_path_is_required() -> None:
     """A part that is absent is not today's default: the trial that wrote the file may have had another."""
-    for name in dataclasses.asdict(ExecutionPath()):
-        plain = {key: value for key, value in dataclasses.asdict(ExecutionPath()).items() if key != name}
+    whole = path_as_plain(ExecutionPath(seeds_together=2, place=1))
+    for name in whole:
+        plain = {key: value for key, value in whole.items() if key != name}
         with pytest.raises(RecipeError, match=name):
             path_from_plain(plain)
+
+
+def test_the_path_of_a_trial_that_trains_alone_says_nothing_of_other_seeds() -> None:
+    """It is the document that every trial had before seeds could train together."""
+    plain = path_as_plain(ExecutionPath())
+    assert plain.keys() == dataclasses.asdict(ExecutionPath()).keys() - {"seeds_together", "place"}
+    assert path_from_plain(plain) == ExecutionPath()
+
+
+def test_several_seeds_are_tried_together_on_cuda_and_share_the_memory_of_one() -> None:
+    kind = dataclasses.replace(kind_of(), device="cuda", seeds=3)
+    alone = list(dataclasses.replace(kind, seeds=1).candidates())
+    assert list(kind.candidates())[: len(alone)] == alone
+    together = list(kind.candidates())[len(alone) :]
+    assert {path.seeds_together for path in together} == {3}
+    assert [dataclasses.replace(path, seeds_together=1, episodes_at_once=1) for path in together] == [
+        dataclasses.replace(path, episodes_at_once=1) for path in alone
+    ]
+
+
+def test_a_step_of_several_seeds_is_timed_for_each() -> None:
+    together = dataclasses.replace(kind_of().usual_path(), seeds_together=2)
+    assert 0 < stopwatch_of(glyphs_recipe(), together, (1, 28, 28))() < math.inf
 
 
 def test_if_no_path_works_no_choice_is_stored(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from fsl_core.training.checkpoint import read_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from fsl_core.training.result import TrialResult
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_path_choice import no_timer, preferring
 from tests.fsl_core.test_trial import StopAfter, retraining_recipe, text

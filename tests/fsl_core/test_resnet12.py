@@ -24,8 +24,9 @@ from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, ValidationSettings
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.algorithms.learners import Learner, assert_teaches
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.forms import EVERY_KERNELS

@@ -18,8 +18,9 @@ from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 
 EVALUATION = Evaluation(shape=EpisodeShape(way=5, shot=1, query=15), episodes=50)

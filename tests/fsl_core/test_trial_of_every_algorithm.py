@@ -18,8 +18,9 @@ from fsl_core.training.checkpoint import weights_digest
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE
 from fsl_core.training.result import evaluation_result_from_plain, trial_result_from_plain
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import first_weights, glyphs_recipe
 from tests.fsl_core.test_trial import StopAfter, text
 

@@ -27,10 +27,10 @@ grid: {way: [5, 10], shot: [1]}
 """
 
 
-def small_plan(folder: Path, **changes: str) -> Plan:
+def small_plan(folder: Path, *, seeds: str | None = None, **changes: str) -> Plan:
     path = folder / "small.yaml"
     path.write_text(SMALL)
-    return build_plan(load_sweep(path, set_values=[f"{key}={value}" for key, value in changes.items()]))
+    return build_plan(load_sweep(path, set_values=[f"{key}={value}" for key, value in changes.items()], seeds=seeds))
 
 
 class Recorder:
@@ -74,11 +74,13 @@ def launch(
     executor: Executor | None = None,
     expected: Forecast | None = None,
     tracker: Tracker | None = None,
+    seeds_together: int = 1,
 ) -> SweepOutcome:
+    # equal bits are promised for equal paths, and which one is fastest may differ from one runs folder to the next
+    path = ExecutionPath(seeds_together=seeds_together)
     return run_sweep(
         plan,
-        # equal bits are promised for equal paths, and which one is fastest may differ from one runs folder to the next
-        LaunchOptions(places=places_in(runs), path=ExecutionPath()),
+        LaunchOptions(places=places_in(runs), path=path, seeds_together=seeds_together),
         executor=executor or InProcessExecutor(),
         tracker=tracker or NullTracker(),
         view=view or Recorder(),

@@ -25,7 +25,8 @@ from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import ValidationSettings
 from fsl_core.testing import check_data_set
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.trial import TrialRun, run_trial
+from fsl_core.training.trial import run_trial
+from fsl_core.training.trial_run import TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.datasets.own_images import EACH, SPLITS, write_list, write_own_images
 from tests.fsl_core.datasets.small_mini_imagenet import encoded, photograph

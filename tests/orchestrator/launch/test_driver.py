@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,13 +53,15 @@ def test_a_second_launch_computes_nothing(finished: Path) -> None:
 
 
 def test_a_new_evaluation_never_trains_again(finished: Path, tmp_path: Path) -> None:
-    plan = small_plan(finished, shot="[1]", way="[5, 10, 15]", train_shot="1")
-    before, view = contents(finished), Recorder()
-    outcome = launch(plan, finished, view=view)
+    runs = tmp_path / "runs"
+    shutil.copytree(finished, runs)
+    plan = small_plan(runs, shot="[1]", way="[5, 10, 15]", train_shot="1")
+    before, view = contents(runs), Recorder()
+    outcome = launch(plan, runs, view=view)
     assert outcome.complete
     assert {event.kind for event in view.events} == {"started", "scoring", "finished"}
-    assert {name: content for name, content in contents(finished).items() if name in before} == before
-    assert len(contents(finished)) == len(before) + 2
+    assert {name: content for name, content in contents(runs).items() if name in before} == before
+    assert len(contents(runs)) == len(before) + 2
 
 
 def test_every_record_says_how_it_was_made(finished: Path) -> None:

@@ -99,7 +99,8 @@ def test_what_a_machine_without_the_orchestrator_trains_has_the_bits_of_a_run_he
 def test_a_finished_trial_is_not_trained_again(elsewhere: Elsewhere):
     said: list[str] = []
     place = TrainingPlace(data_root=None, prepared=elsewhere.prepared.with_name("nothing"), say=said.append)
-    assert {train_requested(elsewhere.asked / trial.fingerprint, place) for trial in elsewhere.plan.trials} == {"done"}
+    folders = [elsewhere.asked / trial.fingerprint for trial in elsewhere.plan.trials]
+    assert {ending for folder in folders for ending in train_requested([folder], place)} == {"done"}
     assert said == [] and not place.prepared.exists()
 
 
@@ -214,7 +215,7 @@ def test_a_trial_without_a_score_that_was_asked_for_is_not_finished(elsewhere: E
     outcome = fsl("bring", tmp_path / trial, "--runs-root", tmp_path / "runs")
     assert outcome.exit_code == 4 and outcome.stdout.startswith("unfinished: ")
     place = TrainingPlace(data_root=None, prepared=elsewhere.prepared)
-    assert train_requested(tmp_path / trial, place) == "done"
+    assert train_requested([tmp_path / trial], place) == ["done"]
     assert fsl("bring", tmp_path / trial, "--runs-root", tmp_path / "runs").exit_code == 0
 
 
@@ -228,7 +229,7 @@ def test_lost_weights_are_retrained_for_a_score_that_is_missing(elsewhere: Elsew
     score_in(folder).unlink()
     weights.unlink() if damage == "absent" else weights.write_bytes(whole[: len(whole) // 2])
     said: list[str] = []
-    assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == "done"
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == ["done"]
     assert contents_of(folder) == trained
     assert any(message.endswith("the weights are lost; the trial is retrained") for message in said)
     assert any("attempt 2" in message for message in said)
@@ -245,7 +246,7 @@ def test_lost_weights_that_come_out_otherwise_are_scored_again(elsewhere: Elsewh
     for path in (folder / "result.json", *(folder / "evaluations").glob("*.json")):
         edit(path, weights_digest="f" * 64)
     said: list[str] = []
-    assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == "done"
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == ["done"]
     assert any(message.endswith("every evaluation is repeated") for message in said)
     assert contents_of(folder) == trained
     assert (folder / "result.json.corrupt-1").exists()
@@ -298,7 +299,7 @@ def test_a_trial_that_is_to_see_other_images_is_not_trained(elsewhere: Elsewhere
     request = unsealed((folder / "request.json").read_bytes())[0]
     assert request["data_digest"] == unsealed(next(elsewhere.asked.glob("*/result.json")).read_bytes())[0]["data_digest"]
     edit(folder / "request.json", data_digest="f" * 64)
-    assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == "failed"
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == ["failed"]
     failure = TrialFolder.at(folder).record(FailureRecord)
     assert failure is not None and failure.cause.startswith("DataChangedError: the trial is to see glyphs images")
 
@@ -307,7 +308,7 @@ def test_a_trial_that_another_process_works_on_is_left_to_it(elsewhere: Elsewher
     folder = asked_for(elsewhere.plan, tmp_path, elsewhere.prepared)
     with TrialFolder.at(folder).held() as free:
         assert free
-        assert train_requested(folder, TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == "held"
+        assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == ["held"]
         assert fsl("bring", folder, "--runs-root", tmp_path / "runs").exit_code == 4
 
 
