@@ -26,15 +26,15 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Written by `python -m benchmarks.gpu`, commit {machine['commit']}, {machine['day']}; torch {machine['versions']['torch']}, CUDA "
         f"{gpu['cuda'] or _ABSENT}, driver {gpu['driver'] or _ABSENT}; host with {machine['cores']} cores, load {machine['load']}. "
-        "Float32; milliseconds of wall clock per step, median [quartiles] of batches of steps, after each of which the host waits for the "
-        "device. "
+        "Float32; milliseconds of wall clock per step, and per seed where several train together, median [quartiles] of batches of "
+        "steps, after each of which the host waits for the device. "
         "Preparing is the time until the first step is done: libraries, warm-up steps and the capture of the graph. Memory is the peak of "
         "tensors, and of all that the process held on the device."
     )
     yield "## The fastest path of each step"
     yield _table(
-        ["step", "ms", "path", "preparing, s", "tensors / held, MB"],
-        [[each["title"], *_cells(each["fastest"])] for each in document["steps"] if each["fastest"] is not None],
+        ["step", "ms", "seeds together, ms a seed", "path", "preparing, s", "tensors / held, MB"],
+        [_fastest(each) for each in document["steps"] if each["fastest"] is not None],
     )
     for each in document["steps"]:
         yield f"### {each['title']}"
@@ -44,6 +44,12 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
         )
     if document["projection"] is not None:
         yield from _projection(document["projection"])
+
+
+def _fastest(step: Mapping[str, Any]) -> list[str]:
+    milliseconds, *rest = _cells(step["fastest"])
+    together = [_cells(each)[0] for each in step["paths"] if each["path"]["seeds_together"] > 1]
+    return [step["title"], milliseconds, *(together or [_ABSENT]), *rest]
 
 
 def _projection(projection: Mapping[str, Any]) -> Iterator[str]:
@@ -88,7 +94,8 @@ def _name(path: Mapping[str, Any]) -> str:
     forms = (
         f"{path['layout']}, {path['normalisation']}, {path['convolution']}, {path['stem']}, {path['episodes_at_once']} at once"
     )
-    return f"{forms}{', graph' if path['captured'] else ''}"
+    seeds = f", {path['seeds_together']} seeds together" if path["seeds_together"] > 1 else ""
+    return f"{forms}{', graph' if path['captured'] else ''}{seeds}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -76,9 +76,12 @@ class StepKind:
         """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
         yield from self._of_one_seed()
         if self.device == "cuda" and self.seeds > 1:
-            for path in self._of_one_seed():
-                at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
-                yield replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
+            yield from map(self.together, self._of_one_seed())
+
+    def together(self, path: ExecutionPath) -> ExecutionPath:
+        """The path of all seeds together whose episodes take no more memory than those of one seed may."""
+        at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
+        return replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
 
     def _of_one_seed(self) -> Iterator[ExecutionPath]:
         usual, most = self.usual_path(), self._most()

@@ -58,7 +58,10 @@ def test_it_times_the_steps_and_projects_the_hours(trials: Path, tmp_path: Path,
     document = json.loads(file.read_text())
     assert [each["title"] for each in document["steps"]] == [each.title for each in chosen]
     for each in document["steps"]:
-        timed = [path["milliseconds"] for path in each["paths"] if path["milliseconds"] is not None]
+        *alone, together = [path["milliseconds"] for path in each["paths"]]
+        assert each["paths"][-1]["path"] == {**each["fastest"]["path"], "seeds_together": 3}
+        timed = [spread for spread in alone if spread is not None]
+        assert together["median"] > 0
         assert each["fastest"]["milliseconds"]["median"] == min(spread["median"] for spread in timed) > 0
         assert all(spread["low"] <= spread["median"] <= spread["high"] for spread in timed)
         assert all(path["problem"] is None for path in each["paths"])
@@ -88,7 +91,7 @@ def test_trials_without_a_measured_unit_are_not_counted(trials: Path, tmp_path: 
     main([*arguments, "--minutes", "0", "--workload", "Prototypical Networks, Omniglot"])
     (file,) = tmp_path.glob("*.json")
     document = json.loads(file.read_text())
-    assert [path["problem"] for path in document["steps"][0]["paths"]] == [None] + ["no time was left"] * 2
+    assert [path["problem"] for path in document["steps"][0]["paths"]] == [None, *["no time was left"] * 2, None]
     projection = document["projection"]
     assert projection["unknown"] > 0
     assert projection["groups"][-1]["counted"] < projection["groups"][-1]["trials"] == 2

@@ -1,7 +1,8 @@
 """The proofs of equality on a CUDA device, and of bits where a step is recorded as a graph; `make test-cuda` runs these alone."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,16 +11,23 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.errors import StopRequested
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.result import TrialResult
+from fsl_core.training.seed_groups import seed_groups
 from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings, meta_gradient
 from fsl_core.training.step_runner import step_runner
+from fsl_core.training.trial import run_together
+from fsl_core.training.trial_run import Trial, TrialRun
 from tests.fsl_core.algorithms.learners import Learner
+from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.forms import ALGORITHMS, FORMS, backbones, kernels_of
 from tests.fsl_core.pairs import Pair, episodes_of, recipe_of
 from tests.fsl_core.test_execution_paths import assert_near
+from tests.fsl_core.test_trial import StopAfter
 
 pytestmark = [
     pytest.mark.cuda,
@@ -162,3 +170,35 @@ def test_seeds_trained_together_equal_each_trained_alone(
     for place, seed in enumerate((0, 1, 2)):
         alone = Training(dataclasses.replace(of, seed=seed), glyphs, seeds=(seed,), captured=captured).stepped(STEPS)
         assert_close(together, alone, place)
+
+
+def test_trials_that_train_together_have_their_bits_alone_and_after_a_stop(glyphs: SplitDataset, tmp_path: Path) -> None:
+    """Their path is captured, so that a group also leaves and enters a CUDA graph at a checkpoint."""
+    path = ExecutionPath(device="cuda", seeds_together=3, captured=True)
+
+    def trained(name: str, seeds: Sequence[int] = (0, 1, 2), **run: object) -> dict[int, TrialResult]:
+        begun = [
+            Trial(
+                recipe=glyphs_recipe(seed=seed),
+                run=TrialRun(folder=tmp_path / name / str(seed), dataset=glyphs, **{"path": path, **run}),  # type: ignore[arg-type]
+            )
+            for seed in seeds
+        ]
+        return {result.recipe.seed: result for group in seed_groups(begun) for result in run_together(group)}
+
+    whole = trained("whole")
+    assert len({result.weights_digest for result in whole.values()}) == 3
+    with pytest.raises(StopRequested):
+        trained("stopped", should_stop=StopAfter(3 * 8))
+    assert trained("stopped") == whole
+    assert trained("alone", [0]) == {0: whole[0]}
+
+
+def test_seeds_train_together_on_the_path_that_is_measured_to_be_the_fastest(glyphs: SplitDataset, tmp_path: Path) -> None:
+    begun = [
+        Trial(recipe=glyphs_recipe(seed=seed, steps=5), run=TrialRun(folder=tmp_path / str(seed), dataset=glyphs, device="cuda"))
+        for seed in range(2)
+    ]
+    groups = seed_groups(begun)
+    assert {trial.path.seeds_together for group in groups for trial in group} <= {1, 2}
+    assert [result.status for group in groups for result in run_together(group)] == ["complete"] * 2

@@ -95,7 +95,7 @@ def test_a_seed_has_the_same_bits_whoever_else_trains(
     assert run_trial(recipe(seed), TrialRun(folder=folder, dataset=glyphs)) == together[0][seed]
 
 
-@pytest.mark.parametrize("steps", [0, 3, 9, 21, 30])
+@pytest.mark.parametrize("steps", [9, 30, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (0, 3, 21))])
 def test_a_stopped_group_resumes_to_the_same_bits(
     together: tuple[dict[int, TrialResult], Path], glyphs: SplitDataset, tmp_path: Path, steps: int
 ) -> None:

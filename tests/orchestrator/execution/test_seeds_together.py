@@ -127,6 +127,7 @@ def test_every_lock_of_a_job_is_free_after_it(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_sweep_has_the_same_numbers_whichever_executor_trains_its_seeds_together(tmp_path: Path) -> None:
     for name, executor in {"here": None, "ray": RayTuneExecutor(storage=tmp_path / "ray" / "launch")}.items():
         (tmp_path / name).mkdir(exist_ok=True)
