@@ -28,7 +28,8 @@ class Scored:
     """The scores of an algorithm on ``E`` episodes; the tensors are on the CPU.
 
     ``counts``: int64 ``[S, E]``, the correctly classified query images of each episode after each of the ``S`` numbers of adaptation
-    steps; ``S`` is 1 for metric algorithms. ``loss``: float64 ``[S, E]``, the sum of the queries' cross-entropies in nats.
+    steps; ``S`` is 1 for metric algorithms. A query whose probabilities are NaN is wrong. ``loss``: float64 ``[S, E]``, the sum of the
+    queries' cross-entropies in nats.
     ``right``: bool ``[E, way * query]``, the correct queries after the last of these steps.
     """
 
@@ -137,9 +138,10 @@ def compared_at_once(shape: EpisodeShape, *, features: int) -> int:
 def _scored(logits: torch.Tensor, shape: EpisodeShape) -> Scored:
     """The scores of a chunk of ``e`` episodes with logits ``[S, e, way * query, way]``."""
     labels = query_labels(shape, device=logits.device)
-    right = logits.argmax(dim=3) == labels
     # In float64: a loss near 0 is a small difference of logits, and an episode sums many.
     log_probabilities = logits.double().log_softmax(dim=3)
+    # Among NaNs argmax takes the first class: an adaptation that diverged would have the accuracy of chance.
+    right = (logits.argmax(dim=3) == labels) & ~log_probabilities.isnan().any(dim=3)
     of_labels = log_probabilities.gather(3, labels.expand(right.shape).unsqueeze(3)).squeeze(3)
     return Scored(counts=right.sum(dim=2), loss=-of_labels.sum(dim=2), right=right[-1])
 

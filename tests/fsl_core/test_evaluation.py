@@ -354,3 +354,11 @@ def test_scoring_changes_nothing(form: str) -> None:
     before = copy.deepcopy(model.weights | model.statistics)
     assert counts(model).tolist() == expected(form)
     assert all(torch.equal(value, before[name]) for name, value in (model.weights | model.statistics).items())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_answers_that_are_no_numbers_are_wrong(form: str) -> None:
+    model = model_of(form)
+    lost = dataclasses.replace(model, weights={name: values * math.nan for name, values in model.weights.items()})
+    assert scored(lost).counts.sum() == 0
+    assert not scored(lost).right.any()
