@@ -36,6 +36,9 @@ The spread over trainings is the cell's own from ten seeds on; otherwise that of
 degrees of freedom in `margins.yaml`. A cell with a clearly larger spread than the borrowed one keeps its own. Spreads are transferred
 between accuracies on the logit scale, that is by p (1 - p).
 
+With fewer than 100 test episodes of ours there is no verdict ("too few episodes"): their own spread is poorly known then, and zero where
+all are answered rightly.
+
 ## Differences in settings
 
 If a setting of the cell differs from one that the source states, the two numbers are "not comparable": they answer different questions. A

@@ -71,6 +71,7 @@ def _half(cell: Cell, published: PublishedCell, answers: EpisodeSpread, assumpti
     ours = Measured(
         accuracy=published.accuracy,
         seeds=len(cell.recipes),
+        episodes=cell.evaluation.episodes,
         std_seeds=None,
         se_episodes=answers.standard_error(
             answer_variance(published.accuracy),

@@ -102,6 +102,7 @@ def _measure(scores: list[EvaluationResult], by_episode: list[float]) -> Measure
     return Measured(
         accuracy=mean(by_seed),
         seeds=len(scores),
+        episodes=len(by_episode),
         se_episodes=standard_error(by_episode),
         std_seeds=sample_std(by_seed) if len(scores) > 1 else None,
     )

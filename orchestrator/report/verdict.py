@@ -18,6 +18,8 @@ from orchestrator.report.student import Error, half_interval
 
 FEW_SEEDS = 3
 """With fewer seeds a verdict is provisional, because the spread over seeds is poorly known."""
+LEAST_EPISODES = 100
+"""With fewer test episodes their spread is poorly known, and zero where all are alike: there is no conclusion. No source has fewer."""
 _MOST_SEEDS = 100
 """Above this many further seeds no exact number is given: nobody will train them."""
 _ENDLESS = 10**9
@@ -28,12 +30,13 @@ _ENDLESS = 10**9
 class Measured:
     """Our side of a cell, in percent.
 
-    ``accuracy``: the mean over ``seeds`` trainings; ``se_episodes``: the standard error over episodes of the seeds' mean;
+    ``accuracy``: the mean over ``seeds`` trainings; ``se_episodes``: the standard error over ``episodes`` of the seeds' mean;
     ``std_seeds``: the standard deviation over seeds, None with one seed.
     """
 
     accuracy: float
     seeds: int
+    episodes: int
     se_episodes: float
     std_seeds: float | None
 
@@ -134,6 +137,9 @@ def verdict(
         return Verdict(label="short run", reasons=tuple(short), lost=lost, unlike=True)
     if margin is None:
         return Verdict(label="no margin for such cells", lost=lost)
+    if measured.episodes < LEAST_EPISODES:
+        few = f"{measured.episodes} test episodes; a verdict needs {LEAST_EPISODES}"
+        return Verdict(label="too few episodes", reasons=(few,), lost=lost)
     settled = decide(measured, printed, margin, spread)
     reasons = () if settled else (_what_would_settle(measured, printed, margin, spread),)
     return Verdict(

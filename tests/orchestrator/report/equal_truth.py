@@ -157,6 +157,7 @@ def _ours(pair: Pair, seeds: int, stds: Reals, apart: float, random: np.random.G
         Measured(
             accuracy=float(mean),
             seeds=seeds,
+            episodes=pair.episodes,
             se_episodes=float(deviation) / math.sqrt(pair.episodes),
             std_seeds=float(spread) if seeds > 1 else None,
         )

@@ -39,12 +39,15 @@ spreads = st.builds(
     freedom=st.floats(4, 50),
     origin=st.sampled_from(["cell", "table", "prior"]),
 )
-measureds = st.builds(Measured, accuracy=accuracies, seeds=st.integers(2, 9), se_episodes=errors, std_seeds=errors)
+measureds = st.builds(
+    Measured, accuracy=accuracies, seeds=st.integers(2, 9), episodes=st.just(600), se_episodes=errors, std_seeds=errors
+)
 margins = st.floats(0.1, 3)
 
 
 def ours(accuracy: float, *, seeds: int = 3, se_episodes: float = 0.0, std_seeds: float | None = 0.0) -> Measured:
-    return Measured(accuracy=accuracy, seeds=seeds, se_episodes=se_episodes, std_seeds=std_seeds if seeds > 1 else None)
+    std = std_seeds if seeds > 1 else None
+    return Measured(accuracy=accuracy, seeds=seeds, episodes=600, se_episodes=se_episodes, std_seeds=std)
 
 
 def spread_of(points: float, freedom: float = math.inf, *, at: float = 98.0, origin: Origin = "cell") -> SeedSpread:
@@ -171,6 +174,14 @@ def test_an_unknown_spread_allows_no_conclusion() -> None:
 @pytest.mark.parametrize(("seeds", "said"), [(1, "reproduced, provisional"), (2, "reproduced, provisional"), (3, "reproduced")])
 def test_under_three_seeds_a_verdict_is_provisional(seeds: int, said: str) -> None:
     assert say(ours(98.0, seeds=seeds), EXACT) == said
+
+
+@pytest.mark.parametrize(
+    ("episodes", "said"), [(99, "too few episodes (99 test episodes; a verdict needs 100)"), (100, "reproduced")]
+)
+def test_few_episodes_allow_no_verdict(episodes: int, said: str) -> None:
+    """All of them answered rightly would have no error at all."""
+    assert say(dataclasses.replace(ours(98.0, se_episodes=0.0), episodes=episodes), EXACT) == said
 
 
 @pytest.mark.parametrize(
