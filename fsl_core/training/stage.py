@@ -26,7 +26,7 @@ from fsl_core.training.state import SeedState, TrainingState, start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
 from fsl_core.training.training import Schedule, SeedLoop, Validation, meta_train, running_seeds
-from fsl_core.training.trial_checkpoint import StageCheckpoints, path_of
+from fsl_core.training.trial_checkpoint import StageCheckpoints, other_makers, path_of
 from fsl_core.training.trial_run import PinnedTrial
 
 
@@ -145,10 +145,12 @@ def _train(together: Sequence[_Resumed]) -> dict[int, SeedState]:
 
 
 def _restore(state: TrainingState, resumed: _Resumed) -> None:
-    stage, checkpoint = resumed.stage, resumed.checkpoint
+    stage, checkpoint, announce = resumed.stage, resumed.checkpoint, resumed.stage.trial.run.announce
     if checkpoint is not None:
         state.restore(checkpoint["state"], stage.place)
-        stage.trial.run.announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
+        announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
+        if others := other_makers(checkpoint):
+            announce(f"the steps up to {state.step} were computed by {others}; the records name only what computes the rest")
 
 
 @dataclass

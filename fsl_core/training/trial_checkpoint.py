@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.checks import one_of
+from fsl_core.code_digest import code_digest
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, CheckpointFormatError, DataChangedError
 from fsl_core.memory_shortage import is_memory_shortage
@@ -43,9 +46,22 @@ class StageCheckpoints:
             "recipe": self.recipe.fingerprint,
             "data": self.data_digest,
             "path": path_as_plain(self.path),
+            **_makers(),
             "state": state.as_checkpoint(seed),
         }
         save_checkpoint(self.folder, state.step, envelope)
+
+
+def _makers() -> dict[str, str]:
+    """The code and the torch that compute in this process, as a checkpoint names them."""
+    return {"code": code_digest(), "torch": str(torch.__version__)}
+
+
+def other_makers(checkpoint: Mapping[str, Any]) -> str | None:
+    """What computed a checkpoint and is not what computes here, in words: ``other code and torch 2.1``. Early ones do not name it."""
+    names = {"code": "other code", "torch": f"torch {checkpoint.get('torch')}"}
+    others = [names[key] for key, here in _makers().items() if checkpoint.get(key) not in (None, here)]
+    return " and ".join(others) or None
 
 
 @dataclass(frozen=True, kw_only=True)

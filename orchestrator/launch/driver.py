@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fsl_core.provenance import running_code
+from orchestrator.counted import counted
 from orchestrator.errors import ExecutorError, StoreError, SweepLockedError
 from orchestrator.execution.executor import Executor
 from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
@@ -170,12 +171,22 @@ class _Launch:
             if is_done(self.trials[name], record)
         }
         self.view.start(self.plan, done, self.records)
+        self._say_other_code(done)
         for path in self.store.damaged:
             self.view.notice(f"{path} is damaged and taken as missing")
         self.tracker.begin(shown_sweep(self.plan, context))
         self.pictures.draw_missing((self.trials[name], self.records[name], self.store.paths(name).picture) for name in done)
         for fingerprint in done:
             self._sync(fingerprint)
+
+    def _say_other_code(self, done: Mapping[str, str]) -> None:
+        """Say how many finished trials other code computed, where today's code computes others of the same table."""
+        makers = [execution.code_digest for name in done if (execution := self.records[name].execution)]
+        others = sum(maker not in (None, running_code().code_digest) for maker in makers)
+        if others and len(done) < len(self.plan.trials):
+            self.view.notice(
+                f"{counted(others, 'finished trial')} of this sweep: computed by other code than the trials of this launch"
+            )
 
     def event(self, event: TrialEvent) -> None:
         if event.kind == "notice":

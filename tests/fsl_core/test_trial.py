@@ -126,6 +126,29 @@ def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
     assert [newest.with_name(newest.name + ".corrupt").name in messages[0], "step 10 of 20" in messages[1]] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("maker", "said"),
+    [({"code": "0" * 64}, "by other code;"), ({"torch": "1.0"}, "by torch 1.0;"), ({"code": None, "torch": None}, "")],
+)
+def test_a_resume_from_a_checkpoint_of_other_code_is_announced(
+    glyphs: SplitDataset, folder: Path, maker: dict[str, str | None], said: str
+) -> None:
+    """A checkpoint of an early version names neither code nor torch."""
+    with pytest.raises(StopRequested):
+        run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, should_stop=StopAfter(12)))
+    checkpoints = folder / "checkpoints" / "select"
+    state = read_checkpoint(max(checkpoints.glob("*.pt")))
+    for path in checkpoints.glob("*.pt"):
+        path.unlink()
+    save_checkpoint(checkpoints, 12, {**state, **maker})
+    messages: list[str] = []
+    run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append))
+    assert [message for message in messages if "computed by" in message] == [
+        message for message in messages if said and said in message
+    ]
+    assert any("computed by" in message for message in messages) == bool(said)
+
+
 def _pickled(value: object) -> bytes:
     out = io.BytesIO()
     torch.save(value, out)

@@ -1,5 +1,6 @@
 """The driver: what is done stays done, what is damaged is done again, nothing is done twice."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -277,6 +278,19 @@ def test_a_commit_that_git_does_not_tell_is_said_once_and_recorded(tmp_path: Pat
         execution = Store(tmp_path).read(trial.fingerprint).execution
         assert execution is not None and execution.git_commit is None
         assert execution.git_problem is not None and "does not run here" in execution.git_problem
+
+
+def test_a_launch_says_that_other_code_computed_finished_trials(finished: Path, tmp_path: Path) -> None:
+    """Where it computes further ones: a table of one code says nothing."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    store, plan, view = Store(tmp_path), small_plan(tmp_path), Recorder()
+    execution = store.read(plan.trials[0].fingerprint).execution
+    assert execution is not None
+    store.write_execution(plan.trials[0].fingerprint, dataclasses.replace(execution, code_digest="0" * 64))
+    assert launch(plan, tmp_path, view=view).complete and view.notices == []
+    store.paths(plan.trials[1].fingerprint).result.unlink()
+    launch(plan, tmp_path, view=view)
+    assert "1 finished trial of this sweep: computed by other code than the trials of this launch" in view.notices
 
 
 def test_without_matplotlib_a_trial_is_finished_and_the_launch_says_that_its_picture_is_missing(
