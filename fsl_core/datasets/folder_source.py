@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fsl_core.datasets.class_names import character_of
 from fsl_core.datasets.picture import is_picture
 from fsl_core.datasets.source_search import is_hidden, visible_folders
 from fsl_core.errors import DataMissingError
@@ -97,7 +98,7 @@ def look(folder: Path) -> Source:
     """Read the lists and the names of the pictures, and note all that is wrong with them."""
     faults: list[str] = []
     splits = {part: tuple(_listed(folder / file, faults)) for part, file in LISTS.items()}
-    faults += _repeated(splits)
+    faults += [*_repeated(splits), *_linked(folder, splits)]
     pictures = {}
     for part, classes in splits.items():
         for name in dict.fromkeys(classes):
@@ -126,6 +127,16 @@ def _repeated(splits: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [f"class {name!r} is listed {len(files)} times: {', '.join(files)}" for name, files in where.items() if len(files) > 1]
 
 
+def _linked(folder: Path, splits: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """A fault for each class whose folder is, by a link, the folder of another: its pictures would be in two classes."""
+    first: dict[Path, str] = {}
+    for part, classes in splits.items():
+        for name in dict.fromkeys(classes):
+            real = (folder / PICTURES / name).resolve()
+            if real.is_dir() and first.setdefault(real, name) != name:
+                yield f"class {name!r} of {LISTS[part]} has the folder of class {first[real]!r}, by a link"
+
+
 def _pictures_of(folder: Path, name: str, file: str, faults: list[str]) -> list[Picture]:
     """The pictures that lie directly in a class's folder, by file name."""
     if problem := _class_problem(folder, name):
@@ -146,6 +157,8 @@ def _class_problem(folder: Path, name: str) -> str | None:
     pure, inside = PurePosixPath(name), folder / PICTURES / name
     if pure.is_absolute() or ".." in pure.parts or "\\" in name or str(pure) != name:
         return f"is no path of a folder in {PICTURES}"
+    if character_of(name) != name:
+        return "has the name of a turned class: give it one that does not end so"
     if not inside.is_dir():
         return f"has no folder {inside}"
     if _leads_outside(inside, folder):

@@ -15,6 +15,8 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", "
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 _SIXTEEN_BITS_IN_32 = ("PNG", "PPM")
 """Formats without 32-bit values: PIL opens some of their 16-bit pictures as 32-bit."""
+_LONGEST = 50
+"""How many times as long as wide a picture may be where it is resized as a whole."""
 
 
 def is_picture(path: PurePath) -> bool:
@@ -36,6 +38,8 @@ def read_picture(file: Path | IO[bytes], where: str, mode: Literal["L", "RGB"]) 
 
 def fitted(image: Image.Image, size: int) -> np.ndarray:
     """A picture as uint8 ``[size, size, ...]``: its shorter side resized (antialiased), its middle kept; one of that size as it is."""
+    if max(image.size) > _LONGEST * min(image.size):
+        image = _middle_of(image)
     if image.size != (size, size):
         width, height = (max(size, round(side * size / min(image.size))) for side in image.size)
         left, top = (width - size) // 2, (height - size) // 2
@@ -43,11 +47,20 @@ def fitted(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(image)
 
 
+def _middle_of(strip: Image.Image) -> Image.Image:
+    """The middle of a long picture: a strip of one row would need memory for its length times the square of a size."""
+    width, height = (min(side, _LONGEST * min(strip.size)) for side in strip.size)
+    left, top = (strip.width - width) // 2, (strip.height - height) // 2
+    return strip.crop((left, top, left + width, top + height))
+
+
 def _in_eight_bits(image: Image.Image) -> Image.Image:
     """PIL scales 16-bit colours itself but clips 16-bit greys: every value above 255, nearly the whole picture, would turn white."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _SIXTEEN_BITS_IN_32):
         values = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+        eight = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+        eight.info["exif"] = image.getexif().tobytes()  # it says which side is up
+        return eight
     if image.mode in ("I", "F"):
         raise ValueError("it has 32-bit values, and its white level is unknown: save it with 8 or 16 bits")
     return image

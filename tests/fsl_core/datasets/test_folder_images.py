@@ -58,12 +58,46 @@ def test_pictures_of_one_channel_are_grey(zoo: Path) -> None:
 def test_a_picture_that_a_telephone_stored_on_its_side_is_turned_upright(zoo: Path) -> None:
     upright = photograph(99, (30, 30))
     stored = upright.transpose(Image.Transpose.ROTATE_90)
-    exif, out = stored.getexif(), io.BytesIO()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    stored.save(out, "PNG", exif=exif.tobytes())
-    (zoo / "images" / "birds" / "owl" / "0.png").write_bytes(out.getvalue())
+    (zoo / "images" / "birds" / "owl" / "0.png").write_bytes(_on_its_side(stored, "PNG"))
     images, _, _ = read_images(look(zoo), size=30, channels=3)
     assert np.array_equal(images[0], np.asarray(upright).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(("form", "ending"), [("PNG", "png"), ("TIFF", "tif")])
+def test_a_picture_of_16_bits_is_turned_upright_too(zoo: Path, form: str, ending: str) -> None:
+    upright = np.asarray(photograph(99, (30, 30)).convert("L"))
+    stored = Image.fromarray(np.rot90(upright).astype(np.uint16) * 257)
+    (zoo / "images" / "birds" / "owl" / "0.png").unlink()
+    (zoo / "images" / "birds" / "owl" / f"0.{ending}").write_bytes(_on_its_side(stored, form))
+    images, _, _ = read_images(look(zoo), size=30, channels=1)
+    assert np.array_equal(images[0, 0], upright)
+
+
+def _on_its_side(stored: Image.Image, form: str) -> bytes:
+    exif, out = stored.getexif(), io.BytesIO()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    stored.save(out, form, exif=exif.tobytes())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(1, 60), (60, 1)])
+def test_a_strip_is_cut_to_its_middle_before_it_is_resized(shape: tuple[int, int]) -> None:
+    """Which shows the same as the whole of it, of which a longer one would take gigabytes."""
+    strip = Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    whole = np.asarray(strip.resize((21 * shape[1], 21 * shape[0]), Image.Resampling.LANCZOS))
+    assert np.array_equal(fitted(strip, 21), whole[:, 619:640] if shape[0] == 1 else whole[619:640])
+
+
+def test_a_long_strip_takes_little_memory() -> None:
+    strip = Image.new("RGB", (30_000, 1))
+    with pytest.MonkeyPatch.context() as patched:
+        made: list[int] = []
+        plain = Image.Image.resize
+        patched.setattr(
+            Image.Image, "resize", lambda image, size, *more: made.append(size[0] * size[1]) or plain(image, size, *more)
+        )
+        assert fitted(strip, 84).shape == (84, 84, 3)
+    assert made == [50 * 84 * 84]
 
 
 def test_other_files_hidden_ones_and_those_below_a_class_do_not_count(zoo: Path) -> None:
@@ -105,6 +139,16 @@ def unreadable_list(zoo: Path) -> None:
     (zoo / "meta_test.txt").write_bytes(b"\xff\xfe\xff")
 
 
+def same_folder(zoo: Path) -> None:
+    (zoo / "images" / "kitty").symlink_to("cat")
+    write_list(zoo, "meta_test", ["cow", "kitty"])
+
+
+def turned_name(zoo: Path) -> None:
+    (zoo / "images" / "cow").rename(zoo / "images" / "cow@90")
+    write_list(zoo, "meta_test", ["horse", "cow@90"])
+
+
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a class of two splits": (
         relisted("meta_test", "cat", "cow"),
@@ -124,6 +168,8 @@ FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a list of other bytes": (unreadable_list, "meta_test.txt cannot be read (UnicodeDecodeError"),
     "a class of one picture": (shorter, "class 'cow' of meta_test.txt has 1 picture in "),
     "a picture from outside": (linked_file, "3.png is a link to what lies outside of "),
+    "a class that is another by a link": (same_folder, "class 'kitty' of meta_test.txt has the folder of class 'cat', by a link"),
+    "a class named as a turned one": (turned_name, "class 'cow@90' of meta_test.txt has the name of a turned class"),
     "a class from outside": (linked_class, "cow that is a link to what lies outside of "),
 }
 
