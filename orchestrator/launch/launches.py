@@ -107,7 +107,7 @@ def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
     A file that was edited since, and one that was copied elsewhere as it is, is the same sweep.
     """
     own, launches = _launch_of(plan), read_launches(sweep_folder.parent, sweep_folder.name).by_file.values()
-    last = max(launches, key=lambda launch: datetime.fromisoformat(launch.at), default=own)
+    last = max(launches, key=lambda launch: _order_of(launch, before=own), default=own)
     copied = own.source_digest == last.source_digest != ""
     if own.plan != last.plan and own.source != last.source and not copied:
         under = "" if last.edition == own.edition else f" under the {edition_name(last.edition)} of the recipes"
@@ -115,6 +115,12 @@ def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
             f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
             f"here on {last.at[:10]}{under}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
         )
+
+
+def _order_of(launch: LaunchRecord, *, before: LaunchRecord) -> tuple[bool, datetime]:
+    """Sorts launches by time; one of a later time than now, when a clock was wrong, comes before all others."""
+    at = datetime.fromisoformat(launch.at)
+    return at <= datetime.fromisoformat(before.at), at
 
 
 def record_launch(sweep_folder: Path, plan: Plan) -> None:

@@ -78,6 +78,11 @@ class ComparedRow:
         return tuple(self.by_seed)
 
     @property
+    def episodes(self) -> int:
+        """The number of test episodes; 0 without a finished seed."""
+        return min(map(len, self.by_seed.values()), default=0)
+
+    @property
     def accuracy(self) -> float | None:
         """The mean over seeds and episodes, in percent; None without a finished seed."""
         return float(np.mean([each.mean() for each in self.by_seed.values()])) if self.by_seed else None

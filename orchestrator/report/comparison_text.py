@@ -13,6 +13,7 @@ from fsl_core.written import written
 from orchestrator.report.json_keys import COMPARISON_KEYS, SCHEMA_VERSION
 from orchestrator.report.published_columns import MISSING
 from orchestrator.report.table import WIDTH
+from orchestrator.report.verdict import LEAST_EPISODES
 
 if TYPE_CHECKING:
     from orchestrator.report.comparison import Comparison
@@ -135,6 +136,10 @@ def _notes(each: Comparison) -> list[str]:
         )
     if not each.spread_known:
         notes.append("too few seeds to know their spread: interval and p are of these trainings, not of their methods")
+    if min(each.first.episodes, each.second.episodes) < LEAST_EPISODES:
+        notes.append(
+            f"fewer than {LEAST_EPISODES} test episodes, whose spread is poorly known: interval and p may be far too small"
+        )
     if each.seeds_differ:
         same = " ".join(map(str, each.seeds))
         notes.append(

@@ -51,6 +51,17 @@ def test_the_name_is_of_whoever_was_launched_last(tmp_path: Path):
     assert len(read_launches(tmp_path, "tiny").by_file) == 2
 
 
+def test_a_launch_by_a_clock_that_was_ahead_is_not_the_last_for_ever(tmp_path: Path):
+    one, other = in_folder(tmp_path / "a", "distance=cosine"), edited(in_folder(tmp_path / "b"))
+    record_launch(tmp_path / "tiny", one)
+    for path in read_launches(tmp_path, "tiny").by_file:
+        edit(path, at="2099-01-01T00:00:00.000+00:00")
+    with pytest.raises(SweepNameError):
+        check_name_is_free(tmp_path / "tiny", other)
+    record_launch(tmp_path / "tiny", other)
+    check_name_is_free(tmp_path / "tiny", edited(in_folder(tmp_path / "b", "distance=squared_euclidean")))
+
+
 def test_a_sweep_of_any_name_has_its_own_launches(tmp_path: Path):
     plan = in_folder(tmp_path / "a")
     for name in ("launches", "[x]"):

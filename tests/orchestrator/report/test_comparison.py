@@ -294,6 +294,15 @@ def test_the_text_notes_unpaired_rows_and_single_seeds() -> None:
     assert "NOT PAIRED" in text and "too few seeds" in text
 
 
+@pytest.mark.parametrize(("episodes", "noted"), [(99, True), (100, False)])
+def test_the_text_notes_few_episodes(episodes: int, noted: bool) -> None:
+    """Two rows whose difference is the same in each of a few episodes differ with p = 0."""
+    asked = Questions("sha256-e", (), episodes)
+    first, second = row({0: np.arange(float(episodes))}, asked), row({0: np.arange(float(episodes)) + 1}, asked)
+    text = " ".join(render_comparison(compare([(first, second)]), (), "text").split())
+    assert ("fewer than 100 test episodes" in text) == noted
+
+
 def test_a_row_lists_its_seeds_so_that_seed_0_does_not_read_as_none() -> None:
     two = dataclasses.replace(row({0: np.arange(10.0), 2: np.arange(10.0)}), number=2)
     lines = [line.split() for line in render_comparison(compare([(row({0: np.arange(10.0)}), two)]), (), "text").splitlines()]
