@@ -88,6 +88,8 @@ def _owners(key: str) -> str:
 
 
 def _default(key: str, said: Description) -> str:
+    if key == "validation_way":  # the ways that the authors' code of Prototypical Networks watches
+        return "`5`; what adapts: by `train_way`"
     if key in FILLED_FROM:
         return f"by `{FILLED_FROM[key]}`"
     kinds = (*AlgorithmSettings.kinds().values(), *BackboneSettings.kinds().values(), CellSettings)
