@@ -76,7 +76,7 @@ def can_have_images(spec: SweepSpec, places: Places, callbacks: Callbacks) -> bo
 def prepare_images(plan: Plan, records: Mapping[str, TrialRecord], places: Places, callbacks: Callbacks) -> None:
     """Find, download or prepare every data set of a plan once, and verify every byte of it, before any trial asks for it.
 
-    A warning counts the trials that are finished and saw other images than these.
+    A warning counts the trials that are finished and saw other images than these, and own images that are in two splits.
 
     Raises:
         DataError: if one cannot be had; the message says what to do.
@@ -91,6 +91,7 @@ def prepare_images(plan: Plan, records: Mapping[str, TrialRecord], places: Place
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
         dataset = _opened(data, places, callbacks)
         _warn_of_other_images(plan, records, data, dataset, callbacks=callbacks)
+        _warn_of_shared_images(data, dataset, callbacks)
         for trial in plan.trials:
             if trial.recipe.data == data:
                 check_feasible(trial.recipe, trial.evaluations, dataset)
@@ -134,6 +135,20 @@ def _warn_of_other_images(
         callbacks.warn(
             f"{counted(others, 'finished trial')} saw other images of {images_text(data)} than those that are here now: "
             "the table keeps the numbers on the earlier images"
+        )
+
+
+def _warn_of_shared_images(data: DataSettings, dataset: SplitDataset, callbacks: Callbacks) -> None:
+    """Say that a user's own images have one picture in two splits. Those of the other data sets are known."""
+    from fsl_core.datasets.duplicates import identical_images
+
+    if data_sets()[data.dataset].splits is not None:
+        return
+    shared = identical_images(dataset).across
+    if shared:
+        callbacks.warn(
+            f"{images_text(data)}: {counted(len(shared), 'image')} in two splits, such as {shared[0].first} and {shared[0].second}. "
+            "Scores on images that were trained on are too good; `fsl data check` lists them"
         )
 
 

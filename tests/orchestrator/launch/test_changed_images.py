@@ -57,6 +57,13 @@ def test_finished_trials_of_other_images_are_counted_whether_or_not_trials_are_l
     assert second.read_bytes() != (tmp_path / "first.png").read_bytes()
 
 
+def test_a_picture_in_two_splits_is_warned_of_where_trials_are_left(zoo: Path, tmp_path: Path) -> None:
+    shutil.copy(zoo / "images" / "cat" / "0.png", zoo / "images" / "cow" / "0.png")
+    (warning,) = warnings_of_a_launch(tmp_path)
+    assert "1 image in two splits, such as meta_train: cat #0 and meta_test: cow #0" in warning
+    assert warnings_of_a_launch(tmp_path) == []
+
+
 def test_a_missing_picture_of_a_finished_trial_is_drawn_by_the_next_launch(zoo: Path, tmp_path: Path) -> None:
     warnings_of_a_launch(tmp_path)
     before = pictures(tmp_path)
