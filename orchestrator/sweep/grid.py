@@ -16,6 +16,8 @@ from orchestrator.sweep.place import Place
 from orchestrator.sweep.presets import Preset, find_preset, matches, with_defaults
 from orchestrator.sweep.schema import SweepFile, Values, axis_of
 
+MOST_CELLS = 1_000_000
+"""Of a grid, before ``exclude``. More are a mistake: unfolding them would take hours and all memory, and nobody will train them."""
 _Placed = tuple[Any, Place]
 
 
@@ -92,8 +94,19 @@ class CellGrid:
         self._check_conditions(axes)
         drafts = [self._fixed(("grid",) if axes else ("fixed",))]
         for key, axis in self._overridden(axes).items():
+            if len(drafts) * len(axis.values) > MOST_CELLS:
+                self._refuse_size(key, sum(len(axis.values) if matches(draft.own, axis.condition) else 1 for draft in drafts))
             drafts = [longer for draft in drafts for longer in _extend(draft, key, axis)]
         return drafts
+
+    def _refuse_size(self, key: str, cells: int) -> None:
+        """Refuses an axis that unfolds the grid into too many cells."""
+        if cells <= MOST_CELLS:
+            return
+        problem = f"with this axis the grid has {cells:,} cells; at most {MOST_CELLS:,} are unfolded"
+        if key not in self.file.grid:
+            raise SweepFileError(f"--set {key}: {problem}")
+        raise self.document.fault(("grid", key), problem)
 
     def _fixed(self, origin: KeyPath) -> Draft:
         """A cell of the fixed settings alone, with its place at ``origin``."""
