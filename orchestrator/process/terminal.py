@@ -1,4 +1,4 @@
-"""Protects a command's output from a terminal that closes, or whose encoding lacks characters."""
+"""Protects a command's output from a terminal that closes or lacks characters, and from a reader or a disk that takes no more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import sys
 import termios
 import unicodedata
+from typing import Any
 
 _PLAIN = "fsl_plain"
 _ASCII = {"–": "-", "—": "-", "−": "-", "±": "+/-", "→": "->", "×": "x", "·": "|", "─": "-", "━": "-", "│": "|", "█": "#"}
@@ -51,9 +52,32 @@ def spell_anything() -> None:
         _fill_if_closed(descriptor)
     if sys.stdin is None:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    _survive_refusals_of_stderr()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_PLAIN)
+
+
+class _Stderr(io.FileIO):
+    """Stderr, whose writes never fail: a launch of days must not end because nobody reads its notices, or its log's disk is full."""
+
+    def write(self, data: Any, /) -> int:
+        """Write the data; to the null device, and all that follows, where they are refused."""
+        try:
+            return super().write(data)
+        except OSError:
+            _redirect_to_null(self.fileno())
+            return super().write(data)
+
+
+def _survive_refusals_of_stderr() -> None:
+    stream = sys.stderr
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    file = getattr(stream.buffer, "raw", stream.buffer)  # the buffer is the file itself under PYTHONUNBUFFERED
+    if type(file) is io.FileIO and file.fileno() == 2:
+        writer = io.BufferedWriter(_Stderr(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(writer, encoding=stream.encoding, errors=stream.errors, line_buffering=True)
 
 
 def _fill_if_closed(descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -274,6 +275,34 @@ def test_a_closed_stream_leaves_its_descriptor_to_no_file(tmp_path: Path, closed
     subprocess.run(["sh", "-c", f'"$0" -c "$1" "$2" {closed}', sys.executable, code, str(tmp_path / "out")], check=True, cwd=ROOT)
     number, terminal = (tmp_path / "out").read_text(encoding="utf-8").split()
     assert int(number) > 2 and terminal in ("True", "False")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["{fsl} plan {sweep} --no-probe --runs-root {folder}", "{train} {folder}"])
+def test_a_stderr_that_takes_no_more_ends_no_command(tmp_path: Path, command: str, unbuffered: str) -> None:
+    """As where the reader of a pipe has ended, or the disk of a log is full. A launch of days must outlast it."""
+    (tmp_path / "0123456789abcdef").mkdir()
+    line = command.format(
+        fsl=shlex.join(FSL), train=f"{sys.executable} -m fsl_core.train", sweep=small(tmp_path), folder=tmp_path
+    )
+    with Path("/dev/full").open("wb") as full:
+        environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(shlex.split(line), stderr=full, stdout=subprocess.PIPE, cwd=ROOT, env=environ, check=False)
+    assert done.returncode == (0 if "plan" in command else 3)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_follows_a_refused_line_on_stderr_is_let_go(unbuffered: str) -> None:
+    code = (
+        "import sys; from orchestrator.process.terminal import spell_anything; spell_anything(); "
+        "[print(line, file=sys.stderr, flush=True) for line in 'abc']; print('done')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        environ = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(
+            [sys.executable, "-c", code], stderr=full, stdout=subprocess.PIPE, cwd=ROOT, env=environ, check=True
+        )
+    assert done.stdout == b"done\n"
 
 
 def small(folder: Path) -> Path:
