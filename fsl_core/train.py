@@ -40,7 +40,7 @@ class _Stop:
 def _say(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
-    except OSError:  # its reader is gone, or the disk of its log is full: the training goes on
+    except OSError:  # its reader is gone, or the disk of its log is full: the training continues
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 

@@ -87,6 +87,10 @@ class TrainingState:
         """The present weights and statistics of one seed by name, without the group axis: views, which the next step overwrites."""
         return {name: value[seed] for name, value in (self.weights | self.statistics).items()}
 
+    def is_finite(self, seed: int) -> bool:
+        """Whether all present weights and statistics of a seed are finite numbers."""
+        return bool(torch.stack([values.isfinite().all() for values in self.named(seed).values()]).all())
+
     def stop(self, seed: int, reason: str) -> None:
         """Stop a seed at this step, with a copy of its weights."""
         own = self.seeds[seed]

@@ -105,8 +105,8 @@ def _record_training(state: TrainingState, index: int, schedule: Schedule) -> st
     """Add the training's points to the curves; returns why the seed stops, if it does."""
     seed, steps = state.seeds[index], state.step % schedule.every or schedule.every
     loss, accuracy = float(state.interval_loss[index]) / steps, float(state.interval_accuracy[index]) / steps
-    if not math.isfinite(loss):
-        return "divergence"
+    if not math.isfinite(loss) or not state.is_finite(index):
+        return "divergence"  # weights and statistics too: after an overflow the loss may be finite, of answers that see no image
     seed.record("train_loss", state.step, loss)
     seed.record("train_accuracy", state.step, accuracy)
     seed.record("outer_lr", state.step, outer_lr_at(schedule.optimiser, state.step - 1))

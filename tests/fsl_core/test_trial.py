@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, DataChangedError, ExecutionPathError, StopRequested
-from fsl_core.recipe.recipe import Evaluation, OptimiserSettings, TrainingRecipe, ValidationSettings
+from fsl_core.recipe.recipe import Evaluation, GradientDescentSettings, OptimiserSettings, TrainingRecipe, ValidationSettings
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult, evaluation_result_from_plain, trial_result_from_plain
@@ -249,6 +250,14 @@ def test_patience_ends_a_training_that_no_longer_improves(glyphs: SplitDataset, 
     assert result.stopped_by == "patience"
     assert result.selected_step is not None
     assert result.steps_done == result.selected_step + 10 < 500
+
+
+def test_statistics_that_overflow_are_a_divergence_although_the_loss_stays_finite(glyphs: SplitDataset, folder: Path) -> None:
+    """Normalised by an infinite variance every image is alike: the loss is that of chance, and so were the scores."""
+    optimiser = GradientDescentSettings(outer_lr=1e12, halve_every=None)
+    result = run_trial(glyphs_recipe(optimiser=optimiser, steps=30), TrialRun(folder=folder, dataset=glyphs))
+    assert (result.status, result.stopped_by) == ("diverged", "divergence")
+    assert all(math.isfinite(loss) for _, loss in result.curves.get("train_loss", ()))
 
 
 def test_a_diverged_training_is_a_result_without_weights(glyphs: SplitDataset, folder: Path) -> None:
