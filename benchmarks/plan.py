@@ -48,7 +48,7 @@ def main(cells: int) -> None:
             plan = build_plan(spec)
         with _timed("records"):
             records = Store(Path(folder) / "runs").records([trial.fingerprint for trial in plan.trials])
-    book = CostBook(Machine(device="cpu", device_name="", threads=1, torch=""), {})
+    book = CostBook(Machine(device="cpu", device_name="", threads=1, torch=""))
     with _timed("kinds"):
         kinds = unknown_kinds(plan, records, book)
         for work in {work for kind in kinds for work in kind.works}:

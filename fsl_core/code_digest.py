@@ -20,6 +20,11 @@ def code_digest(packages: tuple[Path, ...] = _PACKAGES) -> str:
     return _digest_of((*packages, *plugin_sources()))
 
 
+def step_code_digest() -> str:
+    """The SHA-256 of the code that determines the time of a step: ``fsl_core`` and the installed plug-ins, not the orchestrator."""
+    return code_digest(_PACKAGES[:1])
+
+
 @functools.cache
 def _digest_of(packages: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()

@@ -80,8 +80,9 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield "not counted: trials that share a GPU slow each other down"
     if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
-    if other := sum(prediction.left_source == "trials of other code" for prediction in expected.left.values()):
-        yield f"from trials of other code: steps of {counted(other, 'trial')}; those of this code were not timed"
+    for source in ("trials of other code", "probes of other code"):
+        if other := sum(prediction.left_source == source for prediction in expected.left.values()):
+            yield f"from {source}: steps of {counted(other, 'trial')}; those of this code were not timed"
     if expected.unknown and expected.machine.device_name is None:
         yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
     elif expected.unknown:
@@ -95,10 +96,9 @@ def _ranges(sources: Set[str]) -> list[str]:
         ranges.append(f"{PROBE_RANGE['low']:g} to {PROBE_RANGE['high']:g} times what single steps took when they were timed")
     if "earlier trials" in sources:
         ranges.append(f"{TRIALS_RANGE['low']:g} to {TRIALS_RANGE['high']:g} times what the steps of earlier trials took")
-    if "trials of other code" in sources:
-        ranges.append(
-            f"{OTHER_CODE_RANGE['low']:g} to {OTHER_CODE_RANGE['high']:g} times what the steps of trials of other code took"
-        )
+    if of_other := [source for source in ("trials of other code", "probes of other code") if source in sources]:
+        ends = f"{OTHER_CODE_RANGE['low']:g} to {OTHER_CODE_RANGE['high']:g}"
+        ranges.append(f"{ends} times what steps took in {' and '.join(of_other)}")
     return ranges
 
 

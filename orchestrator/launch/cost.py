@@ -14,13 +14,16 @@ from fsl_core.training.timing import Timing
 from fsl_core.training.trial_records import ComputedBy, ExecutionRecord
 from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
 from orchestrator.launch.span import NOTHING, Span
-from orchestrator.records.remembered import Machine, key
+from orchestrator.records.remembered import NOTHING_REMEMBERED, Machine, Remembered, key
 from orchestrator.records.trial_record import TrialRecord
 
-Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "unknown"]
+Source = Literal[
+    "earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "probes of other code", "unknown"
+]
 """Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor.
 
-``earlier trials`` ran the code that runs now; ``trials of other code`` count only where nothing else is known.
+``earlier trials`` ran the code that runs now, and so did the probes before ``trials of other code``. What other code took counts only where
+nothing else is known, its probes only where none of its trials are.
 """
 
 PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
@@ -28,7 +31,7 @@ PROBE_RANGE: Mapping[str, float] = {"low": 0.7, "high": 1.5}
 TRIALS_RANGE: Mapping[str, float] = {"low": 0.9, "high": 1.2}
 """What the fastest and the slowest of the trials so far are trusted to,"""
 OTHER_CODE_RANGE: Mapping[str, float] = {"low": 0.5, "high": 2.0}
-"""and those of other code, which may compute the same faster or more slowly."""
+"""and trials and probes of other code, which may compute the same faster or more slowly."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,19 @@ class Cost:
 UNKNOWN = Cost(None, "unknown")
 FREE = Cost(NOTHING, "earlier trials")
 _SURENESS: Sequence[Source] = (
-    "earlier trials", "remembered probe", "probe", "busy probe", "trials of other code", "unknown",
+    "earlier trials", "remembered probe", "probe", "busy probe", "trials of other code", "probes of other code", "unknown",
 )  # fmt: skip
+_TO_PROBE: Sequence[Source] = ("probes of other code", "unknown")
 
 
 def of_probe(timing: Timing, source: Source) -> Cost:
     """What a unit of work costs by a probe; of one on a busy machine the range ends no sooner than the wall clock that it took."""
-    seconds = Span.of(timing.seconds, **PROBE_RANGE)
+    other_code = source == "probes of other code"
+    seconds = Span.of(timing.seconds, **(OTHER_CODE_RANGE if other_code else PROBE_RANGE))
     if not timing.busy:
         return Cost(seconds, source)
-    return Cost(dataclasses.replace(seconds, high=max((seconds.high, *timing.wall))), "busy probe")
+    at_most = dataclasses.replace(seconds, high=max((seconds.high, *timing.wall)))
+    return Cost(at_most, source if other_code else "busy probe")
 
 
 def together(costs: Sequence[Cost]) -> Cost:
@@ -76,11 +82,11 @@ class _Seen:
     of_other_code: dict[object, list[float]] = field(default_factory=dict)
 
     def cost(self, kind: object, put_together: Callable[[], Cost]) -> Cost:
-        """What the kind costs: by trials of this code, else as it is put together, else by trials of other code."""
+        """What the kind costs: by trials of this code, else by probes of it as put together, else by other code: its trials, its probes."""
         if own := self.of_this_code.get(kind):
             return Cost(Span.of(own, **TRIALS_RANGE), "earlier trials")
         cost, other = put_together(), self.of_other_code.get(kind)
-        if cost.seconds is None and other:
+        if other and cost.source in _TO_PROBE:
             return Cost(Span.of(other, **OTHER_CODE_RANGE), "trials of other code")
         return cost
 
@@ -88,13 +94,13 @@ class _Seen:
 class CostBook:
     """What is known of costs on one machine: of whole steps and evaluations, of units of work; and after how many steps trials end.
 
-    ``remembered``: the probes of earlier commands, as :class:`orchestrator.records.remembered.RememberedProbes` reads them. ``code`` is
-    the digest of the code whose costs are asked for, by which trials of other code are told apart.
+    ``remembered``: the probes of earlier commands. ``code`` is the digest of the code whose costs are asked for, which distinguishes its
+    trials from those of other code.
     """
 
-    def __init__(self, machine: Machine, remembered: Mapping[str, Timing], code: str | None = None) -> None:
+    def __init__(self, machine: Machine, remembered: Remembered = NOTHING_REMEMBERED, code: str | None = None) -> None:
         self.machine, self._remembered, self._code = machine, remembered, code
-        self._some_busy = any(timing.busy for timing in remembered.values())
+        self._some_busy = any(timing.busy for timing in remembered.of_this_code.values())
         self._steps, self._evaluations = _Seen(), _Seen()
         self._ends: dict[TrainingRecipe, list[float]] = {}
         self._units: dict[UnitWork, Cost] = {}
@@ -143,7 +149,7 @@ class CostBook:
 
     def probed(self, work: UnitWork, timing: Timing) -> None:
         """Take in a probe of this command, unless what is remembered is surer."""
-        before = self._remembered.get(key(work))
+        before = self._remembered.of_this_code.get(key(work))
         if before is not None and not timing.surer_than(before):
             return
         self._units[work] = of_probe(timing, "probe")
@@ -189,32 +195,37 @@ class CostBook:
     def unknown_work(
         self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
     ) -> tuple[UnitWork, ...]:
-        """The units of work that a trial's cost hangs on, or that of its evaluations once it is ``trained``, and that are unknown."""
-        return self._work_known_by("unknown", recipe, evaluations, trained)
+        """The units that a trial's cost depends on, or that of its evaluations once it is ``trained``, and that this code never ran."""
+        return self._work_known_by(_TO_PROBE, recipe, evaluations, trained)
 
     def busy_work(
         self, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], *, trained: bool = False
     ) -> tuple[UnitWork, ...]:
         """Those that are known by a remembered probe on a busy machine alone."""
-        return self._work_known_by("busy probe", recipe, evaluations, trained) if self._some_busy else ()
+        return self._work_known_by(["busy probe"], recipe, evaluations, trained) if self._some_busy else ()
 
     def _work_known_by(
-        self, source: Source, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
+        self, sources: Sequence[Source], recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
     ) -> tuple[UnitWork, ...]:
         bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations.of_this_code]
         if not trained and _kind_of_step(recipe) not in self._steps.of_this_code:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
-        return tuple(work for work in works if self._of_unit(work).source == source)
+        return tuple(work for work in works if self._of_unit(work).source in sources)
 
     def _of_bill(self, bill: Bill) -> Cost:
         return together([self._of_unit(work).times(count) for work, count in bill])
 
     def _of_unit(self, work: UnitWork) -> Cost:
         if work not in self._units:
-            timing = self._remembered.get(key(work))
-            self._units[work] = of_probe(timing, "remembered probe") if timing else UNKNOWN
+            self._units[work] = self._as_remembered(key(work))
         return self._units[work]
+
+    def _as_remembered(self, work: str) -> Cost:
+        if own := self._remembered.of_this_code.get(work):
+            return of_probe(own, "remembered probe")
+        other = self._remembered.of_other_code.get(work)
+        return of_probe(other, "probes of other code") if other else UNKNOWN
 
 
 def _of_any_seed(recipe: TrainingRecipe) -> TrainingRecipe:

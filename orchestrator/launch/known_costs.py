@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fsl_core.code_digest import step_code_digest
 from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
@@ -24,7 +25,7 @@ from orchestrator.launch.probing import (
     probe_again,
     unknown_kinds,
 )
-from orchestrator.records.remembered import Machine, RememberedProbes
+from orchestrator.records.remembered import NOTHING_REMEMBERED, Machine, RememberedProbes
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
@@ -52,10 +53,8 @@ class KnownCosts:
         on_cluster: bool = False,
     ) -> Forecast:
         """What a plan takes; what nothing is known of is probed where that is wanted."""
-        probes = RememberedProbes(
-            self.store.runs_root / "cost.json", machine=self.machine, now=datetime.datetime.now(datetime.UTC)
-        )
-        book = CostBook(self.machine, {} if self.fresh else probes.read(), running_code().code_digest)
+        probes = self._remembered_probes()
+        book = CostBook(self.machine, NOTHING_REMEMBERED if self.fresh else probes.read(), running_code().code_digest)
         if not self.fresh:
             self._learn(book)
         if self.measure is not None:
@@ -64,13 +63,21 @@ class KnownCosts:
             self._probe_again(busy, book, probes, self.measure)
         return make_forecast(plan, records, book, slots=slots, start=start, compute=compute, on_cluster=on_cluster)
 
+    def _remembered_probes(self) -> RememberedProbes:
+        path, now = self.store.runs_root / "cost.json", datetime.datetime.now(datetime.UTC)
+        return RememberedProbes(path, machine=self.machine, code=step_code_digest(), now=now)
+
     def _learn(self, book: CostBook) -> None:
         book.learn(self.store.read(folder.name) for folder in self.store.folders())
 
     def _probe(self, kinds: Sequence[UnknownKind], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
         if not kinds:
             return
-        what = f"{min(len(kinds), MOST_KINDS)} kinds of trials that never ran here" if len(kinds) > 1 else "a kind of trial"
+        what = (
+            f"{min(len(kinds), MOST_KINDS)} kinds of trials that this code never ran here"
+            if len(kinds) > 1
+            else "a kind of trial"
+        )
         self.announce(f"timing single steps of {what}, for at most {ENOUGH_SECONDS:.0f} s; --no-probe leaves that out")
 
         with self.shown_progress("kinds of trials timed") as progress:

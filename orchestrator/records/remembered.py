@@ -1,5 +1,5 @@
-"""Remembers probes in ``<runs-root>/cost.json``: machine, time, seconds of each unit of work, and wall-clock seconds, which show whether
-the machine was busy.
+"""Remembers probes in ``<runs-root>/cost.json``: machine, code, time, seconds of each unit of work, and wall-clock seconds, which show
+whether the machine was busy.
 
 The file is a cache: invalid, impossible and old entries are ignored, and their work is measured again.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,30 +44,49 @@ class _Entry:
     machine: str
     at: datetime.datetime
     timing: Timing
+    code: str | None
     edition: int = SCHEMA_VERSION
 
 
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """The recent timings of one machine, by the :func:`key` of their unit of work: those of the running code, and those of other code."""
+
+    of_this_code: Mapping[str, Timing] = field(default_factory=dict)
+    of_other_code: Mapping[str, Timing] = field(default_factory=dict)
+
+
+NOTHING_REMEMBERED = Remembered()
+
+
 class RememberedProbes:
-    """The file of probes. Ages are measured from ``now``."""
+    """The file of probes. ``code`` is the digest of the code that is timed; ages are measured from ``now``."""
 
-    def __init__(self, path: Path, *, machine: Machine, now: datetime.datetime) -> None:
-        self._path, self._machine, self._now = path, _text(as_plain(machine)), now
+    def __init__(self, path: Path, *, machine: Machine, code: str, now: datetime.datetime) -> None:
+        self._path, self._machine, self._code, self._now = path, _text(as_plain(machine)), code, now
 
-    def read(self) -> Mapping[str, Timing]:
-        """The recent timings of this machine, by the :func:`key` of their unit of work.
+    def read(self) -> Remembered:
+        """The recent timings of this machine. One without a digest, from an earlier version, counts as one of other code.
 
         Timings of an earlier edition of the recipes are kept and not used: the same settings may mean different work there.
         """
-        today = (entry for entry in self._entries() if entry.edition == SCHEMA_VERSION)
-        return {entry.work: entry.timing for entry in today if entry.machine == self._machine}
+        today = [each for each in self._entries() if each.edition == SCHEMA_VERSION and each.machine == self._machine]
+        return Remembered(
+            of_this_code={entry.work: entry.timing for entry in today if entry.code == self._code},
+            of_other_code={entry.work: entry.timing for entry in today if entry.code != self._code},
+        )
 
     def write(self, probes: Mapping[UnitWork, Timing]) -> None:
-        """Add probes of this machine and keep the more reliable of two of the same work. Raises OSError where it cannot be written."""
+        """Add probes of this machine and code. They replace those of other code, and of two of this code the more reliable is kept.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         kept = {(entry.work, entry.machine, entry.edition): entry for entry in self._entries()}
         for work, timing in probes.items():
-            new = _Entry(key(work), self._machine, self._now, timing)
+            new = _Entry(key(work), self._machine, self._now, timing, self._code)
             before = kept.get((new.work, new.machine, new.edition))
-            if before is None or timing.surer_than(before.timing):
+            if before is None or before.code != self._code or timing.surer_than(before.timing):
                 kept[new.work, new.machine, new.edition] = new
         write_atomically(self._path, json.dumps({"probes": [_plain(entry) for entry in kept.values()]}, indent=1).encode())
 
@@ -92,11 +111,12 @@ def _entry(plain: Any) -> _Entry | None:
         timing = Timing(seconds=tuple(plain["seconds"]), wall=tuple(plain.get("wall", ())))
         if at.tzinfo is None or not timing.seconds or not _samples(timing.seconds) or not _samples(timing.wall):
             return None
-        if type(plain.get("edition", FIRST_EDITION)) is not int:
+        code, edition = plain.get("code"), plain.get("edition", FIRST_EDITION)
+        if type(edition) is not int or not isinstance(code, str | None):
             return None
         if not isinstance(plain["work"], dict) or not isinstance(plain["machine"], dict):
             return None
-        return _Entry(_text(plain["work"]), _text(plain["machine"]), at, timing, plain.get("edition", FIRST_EDITION))
+        return _Entry(_text(plain["work"]), _text(plain["machine"]), at, timing, code, edition)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -117,6 +137,7 @@ def _plain(entry: _Entry) -> Mapping[str, Any]:
         "at": entry.at.isoformat(timespec="seconds"),
         "seconds": list(entry.timing.seconds),
         "wall": list(entry.timing.wall),
+        "code": entry.code,
         "edition": entry.edition,
     }
 

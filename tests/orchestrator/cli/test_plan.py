@@ -157,6 +157,16 @@ def test_what_only_trials_of_other_code_tell_of_is_marked(done: Workplace, monke
     assert "from trials of other code: steps of 1 trial" in done.read("plan", *arguments).stdout
 
 
+def test_what_only_probes_of_other_code_tell_of_is_marked(fresh: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sources(plan(fresh)) == {"probe"}
+    monkeypatch.setattr("orchestrator.launch.known_costs.step_code_digest", lambda: "f" * 64)
+    assert sources(plan(fresh, "--no-probe")) == {"probes of other code"}
+    text = fresh.read("plan", "--no-probe").stdout
+    assert "from probes of other code: steps of 2 trials" in text and "0.5 to 2 times what steps took in probes of other" in text
+    assert sources(plan(fresh)) == {"probe"}, "this code is timed anew"
+    assert sources(plan(fresh)) == {"remembered probe"}
+
+
 def test_one_trial_at_a_time_takes_longer(fresh: Workplace) -> None:
     plan(fresh)
     assert plan(fresh, "--executor", "in-process")["slots"] == 1

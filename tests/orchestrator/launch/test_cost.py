@@ -1,6 +1,7 @@
 """Costs: learnt from trials before probed, of this machine alone, and honest about what is unknown."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from fsl_core.training.trial_records import ExecutionRecord, ScoringRecord
 from fsl_core.training.unit_work import evaluation_bill
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE, UNKNOWN, Cost, CostBook, together
 from orchestrator.launch.span import Span
-from orchestrator.records.remembered import Machine, key
+from orchestrator.records.remembered import Machine, Remembered, key
 from orchestrator.records.trial_record import TrialRecord
 from tests.made_up_answers import made_up
 from tests.orchestrator.small_sweep import small_plan
@@ -74,11 +75,11 @@ def probed(book: CostBook, recipe: TrainingRecipe, seconds: float = 1.0) -> Cost
 
 
 def test_what_nothing_is_known_of_is_unknown(recipe: TrainingRecipe) -> None:
-    assert per_step(CostBook(HERE, {}), recipe) == UNKNOWN
+    assert per_step(CostBook(HERE), recipe) == UNKNOWN
 
 
 def test_a_step_is_learnt_from_trials_of_the_kind_on_this_machine(recipe: TrainingRecipe) -> None:
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     other_seed = dataclasses.replace(recipe, seed=7)
     book.learn([record(other_seed, 40), record(dataclasses.replace(recipe, seed=8), 60)])
     assert per_step(book, recipe) == Cost(
@@ -91,7 +92,7 @@ def test_a_step_is_learnt_from_trials_of_the_kind_on_this_machine(recipe: Traini
     "change", [{"device": "cuda"}, {"device_name": "another"}, {"threads": 2}, {"versions": {"torch": "2.8"}}, {"versions": {}}]
 )
 def test_nothing_is_learnt_from_another_machine_or_torch(recipe: TrainingRecipe, change: dict[str, object]) -> None:
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     book.learn([record(recipe, 40, **change)])
     assert per_step(book, recipe) == UNKNOWN
 
@@ -99,14 +100,14 @@ def test_nothing_is_learnt_from_another_machine_or_torch(recipe: TrainingRecipe,
 def test_trials_of_other_code_count_only_where_nothing_else_is_known(recipe: TrainingRecipe, tmp_path: Path) -> None:
     evaluation = small_plan(tmp_path).trials[0].evaluations[0]
     old, new = (record(recipe, 40, evaluation=evaluation, code_digest=letter * 64) for letter in "ab")
-    book = CostBook(HERE, {}, "b" * 64)
+    book = CostBook(HERE, code="b" * 64)
     book.learn([old])
     wide = Span.of([2.0], **OTHER_CODE_RANGE)
     assert per_step(book, recipe) == Cost(wide, "trials of other code")
     assert book.evaluation(recipe, evaluation).source == "trials of other code"
     assert book.unknown_work(recipe, [evaluation]), "what this code takes is still to be timed"
     assert per_step(probed(book, recipe), recipe).source == "probe"
-    book = CostBook(HERE, {}, "b" * 64)
+    book = CostBook(HERE, code="b" * 64)
     book.learn([old, new])
     assert per_step(book, recipe) == Cost(Span.of([2.0], **TRIALS_RANGE), "earlier trials")
     assert book.evaluation(recipe, evaluation).source == "earlier trials" and not book.unknown_work(recipe, [evaluation])
@@ -114,7 +115,7 @@ def test_trials_of_other_code_count_only_where_nothing_else_is_known(recipe: Tra
 
 def test_a_second_training_counts_its_steps(recipe: TrainingRecipe) -> None:
     twice = dataclasses.replace(recipe, retrain=True)
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     book.learn([record(twice, 40, curves={"retrain_train_loss": ((5, 1.0), (20, 1.0))})])
     step = per_step(book, recipe).seconds
     assert step is not None and step.likely == 1.0
@@ -122,7 +123,7 @@ def test_a_second_training_counts_its_steps(recipe: TrainingRecipe) -> None:
 
 def test_an_evaluation_is_learnt_apart_from_the_training(recipe: TrainingRecipe, tmp_path: Path) -> None:
     evaluation = small_plan(tmp_path).trials[0].evaluations[0]
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     book.learn([record(recipe, 40, evaluation=evaluation)])
     known = book.evaluation(recipe, evaluation)
     assert known.source == "earlier trials" and known.seconds is not None and known.seconds.likely == 1.0
@@ -131,23 +132,42 @@ def test_an_evaluation_is_learnt_apart_from_the_training(recipe: TrainingRecipe,
 
 
 def test_probes_of_this_command_and_remembered_ones_say_which_they_are(recipe: TrainingRecipe) -> None:
-    new = probed(CostBook(HERE, {}), recipe)
+    new = probed(CostBook(HERE), recipe)
     assert per_step(new, recipe).source == "probe"
-    works = CostBook(HERE, {}).unknown_work(recipe, ())
-    remembered = CostBook(HERE, {key(work): quiet(1.0) for work in works})
+    works = CostBook(HERE).unknown_work(recipe, ())
+    remembered = CostBook(HERE, Remembered(of_this_code={key(work): quiet(1.0) for work in works}))
     assert remembered.unknown_work(recipe, ()) == ()
     assert per_step(remembered, recipe) == Cost(per_step(new, recipe).seconds, "remembered probe")
 
 
 def test_a_probe_has_a_range(recipe: TrainingRecipe) -> None:
-    seconds = per_step(probed(CostBook(HERE, {}), recipe), recipe).seconds
+    seconds = per_step(probed(CostBook(HERE), recipe), recipe).seconds
     assert seconds is not None
     assert seconds.low == pytest.approx(PROBE_RANGE["low"] * seconds.likely)
     assert seconds.high == pytest.approx(PROBE_RANGE["high"] * seconds.likely)
 
 
 def remembering(recipe: TrainingRecipe, timing: Timing) -> CostBook:
-    return CostBook(HERE, {key(work): timing for work in CostBook(HERE, {}).unknown_work(recipe, ())})
+    return CostBook(HERE, Remembered(of_this_code=timings(recipe, timing)))
+
+
+def timings(recipe: TrainingRecipe, timing: Timing) -> Mapping[str, Timing]:
+    return {key(work): timing for work in CostBook(HERE).unknown_work(recipe, ())}
+
+
+@pytest.mark.parametrize(("timing", "high"), [(quiet(1.0), OTHER_CODE_RANGE["high"]), (busy(1.0), 4.0)], ids=["quiet", "busy"])
+def test_probes_of_other_code_count_only_where_nothing_else_is_known(recipe: TrainingRecipe, timing: Timing, high: float) -> None:
+    remembered = Remembered(of_other_code=timings(recipe, timing))
+    book, of_a_second = CostBook(HERE, remembered, "b" * 64), per_step(remembering(recipe, quiet(1.0)), recipe).seconds
+    cost = per_step(book, recipe)
+    assert cost.source == "probes of other code" and cost.seconds is not None and of_a_second is not None
+    assert cost.seconds.low == pytest.approx(OTHER_CODE_RANGE["low"] * of_a_second.likely)
+    assert cost.seconds.high == pytest.approx(high * of_a_second.likely)
+    assert book.unknown_work(recipe, ()) == CostBook(HERE).unknown_work(recipe, ()), "this code is still to be timed"
+    assert per_step(probed(book, recipe), recipe).source == "probe"
+    book = CostBook(HERE, remembered, "b" * 64)
+    book.learn([record(recipe, 40, code_digest="a" * 64)])
+    assert per_step(book, recipe).source == "trials of other code", "whole trials are more reliable than probes"
 
 
 def test_a_probe_on_a_busy_machine_is_marked_and_its_range_reaches_to_its_wall_clock(recipe: TrainingRecipe) -> None:
@@ -156,7 +176,7 @@ def test_a_probe_on_a_busy_machine_is_marked_and_its_range_reaches_to_its_wall_c
     assert by_busy.source == "busy probe" and by_busy.seconds is not None and by_quiet.seconds is not None
     assert (by_busy.seconds.low, by_busy.seconds.likely) == (by_quiet.seconds.low, by_quiet.seconds.likely)
     assert by_busy.seconds.high == pytest.approx(by_quiet.seconds.high * 4.0 / PROBE_RANGE["high"])
-    assert set(book.busy_work(recipe, ())) == set(CostBook(HERE, {}).unknown_work(recipe, ()))
+    assert set(book.busy_work(recipe, ())) == set(CostBook(HERE).unknown_work(recipe, ()))
     assert remembering(recipe, quiet(1.0)).busy_work(recipe, ()) == () == book.unknown_work(recipe, ())
 
 
@@ -188,7 +208,7 @@ def test_a_machine_is_busy_from_a_stated_factor_on_or_where_nobody_noted_the_wal
 
 def test_validation_and_evaluation_are_in_the_bill(recipe: TrainingRecipe, tmp_path: Path) -> None:
     trial = small_plan(tmp_path).trials[0]
-    book = probed(CostBook(HERE, {}), recipe)
+    book = probed(CostBook(HERE), recipe)
     rarely = dataclasses.replace(recipe, validation=dataclasses.replace(recipe.validation, every=20))
     often, seldom = per_step(book, recipe).seconds, per_step(book, rarely).seconds
     assert often is not None and seldom is not None and often.likely > seldom.likely > 1.0
@@ -199,13 +219,13 @@ def test_validation_and_evaluation_are_in_the_bill(recipe: TrainingRecipe, tmp_p
 
 def test_an_untrained_network_costs_its_validation(recipe: TrainingRecipe) -> None:
     untrained = dataclasses.replace(recipe, steps=0)
-    assert all(work.kind != "train" for work in CostBook(HERE, {}).unknown_work(untrained, ()))
-    cost = probed(CostBook(HERE, {}), untrained).training(untrained, Span.of([0.0]))
+    assert all(work.kind != "train" for work in CostBook(HERE).unknown_work(untrained, ()))
+    cost = probed(CostBook(HERE), untrained).training(untrained, Span.of([0.0]))
     assert cost.seconds is not None and cost.seconds.likely > 0
 
 
 def test_other_seeds_say_when_patience_ends_a_trial(recipe: TrainingRecipe) -> None:
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     assert book.steps(recipe) == Span.of([20])
     for seed, steps in ((5, 10), (6, 15), (7, 15)):
         book.learn([record(dataclasses.replace(recipe, seed=seed), 9, steps=steps, stopped_by="patience")])
@@ -221,6 +241,6 @@ def test_something_unknown_makes_the_whole_unknown() -> None:
 
 def test_of_a_device_that_is_elsewhere_any_model_counts(recipe: TrainingRecipe) -> None:
     """Such as a cluster's GPUs, looked at from a head without one."""
-    book = CostBook(Machine(device="cuda", device_name=None, threads=1, torch="2.9"), {})
+    book = CostBook(Machine(device="cuda", device_name=None, threads=1, torch="2.9"))
     book.learn([record(recipe, 40, device="cuda", device_name="a GPU")])
     assert per_step(book, recipe).source == "earlier trials"

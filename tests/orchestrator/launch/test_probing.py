@@ -12,7 +12,7 @@ from fsl_core.training.unit_work import UnitWork
 from orchestrator.launch.cost import UNKNOWN, CostBook
 from orchestrator.launch.probing import UnknownKind, busy_works, probe, probe_again, unknown_kinds
 from orchestrator.launch.span import Span
-from orchestrator.records.remembered import key
+from orchestrator.records.remembered import Remembered, key
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
@@ -46,7 +46,7 @@ class Probes:
         path = folder / "grid.yaml"
         path.write_text(text)
         self.plan = build_plan(load_sweep(path))
-        self.book = CostBook(HERE, {})
+        self.book = CostBook(HERE)
         self.measured: list[UnitWork] = []
         self.kept: Mapping[UnitWork, Timing] = {}
         self.shown: list[tuple[int, int]] = []
@@ -124,7 +124,7 @@ def test_what_was_measured_is_kept_when_probing_is_interrupted(probes: Probes, m
 def known_by_busy_probes(probes: Probes) -> list[UnitWork]:
     """Have the book know every unit by a probe on a busy machine."""
     works = list(dict.fromkeys(work for kind in probes.kinds() for work in kind.works))
-    probes.book = CostBook(HERE, {key(work): busy(2.0) for work in works})
+    probes.book = CostBook(HERE, Remembered(of_this_code={key(work): busy(2.0) for work in works}))
     return works
 
 
@@ -162,6 +162,6 @@ def test_what_this_device_cannot_do_is_not_probed(tmp_path: Path) -> None:
     probes.run()
     assert probes.measured and not [work for work in probes.measured if work.kind == "train"]
     assert probes.book.training(probes.plan.trials[0].recipe, Span.of([10])) == UNKNOWN
-    probes.book = CostBook(dataclasses.replace(HERE, device="cuda"), {})
+    probes.book = CostBook(dataclasses.replace(HERE, device="cuda"))
     probes.run()
     assert {work.matmul_precision for work in probes.measured if work.kind == "train"} == {"tf32"}

@@ -14,6 +14,7 @@ from orchestrator.launch.driver import sweep_folder
 from orchestrator.launch.launches import check_name_is_free, read_launches, record_launch
 from orchestrator.launch.leftovers import Leftover, find_leftovers, kept_trials, remove_leftovers
 from orchestrator.launch.wanted_trials import wanted_trials
+from orchestrator.records.remembered import NOTHING_REMEMBERED
 from orchestrator.records.store import Store
 from orchestrator.report.folder_owner import owner_in
 from orchestrator.tracking import run_tags
@@ -194,9 +195,9 @@ def test_costs_of_the_first_edition_are_kept_and_not_used(tmp_path: Path) -> Non
     (before,) = written["probes"]
     del before["edition"]
     path.write_text(json.dumps(written))
-    assert test_remembered.probes(path).read() == {}
+    assert test_remembered.probes(path).read() == NOTHING_REMEMBERED
     test_remembered.probes(path).write({test_remembered.WORK: quiet(9.0)})
-    assert list(test_remembered.probes(path).read().values()) == [quiet(9.0)]
+    assert list(test_remembered.known(path).values()) == [quiet(9.0)]
     assert [entry["edition"] for entry in json.loads(path.read_text())["probes"]] == [1, SCHEMA_VERSION]
     assert datetime.datetime.fromisoformat(before["at"]) == test_remembered.NOW
 
