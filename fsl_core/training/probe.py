@@ -7,8 +7,10 @@ prepares and downloads nothing.
 from __future__ import annotations
 
 import functools
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -29,14 +31,13 @@ from fsl_core.training.path_timing import step_along
 from fsl_core.training.stand_in import noise, stand_in_bank
 from fsl_core.training.timing import Timing, counted_seconds
 from fsl_core.training.trained_model import trained_model
-from fsl_core.training.unit_work import UnitWork
+from fsl_core.training.unit_work import UnitWork, probed_episodes
 
 ENOUGH_SECONDS = 1.0
 """Measurements stop after this many seconds of wall clock: long work varies little."""
 LONG_SECONDS = 10.0
 """A first measurement that takes longer is counted: one-time costs are small beside it."""
 
-_EPISODES_OF_A_STEP = 16  # for an adapting algorithm, which differentiates some of them together
 _ANY_SHAPE = EpisodeShape(way=2, shot=1, query=1)
 
 
@@ -44,18 +45,40 @@ def measure(work: UnitWork, *, device: str = "cpu", threads: int = 1, times: int
     """Measure the seconds of one unit of ``work`` up to ``times`` times, after a first time that counts only if it is long.
 
     On a CPU they are processor seconds (:func:`fsl_core.training.timing.counted_seconds`), which exclude other work on a busy machine;
-    the wall clock shows whether it was busy. On CUDA they are wall clock, as the processor only waits.
+    the wall clock shows whether it was busy. On CUDA they are wall clock, as the processor only waits, and the peak memory of the
+    tensors is measured too; afterwards that memory is free for other processes.
     """
     recipe = _recipe(work)
     path = StepKind(recipe=recipe, image_shape=work.image_shape, device=device, threads=threads).usual_path()
-    with path.active(recipe.matmul_precision) as there:
+    with path.active(recipe.matmul_precision) as there, _peak_memory(there) as peak:
         repeat, units = _prepared(work, recipe, path, there)
         timed = [_seconds(repeat, there, threads)]
         if timed[0][1] <= LONG_SECONDS:
             timed.clear()
         while len(timed) < times and sum(wall for _, wall in timed) < ENOUGH_SECONDS:
             timed.append(_seconds(repeat, there, threads))
-    return Timing(seconds=tuple(counts / units for counts, _ in timed), wall=tuple(wall / units for _, wall in timed))
+        del repeat
+    return Timing(
+        seconds=tuple(counts / units for counts, _ in timed),
+        wall=tuple(wall / units for _, wall in timed),
+        peak_bytes=max(peak, default=None),
+    )
+
+
+@contextmanager
+def _peak_memory(device: torch.device) -> Iterator[list[int]]:
+    """A list that gets, at the end of the block, the peak bytes of tensors on a GPU; what the block held there is released."""
+    peak: list[int] = []
+    if device.type != "cuda":
+        yield peak
+        return
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        yield peak
+        peak.append(torch.cuda.max_memory_allocated())
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _seconds(repeat: Callable[[], object], device: torch.device, threads: int) -> tuple[float, float]:
@@ -101,7 +124,7 @@ def _recipe(work: UnitWork) -> TrainingRecipe:
         validation=ValidationSettings(shape=shape, every=1, patience=None, adaptation_steps=adaptation),
         steps=1,
         seed=0,
-        meta_batch_size=_EPISODES_OF_A_STEP if adaptation else 1,
+        meta_batch_size=probed_episodes(algorithm),
         backbone=work.backbone,
         matmul_precision=work.matmul_precision,
     )

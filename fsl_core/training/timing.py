@@ -12,11 +12,13 @@ BUSY_FROM = 1.25
 class Timing:
     """Repeated measurements of one unit of work: the counted seconds, and the wall clock.
 
-    ``wall`` is empty if it was not recorded: how busy the machine was is then unknown.
+    ``wall`` is empty if it was not recorded: how busy the machine was is then unknown. ``peak_bytes``: the peak memory of tensors on a
+    GPU; None on a CPU, or if it was not recorded.
     """
 
     seconds: tuple[float, ...]
     wall: tuple[float, ...] = ()
+    peak_bytes: int | None = None
 
     @property
     def busy(self) -> bool:

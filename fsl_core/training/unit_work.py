@@ -47,6 +47,14 @@ Bill = tuple[tuple[UnitWork, float], ...]
 """Units of work, each with its number of repetitions."""
 
 
+_PROBED_EPISODES = 16  # for an adapting algorithm, which differentiates some of them together
+
+
+def probed_episodes(algorithm: AlgorithmSettings) -> int:
+    """The number of episodes in the step by which a training episode is probed."""
+    return _PROBED_EPISODES if algorithm.adapts else 1
+
+
 def step_bill(recipe: TrainingRecipe) -> Bill:
     """The work of one training step, without validations."""
     work = UnitWork(

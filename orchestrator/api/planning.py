@@ -83,7 +83,7 @@ def plan(
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some; another machine's device may be asked about.
         threads: CPU threads of each trial, and its CPUs.
-        gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
+        gpus_per_trial: a part of one GPU, or whole GPUs; None: by measured memory.
         probe: whether steps of trials that never ran here are timed, for half a minute at most.
         fresh: whether the forecast leaves earlier trials and probes aside.
 

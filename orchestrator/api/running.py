@@ -75,7 +75,7 @@ def run(
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some.
         threads: CPU threads of each trial, and its CPUs.
-        gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
+        gpus_per_trial: a part of one GPU, or whole GPUs; None: by measured memory.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
         seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
         probe: whether steps of trials that never ran here are timed, to run the longest trials first.

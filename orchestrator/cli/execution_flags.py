@@ -38,7 +38,7 @@ _EXECUTION: Mapping[str, Decorator] = {
     "gpus_per_trial": click.option(
         "--gpus-per-trial",
         type=click.FloatRange(0, min_open=True),
-        help=f"Of a GPU that each trial sets aside on CUDA, such as 0.1, or whole GPUs; default {GPU_SHARE:g}.",
+        help=f"Of a GPU that each trial sets aside on CUDA, such as 0.1, or whole GPUs; default by memory, at least {GPU_SHARE:g}.",
     ),
     "path": click.option(
         "--path",

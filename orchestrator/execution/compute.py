@@ -9,7 +9,7 @@ from fsl_core.errors import ExecutionPathError
 from orchestrator.counted import counted
 
 GPU_SHARE = 0.25
-"""The default share of a GPU that one trial reserves: Conv-4 on small images leaves most of one idle."""
+"""The share of a GPU that one trial reserves where its memory is not measured, and the least that it reserves unless it is given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,15 @@ def cuda_is_here() -> bool:
     return torch.cuda.is_available()
 
 
+def gpu_memory() -> int | None:
+    """The bytes of memory of the smallest GPU of this machine; None without one."""
+    if not gpu_count():
+        return None
+    import torch
+
+    return min(torch.cuda.get_device_properties(gpu).total_memory for gpu in range(gpu_count()))
+
+
 def gpu_count() -> int:
     """The number of GPUs of this machine."""
     if not gpu_driver_is_here():

@@ -13,6 +13,7 @@ from fsl_core.training.result import EvaluationResult, TrialResult
 from fsl_core.training.timing import Timing
 from fsl_core.training.trial_records import ComputedBy, ExecutionRecord
 from fsl_core.training.unit_work import Bill, UnitWork, evaluation_bill, step_bill, validation_bill
+from orchestrator.launch.gpu_memory import MeasuredPeaks
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import NOTHING_REMEMBERED, Machine, Remembered, key
 from orchestrator.records.trial_record import TrialRecord
@@ -100,6 +101,7 @@ class CostBook:
 
     def __init__(self, machine: Machine, remembered: Remembered = NOTHING_REMEMBERED, code: str | None = None) -> None:
         self.machine, self._remembered, self._code = machine, remembered, code
+        self.peaks = MeasuredPeaks(remembered.of_this_code)
         self._some_busy = any(timing.busy for timing in remembered.of_this_code.values())
         self._steps, self._evaluations = _Seen(), _Seen()
         self._ends: dict[TrainingRecipe, list[float]] = {}
@@ -116,6 +118,8 @@ class CostBook:
             if record.execution is not None:
                 self._learn_steps(record.result, record.execution)
                 self._learn_evaluations(record.result.recipe, record.evaluations, record.execution)
+                if self._is_here(record.execution) and record.execution.code_digest == self._code:
+                    self.peaks.learn(record.result.recipe, record.execution)
 
     def _learn_end(self, result: TrialResult) -> None:
         if result.stopped_by != "divergence":
@@ -149,6 +153,7 @@ class CostBook:
 
     def probed(self, work: UnitWork, timing: Timing) -> None:
         """Take in a probe of this command, unless what is remembered is surer."""
+        self.peaks.probed(work, timing)
         before = self._remembered.of_this_code.get(key(work))
         if before is not None and not timing.surer_than(before):
             return

@@ -29,7 +29,7 @@ class ExecutionOptions:
         max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
         device: ``auto`` is CUDA where there is some.
         threads: of one trial on the CPU, and the CPUs that it takes.
-        gpus_per_trial: a part of one GPU, or whole GPUs; None is the usual part.
+        gpus_per_trial: a part of one GPU, or whole GPUs; None: by measured memory.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
         seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
     """

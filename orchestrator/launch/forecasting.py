@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.compute import Compute
 from orchestrator.execution.messages import Cluster
+from orchestrator.launch.cost import CostBook
 from orchestrator.launch.execution_options import Device, ExecutionOptions
-from orchestrator.launch.forecast import IN_PROCESS_START, RAY_START, Forecast
+from orchestrator.launch.forecast import IN_PROCESS_START, RAY_START, Forecast, make_forecast
+from orchestrator.launch.gpu_memory import gpu_share
 from orchestrator.launch.known_costs import KnownCosts
 from orchestrator.launch.probing import Measure
 from orchestrator.launch.workspace import Workspace
+from orchestrator.records.trial_state import is_done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,23 +37,40 @@ def forecast(
     from orchestrator.execution.machine import concurrent_trials, this_machine
 
     compute, machine = options.compute(device, workspace.plan), this_machine(device, threads=options.threads)
-    costs = KnownCosts(
+    book = KnownCosts(
         store=workspace.store,
         machine=machine,
         measure=None if probing.no_probe or machine.device_name is None else _measure_on(compute),
         fresh=probing.fresh,
         announce=workspace.callbacks.notice,
         shown_progress=workspace.callbacks.progress,
-    )
+    ).book(workspace.plan, workspace.records)
     alone = options.kind.one_at_a_time
-    return costs.forecast(
+    if device == "cuda" and options.gpus_per_trial is None and not alone:
+        compute = replace(compute, gpus=_gpu_share(workspace, book, on_cluster=cluster is not None))
+    return make_forecast(
         workspace.plan,
         workspace.records,
+        book,
         slots=1 if alone else concurrent_trials(compute, None if cluster is None else cluster.nodes),
         start=IN_PROCESS_START if alone else RAY_START,
         compute=compute,
         on_cluster=cluster is not None,
     )
+
+
+def _gpu_share(workspace: Workspace, book: CostBook, *, on_cluster: bool) -> float:
+    """The share of a GPU that each trial reserves, after a notice where it is not measured."""
+    from orchestrator.execution.machine import gpu_memory
+
+    left = [trial for trial in workspace.plan.trials if not is_done(trial, workspace.records[trial.fingerprint])]
+    peaks = [book.peaks.of_trial(trial.recipe, trial.evaluations) for trial in left]
+    found = gpu_share(peaks, None if on_cluster else gpu_memory())
+    if left and found.unmeasured:
+        workspace.callbacks.notice(
+            f"each trial reserves {found.share:g} of a GPU: {found.unmeasured}; --gpus-per-trial sets another share"
+        )
+    return found.share
 
 
 def _measure_on(compute: Compute) -> Measure:

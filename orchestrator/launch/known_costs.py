@@ -11,10 +11,8 @@ from fsl_core.code_digest import step_code_digest
 from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.execution.compute import ONE_CPU, Compute
 from orchestrator.launch.callbacks import ShownProgress
 from orchestrator.launch.cost import CostBook
-from orchestrator.launch.forecast import Forecast, StartUp, make_forecast
 from orchestrator.launch.probing import (
     ENOUGH_SECONDS,
     MOST_KINDS,
@@ -42,17 +40,8 @@ class KnownCosts:
     announce: Callable[[str], None]
     shown_progress: ShownProgress
 
-    def forecast(
-        self,
-        plan: Plan,
-        records: Mapping[str, TrialRecord],
-        *,
-        slots: int,
-        start: StartUp,
-        compute: Compute = ONE_CPU,
-        on_cluster: bool = False,
-    ) -> Forecast:
-        """What a plan takes; what nothing is known of is probed where that is wanted."""
+    def book(self, plan: Plan, records: Mapping[str, TrialRecord]) -> CostBook:
+        """What is known of the costs of a plan; what nothing is known of is probed where that is wanted."""
         probes = self._remembered_probes()
         book = CostBook(self.machine, NOTHING_REMEMBERED if self.fresh else probes.read(), running_code().code_digest)
         if not self.fresh:
@@ -61,7 +50,7 @@ class KnownCosts:
             busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
             self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
             self._probe_again(busy, book, probes, self.measure)
-        return make_forecast(plan, records, book, slots=slots, start=start, compute=compute, on_cluster=on_cluster)
+        return book
 
     def _remembered_probes(self) -> RememberedProbes:
         path, now = self.store.runs_root / "cost.json", datetime.datetime.now(datetime.UTC)

@@ -108,11 +108,11 @@ def _entry(plain: Any) -> _Entry | None:
     """The entry that a JSON value describes; None where it is invalid."""
     try:
         at = datetime.datetime.fromisoformat(plain["at"])
-        timing = Timing(seconds=tuple(plain["seconds"]), wall=tuple(plain.get("wall", ())))
+        timing = Timing(seconds=tuple(plain["seconds"]), wall=tuple(plain.get("wall", ())), peak_bytes=plain.get("peak_bytes"))
         if at.tzinfo is None or not timing.seconds or not _samples(timing.seconds) or not _samples(timing.wall):
             return None
         code, edition = plain.get("code"), plain.get("edition", FIRST_EDITION)
-        if type(edition) is not int or not isinstance(code, str | None):
+        if type(edition) is not int or not isinstance(code, str | None) or not _bytes_or_none(timing.peak_bytes):
             return None
         if not isinstance(plain["work"], dict) or not isinstance(plain["machine"], dict):
             return None
@@ -130,6 +130,10 @@ def _possible(seconds: Any) -> bool:
     return number and 0 < seconds < _MOST_SECONDS
 
 
+def _bytes_or_none(peak: Any) -> bool:
+    return peak is None or (type(peak) is int and peak >= 0)
+
+
 def _plain(entry: _Entry) -> Mapping[str, Any]:
     return {
         "work": json.loads(entry.work),
@@ -137,6 +141,7 @@ def _plain(entry: _Entry) -> Mapping[str, Any]:
         "at": entry.at.isoformat(timespec="seconds"),
         "seconds": list(entry.timing.seconds),
         "wall": list(entry.timing.wall),
+        "peak_bytes": entry.timing.peak_bytes,
         "code": entry.code,
         "edition": entry.edition,
     }

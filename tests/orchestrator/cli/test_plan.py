@@ -218,13 +218,18 @@ def test_what_a_trial_took_on_a_gpu_is_known_where_its_records_were_brought(
     workplace = Workplace(tmp_path)
     assert workplace.run("--no-probe", "--seeds", "0", "--set", "steps=5").exit_code == 0
     (execution,) = workplace.runs.glob("trials/*/execution.json")
-    on_gpu = {"device": "cuda", "device_name": "a GPU"}
+    on_gpu = {"device": "cuda", "device_name": "a GPU", "peak_memory_bytes": 2**29}
     scores = json.loads(execution.read_text())["evaluations"]
     edit(execution, **on_gpu, evaluations={name: {**score, **on_gpu} for name, score in scores.items()})
     monkeypatch.setattr("orchestrator.execution.machine.usable_cpus", lambda: 8)
     arguments = ("--set", "steps=5", "--device", "cuda")
     assert sources(plan(workplace, *arguments)) == {"earlier trials"}
     assert plan(workplace, *arguments)["slots"] == 4
+    notice = "each trial reserves 0.25 of a GPU: the GPUs are not this machine's"
+    assert notice in workplace.read("plan", *arguments).stderr
+    monkeypatch.setattr("orchestrator.execution.machine.gpu_memory", lambda: 4 * 2**30)
+    assert plan(workplace, *arguments)["slots"] == 3, "by the memory that the finished trial took"
+    assert "of a GPU:" not in workplace.read("plan", *arguments).stderr
     assert plan(workplace, *arguments, "--gpus-per-trial", 0.5)["slots"] == 2
     assert plan(workplace, *arguments, "--gpus-per-trial", 0.1, "--max-concurrent", 5)["slots"] == 5
     assert sources(plan(workplace, *arguments[:2], "--device", "cpu", "--no-probe")) == {"unknown"}

@@ -22,7 +22,7 @@ NO_START = StartUp(launch=NOTHING, trial=NOTHING)
 
 def forecast(plan: Plan, *, start: StartUp = NO_START, slots: int = 1, known: bool = True, **records: TrialRecord) -> Forecast:
     """Each trial's unit of work takes a second where it is ``known``."""
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     for trial in plan.trials if known else ():
         for work in book.unknown_work(trial.recipe, trial.evaluations):
             book.probed(work, quiet(1.0))
@@ -116,7 +116,7 @@ def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_p
     trial = plan.trials[0]
     records = {each.fingerprint: TrialRecord(fingerprint=each.fingerprint) for each in plan.trials}
     records[trial.fingerprint] = record(trial.recipe, 5, device_name="another")
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
         book.probed(work, quiet(1.0))
     prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]

@@ -28,7 +28,7 @@ START = StartUp(launch=Span.of([2.0]), trial=Span.of([5.0]))
 
 def expectation(plan: Plan, records: Mapping[str, TrialRecord] | None = None, *, second: float = 1.0) -> Forecast:
     """Each unit of work takes so many seconds."""
-    book = CostBook(HERE, {})
+    book = CostBook(HERE)
     for trial in plan.trials:
         for work in book.unknown_work(trial.recipe, trial.evaluations):
             book.probed(work, quiet(second))

@@ -55,6 +55,12 @@ def test_the_load_of_the_machine_is_remembered(path: Path) -> None:
     assert known(path) == {key(WORK): busy(0.5), key(OTHER): quiet(0.5)}
 
 
+def test_the_peak_memory_of_a_probe_on_a_gpu_is_remembered(path: Path) -> None:
+    on_gpu = dataclasses.replace(quiet(0.5), peak_bytes=2**30)
+    probes(path).write({WORK: on_gpu})
+    assert known(path) == {key(WORK): on_gpu}
+
+
 def test_the_more_reliable_of_two_probes_of_the_same_work_is_kept(path: Path) -> None:
     after = (
         (busy(2.0), busy(2.0)),
@@ -115,7 +121,7 @@ WRONG = [
     {"seconds": [True]}, {"seconds": []}, {"seconds": None}, {"seconds": 0.5}, {"seconds": [1e9]}, {"seconds": [0.5] * 1000},
     {"seconds": [10**400]}, {"wall": 0.5}, {"wall": ["0.5"]}, {"wall": [0]}, {"wall": None}, {"wall": [0.5] * 1000},
     {"at": "yesterday"}, {"at": None}, {"at": "2030-01-01T00:00:00"}, {"work": "embed"}, {"machine": None},
-    {"code": 7}, {"edition": "2"},
+    {"peak_bytes": -1}, {"peak_bytes": 1.5}, {"peak_bytes": True}, {"code": 7}, {"edition": "2"},
 ]  # fmt: skip
 
 
