@@ -69,6 +69,10 @@ class AnilSettings(AlgorithmSettings):
         """The last layer: an output for each class."""
         return (features + 1) * way
 
+    def kept_weights(self, backbone: int, own: int) -> int:
+        """The weights repeated for each episode, and their gradient; for each adaptation step the linear layer and its gradient."""
+        return 2 * (backbone + own) + 2 * self.adaptation_steps * own
+
     def when_scoring(self) -> AlgorithmSettings:
         """Answering takes no gradient through the adaptation, whose steps an evaluation gives itself."""
         return AnilSettings().as_costs_go()

@@ -78,6 +78,10 @@ class ReptileSettings(AlgorithmSettings):
         """The last layer: an output for each class."""
         return (features + 1) * way
 
+    def kept_weights(self, backbone: int, own: int) -> int:
+        """The first weights, those before and after a step, and the gradient; for Adam its moments before and after, and their root."""
+        return (7 if self.inner_optimiser == "adam" else 4) * (backbone + own)
+
     def as_costs_go(self) -> AlgorithmSettings:
         """Without the rate, and without the batches of a scored episode, which no training episode has."""
         return dataclasses.replace(self, inner_lr=1.0, evaluation_inner_batch_size=1)

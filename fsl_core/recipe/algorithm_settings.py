@@ -57,6 +57,10 @@ class AlgorithmSettings(ABC):
         """The number of weights besides those of the backbone, whose embeddings have ``features`` numbers."""
         return 0
 
+    def kept_weights(self, backbone: int, own: int) -> int:
+        """The fast weights and gradients that a training episode keeps at its peak, of a backbone's and the algorithm's own weights."""
+        return 0
+
     def when_scoring(self) -> AlgorithmSettings:
         """The same settings, with those that do not affect the time of scoring an episode at their defaults."""
         return self.as_costs_go()
@@ -81,12 +85,8 @@ _DISTANCE = setting(
 )
 _UNWRITTEN_SCALE = Lighter(reason="the cosine's text has no scale and says nothing against one", where={"distance": "cosine"})
 _SCALE = setting(
-    "factor that multiplies the similarity before the softmax",
-    lighter=(_UNWRITTEN_SCALE,),
-    form="unless_usual",
-    alike=1.0,
+    "factor that multiplies the similarity before the softmax", lighter=(_UNWRITTEN_SCALE,), form="unless_usual", alike=1.0
 )
-_CODE_ALONE = "the text says nothing of it, so that a number made without it answers the text's question"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +239,10 @@ class MamlSettings(AlgorithmSettings):
     def weight_count(self, features: int, way: int) -> int:
         """The last layer: an output for each class."""
         return (features + 1) * way
+
+    def kept_weights(self, backbone: int, own: int) -> int:
+        """The fast weights, their gradient, and both for the query; at order 2 both for each adaptation step too."""
+        return (4 + (2 * self.adaptation_steps if self.order == 2 else 0)) * (backbone + own)
 
     def when_scoring(self) -> AlgorithmSettings:
         """Scoring takes no gradient through the adaptation, whose steps the evaluation sets."""

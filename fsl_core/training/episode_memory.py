@@ -5,12 +5,16 @@ from __future__ import annotations
 from fsl_core.recipe.recipe import TrainingRecipe
 
 _BYTES = 25  # per pixel and filter, measured: float32 activations of a Conv-4 step, all blocks, with gradients
+_WEIGHT_BYTES = 4  # float32
 _BYTES_AT_ONCE = 512 * 2**20
 
 
 def episode_bytes(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:
-    """Estimate the peak bytes of the activations of one training episode."""
-    return recipe.algorithm.kept_images(recipe.episode) * recipe.backbone.kept_values(image_shape) * _BYTES
+    """Estimate the peak bytes of one training episode: its activations, and its own fast weights and their gradients."""
+    algorithm, backbone = recipe.algorithm, recipe.backbone
+    own = algorithm.weight_count(backbone.features(image_shape), recipe.episode.way)
+    activations = algorithm.kept_images(recipe.episode) * backbone.kept_values(image_shape) * _BYTES
+    return activations + _WEIGHT_BYTES * algorithm.kept_weights(backbone.weight_count(image_shape), own)
 
 
 def most_episodes_at_once(recipe: TrainingRecipe, image_shape: tuple[int, int, int]) -> int:

@@ -13,22 +13,32 @@ _PROCESS_BYTES = 900 * 2**20  # torch and its libraries in one worker process, a
 _SCORING_BYTES = 12  # a pixel and filter, as measured: activations without gradients, for the images that scoring embeds at once,
 _SCORING_PIXELS = 500 * 28 * 28
 _SCORES_BYTES = 600 * 2**20  # and the distances of a chunk of episodes
+_STATE_COPIES = (
+    6  # of the weights in a training's state, as measured: themselves, gradients, two Adam moments, what lies between them
+)
 _WEIGHT_COPIES = 9  # two checkpoints, each with weights, two Adam moments and the best weights, then the selected weights
 
 
 def memory_bytes(recipe: TrainingRecipe) -> int:
-    """The memory of a trial's process at its peak: the libraries, the weights, and training or scoring. An estimate.
+    """The memory of a trial's process at its peak: the libraries, the states of trainings, and episodes or scoring. An estimate.
 
     Of a meta-batch as many episodes count as may be differentiated together.
     """
     shape = image_shape(recipe.data)
-    training = episode_bytes(recipe, shape) * most_episodes_at_once(recipe, shape)
-    weights = 4 * weight_count(recipe) * 5  # gradients, two Adam moments and the best weights beside the weights themselves
+    at_once = most_episodes_at_once(recipe, shape)
+    training = episode_bytes(recipe, shape) * at_once
+    weights = 4 * weight_count(recipe) * _STATE_COPIES * _measured_paths(recipe, at_once)
     scoring = 0.0
     if not recipe.algorithm.adapts:
         maps = recipe.backbone.kept_values(shape) / math.prod(shape[1:])
         scoring = _SCORING_PIXELS * maps * _SCORING_BYTES + _SCORES_BYTES
     return round(_PROCESS_BYTES + weights + max(training, scoring))
+
+
+def _measured_paths(recipe: TrainingRecipe, at_once: int) -> int:
+    """The most execution paths that are measured together on a CPU, each with a training's state of its own."""
+    other_sizes = min(3, at_once - 1)
+    return other_sizes + (4 if recipe.algorithm.adapts else 3)
 
 
 def weight_count(recipe: TrainingRecipe) -> int:
