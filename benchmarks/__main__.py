@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measurements import Rounds, measure_profile, measure_roofline, measure_scaling, measure_steps
 from benchmarks.result_page import write_page
+from benchmarks.scaling import AXES
 from benchmarks.workloads import WORKLOADS
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,6 +23,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them by default")
     parser.add_argument(
         "--workload", action="append", default=[], choices=list(WORKLOADS), help="for steps and profile; may be repeated"
+    )
+    parser.add_argument(
+        "--axis", action="append", default=[], choices=[axis.name for axis in AXES], help="for scaling; may be repeated"
     )
     parser.add_argument("--contender", action="append", default=[], choices=list(CONTENDERS), help="for steps; may be repeated")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender (default: 3)")
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "profile" in parts:
         measure_profile(given.results, rounds, workloads)
     if "scaling" in parts:
-        measure_scaling(given.results, rounds)
+        measure_scaling(given.results, rounds, [axis for axis in AXES if not given.axis or axis.name in given.axis])
     print(f"written: {write_page(given.results)}")
 
 

@@ -14,7 +14,7 @@ from benchmarks.contenders import BASELINE, OURS, Contender
 from benchmarks.duel import chosen, duel
 from benchmarks.machine import this_machine
 from benchmarks.own_process import in_own_process
-from benchmarks.scaling import AXES, Axis
+from benchmarks.scaling import Axis
 from benchmarks.score import score_rows
 from benchmarks.workloads import Workload
 
@@ -53,10 +53,11 @@ def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload])
         print(f"{workload.name}: profiled")
 
 
-def measure_scaling(folder: Path, rounds: Rounds) -> None:
+def measure_scaling(folder: Path, rounds: Rounds, axes: Sequence[Axis]) -> None:
     """Measure ours and the baseline along each axis into ``scaling_<axis>.json``."""
-    for axis in AXES:
+    for axis in axes:
         _write(folder / f"scaling_{axis.name}.json", axis.title, rounds, partial(_along, axis, rounds))
+        print(f"{axis.name}: measured")
 
 
 def _rows(workload: Workload, contenders: Sequence[Contender], rounds: Rounds) -> Iterator[dict[str, Any]]:
