@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from fsl_core.training.timing import Timing
@@ -47,7 +48,7 @@ def forecast(
     ).book(workspace.plan, workspace.records)
     alone = options.kind.one_at_a_time
     if device == "cuda" and options.gpus_per_trial is None and not alone:
-        compute = replace(compute, gpus=_gpu_share(workspace, book, on_cluster=cluster is not None))
+        compute = replace(compute, gpus=_gpu_share(workspace, book, options, on_cluster=cluster is not None))
     return make_forecast(
         workspace.plan,
         workspace.records,
@@ -59,13 +60,18 @@ def forecast(
     )
 
 
-def _gpu_share(workspace: Workspace, book: CostBook, *, on_cluster: bool) -> float:
+def _gpu_share(workspace: Workspace, book: CostBook, options: ExecutionOptions, *, on_cluster: bool) -> float:
     """The share of a GPU that each trial reserves, after a notice where it is not measured."""
     from orchestrator.execution.machine import gpu_memory
 
     left = [trial for trial in workspace.plan.trials if not is_done(trial, workspace.records[trial.fingerprint])]
     peaks = [book.peaks.of_trial(trial.recipe, trial.evaluations) for trial in left]
-    found = gpu_share(peaks, None if on_cluster else gpu_memory())
+    most = max(Counter(replace(trial.recipe, seed=0) for trial in left).values(), default=1)
+    found = gpu_share(
+        peaks,
+        None if on_cluster else gpu_memory(),
+        seeds_together=lambda sharing: options.seeds_together or min(most, max(1, len(left) // sharing)),
+    )
     if left and found.unmeasured:
         workspace.callbacks.notice(
             f"each trial reserves {found.share:g} of a GPU: {found.unmeasured}; --gpus-per-trial sets another share"

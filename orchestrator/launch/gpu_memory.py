@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
@@ -15,6 +15,7 @@ from orchestrator.records.remembered import key
 
 MOST_SHARING = round(1 / GPU_SHARE)
 """The most trials that share a GPU, however little memory they need: how much more a GPU then does is not measured beforehand."""
+_SHARING = range(1, MOST_SHARING + 1)
 SAFETY = 1.3
 """The memory of a trial, of the peak of its tensors: the allocator also holds what lies between them."""
 CONTEXT_BYTES = 600 * 2**20
@@ -63,18 +64,25 @@ class GpuShare:
     unmeasured: str | None
 
 
-def gpu_share(peaks: Sequence[int | None], total_bytes: int | None) -> GpuShare:
+def _one_seed(sharing: int) -> int:
+    return 1
+
+
+def gpu_share(
+    peaks: Sequence[int | None], total_bytes: int | None, *, seeds_together: Callable[[int], int] = _one_seed
+) -> GpuShare:
     """The share of a GPU of ``total_bytes`` for each of several trials, by the largest of their peaks: 1, 1/2, ... 1/``MOST_SHARING``.
 
-    None stands for a peak that was not measured, and for the memory of a GPU that is not of this machine.
+    None stands for a peak that was not measured, and for the memory of a GPU that is not of this machine. ``seeds_together``: how many
+    seeds each process trains if so many share a GPU; they need the memory of as many trials.
     """
     known = [peak for peak in peaks if peak is not None]
     if total_bytes is None:
         return GpuShare(GPU_SHARE, "the GPUs are not this machine's, and their memory is unknown")
     share = GPU_SHARE
     if known:
-        needed = max(known) * SAFETY + CONTEXT_BYTES
-        share = 1 / min(MOST_SHARING, max(1, int(total_bytes // needed)))
+        needed = {sharing: max(known) * SAFETY * seeds_together(sharing) + CONTEXT_BYTES for sharing in _SHARING}
+        share = 1 / max((sharing for sharing in _SHARING if sharing * needed[sharing] <= total_bytes), default=1)
     if missing := len(peaks) - len(known):
         return GpuShare(share, f"the memory of {counted(missing, 'trial')} on this GPU is not measured yet")
     return GpuShare(share, None)

@@ -45,7 +45,7 @@ class KnownCosts:
         probes = self._remembered_probes()
         book = CostBook(self.machine, NOTHING_REMEMBERED if self.fresh else probes.read(), running_code().code_digest)
         if not self.fresh:
-            self._learn(book)
+            self._learn(book, records)
         if self.measure is not None:
             busy = busy_works(plan, records, book)  # before the new probes: what they find busy waits for the next command
             self._probe(unknown_kinds(plan, records, book), book, probes, self.measure)
@@ -56,8 +56,10 @@ class KnownCosts:
         path, now = self.store.runs_root / "cost.json", datetime.datetime.now(datetime.UTC)
         return RememberedProbes(path, machine=self.machine, code=step_code_digest(), now=now)
 
-    def _learn(self, book: CostBook) -> None:
-        book.learn(self.store.read(folder.name) for folder in self.store.folders())
+    def _learn(self, book: CostBook, records: Mapping[str, TrialRecord]) -> None:
+        """Learn from every trial under the runs root; those of the plan have just been read."""
+        names = [folder.name for folder in self.store.folders()]
+        book.learn(records[name] if name in records else self.store.read(name) for name in names)
 
     def _probe(self, kinds: Sequence[UnknownKind], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
         if not kinds:

@@ -38,6 +38,12 @@ def test_as_many_trials_share_a_gpu_as_have_room(peak: int, trials: int) -> None
     assert trials == 1 or trials * (peak * SAFETY + CONTEXT_BYTES) <= 8 * GIB
 
 
+def test_seeds_that_train_together_need_the_memory_of_as_many_trials() -> None:
+    assert gpu_share([GIB], 16 * GIB).share == 1 / 4
+    assert gpu_share([GIB], 16 * GIB, seeds_together=lambda sharing: 12 // sharing).share == 1, "12, 6, 4 or 3 seeds a process"
+    assert gpu_share([GIB], 20 * GIB, seeds_together=lambda sharing: 12 // sharing).share == 1 / 4
+
+
 def test_the_default_share_says_that_nothing_is_measured() -> None:
     nothing, elsewhere, some = gpu_share([None, None], 8 * GIB), gpu_share([GIB], None), gpu_share([None, 4 * GIB], 8 * GIB)
     assert nothing.share == elsewhere.share == GPU_SHARE
