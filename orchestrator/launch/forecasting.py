@@ -66,7 +66,7 @@ def _gpu_share(workspace: Workspace, book: CostBook, options: ExecutionOptions, 
 
     left = [trial for trial in workspace.plan.trials if not is_done(trial, workspace.records[trial.fingerprint])]
     peaks = [book.peaks.of_trial(trial.recipe, trial.evaluations) for trial in left]
-    most = max(Counter(replace(trial.recipe, seed=0) for trial in left).values(), default=1)
+    most = max(Counter(replace(trial.recipe, seed=0).fingerprint for trial in left).values(), default=1)
     found = gpu_share(
         peaks,
         None if on_cluster else gpu_memory(),
