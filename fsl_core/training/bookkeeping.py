@@ -72,8 +72,10 @@ class Bookkeeping:
         self.progress = dataclasses.replace(progress, at=noted.at)
 
     def training_begins(self, path: ExecutionPath) -> None:
-        """Start counting seconds: choosing an execution path is not part of training."""
-        self.path, self.began = path, time.perf_counter()
+        """Start counting seconds: choosing an execution path is not part of training. A second training of the attempt adds its own."""
+        if self.path is not None:
+            self.seconds = self._seconds()
+        self.path, self.began, self.share = path, time.perf_counter(), 1.0
 
     def shares(self, share: float) -> None:
         """Count this part of the seconds from now on."""

@@ -10,39 +10,42 @@ from fsl_core.training.path_choice import StepKind, choose_path
 from fsl_core.training.pinned_path import begun_path, pin_path
 from fsl_core.training.stage_checkpoint import SELECT, newest_checkpoint
 from fsl_core.training.trial_checkpoint import path_of
-from fsl_core.training.trial_run import PinnedTrial, Trial
+from fsl_core.training.trial_run import BegunTrial, PinnedTrial, Trial
 
 SeedGroup = tuple[PinnedTrial, ...]
 
 
-def seed_groups(trials: Sequence[Trial]) -> list[SeedGroup]:
-    """Pin the execution path of each trial, in its folder, and return the groups that train together, in the order of the trials.
-
-    The trials have the same recipe but the seed. A trial that has begun keeps its path, and so its place. The others take the path of
-    their run, else the fastest for as many seeds; where that is to train alone, each is a group of its own.
+def begun_trial(trial: Trial) -> BegunTrial:
+    """A trial with the path that it has in its folder, if any.
 
     Raises:
-        ExecutionPathError: as :func:`fsl_core.training.trial.run_trial`.
-        CheckpointEditionError, CheckpointFormatError, DataChangedError: as there.
+        CheckpointEditionError, CheckpointFormatError, DataChangedError, ExecutionPathError: see :func:`fsl_core.training.trial.run_trial`.
     """
-    begun = [_begun(trial) for trial in trials]
-    new = [trial for trial, path in zip(trials, begun, strict=True) if path is None]
-    places = iter(_places(new) if new else ())
-    paths = [path or next(places) for path in begun]
-    return _grouped([_pinned(trial, path) for trial, path in zip(trials, paths, strict=True)])
-
-
-def _begun(trial: Trial) -> ExecutionPath | None:
-    """The path of a trial that has begun."""
     checkpoint = newest_checkpoint(trial, SELECT, trial.recipe.steps)
     of_checkpoint = None if checkpoint is None else path_of(checkpoint)
-    return begun_path(trial.run.folder, of_checkpoint=of_checkpoint, announce=trial.run.announce)
+    path = begun_path(trial.run.folder, of_checkpoint=of_checkpoint, announce=trial.run.announce)
+    return BegunTrial(recipe=trial.recipe, run=trial.run, path=path)
+
+
+def seed_groups(trials: Sequence[BegunTrial]) -> list[SeedGroup]:
+    """Pin the execution path of each trial, in its folder, and return the groups that train together; those that have begun come first.
+
+    The trials have the same recipe but the seed, and the same images. A trial that has begun keeps its path, and so its place. The others
+    take the path of their run, else the fastest for as many seeds; where that is to train alone, each is a group of its own.
+
+    Raises:
+        ExecutionPathError: this machine lacks a path.
+    """
+    begun = [(trial, trial.path) for trial in trials if trial.path is not None]
+    new = [trial for trial in trials if trial.path is None]
+    places = zip(new, _places(new), strict=True) if new else ()
+    return [*_grouped([_pinned(*each) for each in begun]), *_grouped([_pinned(*each) for each in places])]
 
 
 def _places(new: Sequence[Trial]) -> list[ExecutionPath]:
-    """The paths of trials that have none yet: equal but for the place."""
+    """The paths of trials that have none yet: equal but for the place, which counts from that of the path."""
     path = _new_path(new)
-    return [replace(path, place=index % path.seeds_together) for index in range(len(new))]
+    return [replace(path, place=(path.place + index) % path.seeds_together) for index in range(len(new))]
 
 
 def _new_path(new: Sequence[Trial]) -> ExecutionPath:

@@ -6,12 +6,10 @@ the other places: so a seed that has stopped, or that another process trains, le
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.datasets.image_bank import ImageBank
@@ -25,6 +23,7 @@ from fsl_core.training.stage_checkpoint import checkpoint_folder, newest_checkpo
 from fsl_core.training.state import SeedState, TrainingState, start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
+from fsl_core.training.time_shares import TimeShares
 from fsl_core.training.training import Schedule, SeedLoop, Validation, meta_train, running_seeds
 from fsl_core.training.trial_checkpoint import StageCheckpoints, other_makers, path_of
 from fsl_core.training.trial_run import PinnedTrial
@@ -61,7 +60,7 @@ class SeedStage:
         return Stream(self.trial.recipe.seed, f"{self.name}/weights")
 
 
-def run_stage(stages: Sequence[SeedStage]) -> list[SeedState]:
+def run_stage(stages: Sequence[SeedStage], shares: TimeShares) -> list[SeedState]:
     """Train each seed until it stops, from its newest checkpoint on. The stages have places on one path and the same recipe but the seed.
 
     Seeds train together if their checkpoints are of one step, or can be taken back to one; the others follow.
@@ -69,7 +68,7 @@ def run_stage(stages: Sequence[SeedStage]) -> list[SeedState]:
     left, ended = [_resumed(stage) for stage in stages], dict[int, SeedState]()
     while left:
         together, left = _at_one_step(left)
-        ended |= _train(together)
+        ended |= _train(together, shares)
     return [ended[stage.place] for stage in stages]
 
 
@@ -121,10 +120,13 @@ def _at_one_step(resumed: Sequence[_Resumed]) -> tuple[list[_Resumed], list[_Res
     return together, left
 
 
-def _train(together: Sequence[_Resumed]) -> dict[int, SeedState]:
+def _train(together: Sequence[_Resumed], shares: TimeShares) -> dict[int, SeedState]:
     """Train seeds from one step on; returns how each ended, by its place."""
     first = together[0].stage
     path, recipe = first.trial.path, first.trial.recipe
+    running = {each.stage.place: each.step for each in together if not each.stopped}
+    if running:
+        shares.among(running.keys())
     with path.active(recipe.matmul_precision) as device:
         bank = first.bank.to(device)
         # A place that nobody has repeats the first seed: it needs some weights and episodes, and nothing reads them.
@@ -139,7 +141,9 @@ def _train(together: Sequence[_Resumed]) -> dict[int, SeedState]:
         )
         for each in sorted(together, key=lambda each: not each.stopped):
             _restore(state, each)
-        training = _Training(stages=[each.stage for each in together], state=state, bank=bank)
+        for step in set(running.values()):  # one, which none of them had to restore if it is 0
+            state.begin_at(step)
+        training = _Training(stages=[each.stage for each in together], state=state, bank=bank, shares=shares)
         training.run([seat.sampler(bank) for seat in seats.values()])
     return {each.stage.place: state.seeds[each.stage.place] for each in together}
 
@@ -160,7 +164,7 @@ class _Training:
     stages: Sequence[SeedStage]
     state: TrainingState
     bank: ImageBank
-    sharing: set[int] = field(default_factory=set)
+    shares: TimeShares
 
     def run(self, samplers: Sequence[EpisodeSampler]) -> None:
         first, loops = self.stages[0].trial, self._loops()
@@ -169,17 +173,17 @@ class _Training:
         settings = StepSettings.of(first.recipe, episodes_at_once=first.path.episodes_at_once, kernels=first.path.kernels)
         take_step = step_runner(self.state, samplers, settings, captured=first.path.captured)
         meta_train(self.state, take_step, loops, before_step=partial(self._before_step, loops))
-        self._share_time(set())
         for stage in self.stages:
             stage.trial.run.dataset.check_unchanged()
 
     def _loops(self) -> list[SeedLoop | None]:
         loops: list[SeedLoop | None] = [None] * len(self.state.seeds)
+        images = self.stages[0].trial.run.dataset.meta_validation.to(self.bank.images.device)  # the same for all
         for stage in self.stages:
             recipe = stage.trial.recipe
             loops[stage.place] = SeedLoop(
                 schedule=Schedule(optimiser=recipe.optimiser, steps=stage.steps, every=recipe.validation.every),
-                validation=_validation(stage, self.bank.images.device) if stage.selects else None,
+                validation=_validation(stage, images) if stage.selects else None,
                 after_interval=partial(self._after_interval, stage),
             )
         return loops
@@ -194,26 +198,18 @@ class _Training:
 
     def _before_step(self, loops: Sequence[SeedLoop | None]) -> None:
         running = {index for index, _ in running_seeds(self.state, loops)}
-        self._share_time(running)
+        self.shares.among(running)
         stages = [stage for stage in self.stages if stage.place in running]
         if any(stage.trial.run.should_stop() for stage in stages):
             for stage in stages:
                 self._save(stage)
-            raise StopRequested(f"stopped at step {self.state.step} of {stages[0].steps}; the checkpoint is written")
-
-    def _share_time(self, running: Set[int]) -> None:
-        """Divide the time from now on among the seeds that still train, where several began."""
-        if running == self.sharing or len(self.stages) == 1:
-            return
-        self.sharing = set(running)
-        for stage in self.stages:
-            stage.trial.run.on_share(1 / len(running) if stage.place in running else 0)
+            most = max(stage.steps for stage in stages)
+            raise StopRequested(f"stopped at step {self.state.step} of {most}; the checkpoint is written")
 
 
-def _validation(stage: SeedStage, device: torch.device) -> Validation:
+def _validation(stage: SeedStage, images: ImageBank) -> Validation:
     recipe, dataset = stage.trial.recipe, stage.trial.run.dataset
     settings = recipe.validation
     pool = dataset.meta_validation.pool(distinct_characters=recipe.data.distinct_characters)
     episodes = frozen_episodes(pool, settings.shape, settings.episodes, seed=recipe.seed, stream="validation")
-    bank = dataset.meta_validation.to(device)
-    return Validation(bank=bank, episodes=episodes, settings=settings, kernels=stage.trial.path.kernels)
+    return Validation(bank=images, episodes=episodes, settings=settings, kernels=stage.trial.path.kernels)

@@ -97,6 +97,13 @@ class TrainingState:
         own.stopped_by, own.ended_at = reason, self.step
         own.last_weights = {name: tensor.detach().clone() for name, tensor in self.named(seed).items()}
 
+    def begin_at(self, step: int) -> None:
+        """Take the next steps from ``step`` on, whatever step the seeds that were restored last had."""
+        self.step = step
+        self.clock.fill_(step)
+        if self.optimiser is not None and self.optimiser.state:
+            begin_moments(self.optimiser, step)
+
     def moments(self) -> dict[str, Weights]:
         """Adam's moments ``[S, ...]`` of each weight, if it has any."""
         if self.optimiser is None:

@@ -12,10 +12,11 @@ from fsl_core.datasets.image_bank import ImageBank, join
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.checkpoint import save_weights, weights_digest
 from fsl_core.training.result import TrialResult
-from fsl_core.training.seed_groups import seed_groups
+from fsl_core.training.seed_groups import begun_trial, seed_groups
 from fsl_core.training.stage import SeedStage, run_stage
 from fsl_core.training.stage_checkpoint import RETRAIN, SELECT
 from fsl_core.training.state import SeedState
+from fsl_core.training.time_shares import TimeShares
 from fsl_core.training.trial_run import PinnedTrial, Trial, TrialRun
 
 
@@ -33,7 +34,7 @@ def run_trial(recipe: TrainingRecipe, run: TrialRun) -> TrialResult:
         ExecutionPathError: the trial's execution path, or the wanted one, or the recipe's precision, is not to be had here.
         DataChangedError: the checkpoint was trained on other images, or their file was written to meanwhile.
     """
-    [group] = seed_groups([Trial(recipe=recipe, run=run)])
+    [group] = seed_groups([begun_trial(Trial(recipe=recipe, run=run))])
     [result] = run_together(group)
     return result
 
@@ -45,8 +46,9 @@ def run_together(group: Sequence[PinnedTrial]) -> list[TrialResult]:
     """
     for trial in group:
         trial.run.on_path(trial.path)
-    seeds = run_stage([_select(trial) for trial in group])
-    _retrain([(trial, seed) for trial, seed in zip(group, seeds, strict=True) if _retrains(trial.recipe, seed)])
+    shares = TimeShares(group)
+    seeds = run_stage([_select(trial) for trial in group], shares)
+    _retrain([(trial, seed) for trial, seed in zip(group, seeds, strict=True) if _retrains(trial.recipe, seed)], shares)
     return [_finished(trial, seed) for trial, seed in zip(group, seeds, strict=True)]
 
 
@@ -59,13 +61,13 @@ def _retrains(recipe: TrainingRecipe, selected: SeedState) -> bool:
     return recipe.retrain and selected.best_weights is not None and bool(selected.best_step) and not _diverged(selected)
 
 
-def _retrain(selected: Sequence[tuple[PinnedTrial, SeedState]]) -> None:
+def _retrain(selected: Sequence[tuple[PinnedTrial, SeedState]], shares: TimeShares) -> None:
     """Repeat trainings on meta-train and meta-validation classes; their weights, curves and ends replace or extend the selected ones."""
     if not selected:
         return
     dataset = selected[0][0].run.dataset
     bank = join(dataset.meta_train, dataset.meta_validation)
-    again = run_stage([_again(trial, seed, bank) for trial, seed in selected])
+    again = run_stage([_again(trial, seed, bank) for trial, seed in selected], shares)
     for (_, seed), repeated in zip(selected, again, strict=True):
         seed.curves |= {f"{RETRAIN}_{name}": curve for name, curve in repeated.curves.items()}
         seed.best_weights = repeated.last_weights

@@ -49,6 +49,13 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BegunTrial(Trial):
+    """A trial with the execution path that an earlier attempt gave it; None if it has not begun."""
+
+    path: ExecutionPath | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PinnedTrial(Trial):
     """A trial whose execution path is in its folder."""
 

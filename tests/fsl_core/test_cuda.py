@@ -16,7 +16,7 @@ from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import TrialResult
-from fsl_core.training.seed_groups import seed_groups
+from fsl_core.training.seed_groups import begun_trial, seed_groups
 from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings, meta_gradient
 from fsl_core.training.step_runner import step_runner
@@ -184,7 +184,11 @@ def test_trials_that_train_together_have_their_bits_alone_and_after_a_stop(glyph
             )
             for seed in seeds
         ]
-        return {result.recipe.seed: result for group in seed_groups(begun) for result in run_together(group)}
+        return {
+            result.recipe.seed: result
+            for group in seed_groups([begun_trial(each) for each in begun])
+            for result in run_together(group)
+        }
 
     whole = trained("whole")
     assert len({result.weights_digest for result in whole.values()}) == 3
@@ -199,6 +203,6 @@ def test_seeds_train_together_on_the_path_that_is_measured_to_be_the_fastest(gly
         Trial(recipe=glyphs_recipe(seed=seed, steps=5), run=TrialRun(folder=tmp_path / str(seed), dataset=glyphs, device="cuda"))
         for seed in range(2)
     ]
-    groups = seed_groups(begun)
+    groups = seed_groups([begun_trial(each) for each in begun])
     assert {trial.path.seeds_together for group in groups for trial in group} <= {1, 2}
     assert [result.status for group in groups for result in run_together(group)] == ["complete"] * 2

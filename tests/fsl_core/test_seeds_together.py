@@ -19,7 +19,7 @@ from fsl_core.training import stage
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, path_as_document, read_path
 from fsl_core.training.result import TrialResult
-from fsl_core.training.seed_groups import SeedGroup, seed_groups
+from fsl_core.training.seed_groups import SeedGroup, begun_trial, seed_groups
 from fsl_core.training.step_runner import step_runner
 from fsl_core.training.trial import run_together, run_trial
 from fsl_core.training.trial_run import Trial, TrialRun
@@ -45,7 +45,11 @@ def trials(folder: Path, glyphs: SplitDataset, seeds: Sequence[int] = SEEDS, **r
 
 def trained(begun: Sequence[Trial]) -> dict[int, TrialResult]:
     """The results of trials by their seeds."""
-    return {result.recipe.seed: result for group in seed_groups(begun) for result in run_together(group)}
+    return {
+        result.recipe.seed: result
+        for group in seed_groups([begun_trial(each) for each in begun])
+        for result in run_together(group)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +204,7 @@ def _groups_of(folder: Path, glyphs: SplitDataset, begun: Sequence[ExecutionPath
         (folder / str(seed)).mkdir(parents=True)
         if own is not None:
             (folder / str(seed) / PATH_FILE).write_bytes(path_as_document(own))
-    return seed_groups(trials(folder, glyphs, range(len(begun)), path=path))
+    return seed_groups([begun_trial(each) for each in trials(folder, glyphs, range(len(begun)), path=path)])
 
 
 paths = st.one_of(
