@@ -45,7 +45,7 @@ def _as_address(context: click.Context, option: click.Parameter, value: str | No
 
 
 _SELECTION: Mapping[str, Decorator] = {
-    "sweep": click.argument("sweep", type=find_sweep),
+    "sweep": click.argument("sweep"),
     "set_values": click.option(
         "--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."
     ),
@@ -85,13 +85,17 @@ def _progress(what: str) -> AbstractContextManager[Progress]:
     return shown_progress(what)
 
 
-def sweep_options(*places: str) -> Decorator:
-    """Give a command the sweep file, its overrides and the flags of these places: the loaded sweep, as its argument ``sweep``."""
-    return gathered("sweep", _loaded, {**_SELECTION, **{name: _PLACES[name] for name in places}})
+def sweep_options(*places: str, says_file: bool = False) -> Decorator:
+    """Give a command the sweep file, its overrides and the flags of these places: the loaded sweep, as its argument ``sweep``.
+
+    Which file a name stands for is printed on stderr, unless the command ``says_file`` itself.
+    """
+    load_it = functools.partial(_loaded, by_name=not says_file)
+    return gathered("sweep", load_it, {**_SELECTION, **{name: _PLACES[name] for name in places}})
 
 
-def _loaded(*, set_values: tuple[str, ...], sweep: Path, **options: Any) -> Sweep:
-    return load(sweep, set=set_values, callbacks=stderr_callbacks(), **options)
+def _loaded(*, set_values: tuple[str, ...], sweep: str, by_name: bool, **options: Any) -> Sweep:
+    return load(sweep if by_name else find_sweep(sweep), set=set_values, callbacks=stderr_callbacks(), **options)
 
 
 def place_options(*names: str) -> Decorator:

@@ -22,7 +22,7 @@ from orchestrator.sweep.folder import check_folder
 
 
 @click.command()
-@sweep_options("data_root", "runs_root")
+@sweep_options("data_root", "runs_root", says_file=True)
 @execution_options
 @probing_options
 @click.option("--settings", is_flag=True, help="Also show which settings each cell uses and which preset they come from.")

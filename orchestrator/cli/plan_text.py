@@ -16,6 +16,7 @@ from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
 from orchestrator.launch.workspace import Workspace
 from orchestrator.report.reach import Reach
+from orchestrator.sweep.shipped import source_text
 
 MOST_LINES = 100
 """Cells beyond so many are counted, not listed, unless the trials are asked for as well."""
@@ -181,4 +182,4 @@ def _totals_text(workspace: Workspace, expected: Forecast) -> str:
     cells = counted(len(workspace.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
-    return f"{totals}\nsweep file: {workspace.plan.spec.source}"
+    return f"{totals}\n{source_text(workspace.plan.spec.source)}"
