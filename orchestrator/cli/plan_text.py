@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence, Set
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.planning import PlannedSweep
 from orchestrator.cli.image_words import prepare_command
-from orchestrator.cli.text_layout import about_text, aligned, size_text
+from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
+from orchestrator.launch.duration import duration_text, range_text
 from orchestrator.launch.forecast import Forecast, StartUp
 from orchestrator.launch.images import images_text
 from orchestrator.launch.probing import ENOUGH_SECONDS
@@ -45,8 +46,8 @@ def answer_text(expected: Forecast) -> str:
     if expected.all_unknown:
         return f"an unknown time, for {trials}"
     if unknown:
-        return f"more than {_about(expected.known_seconds)}, for {trials}, {unknown:,} of them of unknown cost"
-    return f"{_about(expected.known_seconds)}, for {trials}"
+        return f"more than {range_text(expected.known_seconds)}, for {trials}, {unknown:,} of them of unknown cost"
+    return f"{range_text(expected.known_seconds)}, for {trials}"
 
 
 def _answer_paragraph(expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
@@ -76,7 +77,7 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
-        yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
+        yield f"patience may end trials sooner: about {duration_text(earliest)} if all end as soon as they can"
     if 0 < expected.compute.gpus < 1 < expected.slots:
         yield "not counted: trials that share a GPU slow each other down"
     if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
@@ -114,12 +115,8 @@ def _image_note(data: DataSettings) -> str:
     )
 
 
-def _about(span: Span) -> str:
-    return about_text(span.low, span.likely, span.high)
-
-
 def _spelt(span: Span | None) -> str:
-    return "unknown" if span is None else _about(Span.of([span.likely]))
+    return "unknown" if span is None else f"about {duration_text(span.likely)}"
 
 
 def _cells_text(workspace: Workspace, expected: Forecast, *, all_of_them: bool) -> str:
