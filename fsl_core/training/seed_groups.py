@@ -36,7 +36,7 @@ def _begun(trial: Trial) -> ExecutionPath | None:
     """The path of a trial that has begun."""
     checkpoint = newest_checkpoint(trial, SELECT, trial.recipe.steps)
     of_checkpoint = None if checkpoint is None else path_of(checkpoint)
-    return begun_path(trial.run.folder, of_checkpoint=of_checkpoint, announce=trial.run.announce)
+    return begun_path(trial.run.folder, of_checkpoint=of_checkpoint, notice=trial.run.notice)
 
 
 def _places(new: Sequence[Trial]) -> list[ExecutionPath]:

@@ -197,7 +197,7 @@ def _opened(data: DataSettings, places: Places, announced: list[str]) -> Iterato
     """Every split; ``announced`` gets what is said meanwhile, which is nothing where the images are there and intact."""
     from fsl_core.datasets.catalogue import open_dataset
 
-    def announce(message: str) -> None:
+    def notice(message: str) -> None:
         announced.append(message)
         click.echo(message, err=True)
 
@@ -208,7 +208,7 @@ def _opened(data: DataSettings, places: Places, announced: list[str]) -> Iterato
                 settings,
                 data_root=places.data_root,
                 cache_root=places.cache_root,
-                announce=announce,
+                notice=notice,
                 progress=progress,
             )
         yield settings, dataset

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from fsl_core.listeners import Advance
 from orchestrator.api.loading import load
-from orchestrator.launch.callbacks import Callbacks, Progress
+from orchestrator.launch.callbacks import Callbacks
 from orchestrator.launch.places import PlaceOptions, Places
 from orchestrator.launch.workspace import Sweep
 from orchestrator.sweep.folder import folder_named
@@ -79,7 +80,7 @@ def echo_notice(message: str) -> None:
     click.echo(message, err=True)
 
 
-def _progress(what: str) -> AbstractContextManager[Progress]:
+def _progress(what: str) -> AbstractContextManager[Advance]:
     from orchestrator.cli.progress_bar import shown_progress  # rich, only where something takes long
 
     return shown_progress(what)

@@ -72,7 +72,7 @@ def _where(expected: Forecast) -> str:
 
 def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
-    ranges = _ranges({prediction.left_source for prediction in expected.left.values()})
+    ranges = _ranges({prediction.left_basis for prediction in expected.left.values()})
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
@@ -80,9 +80,9 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield f"patience may end trials sooner: about {duration_text(earliest)} if all end as soon as they can"
     if 0 < expected.compute.gpus < 1 < expected.slots:
         yield "not counted: trials that share a GPU slow each other down"
-    if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
+    if busy := sum(prediction.left_basis == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
-    if other := sum(prediction.left_source == "trials of other code" for prediction in expected.left.values()):
+    if other := sum(prediction.left_basis == "trials of other code" for prediction in expected.left.values()):
         yield f"from trials of other code: steps of {counted(other, 'trial')}; those of this code were not timed"
     if expected.unknown and expected.machine.device_name is None:
         yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
@@ -163,7 +163,7 @@ def _trials_text(workspace: Workspace, expected: Forecast) -> str:
                 str(len(trial.cells)),
                 workspace.state(trial),
                 _spelt(prediction.whole),
-                prediction.source,
+                prediction.basis,
                 size_text(prediction.memory_bytes),
                 size_text(prediction.disk_bytes),
             )
@@ -179,4 +179,4 @@ def _totals_text(workspace: Workspace, expected: Forecast) -> str:
     cells = counted(len(workspace.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
-    return f"{totals}\n{source_text(workspace.plan.spec.source)}"
+    return f"{totals}\n{source_text(workspace.plan.spec.file)}"

@@ -28,7 +28,7 @@ from orchestrator.execution.memory_request import Room, alone_text, memory_reque
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
-from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
+from orchestrator.execution.running_trials import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
 
 Send = Callable[[object], None]

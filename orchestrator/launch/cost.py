@@ -17,7 +17,7 @@ from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import Machine, key
 from orchestrator.records.trial_record import TrialRecord
 
-Source = Literal["earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "unknown"]
+Basis = Literal["earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "unknown"]
 """Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor.
 
 ``earlier trials`` ran the code that runs now; ``trials of other code`` count only where nothing else is known.
@@ -36,36 +36,36 @@ class Cost:
     """Seconds, and where they were learnt; None where some part of them is unknown."""
 
     seconds: Span | None
-    source: Source
+    basis: Basis
 
     def times(self, count: float | Span) -> Cost:
         """The cost of so many."""
-        return self if self.seconds is None else Cost(self.seconds * count, self.source)
+        return self if self.seconds is None else Cost(self.seconds * count, self.basis)
 
 
 UNKNOWN = Cost(None, "unknown")
 FREE = Cost(NOTHING, "earlier trials")
-_SURENESS: Sequence[Source] = (
+_SURENESS: Sequence[Basis] = (
     "earlier trials", "remembered probe", "probe", "busy probe", "trials of other code", "unknown",
 )  # fmt: skip
 
 
-def of_probe(timing: Timing, source: Source) -> Cost:
+def of_probe(timing: Timing, basis: Basis) -> Cost:
     """What a unit of work costs by a probe; of one on a busy machine the range ends no sooner than the wall clock that it took."""
     seconds = Span.of(timing.seconds, **PROBE_RANGE)
     if not timing.busy:
-        return Cost(seconds, source)
+        return Cost(seconds, basis)
     return Cost(dataclasses.replace(seconds, high=max((seconds.high, *timing.wall))), "busy probe")
 
 
 def together(costs: Sequence[Cost]) -> Cost:
-    """The cost of several things: unknown where one is; its source is the least sure of theirs."""
+    """The cost of several things: unknown where one is; its basis is the least sure of theirs."""
     total = NOTHING
     for cost in costs:
         if cost.seconds is None:
             return UNKNOWN
         total = total + cost.seconds
-    return Cost(total, max((cost.source for cost in costs), key=_SURENESS.index, default="earlier trials"))
+    return Cost(total, max((cost.basis for cost in costs), key=_SURENESS.index, default="earlier trials"))
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,13 @@ class CostBook:
         return self._work_known_by("busy probe", recipe, evaluations, trained) if self._some_busy else ()
 
     def _work_known_by(
-        self, source: Source, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
+        self, basis: Basis, recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
     ) -> tuple[UnitWork, ...]:
         bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations.of_this_code]
         if not trained and _kind_of_step(recipe) not in self._steps.of_this_code:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
-        return tuple(work for work in works if self._of_unit(work).source == source)
+        return tuple(work for work in works if self._of_unit(work).basis == basis)
 
     def _of_bill(self, bill: Bill) -> Cost:
         return together([self._of_unit(work).times(count) for work, count in bill])

@@ -64,7 +64,7 @@ def can_have_images(spec: SweepSpec, places: Places, callbacks: Callbacks) -> bo
                     data,
                     data_root=places.data_root,
                     cache_root=places.cache_root,
-                    announce=callbacks.notice,
+                    notice=callbacks.notice,
                     progress=progress,
                 )
     except DataMissingError as error:
@@ -120,7 +120,7 @@ def _opened(data: DataSettings, places: Places, callbacks: Callbacks) -> SplitDa
             data,
             data_root=places.data_root,
             cache_root=places.cache_root,
-            announce=callbacks.notice,
+            notice=callbacks.notice,
             progress=progress,
         )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from fsl_core.listeners import Notice
 from orchestrator.launch.places import Places
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.catalogue import TRACKERS, TrackingPlace
@@ -24,7 +23,7 @@ def backlog_of(places: Places) -> Backlog:
     return Backlog(places.runs_root, lambda: mlflow_tracker(places), store=store)
 
 
-def launch_tracker(name: str, places: Places, notice: Callable[[str], None]) -> Tracker:
+def launch_tracker(name: str, places: Places, notice: Notice) -> Tracker:
     """The tracker of this name, unable to fail or to delay the sweep."""
     kind, place = TRACKERS[name], TrackingPlace(address=places.tracking, runs_root=places.runs_root)
     opened = kind.open

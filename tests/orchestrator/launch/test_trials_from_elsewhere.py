@@ -73,7 +73,7 @@ class Elsewhere:
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     """The sweep, trained beside a folder that nobody asked for: what is wrong with one trial stops no other."""
     made = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
-    written = fsl("plan", made.plan.spec.source, "--set", "steps=10", "--runs-root", made.runs.with_name("empty"), "--no-probe",
+    written = fsl("plan", made.plan.spec.file, "--set", "steps=10", "--runs-root", made.runs.with_name("empty"), "--no-probe",
                   "--write-trials", made.asked)  # fmt: skip
     assert written.exit_code == 0, written.output
     assert "2 trials to train" in written.stderr
@@ -113,7 +113,7 @@ def test_what_is_brought_counts_as_finished_and_says_who_trained_it(elsewhere: E
     assert outcome.complete and outcome.computed == ()
     assert sorted(tracker.trials) == sorted(trial.fingerprint for trial in elsewhere.plan.trials)
     assert {host for _, host in tracker.trials.values()} == {socket.gethostname()}
-    table = fsl("table", elsewhere.plan.spec.source, "--set", "steps=10", "--runs-root", runs)
+    table = fsl("table", elsewhere.plan.spec.file, "--set", "steps=10", "--runs-root", runs)
     assert table.exit_code == 0 and table.stdout.count("2/2") == 2, table.output
     assert contents(runs) == elsewhere.expected
     for trial in elsewhere.plan.trials:
