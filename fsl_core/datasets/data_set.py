@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fsl_core.datasets.preparation import MadeImages
     from fsl_core.recipe.data_settings import DataSettings
 
+PARTS = ("meta_train", "meta_validation", "meta_test")
+"""The disjoint parts of the classes of a data set."""
 Classes = Mapping[str, Sequence[str]]
 """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``."""
 

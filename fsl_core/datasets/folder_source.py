@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fsl_core.datasets.class_names import character_of
+from fsl_core.datasets.data_set import PARTS
 from fsl_core.datasets.picture import is_picture
 from fsl_core.datasets.source_search import is_hidden, visible_folders
 from fsl_core.errors import DataMissingError
 
 PARENT, PICTURES = "folder", "images"
-LISTS = {part: f"{part}.txt" for part in ("meta_train", "meta_validation", "meta_test")}
+LISTS = {part: f"{part}.txt" for part in PARTS}
 LEAST_PICTURES = 2
 """A class needs a picture to learn from and one to ask about."""
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence, Set
 
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.planning import PlannedSweep
-from orchestrator.cli.image_words import prepare_command
 from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
 from orchestrator.launch.duration import duration_text, range_text
 from orchestrator.launch.forecast import Forecast, StartUp
-from orchestrator.launch.images import images_text
+from orchestrator.launch.images import images_text, prepare_command
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
 from orchestrator.launch.workspace import Workspace
