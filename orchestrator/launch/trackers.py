@@ -6,9 +6,11 @@ from fsl_core.listeners import Notice
 from orchestrator.launch.places import Places
 from orchestrator.tracking.backlog import Backlog
 from orchestrator.tracking.catalogue import TRACKERS, TrackingPlace
+from orchestrator.tracking.kept_view import KeptView
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
+from orchestrator.tracking.outbox import Outbox
 from orchestrator.tracking.resilient import ResilientTracker
-from orchestrator.tracking.tracker import NullTracker, Tracker
+from orchestrator.tracking.tracker import Tracker
 from orchestrator.tracking.tracking_uri import artifact_root, store_key
 
 
@@ -28,6 +30,6 @@ def launch_tracker(name: str, places: Places, notice: Notice) -> Tracker:
     kind, place = TRACKERS[name], TrackingPlace(address=places.tracking, runs_root=places.runs_root)
     opened = kind.open
     if opened is None:
-        return NullTracker()
+        return KeptView(Outbox(places.runs_root))
     backlog = Backlog(places.runs_root, lambda: opened(place), store=kind.store(place))
     return ResilientTracker(opened(place), notice, backlog)
