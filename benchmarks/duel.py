@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from benchmarks.contenders import Contender, contenders_of
@@ -10,6 +10,7 @@ from benchmarks.installed_peers import is_installed
 from benchmarks.score import Score
 from benchmarks.timed_process import ContenderError, TimedProcess
 from benchmarks.workloads import Workload
+from fsl_core.listeners import Notice
 
 
 def duel(
@@ -19,7 +20,7 @@ def duel(
     rounds: int,
     seconds: float,
     threads: int = 1,
-    announce: Callable[[str], None] = print,
+    notice: Notice = print,
 ) -> tuple[Score, ...]:
     """Give each contender one turn of this many processor seconds per round.
 
@@ -33,7 +34,7 @@ def duel(
                 process, most = started[score.contender.name], score.contender.rounds
                 if process is not None and score.absent is None and (most is None or number < most):
                     _take_turn(score, process, seconds)
-            announce(f"{workload.name}: round {number + 1} of {rounds}")
+            notice(f"{workload.name}: round {number + 1} of {rounds}")
     return tuple(scores)
 
 

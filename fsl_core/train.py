@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device=device,
         threads=given.threads,
         should_stop=lambda: stop.asked,
-        say=_say,
+        notice=_say,
     )
     running_code()  # now: the files may change while the command runs, its imports do not
     try:

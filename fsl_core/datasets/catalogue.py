@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from fsl_core.catalogue import Catalogue
 from fsl_core.datasets.cifar_fs import CIFAR_FS
-from fsl_core.datasets.data_set import Announce, DataSet, ImageRequest, data_set_problem
+from fsl_core.datasets.data_set import DataSet, ImageRequest, data_set_problem
 from fsl_core.datasets.folder_images import FOLDER_IMAGES
 from fsl_core.datasets.glyphs import GLYPHS
-from fsl_core.datasets.inspection import Progress
 from fsl_core.datasets.mini_imagenet import MINI_IMAGENET
 from fsl_core.datasets.omniglot import OMNIGLOT
 from fsl_core.errors import DataCorruptError
+from fsl_core.listeners import Advance, Notice
 from fsl_core.recipe.data_settings import DataSettings
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def prepare(
     *,
     data_root: Path | None,
     cache_root: Path,
-    announce: Announce = lambda message: None,
-    progress: Progress = lambda done, total: None,
+    notice: Notice = lambda message: None,
+    progress: Advance = lambda done, total: None,
 ) -> PreparedImages:
     """Open the prepared images of a data set, preparing them first if needed; split and rotations do not matter.
 
@@ -88,12 +88,12 @@ def prepare(
     """
     from fsl_core.datasets.preparation import open_prepared
 
-    request = ImageRequest(data=data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
+    request = ImageRequest(data=data, data_root=data_root, cache_root=cache_root, notice=notice, progress=progress)
     source = DATASETS[data.dataset]
     state = source.state(data, data_root)
-    prepared = open_prepared(prepared_folder(data, cache_root), partial(source.make, request), announce=announce, state=state)
+    prepared = open_prepared(prepared_folder(data, cache_root), partial(source.make, request), notice=notice, state=state)
     if state is None and prepared.state is not None:
-        announce(f"{source.title} {data.split!r} are absent: the images that were prepared from them earlier are used")
+        notice(f"{source.title} {data.split!r} are absent: the images that were prepared from them earlier are used")
     return prepared
 
 
@@ -102,11 +102,11 @@ def open_dataset(
     *,
     data_root: Path | None,
     cache_root: Path,
-    announce: Announce = lambda message: None,
-    progress: Progress = lambda done, total: None,
+    notice: Notice = lambda message: None,
+    progress: Advance = lambda done, total: None,
 ) -> SplitDataset:
     """The three class splits of a data set; see :func:`prepare` for what it raises."""
-    prepared = prepare(data, data_root=data_root, cache_root=cache_root, announce=announce, progress=progress)
+    prepared = prepare(data, data_root=data_root, cache_root=cache_root, notice=notice, progress=progress)
     source = DATASETS[data.dataset]
     parts = source.split_classes(data, prepared.class_names) if prepared.state is None else prepared.state.splits
     facts = [prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())]

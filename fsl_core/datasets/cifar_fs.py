@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -18,9 +18,10 @@ import numpy as np
 
 from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
 from fsl_core.datasets.file_kind import kind_of
-from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.inspection import Inspection
 from fsl_core.datasets.source_search import FolderName
 from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.listeners import Advance, Notice
 from fsl_core.recipe.data_settings import DataSettings
 
 SIZE = 32
@@ -35,7 +36,7 @@ _LISTS = {"meta_train": "train", "meta_validation": "val", "meta_test": "test"}
 
 
 @dataclass(frozen=True)
-class Source:
+class Cifar100Source:
     """Where CIFAR-100 lies: its archive, or the folder that was extracted from it."""
 
     path: Path
@@ -56,17 +57,17 @@ def split_classes() -> dict[str, list[str]]:
     return {part: list(_classes(part)) for part in _LISTS}
 
 
-def find_source(data_root: Path | None) -> Source | None:
+def find_source(data_root: Path | None) -> Cifar100Source | None:
     """The folder ``cifar-100-python`` or, where there is none, its archive, in the first folder that has one; None when none has."""
     for folder in FOLDER.candidates(data_root):
         if (folder / _EXTRACTED).is_dir():
-            return Source(folder / _EXTRACTED)
+            return Cifar100Source(folder / _EXTRACTED)
         if (folder / _ARCHIVE).is_file():
-            return Source(folder / _ARCHIVE)
+            return Cifar100Source(folder / _ARCHIVE)
     return None
 
 
-def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[str], None]) -> Source:
+def fetch_source(folder: Path, *, data_root: Path | None, notice: Notice) -> Cifar100Source:
     """Download the archive of CIFAR-100 into ``folder``; torchvision checks it.
 
     Raises:
@@ -75,7 +76,7 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
     from torchvision.datasets import CIFAR100  # only to download: the import takes longer than torch's own
     from torchvision.datasets.utils import download_url
 
-    announce(f"downloading CIFAR-100's {_ARCHIVE}")
+    notice(f"downloading CIFAR-100's {_ARCHIVE}")
     try:
         download_url(CIFAR100.url, str(folder), filename=_ARCHIVE, md5=CIFAR100.tgz_md5)
     except (OSError, RuntimeError) as error:
@@ -84,10 +85,10 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
             f"{CIFAR100.url}), or the folder {_EXTRACTED} extracted from it, into a folder named {FOLDER.usual} and name its parent with "
             "--data-root or FSL_DATA_ROOT. The data set 'glyphs' needs no file"
         ) from error
-    return Source(folder / _ARCHIVE)
+    return Cifar100Source(folder / _ARCHIVE)
 
 
-def read_images(source: Source) -> tuple[np.ndarray, list[str], list[int]]:
+def read_images(source: Cifar100Source) -> tuple[np.ndarray, list[str], list[int]]:
     """All images: uint8 ``[60000, 3, 32, 32]``, classes by name, the train part of CIFAR-100 before its test part; names; sizes.
 
     Raises:
@@ -101,7 +102,7 @@ def read_images(source: Source) -> tuple[np.ndarray, list[str], list[int]]:
     return np.ascontiguousarray(images[order]), names.tolist(), sizes.tolist()
 
 
-def inspect(source: Source, *, progress: Progress = lambda done, total: None) -> Inspection:
+def inspect(source: Cifar100Source, *, progress: Advance = lambda done, total: None) -> Inspection:
     """Look at every picture of a source, without preparing it."""
     try:
         images, labels = _opened(source)
@@ -114,7 +115,7 @@ def inspect(source: Source, *, progress: Progress = lambda done, total: None) ->
     )
 
 
-def _opened(source: Source) -> tuple[np.ndarray, np.ndarray]:
+def _opened(source: Cifar100Source) -> tuple[np.ndarray, np.ndarray]:
     """The images of both parts ``[60000, 3, 32, 32]``, and the class name of each."""
     if source.path.is_dir():
         return _read_checked(source.path)
@@ -156,9 +157,9 @@ def _class_faults(labels: np.ndarray) -> list[str]:
 def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
     source = find_source(request.data_root)
     if source is None:
-        request.announce(f"CIFAR-100 is not here (found: {FOLDER.what_lies(request.data_root)})")
-        source = fetch_source(request.cache_root / "downloads", data_root=request.data_root, announce=request.announce)
-    request.announce(f"reading {source}")
+        request.notice(f"CIFAR-100 is not here (found: {FOLDER.what_lies(request.data_root)})")
+        source = fetch_source(request.cache_root / "downloads", data_root=request.data_root, notice=request.notice)
+    request.notice(f"reading {source}")
     return read_images(source)
 
 
@@ -167,7 +168,7 @@ def _found(data: DataSettings, data_root: Path | None) -> str | None:
     return None if source is None else str(source)
 
 
-def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+def _inspect(data: DataSettings, data_root: Path | None, progress: Advance) -> Inspection | None:
     source = find_source(data_root)
     return None if source is None else inspect(source, progress=progress)
 

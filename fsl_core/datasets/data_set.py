@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.inspection import Inspection
+from fsl_core.listeners import Advance, Notice
 
 if TYPE_CHECKING:
     from fsl_core.datasets.preparation import MadeImages
     from fsl_core.recipe.data_settings import DataSettings
 
-Announce = Callable[[str], None]
-"""Receives a sentence for the user."""
+PARTS = ("meta_train", "meta_validation", "meta_test")
+"""The disjoint parts of the classes of a data set."""
 Classes = Mapping[str, Sequence[str]]
 """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``."""
 
@@ -42,14 +43,14 @@ class SourceState:
 class ImageRequest:
     """A request to make the images of a data set.
 
-    ``cache_root``: where downloads may be kept; ``announce`` receives sentences for the user, ``progress`` the number of images read.
+    ``cache_root``: where downloads may be kept; ``notice`` receives sentences for the user, ``progress`` the number of images read.
     """
 
     data: DataSettings
     data_root: Path | None
     cache_root: Path
-    announce: Announce
-    progress: Progress
+    notice: Notice
+    progress: Advance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class DataSet:
     split_classes: Callable[[DataSettings, Sequence[str]], Classes]
     found: Callable[[DataSettings, Path | None], str | None]
     what_lies: Callable[[Path | None], str] = lambda data_root: "nothing is needed"
-    inspect: Callable[[DataSettings, Path | None, Progress], Inspection | None] = lambda data, data_root, progress: None
+    inspect: Callable[[DataSettings, Path | None, Advance], Inspection | None] = lambda data, data_root, progress: None
     state: Callable[[DataSettings, Path | None], SourceState | None] = lambda data, data_root: None
     downloadable: bool = True
     choices: Mapping[str, object] = field(default_factory=dict)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.datasets.image_bank import ImageBank
-
-SPLITS = ("meta_train", "meta_validation", "meta_test")
+from fsl_core.datasets.image_counts import banks_of
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ def identical_images(dataset: SplitDataset) -> IdenticalImages:
     seen: dict[bytes, dict[str, str]] = {}
     across: list[SharedImage] = []
     within: list[SharedImage] = []
-    for split in SPLITS:
-        for place, digest in _images(getattr(dataset, split)):
+    for split, bank in banks_of(dataset).items():
+        for place, digest in _images(bank):
             firsts = seen.setdefault(digest, {})
             for first_split, first_place in firsts.items():
                 pair = SharedImage(f"{first_split}: {first_place}", f"{split}: {place}")

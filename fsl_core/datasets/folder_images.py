@@ -13,17 +13,18 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fsl_core.datasets.data_set import Classes, DataSet, ImageRequest, SourceState
-from fsl_core.datasets.folder_source import PARENT, Source, find_folder, look, missing, what_lies, whole_folder
-from fsl_core.datasets.inspection import Inspection, Progress
+from fsl_core.datasets.folder_source import PARENT, FolderSource, find_folder, look, missing, what_lies, whole_folder
+from fsl_core.datasets.inspection import Inspection
 from fsl_core.datasets.picture import fitted, read_picture
 from fsl_core.errors import DataCorruptError
+from fsl_core.listeners import Advance
 from fsl_core.recipe.data_settings import DataSettings
 
 _SHOWN = 10
 
 
 def read_images(
-    source: Source, *, size: int, channels: int, progress: Progress = lambda done, total: None
+    source: FolderSource, *, size: int, channels: int, progress: Advance = lambda done, total: None
 ) -> tuple[np.ndarray, list[str], list[int]]:
     """All images: uint8 ``[total, channels, size, size]``, classes by name and images by file name; names; sizes.
 
@@ -45,7 +46,7 @@ def read_images(
     return images, classes, sizes
 
 
-def inspect(source: Source, *, progress: Progress = lambda done, total: None) -> Inspection:
+def inspect(source: FolderSource, *, progress: Advance = lambda done, total: None) -> Inspection:
     """Look at every picture of a source, without preparing it and without stopping at what is damaged."""
     faults = list(source.faults)
     sizes: Counter[tuple[int, int]] = Counter()
@@ -60,7 +61,7 @@ def inspect(source: Source, *, progress: Progress = lambda done, total: None) ->
     return Inspection(dict(sizes), tuple(grey), tuple(faults))
 
 
-def _opened(source: Source, channels: int, faults: list[str], progress: Progress) -> Iterator[Image.Image | None]:
+def _opened(source: FolderSource, channels: int, faults: list[str], progress: Advance) -> Iterator[Image.Image | None]:
     """Every picture, upright, class by class; None and a fault for one that cannot be read."""
     pictures = [picture for name in sorted(source.pictures) for picture in source.pictures[name]]
     for done, picture in enumerate(pictures, 1):
@@ -80,8 +81,8 @@ def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
         raise missing(request.data_root, request.data.split)
     source = look(folder)
     if source.unlisted:
-        request.announce(f"left out, for no list names them: {', '.join(source.unlisted)}")
-    request.announce(f"reading {source.folder}")
+        request.notice(f"left out, for no list names them: {', '.join(source.unlisted)}")
+    request.notice(f"reading {source.folder}")
     channels, size, _ = _shape(request.data)
     return read_images(source, size=size, channels=channels, progress=request.progress)
 
@@ -96,7 +97,7 @@ def _found(data: DataSettings, data_root: Path | None) -> str | None:
     return None if folder is None else str(folder)
 
 
-def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+def _inspect(data: DataSettings, data_root: Path | None, progress: Advance) -> Inspection | None:
     folder = whole_folder(data_root, data.split)
     return None if folder is None else inspect(look(folder), progress=progress)
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fsl_core.datasets.class_names import character_of
+from fsl_core.datasets.data_set import PARTS
 from fsl_core.datasets.picture import is_picture
 from fsl_core.datasets.source_search import is_hidden, visible_folders
 from fsl_core.errors import DataMissingError
 
 PARENT, PICTURES = "folder", "images"
-LISTS = {part: f"{part}.txt" for part in ("meta_train", "meta_validation", "meta_test")}
+LISTS = {part: f"{part}.txt" for part in PARTS}
 LEAST_PICTURES = 2
 """A class needs a picture to learn from and one to ask about."""
 
@@ -30,7 +31,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Source:
+class FolderSource:
     """What lies in a folder: the classes of each split, the pictures of each class, by file name, and all that is wrong with it.
 
     No picture was opened. ``unlisted`` are folders of pictures that are in no list.
@@ -94,7 +95,7 @@ def missing(data_root: Path | None, name: str) -> DataMissingError:
     )
 
 
-def look(folder: Path) -> Source:
+def look(folder: Path) -> FolderSource:
     """Read the lists and the names of the pictures, and note all that is wrong with them."""
     faults: list[str] = []
     splits = {part: tuple(_listed(folder / file, faults)) for part, file in LISTS.items()}
@@ -104,7 +105,7 @@ def look(folder: Path) -> Source:
         for name in dict.fromkeys(classes):
             pictures[name] = tuple(_pictures_of(folder, name, LISTS[part], faults))
     unlisted = [name for name in _folders_of_pictures(folder / PICTURES) if name not in pictures]
-    return Source(folder, splits, pictures, tuple(unlisted), tuple(faults))
+    return FolderSource(folder, splits, pictures, tuple(unlisted), tuple(faults))
 
 
 def _listed(file: Path, faults: list[str]) -> list[str]:

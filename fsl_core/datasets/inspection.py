@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-Progress = Callable[[int, int], None]
-"""Receives the number of images done and the total."""
 
 
 @dataclass(frozen=True)

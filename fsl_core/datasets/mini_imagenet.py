@@ -15,10 +15,11 @@ from PIL import Image
 
 from fsl_core.datasets import mini_imagenet_source
 from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
-from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.mini_imagenet_source import SPLITS, Source, SourcePicture, find_source, pictures_of
+from fsl_core.datasets.inspection import Inspection
+from fsl_core.datasets.mini_imagenet_source import SPLITS, MiniImageNetSource, SourcePicture, find_source, pictures_of
 from fsl_core.datasets.picture import fitted, read_picture
 from fsl_core.errors import DataCorruptError
+from fsl_core.listeners import Advance
 from fsl_core.recipe.data_settings import DataSettings
 
 SIZE = 84
@@ -55,7 +56,7 @@ def split_classes() -> dict[str, list[str]]:
 
 
 def read_images(
-    source: Source, *, contents: Contents | None = None, progress: Progress = lambda done, total: None
+    source: MiniImageNetSource, *, contents: Contents | None = None, progress: Advance = lambda done, total: None
 ) -> tuple[np.ndarray, list[str], list[int]]:
     """Read all images: uint8 ``[60000, 3, 84, 84]``, classes by wnid and images by file name; the 100 wnids; the class sizes.
 
@@ -80,7 +81,9 @@ def read_images(
     return images, classes, [each] * len(classes)
 
 
-def inspect(source: Source, *, contents: Contents | None = None, progress: Progress = lambda done, total: None) -> Inspection:
+def inspect(
+    source: MiniImageNetSource, *, contents: Contents | None = None, progress: Advance = lambda done, total: None
+) -> Inspection:
     """Inspect every picture of a source without preparing it; continue past damaged ones."""
     contents = contents or published()
     names: dict[str, list[str]] = {wnid: [] for wnid in contents.class_names}
@@ -116,7 +119,7 @@ def _refuse(fault: DataCorruptError) -> None:
 
 
 def _walk(
-    source: Source, contents: Contents, progress: Progress, report: Callable[[DataCorruptError], None]
+    source: MiniImageNetSource, contents: Contents, progress: Advance, report: Callable[[DataCorruptError], None]
 ) -> Iterator[SourcePicture]:
     """Yield every picture of a class of its split; faults go to ``report``, and reading continues unless it raises."""
     total, numbers = len(contents.class_names) * contents.images_per_class, itertools.count(1)
@@ -138,7 +141,7 @@ def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
     source = find_source(request.data_root)
     if source is None:
         raise mini_imagenet_source.missing(request.data_root)
-    request.announce(f"reading {source}")
+    request.notice(f"reading {source}")
     return read_images(source, progress=request.progress)
 
 
@@ -147,7 +150,7 @@ def _found(data: DataSettings, data_root: Path | None) -> str | None:
     return None if source is None else str(source)
 
 
-def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+def _inspect(data: DataSettings, data_root: Path | None, progress: Advance) -> Inspection | None:
     source = find_source(data_root)
     return None if source is None else inspect(source, progress=progress)
 

@@ -23,7 +23,7 @@ _MOST_PICTURE_BYTES = 2**26
 
 
 @dataclass(frozen=True)
-class Source:
+class MiniImageNetSource:
     """The location of the images, in one of the three layouts of :data:`LAYOUTS`."""
 
     folder: Path
@@ -43,7 +43,7 @@ class SourcePicture:
     file: Path | io.BytesIO
 
 
-def find_source(data_root: Path | None) -> Source | None:
+def find_source(data_root: Path | None) -> MiniImageNetSource | None:
     """Find the first complete layout in the first folder that has one; None if none has.
 
     A data root with another name counts only if its contents are clearly miniImageNet: other data sets have a folder ``train`` too.
@@ -52,7 +52,7 @@ def find_source(data_root: Path | None) -> Source | None:
         for layout, (needed, _) in LAYOUTS.items():
             whole = all((folder / name).exists() for name in needed)
             if whole and (folder != data_root or FOLDER.fits(folder.absolute()) or _is_clear(folder, layout)):
-                return Source(folder, layout)
+                return MiniImageNetSource(folder, layout)
     return None
 
 
@@ -81,7 +81,7 @@ def missing(data_root: Path | None) -> DataMissingError:
     )
 
 
-def pictures_of(source: Source, split: str) -> Iterator[SourcePicture]:
+def pictures_of(source: MiniImageNetSource, split: str) -> Iterator[SourcePicture]:
     """Yield the pictures of ``train``, ``val`` or ``test``, in the order of the source.
 
     Raises:

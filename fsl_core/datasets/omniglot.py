@@ -13,11 +13,12 @@ from PIL import Image
 
 from fsl_core.datasets import omniglot_source, omniglot_split
 from fsl_core.datasets.data_set import DataSet, ImageRequest, SplitCounts
-from fsl_core.datasets.inspection import Inspection, Progress
-from fsl_core.datasets.omniglot_source import HALVES, Drawing, Source, find_source, opened_half
+from fsl_core.datasets.inspection import Inspection
+from fsl_core.datasets.omniglot_source import HALVES, Drawing, OmniglotSource, find_source, opened_half
 from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.picture import read_picture
 from fsl_core.errors import DataCorruptError
+from fsl_core.listeners import Advance
 from fsl_core.recipe.data_settings import DataSettings, Resize
 
 SIZE = 28
@@ -31,7 +32,7 @@ commutes with quarter turns: Snell et al. rotate before resizing, which changes 
 
 
 def read_images(
-    source: Source, *, resize: Resize = "antialiased", progress: Progress = lambda done, total: None
+    source: OmniglotSource, *, resize: Resize = "antialiased", progress: Advance = lambda done, total: None
 ) -> tuple[np.ndarray, list[str], list[int]]:
     """Read all images of both halves: uint8 ``[32460, 1, 28, 28]`` with ink 255, the 1,623 class names sorted, the class sizes.
 
@@ -46,7 +47,7 @@ def read_images(
     return array, names, [len(images[name]) for name in names]
 
 
-def inspect(source: Source, *, progress: Progress = lambda done, total: None) -> Inspection:
+def inspect(source: OmniglotSource, *, progress: Advance = lambda done, total: None) -> Inspection:
     """Inspect every picture of a source without preparing it; continue past damaged ones."""
     sizes: Counter[tuple[int, int]] = Counter()
     faults: list[DataCorruptError] = []
@@ -62,7 +63,7 @@ def _refuse(fault: DataCorruptError) -> None:
     raise fault
 
 
-def _drawings(source: Source, progress: Progress, report: Callable[[DataCorruptError], None]) -> Iterator[Drawing]:
+def _drawings(source: OmniglotSource, progress: Advance, report: Callable[[DataCorruptError], None]) -> Iterator[Drawing]:
     """Yield every drawing of both halves; faults go to ``report``, and the other half is still read unless it raises."""
     done = 0
     for half in HALVES:
@@ -100,14 +101,14 @@ def _inked(grey: Image.Image, resampling: Image.Resampling) -> np.ndarray:
 def _make(request: ImageRequest) -> tuple[np.ndarray, list[str], list[int]]:
     source, data_root = find_source(request.data_root), request.data_root
     if source is None:
-        request.announce(f"Omniglot is missing or incomplete (found: {omniglot_source.FOLDER.what_lies(data_root)})")
+        request.notice(f"Omniglot is missing or incomplete (found: {omniglot_source.FOLDER.what_lies(data_root)})")
         downloads = request.cache_root / "downloads"
-        source = omniglot_source.fetch_source(downloads, data_root=data_root, announce=request.announce)
-    request.announce(f"reading {_halves(source)}")
+        source = omniglot_source.fetch_source(downloads, data_root=data_root, notice=request.notice)
+    request.notice(f"reading {_halves(source)}")
     return read_images(source, resize=request.data.resize or "antialiased", progress=request.progress)
 
 
-def _halves(source: Source) -> str:
+def _halves(source: OmniglotSource) -> str:
     return " and ".join(map(str, source.values()))
 
 
@@ -116,7 +117,7 @@ def _found(data: DataSettings, data_root: Path | None) -> str | None:
     return None if source is None else _halves(source)
 
 
-def _inspect(data: DataSettings, data_root: Path | None, progress: Progress) -> Inspection | None:
+def _inspect(data: DataSettings, data_root: Path | None, progress: Advance) -> Inspection | None:
     source = find_source(data_root)
     return None if source is None else inspect(source, progress=progress)
 

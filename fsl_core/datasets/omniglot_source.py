@@ -16,6 +16,7 @@ from fsl_core.datasets.file_kind import kind_of
 from fsl_core.datasets.omniglot_split import DRAWERS
 from fsl_core.datasets.source_search import FolderName, is_hidden, visible_folders
 from fsl_core.errors import DataCorruptError, DataMissingError
+from fsl_core.listeners import Notice
 
 HALVES = {"images_background": 964, "images_evaluation": 659}
 """The two halves, and the number of characters in each."""
@@ -25,7 +26,7 @@ _MEMBER = re.compile(r"(?:[^/]+/)?(images_background|images_evaluation)/([^/]+/c
 _MOST_DRAWING_BYTES = 2**20
 """A drawing has some hundred bytes; one that unpacks to more than this is malicious."""
 
-Source = Mapping[str, Path]
+OmniglotSource = Mapping[str, Path]
 """The location of each half: an archive or a folder."""
 
 
@@ -39,7 +40,7 @@ class Drawing:
     read: Callable[[], bytes]
 
 
-def find_source(data_root: Path | None) -> Source | None:
+def find_source(data_root: Path | None) -> OmniglotSource | None:
     """Find both halves in the first folder that has both; None if none has.
 
     A half is the archive ``images_background.zip`` or, if there is none, the folder ``images_background``.
@@ -58,7 +59,7 @@ def _half(folder: Path, name: str) -> Path | None:
     return extracted if visible_folders(extracted) else None
 
 
-def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[str], None]) -> Source:
+def fetch_source(folder: Path, *, data_root: Path | None, notice: Notice) -> OmniglotSource:
     """Download both archives into ``folder`` and check their MD5.
 
     Raises:
@@ -68,7 +69,7 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
     from torchvision.datasets.utils import download_url
 
     for name in HALVES:
-        announce(f"downloading Omniglot's {name}.zip")
+        notice(f"downloading Omniglot's {name}.zip")
         try:
             url = f"{Omniglot.download_url_prefix}/{name}.zip"
             download_url(url, str(folder), md5=Omniglot.zips_md5[name])
@@ -83,7 +84,7 @@ def fetch_source(folder: Path, *, data_root: Path | None, announce: Callable[[st
 
 
 @contextmanager
-def opened_half(source: Source, half: str) -> Iterator[list[Drawing]]:
+def opened_half(source: OmniglotSource, half: str) -> Iterator[list[Drawing]]:
     """Open one half: its drawings by character and name, readable while it is open.
 
     Raises:

@@ -16,6 +16,7 @@ from fsl_core.datasets.data_set import SourceState
 from fsl_core.datasets.manifest import MANIFEST, renew_state
 from fsl_core.datasets.prepared_images import ARRAY, PreparedImages, content_digest, read_prepared, write_prepared
 from fsl_core.errors import DataCorruptError, DataError
+from fsl_core.listeners import Notice
 
 MadeImages = tuple[np.ndarray, Sequence[str], Sequence[int]]
 """The array ``[total, C, H, W]``, the class names and the class sizes."""
@@ -26,7 +27,7 @@ class _Outdated(DataCorruptError):
 
 
 def open_prepared(
-    folder: Path, make: Callable[[], MadeImages], *, announce: Callable[[str], None], state: SourceState | None = None
+    folder: Path, make: Callable[[], MadeImages], *, notice: Notice, state: SourceState | None = None
 ) -> PreparedImages:
     """Open the prepared data set in ``folder`` with every byte verified, making it first if it is missing.
 
@@ -40,24 +41,24 @@ def open_prepared(
     """
     with suppress(DataCorruptError):  # absent or damaged: checked again below, by one process at a time
         return _current(folder, state)
-    with _lock_of(folder, announce) as locked:
+    with _lock_of(folder, notice) as locked:
         damage = None
         if folder.exists():
             try:
                 return _current(folder, state)
             except DataCorruptError as error:
                 damage = error
-                announce(str(error) if isinstance(error, _Outdated) else f"damaged: {error}")
+                notice(str(error) if isinstance(error, _Outdated) else f"damaged: {error}")
         if locked:  # else apparent leftovers may belong to another process at work
             _remove_leftovers(folder)
-        announce(f"preparing {folder.name} once, in {folder}")
+        notice(f"preparing {folder.name} once, in {folder}")
         made = make() if damage is None else _repaired(make, damage)
         if state is not None and isinstance(damage, _Outdated) and content_digest(*made) == read_prepared(folder).digest:
-            announce(f"the images are the same: {folder / ARRAY} is kept")
+            notice(f"the images are the same: {folder / ARRAY} is kept")
             renew_state(folder, state)
             return read_prepared(folder)
         if damage is not None:
-            _set_aside(folder, announce, keep=not isinstance(damage, _Outdated))
+            _set_aside(folder, notice, keep=not isinstance(damage, _Outdated))
         return _publish(folder, made, state)
 
 
@@ -78,7 +79,7 @@ def _repaired(make: Callable[[], MadeImages], damage: DataCorruptError) -> MadeI
 
 
 @contextmanager
-def _lock_of(folder: Path, announce: Callable[[str], None]) -> Iterator[bool]:
+def _lock_of(folder: Path, notice: Notice) -> Iterator[bool]:
     """Be the only process that prepares ``folder``; false if the file system, or the operating system, has no locks.
 
     The system frees the lock of a process that dies. The lock file stays: once removed, it could be locked by two processes at once.
@@ -87,7 +88,7 @@ def _lock_of(folder: Path, announce: Callable[[str], None]) -> Iterator[bool]:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             file = held.enter_context(folder.with_name(f".{folder.name}.lock").open("ab"))
-            _lock(file, lambda: announce(f"waiting for another process that prepares {folder.name}"))
+            _lock(file, lambda: notice(f"waiting for another process that prepares {folder.name}"))
             locked = True
         except (OSError, ImportError):
             locked = False
@@ -104,7 +105,7 @@ def _lock(file: BinaryIO, before_waiting: Callable[[], None]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _set_aside(folder: Path, announce: Callable[[str], None], *, keep: bool) -> None:
+def _set_aside(folder: Path, notice: Notice, *, keep: bool) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.corrupt-", dir=folder.parent))
     try:
         folder.replace(aside / folder.name)
@@ -114,7 +115,7 @@ def _set_aside(folder: Path, announce: Callable[[str], None], *, keep: bool) -> 
         if not keep:  # whoever has mapped its array keeps it
             shutil.rmtree(aside, ignore_errors=True)
             return
-        announce(f"the damaged {folder.name} was set aside in {aside} and replaced")
+        notice(f"the damaged {folder.name} was set aside in {aside} and replaced")
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -43,10 +43,10 @@ class AttemptRecords(Protocol):
 class AttemptJournal(Protocol):
     """Who hears of an attempt."""
 
-    def say(self, message: str) -> None:
+    def write(self, message: str) -> None:
         """Add a line to the trial's log."""
 
-    def announce(self, message: str) -> None:
+    def notice(self, message: str) -> None:
         """Add a line to the log, and pass it on to those who watch."""
 
     def begins(self, attempt: int) -> None:
@@ -96,7 +96,7 @@ class Attempt:
             choices=self.choices,
             observe=self._reached,
             should_stop=self.should_stop,
-            announce=self.journal.announce,
+            notice=self.journal.notice,
             on_path=self._begins_on,
             on_share=self.books.shares,
         )
@@ -106,7 +106,7 @@ class Attempt:
         """Record the training's result."""
         self.books.trained(result)
         self.records.write_result(result)
-        self.journal.say(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
+        self.journal.write(f"trained: {result.status}, stopped by {result.stopped_by} at step {result.steps_done}")
 
     def score(self, result: TrialResult) -> TrialResult:
         """Compute the scores that a trained trial lacks. Returns the result that they are of.
@@ -131,21 +131,21 @@ class Attempt:
         try:
             trained.check_available()
         except ExecutionPathError as error:
-            self.journal.announce(f"trained on {trained.device}; the rest is computed on {self.asked.device} ({error})")
+            self.journal.notice(f"trained on {trained.device}; the rest is computed on {self.asked.device} ({error})")
             return self.asked
         return trained
 
     def _begins_on(self, path: ExecutionPath) -> None:
         self.books.training_begins(path)
-        self.journal.say(f"training on {path}")
+        self.journal.write(f"training on {path}")
         if (path.device, path.threads) != (self.asked.device, self.asked.threads):
             began = f"{path.device} with {path.threads} thread{'s' if path.threads > 1 else ''}"
-            self.journal.announce(f"this trial began on {began}, and keeps to it: its bits depend on that")
+            self.journal.notice(f"this trial began on {began}, and keeps to it: its bits depend on that")
 
     def _reached(self, progress: Progress) -> None:
         self.books.reached(progress)
         shown = ", ".join(f"{name} {value:.5g}" for name, value in progress.metrics.items())
-        self.journal.say(f"step {progress.step} of {progress.steps}: {shown}")
+        self.journal.write(f"step {progress.step} of {progress.steps}: {shown}")
         self.journal.reached(progress)
 
     def _score_missing(self, result: TrialResult) -> None:
@@ -166,13 +166,13 @@ class Attempt:
         self.books.scored(evaluation, time.perf_counter() - started, path)
         accuracy = f"{100 * score.accuracy:.2f} ± {100 * score.ci95:.2f} %"
         how = ", inductive" if evaluation.inductive else ""
-        self.journal.say(f"{evaluation.shape}{how}: {accuracy} over {evaluation.episodes} episodes")
+        self.journal.write(f"{evaluation.shape}{how}: {accuracy} over {evaluation.episodes} episodes")
 
     def _retrain(self, result: TrialResult, error: CheckpointCorruptError) -> TrialResult:
         """Select the lost weights again: from the last checkpoint where it is still there, else by training, elsewhere to other bits."""
         aside = self.records.set_aside(self.paths.selected)
         lost = f"{error}; {f'set aside as {aside}; ' if aside else ''}the weights are lost; the trial is retrained"
-        self.journal.announce(lost)
+        self.journal.notice(lost)
         self.begin()
         try:
             again = run_trial(self.recipe, self.trial().run)
@@ -181,7 +181,7 @@ class Attempt:
             raise
         self.trained(again)
         if again.weights_digest != result.weights_digest:
-            self.journal.announce("the new weights are not the old ones to the bit: every evaluation is repeated")
+            self.journal.notice("the new weights are not the old ones to the bit: every evaluation is repeated")
         return again
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from fsl_core.errors import ExecutionPathError
+from fsl_core.listeners import Notice
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 
 
-def begun_path(folder: Path, *, of_checkpoint: ExecutionPath | None, announce: Callable[[str], None]) -> ExecutionPath | None:
+def begun_path(folder: Path, *, of_checkpoint: ExecutionPath | None, notice: Notice) -> ExecutionPath | None:
     """The path of the trial in ``folder``: from its ``path.json``, else from its checkpoint; None for a trial that has neither.
 
     Raises:
@@ -25,7 +25,7 @@ def begun_path(folder: Path, *, of_checkpoint: ExecutionPath | None, announce: C
         return pinned
     if file.exists():
         source = "the checkpoint's path" if of_checkpoint is not None else "another path"
-        announce(f"{PATH_FILE} is not a readable execution path; {source} replaces it")
+        notice(f"{PATH_FILE} is not a readable execution path; {source} replaces it")
     return of_checkpoint
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episodes.feasibility import check_feasible
 from fsl_core.errors import DataChangedError, RecordDamagedError, StopRequested
+from fsl_core.listeners import Notice
 from fsl_core.provenance import now
 from fsl_core.set_aside import set_aside
 from fsl_core.training.attempt import Attempt, AttemptJournal, AttemptRecords, failure_of
@@ -38,7 +39,7 @@ class TrainingPlace:
     device: str = "cpu"
     threads: int = 1
     should_stop: Callable[[], bool] = lambda: False
-    say: Callable[[str], None] = lambda message: None
+    notice: Notice = lambda message: None
 
 
 def train_requested(folders: Sequence[Path], place: TrainingPlace) -> list[Ending]:
@@ -54,18 +55,18 @@ def train_requested(folders: Sequence[Path], place: TrainingPlace) -> list[Endin
 
 def _is_held(work: _RequestedTrial, locks: ExitStack) -> bool:
     """Lock a trial for this process; false where it ends at that."""
-    folder, say = work.trial.paths.folder, work.place.say
+    folder, notice = work.trial.paths.folder, work.place.notice
     if not work.trial.paths.request.is_file():  # somebody's own folder: nothing is written into it
-        say(f"{folder} failed: it has no request.json, which `fsl plan SWEEP --write-trials DIR` writes")
+        notice(f"{folder} failed: it has no request.json, which `fsl plan SWEEP --write-trials DIR` writes")
         return False
     try:
         free = locks.enter_context(work.trial.held())
     except OSError as error:
-        say(f"{folder}: {error}")
+        notice(f"{folder}: {error}")
         return False
     if not free:
         work.ending = "held"
-        say(f"{folder.name} is skipped: another process is working on it")
+        notice(f"{folder.name} is skipped: another process is working on it")
     return free
 
 
@@ -111,7 +112,7 @@ class _RequestedTrial(HeldTrial):
         self.ending = "done" if result.status == "complete" else "diverged"
 
     def stopped(self, stop: StopRequested) -> None:
-        self._journal().say(str(stop))
+        self._journal().write(str(stop))
         self.ending = "stopped"
 
     def failed(self, error: Exception) -> None:
@@ -120,13 +121,13 @@ class _RequestedTrial(HeldTrial):
         with suppress(RecordDamagedError):
             attempts = attempts_recorded(self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord))
         failure = failure_of(error, attempts=attempts)
-        self.place.say(f"{self.trial.fingerprint} failed: {failure.cause}")
+        self.place.notice(f"{self.trial.fingerprint} failed: {failure.cause}")
         self.trial.write_record(failure)
 
     def _images(self, request: TrialRequest) -> SplitDataset:
         """The images, every byte verified, which must be those that were asked for."""
         data, place = request.recipe.data, self.place
-        dataset = open_dataset(data, data_root=place.data_root, cache_root=place.prepared, announce=self._journal().say)
+        dataset = open_dataset(data, data_root=place.data_root, cache_root=place.prepared, notice=self._journal().write)
         if request.data_digest not in (None, dataset.digest):
             raise DataChangedError(
                 f"the trial is to see {data.dataset} images with digest {str(request.data_digest)[:16]}; those in {place.prepared} have "
@@ -151,10 +152,10 @@ class _RequestedTrial(HeldTrial):
         )
 
     def _records(self) -> _FolderRecords:
-        return _FolderRecords(self.trial, self._journal().announce)
+        return _FolderRecords(self.trial, self._journal().notice)
 
     def _journal(self, name: str = "") -> _FolderJournal:
-        return _FolderJournal(self.trial, self.place.say, name)
+        return _FolderJournal(self.trial, self.place.notice, name)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class _FolderRecords(AttemptRecords):
     """What an attempt keeps, in the trial's own folder."""
 
     trial: TrialFolder
-    announce: Callable[[str], None]
+    notice: Notice
 
     def scored(self, result: TrialResult) -> set[str]:
         done = set[str]()
@@ -171,7 +172,7 @@ class _FolderRecords(AttemptRecords):
                 self.trial.score(result, path.stem)
                 done.add(path.stem)
             except RecordDamagedError:
-                self.announce(f"a score that is damaged, or of other weights, was set aside as {self.set_aside(path)}")
+                self.notice(f"a score that is damaged, or of other weights, was set aside as {self.set_aside(path)}")
         return done
 
     def write_result(self, result: TrialResult) -> None:
@@ -191,19 +192,19 @@ class _FolderJournal(AttemptJournal):
     """Says each line of the trial's log, where ``name`` is the trial's in words, to whoever trains."""
 
     trial: TrialFolder
-    tell: Callable[[str], None]
+    echo: Notice
     name: str
 
-    def say(self, message: str) -> None:
-        self.tell(f"{self.trial.fingerprint} {message}")
+    def write(self, message: str) -> None:
+        self.echo(f"{self.trial.fingerprint} {message}")
         with self.trial.paths.log.open("a", encoding="utf-8") as log:
             print(f"{now()} {message}", file=log)
 
-    def announce(self, message: str) -> None:
-        self.say(message)
+    def notice(self, message: str) -> None:
+        self.write(message)
 
     def begins(self, attempt: int) -> None:
-        self.say(f"attempt {attempt}: {self.name}")
+        self.write(f"attempt {attempt}: {self.name}")
 
     def reached(self, progress: Progress) -> None: ...
 

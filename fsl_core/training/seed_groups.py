@@ -23,7 +23,7 @@ def begun_trial(trial: Trial) -> BegunTrial:
     """
     checkpoint = newest_checkpoint(trial, SELECT, trial.recipe.steps)
     of_checkpoint = None if checkpoint is None else path_of(checkpoint)
-    path = begun_path(trial.run.folder, of_checkpoint=of_checkpoint, announce=trial.run.announce)
+    path = begun_path(trial.run.folder, of_checkpoint=of_checkpoint, notice=trial.run.notice)
     return BegunTrial(recipe=trial.recipe, run=trial.run, path=path)
 
 

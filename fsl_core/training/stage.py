@@ -149,12 +149,12 @@ def _train(together: Sequence[_Resumed], shares: TimeShares) -> dict[int, SeedSt
 
 
 def _restore(state: TrainingState, resumed: _Resumed) -> None:
-    stage, checkpoint, announce = resumed.stage, resumed.checkpoint, resumed.stage.trial.run.announce
+    stage, checkpoint, notice = resumed.stage, resumed.checkpoint, resumed.stage.trial.run.notice
     if checkpoint is not None:
         state.restore(checkpoint["state"], stage.place)
-        announce(f"resumed {stage.name} at step {state.step} of {stage.steps}")
+        notice(f"resumed {stage.name} at step {state.step} of {stage.steps}")
         if others := other_makers(checkpoint):
-            announce(f"the steps up to {state.step} were computed by {others}; the records name only what computes the rest")
+            notice(f"the steps up to {state.step} were computed by {others}; the records name only what computes the rest")
 
 
 @dataclass

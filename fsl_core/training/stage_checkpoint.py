@@ -31,5 +31,5 @@ def newest_checkpoint(trial: Trial, stage: str, steps: int, *, at_most: int | No
     expected = ExpectedCheckpoint(recipe=trial.recipe, dataset=run.dataset, stage=stage, steps=steps)
     checkpoint, useless = load_newest_checkpoint(checkpoint_folder(run.folder, stage), expected.check, at_most=at_most)
     for aside in useless:
-        run.announce(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
+        run.notice(f"a checkpoint that is damaged, or of other work, was set aside as {aside}")
     return checkpoint

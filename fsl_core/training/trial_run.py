@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fsl_core.datasets.catalogue import SplitDataset
+from fsl_core.listeners import Notice
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
@@ -22,7 +23,7 @@ class TrialRun:
     which trials share; None keeps none.
 
     ``observe`` is called at every point of the curves. ``should_stop`` is asked between steps: once it is true, a checkpoint is written
-    and StopRequested raised. ``announce`` receives a sentence that is worth a log line, such as a resume or a damaged checkpoint that was
+    and StopRequested raised. ``notice`` receives a sentence that is worth a log line, such as a resume or a damaged checkpoint that was
     set aside; ``on_path``, before the first step, the execution path. ``on_share`` receives the part of the process's time that is this
     trial's from now on, where trials train together: a half beside another, 0 once its own training has stopped.
     """
@@ -35,7 +36,7 @@ class TrialRun:
     choices: Path | None = None
     observe: Callable[[Progress], None] = lambda progress: None
     should_stop: Callable[[], bool] = lambda: False
-    announce: Callable[[str], None] = lambda message: None
+    notice: Notice = lambda message: None
     on_path: Callable[[ExecutionPath], None] = lambda path: None
     on_share: Callable[[float], None] = lambda share: None
 

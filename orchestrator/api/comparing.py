@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fsl_core.listeners import Notice
 from orchestrator.api.loading import Folder, SweepLike, given_folder
 from orchestrator.api.tables import table
 from orchestrator.launch.callbacks import warn_caller
@@ -46,7 +47,7 @@ class Comparisons:
 
         return pd.DataFrame([values_of(each) for each in self.pairs], columns=list(COMPARISON_KEYS))
 
-    def write(self, folder: Folder, *, notice: Callable[[str], None] = warn_caller) -> None:
+    def write(self, folder: Folder, *, notice: Notice = warn_caller) -> None:
         """Write comparison.txt, .json, .csv and .png. Where the figure cannot be drawn, ``notice`` is given the reason.
 
         Raises:

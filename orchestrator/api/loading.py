@@ -12,7 +12,7 @@ from orchestrator.launch.loading import load as load_spec
 from orchestrator.launch.places import PlaceOptions, Places
 from orchestrator.launch.workspace import Sweep, Workspace
 from orchestrator.sweep.folder import folder_named
-from orchestrator.sweep.shipped import find_sweep
+from orchestrator.sweep.shipped import find_sweep, names_another_file, source_text
 
 Folder = str | Path
 SweepLike = str | Path | Sweep | Workspace
@@ -42,7 +42,8 @@ def load(
         runs_root: the folder of all state; else FSL_RUNS_ROOT, else what the sweep file says, else ``./runs``.
         results_root: the folder of finished tables; else what the sweep file says, else ``./results``.
         tracking_uri: the MLflow store; else MLFLOW_TRACKING_URI, else what the sweep file says, else ``mlflow.db`` in the runs root.
-        callbacks: what hears of notices, warnings and progress; by default logging, warnings, and nothing.
+        callbacks: what hears of notices, warnings and progress; by default logging, warnings, and nothing. A notice says which file a
+            name stands for.
 
     Returns:
         The sweep, which every other call takes.
@@ -68,7 +69,10 @@ def load(
         results_root=_folder(results_root, "results_root"),
         tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"),
     )
-    return Sweep(spec=spec, places=Places.resolve(options, spec), callbacks=callbacks or Callbacks())
+    loaded = Sweep(spec=spec, places=Places.resolve(options, spec), callbacks=callbacks or Callbacks())
+    if names_another_file(sweep, file):
+        loaded.callbacks.notice(source_text(file))
+    return loaded
 
 
 def sweep_of(sweep: str | Path | Sweep) -> Sweep:

@@ -107,7 +107,11 @@ def plan(
         threads=threads,
         gpus_per_trial=gpus_per_trial,
     )
-    probing = ProbingOptions(no_probe=not probe, fresh=fresh)
+    return plan_as_asked(sweep, options, ProbingOptions(no_probe=not probe, fresh=fresh))
+
+
+def plan_as_asked(sweep: SweepLike, options: ExecutionOptions, probing: ProbingOptions) -> PlannedSweep:
+    """The plan of :func:`plan`, of options that are values already."""
     workspace = workspace_of(sweep)
     cluster = reach_cluster(options)
     expected = forecast(workspace, device=wanted_device(options, cluster), options=options, cluster=cluster, probing=probing)

@@ -103,10 +103,6 @@ def run(
         >>> done = fsl.run("quick", executor="in-process")  # doctest: +SKIP
         >>> print(done.table().text())  # doctest: +SKIP
     """
-    sweep = sweep_of(sweep)
-    problem = None if tracker == "none" else problem_with(sweep.places.tracking.whole)
-    if problem:
-        raise TrackingError(f"tracking_uri: {problem}")
     request = LaunchRequest(
         execution=ExecutionOptions(
             executor=executor,
@@ -123,6 +119,14 @@ def run(
         replace=replace,
         command=command,
     )
+    return run_as_asked(sweep_of(sweep), request, hooks)
+
+
+def run_as_asked(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks | None = None) -> SweepRun:
+    """The launch of :func:`run`, of a request that is a value already."""
+    problem = None if request.tracker == "none" else problem_with(sweep.places.tracking.whole)
+    if problem:
+        raise TrackingError(f"tracking_uri: {problem}")
     with settled_environment():
         workspace, outcome = launch(sweep, request, hooks or LaunchHooks())
     return SweepRun(workspace=workspace.anew(), outcome=outcome)

@@ -27,7 +27,7 @@ def bring(folders: tuple[Path, ...], places: Places) -> None:
     from orchestrator.records.brought_trial import TrialCheck, dataset_opener
 
     places.check_writable()
-    check = TrialCheck(dataset_opener(data_root=places.data_root, cache_root=places.cache_root, announce=echo_notice))
+    check = TrialCheck(dataset_opener(data_root=places.data_root, cache_root=places.cache_root, notice=echo_notice))
     found = [each for folder in folders for each in trial_folders(folder)]
     outcomes = Counter[str]()
     for each in bring(found, Store(places.runs_root), check):

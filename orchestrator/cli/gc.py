@@ -9,18 +9,26 @@ from pathlib import Path
 
 import click
 
-from orchestrator.cli.options import json_option, resolved_places
+from orchestrator.cli.options import echo_notice, json_option, resolved_places
 from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.leftovers import Kept, Leftover, find_leftovers, kept_trials, remove_leftovers
 from orchestrator.launch.places import Places
 from orchestrator.launch.wanted_trials import Wanted, wanted_trials
 from orchestrator.records.store import Store
-from orchestrator.sweep.shipped import find_sweep, named_files
+from orchestrator.sweep.shipped import find_sweep, named_files, names_another_file, source_text
+
+
+def _found(name: str) -> Path:
+    """The sweep file that a name stands for, which is printed on stderr."""
+    file = find_sweep(name)
+    if names_another_file(name, file):
+        echo_notice(source_text(file))
+    return file
 
 
 @click.command()
-@click.argument("sweeps", nargs=-1, type=find_sweep)
+@click.argument("sweeps", nargs=-1, type=_found)
 @resolved_places("runs_root")
 @click.option(
     "--forget", multiple=True, metavar="SWEEP[/PLAN]", help="Also what only this launch, or this sweep's, wanted; repeatable."

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from fsl_core.listeners import Advance
 from orchestrator.api.loading import load
-from orchestrator.launch.callbacks import Callbacks, Progress
+from orchestrator.launch.callbacks import Callbacks
 from orchestrator.launch.places import PlaceOptions, Places
 from orchestrator.launch.workspace import Sweep
 from orchestrator.sweep.folder import folder_named
@@ -45,7 +46,7 @@ def _as_address(context: click.Context, option: click.Parameter, value: str | No
 
 
 _SELECTION: Mapping[str, Decorator] = {
-    "sweep": click.argument("sweep", type=find_sweep),
+    "sweep": click.argument("sweep"),
     "set_values": click.option(
         "--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."
     ),
@@ -79,19 +80,23 @@ def echo_notice(message: str) -> None:
     click.echo(message, err=True)
 
 
-def _progress(what: str) -> AbstractContextManager[Progress]:
+def _progress(what: str) -> AbstractContextManager[Advance]:
     from orchestrator.cli.progress_bar import shown_progress  # rich, only where something takes long
 
     return shown_progress(what)
 
 
-def sweep_options(*places: str) -> Decorator:
-    """Give a command the sweep file, its overrides and the flags of these places: the loaded sweep, as its argument ``sweep``."""
-    return gathered("sweep", _loaded, {**_SELECTION, **{name: _PLACES[name] for name in places}})
+def sweep_options(*places: str, says_file: bool = False) -> Decorator:
+    """Give a command the sweep file, its overrides and the flags of these places: the loaded sweep, as its argument ``sweep``.
+
+    Which file a name stands for is printed on stderr, unless the command ``says_file`` itself.
+    """
+    load_it = functools.partial(_loaded, by_name=not says_file)
+    return gathered("sweep", load_it, {**_SELECTION, **{name: _PLACES[name] for name in places}})
 
 
-def _loaded(*, set_values: tuple[str, ...], sweep: Path, **options: Any) -> Sweep:
-    return load(sweep, set=set_values, callbacks=stderr_callbacks(), **options)
+def _loaded(*, set_values: tuple[str, ...], sweep: str, by_name: bool, **options: Any) -> Sweep:
+    return load(sweep if by_name else find_sweep(sweep), set=set_values, callbacks=stderr_callbacks(), **options)
 
 
 def place_options(*names: str) -> Decorator:

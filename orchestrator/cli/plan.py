@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from orchestrator.api.planning import PlannedSweep
-from orchestrator.api.planning import plan as plan_sweep
+from orchestrator.api.planning import plan_as_asked
 from orchestrator.cli.execution_flags import execution_options, probing_options
 from orchestrator.cli.options import echo_notice, folder_option, json_option, sweep_options
 from orchestrator.cli.plan_document import plan_document
@@ -22,7 +21,7 @@ from orchestrator.sweep.folder import check_folder
 
 
 @click.command()
-@sweep_options("data_root", "runs_root")
+@sweep_options("data_root", "runs_root", says_file=True)
 @execution_options
 @probing_options
 @click.option("--settings", is_flag=True, help="Also show which settings each cell uses and which preset they come from.")
@@ -47,7 +46,7 @@ def plan(
         _write_trials(workspace, write_trials)
     if settings and not as_json:
         click.echo(settings_text(workspace.plan) + "\n")
-    planned = planned_sweep(workspace, execution, probing)
+    planned = plan_as_asked(workspace, execution, probing)
     click.echo(json.dumps(plan_document(planned), indent=2) if as_json else plan_text(planned, trials=trials))
 
 
@@ -58,18 +57,3 @@ def _write_trials(workspace: Workspace, folder: Path) -> None:
     places = workspace.places
     wanted = write_requests(workspace.plan, workspace.records, folder, data_root=places.data_root, cache_root=places.cache_root)
     echo_notice(f"{counted(len(wanted), 'trial')} to train written into {folder}; README.txt there says how")
-
-
-def planned_sweep(sweep: Sweep | Workspace, execution: ExecutionOptions, probing: ProbingOptions) -> PlannedSweep:
-    """The plan for the device that is asked for, be it here or not, after timing what is unknown where that is wanted."""
-    return plan_sweep(
-        sweep,
-        executor=execution.executor,
-        address=execution.address,
-        max_concurrent=execution.max_concurrent,
-        device=execution.device,
-        threads=execution.threads,
-        gpus_per_trial=execution.gpus_per_trial,
-        probe=not probing.no_probe,
-        fresh=probing.fresh,
-    )

@@ -22,7 +22,7 @@ def plan_document(planned: PlannedSweep) -> dict[str, Any]:
     return {
         "sweep": spec.name,
         "title": spec.title,
-        "sweep_file": str(spec.source),
+        "sweep_file": str(spec.file),
         "seeds": list(spec.seeds),
         "cells": [
             {
@@ -64,7 +64,7 @@ def _trial(trial: PlannedTrial, state: TrialState, expected: Forecast) -> dict[s
         "predicted_seconds": _seconds(prediction.whole),
         "predicted_parts": {name: _seconds(getattr(prediction.of_all, name).seconds) for name in _PARTS},
         "left_seconds": _seconds(prediction.left),
-        "predicted_from": prediction.source,
+        "predicted_from": prediction.basis,
         "memory_bytes": prediction.memory_bytes,
         "disk_bytes": prediction.disk_bytes,
     }

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence, Set
 
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.planning import PlannedSweep
-from orchestrator.cli.image_words import prepare_command
-from orchestrator.cli.text_layout import about_text, aligned, size_text
+from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
+from orchestrator.launch.duration import duration_text, range_text
 from orchestrator.launch.forecast import Forecast, StartUp
-from orchestrator.launch.images import images_text
+from orchestrator.launch.images import images_text, prepare_command
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
 from orchestrator.launch.workspace import Workspace
 from orchestrator.report.reach import Reach
+from orchestrator.sweep.shipped import source_text
 
 MOST_LINES = 100
 """Cells beyond so many are counted, not listed, unless the trials are asked for as well."""
@@ -44,8 +45,8 @@ def answer_text(expected: Forecast) -> str:
     if expected.all_unknown:
         return f"an unknown time, for {trials}"
     if unknown:
-        return f"more than {_about(expected.known_seconds)}, for {trials}, {unknown:,} of them of unknown cost"
-    return f"{_about(expected.known_seconds)}, for {trials}"
+        return f"more than {range_text(expected.known_seconds)}, for {trials}, {unknown:,} of them of unknown cost"
+    return f"{range_text(expected.known_seconds)}, for {trials}"
 
 
 def _answer_paragraph(expected: Forecast, unprepared: Sequence[DataSettings]) -> str:
@@ -70,19 +71,19 @@ def _where(expected: Forecast) -> str:
 
 def _notes(expected: Forecast) -> Iterator[str]:
     """What the answer is made of, and what is not in it."""
-    ranges = _ranges({prediction.left_source for prediction in expected.left.values()})
+    ranges = _ranges({prediction.left_basis for prediction in expected.left.values()})
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
     if (earliest := expected.earliest_seconds) is not None:
-        yield f"patience may end trials sooner: {about_text(earliest, earliest, earliest)} if all end as soon as they can"
+        yield f"patience may end trials sooner: about {duration_text(earliest)} if all end as soon as they can"
     if 0 < expected.compute.gpus < 1 < expected.slots:
         yield "not counted: trials that share a GPU slow each other down"
-    if busy := sum(prediction.left_source == "busy probe" for prediction in expected.left.values()):
+    if busy := sum(prediction.left_basis == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
-    for source in ("trials of other code", "probes of other code"):
-        if other := sum(prediction.left_source == source for prediction in expected.left.values()):
-            yield f"from {source}: steps of {counted(other, 'trial')}; those of this code were not timed"
+    for basis in ("trials of other code", "probes of other code"):
+        if other := sum(prediction.left_basis == basis for prediction in expected.left.values()):
+            yield f"from {basis}: steps of {counted(other, 'trial')}; those of this code were not timed"
     if expected.unknown and expected.machine.device_name is None:
         yield "unknown: what never ran on a GPU of the trials in this runs folder; this machine has none to time it on"
     elif expected.unknown:
@@ -113,12 +114,8 @@ def _image_note(data: DataSettings) -> str:
     )
 
 
-def _about(span: Span) -> str:
-    return about_text(span.low, span.likely, span.high)
-
-
 def _spelt(span: Span | None) -> str:
-    return "unknown" if span is None else _about(Span.of([span.likely]))
+    return "unknown" if span is None else f"about {duration_text(span.likely)}"
 
 
 def _cells_text(workspace: Workspace, expected: Forecast, *, all_of_them: bool) -> str:
@@ -165,7 +162,7 @@ def _trials_text(workspace: Workspace, expected: Forecast) -> str:
                 str(len(trial.cells)),
                 workspace.state(trial),
                 _spelt(prediction.whole),
-                prediction.source,
+                prediction.basis,
                 size_text(prediction.memory_bytes),
                 size_text(prediction.disk_bytes),
             )
@@ -181,4 +178,4 @@ def _totals_text(workspace: Workspace, expected: Forecast) -> str:
     cells = counted(len(workspace.plan.cells), "cell")
     counts = f"{cells}, {counted(len(trials), 'trial')} ({shared:,} fewer than without sharing), {len(left):,} to do"
     totals = f"{counts}: {disk} of disk, up to {memory} of memory a trial" if left else counts
-    return f"{totals}\nsweep file: {workspace.plan.spec.source}"
+    return f"{totals}\n{source_text(workspace.plan.spec.file)}"

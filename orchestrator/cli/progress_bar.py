@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
+from fsl_core.listeners import Advance
+
 
 @contextmanager
-def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def shown_progress(what: str) -> Iterator[Advance]:
     """Give what takes how many are done, and of how many. Nothing is shown before its first call."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -33,7 +35,7 @@ def shown_progress(what: str) -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def _line_each_quarter(what: str) -> Callable[[int, int], None]:
+def _line_each_quarter(what: str) -> Advance:
     shown = 0
 
     def show(done: int, total: int) -> None:

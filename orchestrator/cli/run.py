@@ -10,13 +10,12 @@ from functools import partial
 import click
 from rich.console import Console
 
-from orchestrator.api.running import SweepRun
-from orchestrator.api.running import run as run_sweep
+from orchestrator.api.planning import plan_as_asked
+from orchestrator.api.running import SweepRun, run_as_asked
 from orchestrator.api.statuses import status
 from orchestrator.cli.execution_flags import execution_options, probing_options
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import echo_notice, sweep_options
-from orchestrator.cli.plan import planned_sweep
 from orchestrator.cli.plan_text import answer_text, plan_text
 from orchestrator.cli.status import failures_text
 from orchestrator.cli.times_text import times_text
@@ -25,7 +24,7 @@ from orchestrator.launch.execution_options import ExecutionOptions
 from orchestrator.launch.forecast import Forecast
 from orchestrator.launch.forecasting import ProbingOptions
 from orchestrator.launch.fsl_command import fsl_command
-from orchestrator.launch.launching import LaunchHooks
+from orchestrator.launch.launching import LaunchHooks, LaunchRequest
 from orchestrator.launch.sweep_view import make_view
 from orchestrator.launch.workspace import Sweep
 from orchestrator.process.signals import interrupted_by_signals
@@ -60,7 +59,7 @@ def run(
     if no_tracking and tracker not in ("mlflow", "none"):
         raise click.UsageError(f"--tracker {tracker} and --no-tracking exclude each other")
     if dry_run:
-        click.echo(plan_text(planned_sweep(sweep, execution, probing)))
+        click.echo(plan_text(plan_as_asked(sweep, execution, probing)))
         return
     with interrupted_by_signals():
         done = _run(sweep, execution, probing, tracker="none" if no_tracking else tracker, replace=replace, ask=not yes)
@@ -71,23 +70,15 @@ def run(
 def _run(
     sweep: Sweep, execution: ExecutionOptions, probing: ProbingOptions, *, tracker: str, replace: bool, ask: bool
 ) -> SweepRun:
-    return run_sweep(
-        sweep,
-        executor=execution.executor,
-        address=execution.address,
-        max_concurrent=execution.max_concurrent,
-        device=execution.device,
-        threads=execution.threads,
-        gpus_per_trial=execution.gpus_per_trial,
-        path=execution.path,
-        seeds_together=execution.seeds_together,
-        probe=not probing.no_probe,
-        fresh=probing.fresh,
+    request = LaunchRequest(
+        execution=execution,
+        probing=probing,
         tracker=tracker,
         replace=replace,
-        hooks=LaunchHooks(view=make_view(Console(stderr=True)), predicted=partial(_predicted, ask=ask), table=_echo),
         command=shlex.join(["fsl", *map(sweep.places.tracking.redact, sys.argv[1:])]),
     )
+    hooks = LaunchHooks(view=make_view(Console(stderr=True)), predicted=partial(_predicted, ask=ask), table=_echo)
+    return run_as_asked(sweep, request, hooks)
 
 
 def _predicted(expected: Forecast, *, ask: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.text_layout import about_text, took_text
 from orchestrator.counted import counted
+from orchestrator.launch.duration import duration_text, range_text
 from orchestrator.launch.launch_times import LaunchTimes
 from orchestrator.launch.span import Span
 
@@ -11,7 +11,7 @@ from orchestrator.launch.span import Span
 def times_text(times: LaunchTimes) -> str:
     """Such as ``14 trials took 6.3 h of trial time (predicted: about 5.8 h, 4.1 to 8.9), and all 3.4 h of wall clock (predicted: …)``."""
     apart = [
-        f"{each.trials:,} {each.why}" + (f" ({took_text(each.seconds)})" if each.seconds else "") for each in times.uncompared
+        f"{each.trials:,} {each.why}" + (f" ({duration_text(each.seconds)})" if each.seconds else "") for each in times.uncompared
     ]
     sentence = f"{_trials(times)}, and {_wall(times)}"
     return f"{sentence}; not in the trial time: {', '.join(apart)}" if apart else sentence
@@ -21,14 +21,16 @@ def _trials(times: LaunchTimes) -> str:
     if not times.trials:
         return "no trial was finished that can be compared"
     patience = f", {times.by_patience:,} of them ended by patience," if times.by_patience else ""
-    took = took_text(times.trial_seconds)
+    took = duration_text(times.trial_seconds)
     return f"{counted(times.trials, 'trial')}{patience} took {took} of trial time ({_predicted(times.predicted_trial_seconds)})"
 
 
 def _wall(times: LaunchTimes) -> str:
     of_all = " of all that was to do" if times.uncompared else ""
-    return f"the launch took {took_text(times.wall_seconds)} of wall clock ({_predicted(times.predicted_wall_seconds, of_all)})"
+    return (
+        f"the launch took {duration_text(times.wall_seconds)} of wall clock ({_predicted(times.predicted_wall_seconds, of_all)})"
+    )
 
 
 def _predicted(span: Span | None, of_what: str = "") -> str:
-    return f"predicted{of_what}: {'unknown' if span is None else about_text(span.low, span.likely, span.high)}"
+    return f"predicted{of_what}: {'unknown' if span is None else range_text(span)}"

@@ -29,7 +29,8 @@ PATIENCE = 10.0
 def ui(places: Places, port: int, experiment: str | None) -> None:
     """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.
 
-    What earlier commands could not send to this store is sent meanwhile; a store that is gone is filled again from the records.
+    What earlier launches did not send to this store is sent meanwhile, from the records: all of it where the store is gone. The runs
+    folder's own store gets what launches without tracking computed, too.
     """
     if earlier := earlier_editions_text(Store(places.runs_root).of_earlier_editions(), places.runs_root):
         click.echo(f"{earlier}; runs of the first edition lack the tag {EDITION}", err=True)

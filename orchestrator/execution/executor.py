@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.job import EventListener, TrialJob
 
 
 def ignore_phase(doing: str) -> None:
@@ -19,7 +19,7 @@ class Executor(Protocol):
         self,
         jobs: Sequence[TrialJob],
         *,
-        on_event: Callable[[TrialEvent], None],
+        on_event: EventListener,
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
         """Run all jobs in their order. A failed job does not stop the others; a job's stop file ends it early.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.execution.executor import ignore_phase
-from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.job import EventListener, TrialJob
 
 
 class InProcessExecutor:
@@ -15,7 +15,7 @@ class InProcessExecutor:
         self,
         jobs: Sequence[TrialJob],
         *,
-        on_event: Callable[[TrialEvent], None],
+        on_event: EventListener,
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -73,3 +73,7 @@ class TrialEvent:
     best: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+
+
+EventListener = Callable[[TrialEvent], None]
+"""Receives the events of trials, one by one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -11,9 +11,7 @@ from fsl_core.provenance import host_name, now
 from fsl_core.training.attempt import AttemptJournal
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import TrialResult
-from orchestrator.execution.job import EventKind, TrialEvent, TrialJob
-
-Report = Callable[[TrialEvent], None]
+from orchestrator.execution.job import EventKind, EventListener, TrialEvent, TrialJob
 
 
 @dataclass
@@ -21,36 +19,36 @@ class Journal(AttemptJournal):
     """The log and the events of one attempt at a trial. ``best``: the meta-validation accuracy, in 0..1, of the weights selected so far."""
 
     job: TrialJob
-    report: Report
+    on_event: EventListener
     log: TextIO
     best: float | None = None
 
-    def say(self, message: str) -> None:
+    def write(self, message: str) -> None:
         """Add a line to the trial's log."""
         try:
             print(f"{now()} {message}", file=self.log, flush=True)
         except OSError as error:  # a full disk must not hide the message
             print(f"{self.job.fingerprint}: {message} (log: {error})", file=sys.stderr)
 
-    def announce(self, message: str) -> None:
+    def notice(self, message: str) -> None:
         """Add a line to the log, and report it as a notice."""
-        self.say(message)
-        self.tell("notice", message=message)
+        self.write(message)
+        self.send("notice", message=message)
 
     def begins(self, attempt: int) -> None:
         """Log that an attempt at the training begins."""
-        self.say(f"attempt {attempt} on {host_name()}")
+        self.write(f"attempt {attempt} on {host_name()}")
 
     def reached(self, progress: Progress) -> None:
         """Report a point of the curves."""
         self.best = progress.best
-        self.tell("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
+        self.send("progress", step=progress.step, steps=progress.steps, metrics=dict(progress.metrics))
 
     def scoring(self, result: TrialResult) -> None:
         """Report that the trial is scored."""
-        self.tell("scoring", step=result.steps_done)
+        self.send("scoring", step=result.steps_done)
 
-    def tell(
+    def send(
         self, kind: EventKind, *, step: int = 0, steps: int = 0, metrics: Mapping[str, float] | None = None, message: str = ""
     ) -> None:
         """Report an event."""
@@ -63,4 +61,4 @@ class Journal(AttemptJournal):
             metrics=metrics or {},
             message=message,
         )
-        self.report(event)
+        self.on_event(event)

@@ -28,7 +28,7 @@ from orchestrator.execution.memory_request import Room, alone_text, memory_reque
 from orchestrator.execution.messages import Cluster, DescribeCluster, End, GivenUp, Hello, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_environment import QUIET, WORKER
 from orchestrator.execution.ray_trial import EVENTS, RayTrial
-from orchestrator.execution.reports import WORKER_DEATHS_FORGIVEN
+from orchestrator.execution.running_trials import WORKER_DEATHS_FORGIVEN
 from orchestrator.execution.session_folder import RAYS_FOLDER
 
 Send = Callable[[object], None]
@@ -95,9 +95,20 @@ def _start(request: RunTrials, send: Send) -> End | None:
 def _fit(request: RunTrials, send: Send) -> End:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     _leave_trackers_alone()
+    try:
+        _tuner(request, send).fit()
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, OutOfMemoryError):
+            raise
+        return End("memory", str(error))  # Ray's memory monitor ended a worker: Tune does not handle this error
+    return End("finished")
+
+
+def _tuner(request: RunTrials, send: Send) -> tune.Tuner:
+    """Tune, with the trials as a grid and everything off that it would keep of them."""
     jobs = {job.fingerprint: job for job in request.jobs}
     rooms = _rooms(request.jobs[0])
-    tuner = tune.Tuner(
+    return tune.Tuner(
         tune.with_resources(tune.with_parameters(RayTrial, jobs=jobs), _resources(jobs, rooms, send)),
         param_space={"trial": tune.grid_search(list(jobs))},
         tune_config=tune.TuneConfig(
@@ -115,13 +126,6 @@ def _fit(request: RunTrials, send: Send) -> End:
             callbacks=[_EventCallback(send)],
         ),
     )
-    try:
-        tuner.fit()
-    except RuntimeError as error:
-        if not isinstance(error.__cause__, OutOfMemoryError):
-            raise
-        return End("memory", str(error))  # Ray's memory monitor ended a worker: Tune does not handle this error
-    return End("finished")
 
 
 def _leave_trackers_alone() -> None:

@@ -14,13 +14,13 @@ from typing import Literal
 from orchestrator.counted import counted
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.executor import ignore_phase
-from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.job import EventListener, TrialEvent, TrialJob
 from orchestrator.execution.memory_pressure import TRIES_ALONE, MemoryPressure
 from orchestrator.execution.messages import End, GivenUp, Phase, RunTrials, WorkerDied
 from orchestrator.execution.ray_address import CONNECT_SECONDS, check_reachable, no_answer
 from orchestrator.execution.ray_environment import cluster_environment, local_environment
 from orchestrator.execution.ray_process import RayProcess, ray_process, wait_for_end
-from orchestrator.execution.reports import Reports, cause_of, record_failure
+from orchestrator.execution.running_trials import RunningTrials, cause_of, record_failure
 from orchestrator.execution.session_folder import session_folder
 from orchestrator.process.environment import usable_cpus
 
@@ -50,7 +50,7 @@ class RayTuneExecutor:
         self,
         jobs: Sequence[TrialJob],
         *,
-        on_event: Callable[[TrialEvent], None],
+        on_event: EventListener,
         on_phase: Callable[[str], None] = ignore_phase,
     ) -> None:
         """See :class:`orchestrator.execution.executor.Executor`.
@@ -65,21 +65,21 @@ class RayTuneExecutor:
             check_reachable(self.address)
         left, pressure, deaths = list(jobs), MemoryPressure(self.max_concurrent), 0
         while left:
-            reports = Reports(on_event)
+            trials = RunningTrials(on_event)
             try:
-                end = _Launch(self, left, reports, on_phase).run(pressure.at_once)
+                end = _Launch(self, left, trials, on_phase).run(pressure.at_once)
             except OSError as error:  # no space or no permission for Ray's own files
                 raise ExecutorError(f"Ray: {error.strerror}: {error.filename or 'a file'}; {_RESUME}") from error
-            left = [rest for job in left if (rest := job.without(reports.ended)) is not None]
+            left = [rest for job in left if (rest := job.without(trials.ended)) is not None]
             if end is None or end.why == "finished" or jobs[0].stop_file.exists():
                 return
             if end.why == "refused":
                 raise ExecutorError(f"{end.detail}; {_RESUME}")
             if end.why == "memory":
-                left = _after_memory_ran_out(left, reports, pressure, end.detail)
+                left = _after_memory_ran_out(left, trials, pressure, end.detail)
                 continue
-            deaths = 1 if reports.ended else deaths + 1
-            _after_ray_died(reports, on_phase, deaths, end.detail)
+            deaths = 1 if trials.ended else deaths + 1
+            _after_ray_died(trials, on_phase, deaths, end.detail)
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class _Waiting:
 
 @dataclass
 class _Launch:
-    """One process of Ray, with the jobs that it runs and the reports on them."""
+    """One process of Ray, with the jobs that it runs and the trials that are running."""
 
     executor: RayTuneExecutor
     jobs: Sequence[TrialJob]
-    reports: Reports
+    trials: RunningTrials
     on_phase: Callable[[str], None]
     waiting: _Waiting | None = None
     stopping_since: float | None = None
@@ -146,13 +146,13 @@ class _Launch:
 
     def _take(self, message: object) -> None:
         if isinstance(message, TrialEvent):
-            self.reports.event(message)
+            self.trials.event(message)
         elif isinstance(message, WorkerDied):
             for trial in self._trials(message.fingerprint):
-                self.reports.worker_died(trial.fingerprint)
+                self.trials.worker_died(trial.fingerprint)
         elif isinstance(message, GivenUp):
             for trial in self._trials(message.fingerprint):
-                self.reports.event(record_failure(trial, cause_of(message.error), message.error))
+                self.trials.event(record_failure(trial, cause_of(message.error), message.error))
         elif isinstance(message, Phase):
             self.waiting = _Waiting(message.waits_for) if message.waits_for else None
             self.on_phase(message.doing)
@@ -162,38 +162,40 @@ class _Launch:
     def _trials(self, job: str) -> list[TrialJob]:
         """The trials of a job that have not ended."""
         [named] = [each for each in self.jobs if each.fingerprint == job]
-        rest = named.without(self.reports.ended)
+        rest = named.without(self.trials.ended)
         return list(rest.trials) if rest else []
 
     def _stopped(self) -> bool:
         """Whether the launch is to stop, and no running trial has yet to write its checkpoint."""
-        if self.reports.running or not self.jobs[0].stop_file.exists():
+        if self.trials.running or not self.jobs[0].stop_file.exists():
             self.stopping_since = None
             return False
         self.stopping_since = self.stopping_since or time.monotonic()
         return time.monotonic() - self.stopping_since > _SECONDS_TO_STOP
 
 
-def _after_ray_died(reports: Reports, on_phase: Callable[[str], None], deaths: int, last_words: str) -> None:
+def _after_ray_died(trials: RunningTrials, on_phase: Callable[[str], None], deaths: int, last_words: str) -> None:
     """Report that Ray is restarted. Raises ExecutorError when it died too often."""
     if deaths > RAY_DEATHS_FORGIVEN:
         raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between (its last output: {last_words}); {_RESUME}")
-    reports.all_died("Ray died; the trial resumes from its last checkpoint")
+    trials.all_died("Ray died; the trial resumes from its last checkpoint")
     on_phase(f"Ray died and is restarted ({deaths} of {RAY_DEATHS_FORGIVEN} times)")
 
 
-def _after_memory_ran_out(jobs: Sequence[TrialJob], reports: Reports, pressure: MemoryPressure, error: str) -> list[TrialJob]:
+def _after_memory_ran_out(
+    jobs: Sequence[TrialJob], trials: RunningTrials, pressure: MemoryPressure, error: str
+) -> list[TrialJob]:
     """The jobs to resume, after a notice about each of them that was running."""
     left = {job.fingerprint: job for job in jobs}
     if not left:
         return []
-    running = [name for name, job in left.items() if any(trial.fingerprint in reports.running for trial in job.trials)]
+    running = [name for name, job in left.items() if any(trial.fingerprint in trials.running for trial in job.trials)]
     hopeless = pressure.ran_out(running, next(iter(left)))
     if hopeless is not None:
         cause = f"the memory ran out {TRIES_ALONE} times while it ran alone; free memory, or ask for a smaller trial"
         for trial in left.pop(hopeless).trials:
-            reports.event(record_failure(trial, cause, error))
-    reports.all_died(f"the memory ran out; the trial resumes from its last checkpoint, {_at_a_time(pressure.at_once)}")
+            trials.event(record_failure(trial, cause, error))
+    trials.all_died(f"the memory ran out; the trial resumes from its last checkpoint, {_at_a_time(pressure.at_once)}")
     return list(left.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import TextIO
 
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.errors import StopRequested
+from fsl_core.listeners import Notice
 from fsl_core.provenance import host_name
 from fsl_core.training.attempt import Attempt, AttemptRecords, failure_of
 from fsl_core.training.attempts import HeldTrial, attempt_all
@@ -21,9 +22,9 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.execution.code_check import check_code
 from orchestrator.execution.full_disk import advice
-from orchestrator.execution.job import TrialEvent, TrialJob
-from orchestrator.execution.journal import Journal, Report
-from orchestrator.execution.reports import recorded_so_far
+from orchestrator.execution.job import EventListener, TrialEvent, TrialJob
+from orchestrator.execution.journal import Journal
+from orchestrator.execution.running_trials import recorded_so_far
 from orchestrator.records.store import Store
 from orchestrator.records.trial_lock import trial_lock
 from orchestrator.records.trial_record import TrialRecord
@@ -33,8 +34,8 @@ CHOICES = "paths"
 """Folder of the execution paths that were chosen under a runs root, one for each kind of training step."""
 
 
-def execute(job: TrialJob, report: Report) -> None:
-    """Train what is not trained and score what is not scored of a job's trials; ``report`` receives its events.
+def execute(job: TrialJob, on_event: EventListener) -> None:
+    """Train what is not trained and score what is not scored of a job's trials; ``on_event`` receives its events.
 
     A trial's own error ends in its folder as ``failure.json`` and in a ``failed`` event, not in an exception: it would end the same way
     again. Completed work is never repeated, and two processes never work on one trial at once. A job whose stop file exists before it
@@ -43,11 +44,11 @@ def execute(job: TrialJob, report: Report) -> None:
     if job.stop_file.exists():
         return
     with ExitStack() as held:
-        opened = (_held(each, report, held) for each in sorted(job.trials, key=lambda each: each.fingerprint))
+        opened = (_held(each, on_event, held) for each in sorted(job.trials, key=lambda each: each.fingerprint))
         attempt_all([work for work in opened if work is not None])
 
 
-def _held(job: TrialJob, report: Report, held: ExitStack) -> _TrialWork | None:
+def _held(job: TrialJob, on_event: EventListener, held: ExitStack) -> _TrialWork | None:
     """The work on a trial, whose lock and log ``held`` holds; None if it ends here."""
     store = Store(job.runs_root)
     paths = store.paths(job.fingerprint)
@@ -56,10 +57,10 @@ def _held(job: TrialJob, report: Report, held: ExitStack) -> _TrialWork | None:
         log = paths.log.open("a", encoding="utf-8")
     except OSError as error:
         message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
-        report(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
+        on_event(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
         return None
     held.callback(_close, log)
-    work = _TrialWork(job, store, Journal(job, report, log))
+    work = _TrialWork(job, store, Journal(job, on_event, log))
     try:
         held.enter_context(trial_lock(paths.lock, work.should_stop))
     except StopRequested as stop:
@@ -88,26 +89,26 @@ class _TrialWork(HeldTrial):
 
     def begin(self) -> tuple[Attempt, TrialResult | None]:
         check_code(self.job.code_digest)
-        job, records = self.job, _StoreRecords(self.job.fingerprint, self.store, self.journal.announce)
+        job, records = self.job, _StoreRecords(self.job.fingerprint, self.store, self.journal.notice)
         record = records.read()
         attempt = self._attempt(record, records)
         self.journal.best = attempt.books.progress.best
         if record.result is None:
             attempt.begin()
         else:
-            self.journal.say(f"resumed on {host_name()}: the training is done")
+            self.journal.write(f"resumed on {host_name()}: the training is done")
         self.store.write_recipe(job.recipe)
-        self.journal.tell("started")
+        self.journal.send("started")
         return attempt, record.result
 
     def done(self, result: TrialResult) -> None:
         if result.status != "diverged":
             self.store.clear_failure(self.job.fingerprint)
-        self.journal.tell("diverged" if result.status == "diverged" else "finished", step=result.steps_done)
+        self.journal.send("diverged" if result.status == "diverged" else "finished", step=result.steps_done)
 
     def stopped(self, stop: StopRequested) -> None:
-        self.journal.say(str(stop))
-        self.journal.tell("stopped")
+        self.journal.write(str(stop))
+        self.journal.send("stopped")
 
     def _attempt(self, record: TrialRecord, records: AttemptRecords) -> Attempt:
         job, write = self.job, partial(self.store.write_record, self.job.fingerprint)
@@ -128,7 +129,7 @@ class _TrialWork(HeldTrial):
     def _images(self) -> SplitDataset:
         """The images, verified in this process: another one's word says nothing of what this machine reads."""
         job = self.job
-        return open_dataset(job.recipe.data, data_root=job.data_root, cache_root=job.cache_root, announce=self.journal.say)
+        return open_dataset(job.recipe.data, data_root=job.data_root, cache_root=job.cache_root, notice=self.journal.write)
 
     def should_stop(self) -> bool:
         """Whether the stop file is there; looked at no more than twice a second, for it may lie on a network."""
@@ -141,13 +142,13 @@ class _TrialWork(HeldTrial):
         """Leave the error in the trial's folder and tell it."""
         attempts, step = recorded_so_far(self.store, self.job.fingerprint)
         failure = failure_of(error, attempts=attempts)
-        self.journal.say(failure.traceback)
+        self.journal.write(failure.traceback)
         failure = replace(failure, cause=failure.cause + advice(error, self.store.paths(self.job.fingerprint), step))
         try:
             self.store.write_failure(self.job.fingerprint, failure)
         except Exception as second:  # a full disk may be the very error that is being told
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
-        self.journal.tell("failed", message=failure.cause)
+        self.journal.send("failed", message=failure.cause)
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,13 @@ class _StoreRecords(AttemptRecords):
 
     fingerprint: str
     store: Store
-    announce: Callable[[str], None]
+    notice: Notice
 
     def read(self) -> TrialRecord:
         """What is known of the trial."""
         record = self.store.read(self.fingerprint)
         for path in tuple(self.store.damaged):
-            self.announce(f"a file that is damaged, or of other work, was set aside as {self.store.set_aside(path)}")
+            self.notice(f"a file that is damaged, or of other work, was set aside as {self.store.set_aside(path)}")
         return record
 
     def scored(self, result: TrialResult) -> Collection[str]:

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from fsl_core.listeners import Advance, Notice
+
 _log = logging.getLogger("orchestrator")
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
-"""Takes how many are done, and of how many."""
-ShownProgress = Callable[[str], AbstractContextManager[Progress]]
+ProgressDisplay = Callable[[str], AbstractContextManager[Advance]]
 """Shows how far something is, which its text names, for as long as the block lasts."""
 
 
@@ -27,7 +26,7 @@ def warn_caller(message: str) -> None:
 
 
 @contextmanager
-def no_progress(what: str) -> Iterator[Progress]:
+def no_progress(what: str) -> Iterator[Advance]:
     """Show nothing."""
     yield lambda done, total: None
 
@@ -42,6 +41,6 @@ class Callbacks:
         progress: shows how many images are read; nothing by default.
     """
 
-    notice: Say = _log.info
-    warn: Say = warn_caller
-    progress: ShownProgress = no_progress
+    notice: Notice = _log.info
+    warn: Notice = warn_caller
+    progress: ProgressDisplay = no_progress

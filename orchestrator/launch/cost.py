@@ -18,7 +18,7 @@ from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import NOTHING_REMEMBERED, Machine, Remembered, key
 from orchestrator.records.trial_record import TrialRecord
 
-Source = Literal[
+Basis = Literal[
     "earlier trials", "probe", "remembered probe", "busy probe", "trials of other code", "probes of other code", "unknown"
 ]
 """Where a cost was learnt; a ``busy probe`` was taken, now or earlier, while other programs had the processor.
@@ -40,39 +40,39 @@ class Cost:
     """Seconds, and where they were learnt; None where some part of them is unknown."""
 
     seconds: Span | None
-    source: Source
+    basis: Basis
 
     def times(self, count: float | Span) -> Cost:
         """The cost of so many."""
-        return self if self.seconds is None else Cost(self.seconds * count, self.source)
+        return self if self.seconds is None else Cost(self.seconds * count, self.basis)
 
 
 UNKNOWN = Cost(None, "unknown")
 FREE = Cost(NOTHING, "earlier trials")
-_SURENESS: Sequence[Source] = (
+_SURENESS: Sequence[Basis] = (
     "earlier trials", "remembered probe", "probe", "busy probe", "trials of other code", "probes of other code", "unknown",
 )  # fmt: skip
-_TO_PROBE: Sequence[Source] = ("probes of other code", "unknown")
+_TO_PROBE: Sequence[Basis] = ("probes of other code", "unknown")
 
 
-def of_probe(timing: Timing, source: Source) -> Cost:
+def of_probe(timing: Timing, basis: Basis) -> Cost:
     """What a unit of work costs by a probe; of one on a busy machine the range ends no sooner than the wall clock that it took."""
-    other_code = source == "probes of other code"
+    other_code = basis == "probes of other code"
     seconds = Span.of(timing.seconds, **(OTHER_CODE_RANGE if other_code else PROBE_RANGE))
     if not timing.busy:
-        return Cost(seconds, source)
+        return Cost(seconds, basis)
     at_most = dataclasses.replace(seconds, high=max((seconds.high, *timing.wall)))
-    return Cost(at_most, source if other_code else "busy probe")
+    return Cost(at_most, basis if other_code else "busy probe")
 
 
 def together(costs: Sequence[Cost]) -> Cost:
-    """The cost of several things: unknown where one is; its source is the least sure of theirs."""
+    """The cost of several things: unknown where one is; its basis is the least sure of theirs."""
     total = NOTHING
     for cost in costs:
         if cost.seconds is None:
             return UNKNOWN
         total = total + cost.seconds
-    return Cost(total, max((cost.source for cost in costs), key=_SURENESS.index, default="earlier trials"))
+    return Cost(total, max((cost.basis for cost in costs), key=_SURENESS.index, default="earlier trials"))
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Seen:
         if own := self.of_this_code.get(kind):
             return Cost(Span.of(own, **TRIALS_RANGE), "earlier trials")
         cost, other = put_together(), self.of_other_code.get(kind)
-        if other and cost.source in _TO_PROBE:
+        if other and cost.basis in _TO_PROBE:
             return Cost(Span.of(other, **OTHER_CODE_RANGE), "trials of other code")
         return cost
 
@@ -210,13 +210,13 @@ class CostBook:
         return self._work_known_by(["busy probe"], recipe, evaluations, trained) if self._some_busy else ()
 
     def _work_known_by(
-        self, sources: Sequence[Source], recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
+        self, bases: Sequence[Basis], recipe: TrainingRecipe, evaluations: Iterable[Evaluation], trained: bool
     ) -> tuple[UnitWork, ...]:
         bills = [bill for each in evaluations if (bill := evaluation_bill(recipe, each)) not in self._evaluations.of_this_code]
         if not trained and _kind_of_step(recipe) not in self._steps.of_this_code:
             bills += [validation_bill(recipe), *([step_bill(recipe)] if recipe.steps else [])]
         works = dict.fromkeys(work for bill in bills for work, _ in bill)
-        return tuple(work for work in works if self._of_unit(work).source in sources)
+        return tuple(work for work in works if self._of_unit(work).basis in bases)
 
     def _of_bill(self, bill: Bill) -> Cost:
         return together([self._of_unit(work).times(count) for work, count in bill])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsl_core.listeners import Notice
 from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.drawing import draw_if_possible
@@ -25,7 +26,7 @@ class EpisodePictures:
 
     data_root: Path | None
     cache_root: Path
-    notice: Callable[[str], None]
+    notice: Notice
     _opened: dict[DataSettings, SplitDataset] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def draw(self, trial: PlannedTrial, record: TrialRecord, path: Path) -> bool:

@@ -11,7 +11,7 @@ from functools import cached_property
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.unit_work import earliest_end
 from orchestrator.execution.compute import ONE_CPU, Compute
-from orchestrator.launch.cost import FREE, Cost, CostBook, Source, together
+from orchestrator.launch.cost import FREE, Basis, Cost, CostBook, together
 from orchestrator.launch.footprint import disk_bytes, memory_bytes
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import Machine
@@ -87,14 +87,14 @@ class Prediction:
         return self.of_the_rest.whole.seconds
 
     @property
-    def source(self) -> Source:
+    def basis(self) -> Basis:
         """Where the least sure part of the whole was learnt."""
-        return self.of_all.whole.source
+        return self.of_all.whole.basis
 
     @property
-    def left_source(self) -> Source:
+    def left_basis(self) -> Basis:
         """Where the least sure part of what is left was learnt."""
-        return self.of_the_rest.whole.source
+        return self.of_the_rest.whole.basis
 
 
 @dataclass(frozen=True, kw_only=True)

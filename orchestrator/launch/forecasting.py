@@ -43,7 +43,7 @@ def forecast(
         machine=machine,
         measure=None if probing.no_probe or machine.device_name is None else _measure_on(compute),
         fresh=probing.fresh,
-        announce=workspace.callbacks.notice,
+        notice=workspace.callbacks.notice,
         shown_progress=workspace.callbacks.progress,
     ).book(workspace.plan, workspace.records)
     alone = options.kind.one_at_a_time

@@ -32,7 +32,7 @@ def single_trial_command(trial: PlannedTrial, workspace: Workspace) -> str:
     """The command that runs one trial, and no other, in the user's own process."""
     spec, cells = workspace.plan.spec, workspace.plan.cells
     cell = next(cell for cell in cells if trial.recipe in cell.recipes)
-    words = ["run", str(spec.source), *(word for text in spec.set_texts for word in ("--set", text))]
+    words = ["run", str(spec.file), *(word for text in spec.set_texts for word in ("--set", text))]
     words += ["--executor", "in-process", "--seeds", str(trial.recipe.seed)]
     apart = what_sets_apart(cell.settings, [other.settings for other in cells])
     narrowed = ",".join(text for text in (_only_that_keeps(cell.settings, spec), apart) if text)

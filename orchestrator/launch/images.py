@@ -64,7 +64,7 @@ def can_have_images(spec: SweepSpec, places: Places, callbacks: Callbacks) -> bo
                     data,
                     data_root=places.data_root,
                     cache_root=places.cache_root,
-                    announce=callbacks.notice,
+                    notice=callbacks.notice,
                     progress=progress,
                 )
     except DataMissingError as error:
@@ -89,7 +89,7 @@ def prepare_images(plan: Plan, records: Mapping[str, TrialRecord], places: Place
         if folder.exists():
             callbacks.notice(f"verifying the images in {folder}")
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
-        dataset = _opened(data, places, callbacks)
+        dataset = open_images(data, places, callbacks)
         _warn_of_other_images(plan, records, data, dataset, callbacks=callbacks)
         _warn_of_shared_images(data, dataset, callbacks)
         for trial in plan.trials:
@@ -107,12 +107,13 @@ def check_own_images(plan: Plan, records: Mapping[str, TrialRecord], places: Pla
     for data in dict.fromkeys(trial.recipe.data for trial in plan.trials):
         try:
             if DATASETS[data.dataset].state(data, places.data_root) is not None:
-                _warn_of_other_images(plan, records, data, _opened(data, places, callbacks), callbacks=callbacks)
+                _warn_of_other_images(plan, records, data, open_images(data, places, callbacks), callbacks=callbacks)
         except DataError as error:
             callbacks.warn(str(error))
 
 
-def _opened(data: DataSettings, places: Places, callbacks: Callbacks) -> SplitDataset:
+def open_images(data: DataSettings, places: Places, callbacks: Callbacks) -> SplitDataset:
+    """Find, download or prepare a data set, and verify every byte of it."""
     from fsl_core.datasets.catalogue import open_dataset
 
     with callbacks.progress("images read") as progress:
@@ -120,7 +121,7 @@ def _opened(data: DataSettings, places: Places, callbacks: Callbacks) -> SplitDa
             data,
             data_root=places.data_root,
             cache_root=places.cache_root,
-            announce=callbacks.notice,
+            notice=callbacks.notice,
             progress=progress,
         )
 
@@ -163,6 +164,12 @@ def unusual_preparation(data: DataSettings) -> dict[str, object]:
     usual = usual_data(data.dataset)
     named = {} if data_sets()[data.dataset].splits else {"split": data.split}
     return named | {name: getattr(data, name) for name in _PREPARED_BY if getattr(data, name) != getattr(usual, name)}
+
+
+def prepare_command(data: DataSettings) -> str:
+    """The command that prepares such images."""
+    options = [f"--{name.replace('_', '-')} {value}" for name, value in unusual_preparation(data).items()]
+    return " ".join(["fsl data prepare", data.dataset, *options])
 
 
 def fallback_text(spec: SweepSpec, places: Places) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fsl_core.code_digest import step_code_digest
+from fsl_core.listeners import Notice
 from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.launch.callbacks import ShownProgress
+from orchestrator.launch.callbacks import ProgressDisplay
 from orchestrator.launch.cost import CostBook
 from orchestrator.launch.probing import (
     ENOUGH_SECONDS,
@@ -37,8 +38,8 @@ class KnownCosts:
     machine: Machine
     measure: Measure | None
     fresh: bool
-    announce: Callable[[str], None]
-    shown_progress: ShownProgress
+    notice: Notice
+    shown_progress: ProgressDisplay
 
     def book(self, plan: Plan, records: Mapping[str, TrialRecord]) -> CostBook:
         """What is known of the costs of a plan; what nothing is known of is probed where that is wanted."""
@@ -69,14 +70,14 @@ class KnownCosts:
             if len(kinds) > 1
             else "a kind of trial"
         )
-        self.announce(f"timing single steps of {what}, for at most {ENOUGH_SECONDS:.0f} s; --no-probe leaves that out")
+        self.notice(f"timing single steps of {what}, for at most {ENOUGH_SECONDS:.0f} s; --no-probe leaves that out")
 
         with self.shown_progress("kinds of trials timed") as progress:
             probe(kinds, book, measure, progress=progress, keep=functools.partial(self._remember, probes))
 
     def _probe_again(self, works: Sequence[UnitWork], book: CostBook, probes: RememberedProbes, measure: Measure) -> None:
         if works:
-            self.announce(
+            self.notice(
                 "timing again what was timed while this machine was busy, as long as it is quiet; --no-probe leaves that out"
             )
             probe_again(works, book, measure, keep=functools.partial(self._remember, probes))
@@ -85,4 +86,4 @@ class KnownCosts:
         try:
             probes.write(measured)
         except OSError as error:  # whoever may not write here may still look
-            self.announce(f"the times are not remembered: {self.store.runs_root} cannot be written to ({error.strerror})")
+            self.notice(f"the times are not remembered: {self.store.runs_root} cannot be written to ({error.strerror})")

@@ -85,8 +85,8 @@ def _launch_of(plan: Plan) -> LaunchRecord:
     return LaunchRecord(
         sweep=plan.spec.name,
         plan=plan.fingerprint,
-        source=str(plan.spec.source.resolve()),
-        source_digest=_digest_of(plan.spec.source),
+        source=str(plan.spec.file.resolve()),
+        source_digest=_digest_of(plan.spec.file),
         overrides=plan.spec.overrides,
         trials={trial.fingerprint: tuple(each.fingerprint for each in trial.evaluations) for trial in plan.trials},
         at=now(),

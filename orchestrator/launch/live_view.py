@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.execution.job import TrialEvent
+from orchestrator.launch.duration import duration_text
 from orchestrator.launch.trial_table import STYLES, trial_table
-from orchestrator.launch.trial_view import TrialView, spell_seconds, sweep_seconds_left, views_at_start
+from orchestrator.launch.trial_view import TrialView, sweep_seconds_left, views_at_start
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import TrialState
 from orchestrator.sweep.plan import Plan
@@ -93,7 +94,7 @@ class LiveView:
         ended = [budget if is_over else view.step for view, budget, is_over in zip(views, budgets, over, strict=True)]
         total = max(1, sum(budgets))
         left = sweep_seconds_left(views, now)
-        texts = (f"{100 * sum(ended) // total} %", *([f"{spell_seconds(left)} left"] if left else []))
+        texts = (f"{100 * sum(ended) // total} %", *([f"{duration_text(left)} left"] if left else []))
         room = width - len("all") - sum(2 + len(text) for text in texts) - 2
         line = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=total, completed=sum(ended), width=max(1, min(_WHOLE_BAR, room)))
@@ -108,14 +109,14 @@ class LiveView:
         return [*lines, _line(f"and {more} more", STYLES["failed"])] if more > 0 else lines
 
     def _doing(self, now: float) -> list[Text]:
-        return [_line(f"{self.doing}, {spell_seconds(now - self.doing_since)}", "cyan")] if self.doing else []
+        return [_line(f"{self.doing}, {duration_text(now - self.doing_since)}", "cyan")] if self.doing else []
 
     def _summary(self, views: list[TrialView], now: float, hidden: int) -> list[str]:
         """Lines that break between parts alone."""
         counts = Counter(view.state for view in views)
         parts = [f"{count} {state}" for state, count in counts.items()]
         parts += [f"{hidden} not shown"] if hidden else []
-        parts.append(f"{spell_seconds(now - self.began)} since the start")
+        parts.append(f"{duration_text(now - self.began)} since the start")
         lines = textwrap.wrap(", ".join(part.replace(" ", _TIED) for part in parts), self.console.width)
         return [line.replace(_TIED, " ") for line in lines]
 

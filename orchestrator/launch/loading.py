@@ -18,8 +18,8 @@ def load(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str] = ()
         RegistryError: if a file of published numbers is wrong, likewise.
     """
     spec = load_sweep(path, set_values=set_values, only=only, seeds=seeds)
-    registries = registries_beside(spec.source.parent)
-    for source, place in spec.named_sources:
+    registries = registries_beside(spec.file.parent)
+    for source, place in spec.named_registries:
         if problem := registries.problem_with(source):
             raise place.fault(problem)
     return spec

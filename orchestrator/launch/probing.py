@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fsl_core.listeners import Advance
 from fsl_core.recipe.matmul_precision import device_has
 from fsl_core.recipe.recipe import Evaluation
 from fsl_core.training.timing import Timing
@@ -62,7 +63,7 @@ def probe(
     book: CostBook,
     measure: Measure,
     *,
-    progress: Callable[[int, int], None],
+    progress: Advance,
     most: int = MOST_KINDS,
     enough: float = ENOUGH_SECONDS,
     keep: Keep,

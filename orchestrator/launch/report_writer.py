@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from fsl_core.listeners import Notice
 from orchestrator.launch.driver import Reporter, sweep_folder
 from orchestrator.launch.tracked_runs import keep_run_ids
 from orchestrator.launch.workspace import Workspace
 from orchestrator.records.trial_record import TrialRecord
-from orchestrator.report.drawing import Notice
 from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
 from orchestrator.report.table import render
@@ -20,7 +20,7 @@ from orchestrator.sweep.plan import Plan
 
 def registries_for(workspace: Workspace) -> Registries:
     """The published numbers that the sweep is compared with."""
-    return registries_beside(workspace.plan.spec.source.parent)
+    return registries_beside(workspace.plan.spec.file.parent)
 
 
 def rows_of(workspace: Workspace) -> tuple[CellRow, ...]:

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from orchestrator.counted import counted
 from orchestrator.execution.job import TrialEvent
+from orchestrator.launch.duration import duration_text
 from orchestrator.launch.live_view import LiveView
-from orchestrator.launch.trial_view import TrialView, spell_seconds, views_at_start
+from orchestrator.launch.trial_view import TrialView, views_at_start
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import TrialState
 from orchestrator.sweep.plan import Plan
@@ -69,7 +70,7 @@ class LineView:
             parts = [f"{event.fingerprint} {view.name}: step {view.step}/{view.steps}"]
             parts += [f"validation {100 * view.accuracy:.2f} %"] if view.accuracy is not None else []
             left = view.seconds_left(now)
-            parts += [f"{spell_seconds(left)} left"] if left is not None else []
+            parts += [f"{duration_text(left)} left"] if left is not None else []
         self.write(", ".join(parts) + (f": {event.message}" if event.message else ""))
 
     def phase(self, text: str) -> None:

@@ -63,7 +63,7 @@ def _readme(plan: Plan, folder: Path, digests: Mapping[DataSettings, str | None]
     return _README.format(
         sweep=plan.spec.name,
         folder=folder.name,
-        source=plan.spec.source.name,
+        source=plan.spec.file.name,
         edition=edition_name(SCHEMA_VERSION),
         digests="\n".join(lines),
     )

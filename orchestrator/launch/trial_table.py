@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.launch.trial_view import TrialView, spell_seconds
+from orchestrator.launch.duration import duration_text
+from orchestrator.launch.trial_view import TrialView
 
 STYLES = {
     "running": "cyan",
@@ -92,7 +93,7 @@ def _row(view: TrialView, name: str, columns: Columns, now: float) -> list[Text 
         (True, Text(_steps(view))),
         (columns.bar, bar),
         (columns.validation, Text(accuracy)),
-        (columns.left, Text("" if left is None else spell_seconds(left))),
+        (columns.left, Text("" if left is None else duration_text(left))),
     ]
     return [cell for there, cell in cells if there]
 

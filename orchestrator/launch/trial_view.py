@@ -87,12 +87,3 @@ def sweep_seconds_left(views: Collection[TrialView], now: float) -> float | None
         return None
     left = sum(view.steps - view.step for view in views if view.state in ("waiting", "running"))
     return (now - min(began for _, began in paced)) / made * left
-
-
-def spell_seconds(seconds: float) -> str:
-    """A duration in two units at most: ``1 h 05 min``, ``2 min 10 s``, ``8 s``."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"

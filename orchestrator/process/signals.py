@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fsl_core.listeners import Notice
 from orchestrator.process.terminal import leave_lost_terminal
 
 
@@ -34,7 +35,7 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def stop_file_on_signals(stop_file: Path, notice: Callable[[str], None]) -> Iterator[None]:
+def stop_file_on_signals(stop_file: Path, notice: Notice) -> Iterator[None]:
     """Creates the stop file, which every worker watches, on the first SIGINT, SIGTERM or SIGHUP inside the block.
 
     A second signal raises KeyboardInterrupt, except SIGHUP: the kernel and the shell of a closing terminal may both send it.

@@ -10,6 +10,7 @@ from pathlib import Path
 from fsl_core.datasets.catalogue import SplitDataset, open_dataset
 from fsl_core.episodes.episode_classes import EpisodeClasses
 from fsl_core.errors import DataChangedError, RecipeError, RecordDamagedError
+from fsl_core.listeners import Notice
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.edition import edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
@@ -23,11 +24,9 @@ from fsl_core.training.trial_records import ExecutionRecord
 from orchestrator.records.trial_edition import edition_in
 
 
-def dataset_opener(
-    *, data_root: Path | None, cache_root: Path, announce: Callable[[str], None]
-) -> Callable[[DataSettings], SplitDataset]:
+def dataset_opener(*, data_root: Path | None, cache_root: Path, notice: Notice) -> Callable[[DataSettings], SplitDataset]:
     """A function that opens the images of this machine, each data set once."""
-    return cache(lambda data: open_dataset(data, data_root=data_root, cache_root=cache_root, announce=announce))
+    return cache(lambda data: open_dataset(data, data_root=data_root, cache_root=cache_root, notice=notice))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.listeners import Notice
 from orchestrator.report.comparison import Comparison
 from orchestrator.report.comparison_text import render_comparison
-from orchestrator.report.drawing import Notice, draw_if_possible
+from orchestrator.report.drawing import draw_if_possible
 
 _FILES = {"text": "comparison.txt", "json": "comparison.json", "csv": "comparison.csv"}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-Notice = Callable[[str], None]
-"""Receives a sentence to show."""
+from fsl_core.listeners import Notice
 
 
 def draw_if_possible(draw: Callable[[Path], Path | None], path: Path, notice: Notice) -> Path | None:

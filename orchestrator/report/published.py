@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import RegistryError, SweepFileError
 from orchestrator.report.margins import Assumptions, MarginsFile
-from orchestrator.report.registry_schema import Kind, RegistryCell, RegistryFile
+from orchestrator.report.registry_schema import RegistryCell, RegistryFile, RegistryKind
 from orchestrator.report.stated_settings import Protocol
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.document import Document, explain, nearest, read_document
@@ -38,7 +38,7 @@ class PublishedCell:
 
     registry: str
     label: str
-    kind: Kind
+    kind: RegistryKind
     source: str
     table: str
     algorithm: str

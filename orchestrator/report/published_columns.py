@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from orchestrator.report.published import registry_of
 from orchestrator.report.published_number import PublishedNumber
-from orchestrator.report.registry_schema import Kind
+from orchestrator.report.registry_schema import RegistryKind
 from orchestrator.report.table_rows import CellRow
 
 MISSING = "–"
 MOST_COLUMNS = 2
 """More columns would make lines too long to read."""
-KINDS: Mapping[Kind, str] = {"paper": "paper", "authors_code": "authors' code run again", "independent": "independent"}
+KINDS: Mapping[RegistryKind, str] = {"paper": "paper", "authors_code": "authors' code run again", "independent": "independent"}
 RANKS = ("published", "also published")
 """The headings of columns with numbers of several registries."""
 

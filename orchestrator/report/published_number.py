@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fsl_core.written import written
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import FULL_STEPS, PublishedCell, Registries, registry_of
-from orchestrator.report.registry_schema import Kind
+from orchestrator.report.registry_schema import RegistryKind
 from orchestrator.sweep.cell_settings import CellSettings
 
 
@@ -22,7 +22,7 @@ class PublishedNumber:
 
     registry: str
     label: str
-    kind: Kind
+    kind: RegistryKind
     source: str
     table: str
     accuracy: float

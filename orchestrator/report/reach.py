@@ -11,7 +11,7 @@ from orchestrator.report.margins import Assumptions
 from orchestrator.report.protocol import differences
 from orchestrator.report.published import PublishedCell, Registries
 from orchestrator.report.seed_spread import ENOUGH_FREEDOM, OWN_SEEDS, SeedSpread
-from orchestrator.report.sides import Kind, printed_side
+from orchestrator.report.sides import AlgorithmOnData, printed_side
 from orchestrator.report.verdict import Measured, interval
 from orchestrator.sweep.plan import Cell, Plan
 
@@ -53,7 +53,7 @@ def reaches(plan: Plan, registries: Registries) -> tuple[Reach, ...]:
     return tuple(reach for reach in found if reach is not None)
 
 
-def _reach(plan: Plan, cell: Cell, registries: Registries, freedom: Mapping[Kind, int]) -> Reach | None:
+def _reach(plan: Plan, cell: Cell, registries: Registries, freedom: Mapping[AlgorithmOnData, int]) -> Reach | None:
     published = registries.find(plan.spec.compared_with(cell.settings), cell.settings)
     margin = registries.margin(cell.settings)
     answers = registries.assumptions.answers.get(cell.dataset)
@@ -82,14 +82,14 @@ def _half(cell: Cell, published: PublishedCell, answers: EpisodeSpread, assumpti
     return interval(ours, printed_side(published, published.accuracy, answers, assumptions), spread)[1]
 
 
-def _planned_freedom(plan: Plan) -> Mapping[Kind, int]:
+def _planned_freedom(plan: Plan) -> Mapping[AlgorithmOnData, int]:
     """The degrees of freedom that the table will have for each spread of algorithm and data set; a training counts once."""
     trainings = {
         (cell.dataset, cell.algorithm, tuple(recipe.fingerprint for recipe in cell.recipes))
         for cell in plan.cells
         if cell.settings.steps
     }
-    freedom: dict[Kind, int] = {}
+    freedom: dict[AlgorithmOnData, int] = {}
     for dataset, algorithm, seeds in trainings:
         freedom[dataset, algorithm] = freedom.get((dataset, algorithm), 0) + len(seeds) - 1
     return freedom

@@ -11,7 +11,7 @@ from fsl_core.checks import MOST_WHOLE
 from fsl_core.recipe.data_settings import data_sets
 from orchestrator.report.stated_settings import Count, Protocol, Strict, Variant
 
-Kind = Literal["paper", "authors_code", "independent"]
+RegistryKind = Literal["paper", "authors_code", "independent"]
 """The origin of a registry's numbers: the paper of the method, its authors' code run again, or independent code."""
 LABEL_CHARACTERS = 18
 """The longest label of a registry, which is the heading of a column of numbers."""
@@ -64,7 +64,7 @@ class RegistryFile(Strict):
     id: str
     title: str
     label: Annotated[str, Field(min_length=1, max_length=LABEL_CHARACTERS)]
-    kind: Kind
+    kind: RegistryKind
     source: str
     protocols: dict[DatasetName, Protocol]
     cells: Annotated[list[RegistryCell], Field(min_length=1)]

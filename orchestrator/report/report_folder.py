@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fsl_core.atomic_file import write_atomically
+from fsl_core.listeners import Notice
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION as EDITION
 from orchestrator.records.trial_record import TrialRecord
-from orchestrator.report.drawing import Notice, draw_if_possible
+from orchestrator.report.drawing import draw_if_possible
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import SCHEMA_VERSION
 from orchestrator.report.published import Registries

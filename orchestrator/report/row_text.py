@@ -61,7 +61,7 @@ def table_text(
         further: adds footnotes for the published numbers without a column.
         classes: adds a column with the interval for other test classes.
     """
-    published = published_columns(rows, spec.sources)
+    published = published_columns(rows, spec.registries)
     seeds = SEEDS if all(row.std_seeds is None for row in rows) else SPREAD
     notes: dict[str, str] = {}
     lines = []

@@ -13,16 +13,16 @@ from orchestrator.report.seed_spread import SeedSpread, Trainings, chosen_spread
 from orchestrator.report.verdict import Printed
 from orchestrator.sweep.plan import Cell
 
-Kind = tuple[str, str]
+AlgorithmOnData = tuple[str, str]
 """A data set and an algorithm: their cells have about the same spread over trainings, in logits."""
 
 
-def table_spreads(scored: Iterable[tuple[Cell, CellScore]]) -> Mapping[Kind, SeedSpread]:
+def table_spreads(scored: Iterable[tuple[Cell, CellScore]]) -> Mapping[AlgorithmOnData, SeedSpread]:
     """The spread over trainings of each algorithm and data set of a table in which some cell has two seeds.
 
     Cells with the same trainings count once, with the widest spread among them; untrained networks do not count.
     """
-    widest: dict[Kind, dict[tuple[str, ...], Trainings]] = {}
+    widest: dict[AlgorithmOnData, dict[tuple[str, ...], Trainings]] = {}
     for cell, score in scored:
         found = score.trainings
         if found is None or not cell.settings.steps:
@@ -44,7 +44,7 @@ class Sides:
 
 
 def sides(
-    cell: Cell, score: CellScore, published: PublishedCell, table: Mapping[Kind, SeedSpread], assumptions: Assumptions
+    cell: Cell, score: CellScore, published: PublishedCell, table: Mapping[AlgorithmOnData, SeedSpread], assumptions: Assumptions
 ) -> Sides:
     """The inputs of the verdict on a cell with a score."""
     prior = assumptions.spread(cell.dataset, cell.algorithm)

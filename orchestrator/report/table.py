@@ -38,7 +38,7 @@ def _csv(rows: Sequence[CellRow], spec: SweepSpec, classes: bool) -> str:
 
     Each registry with a number in some row has its own columns, which replace ``published``.
     """
-    registries = registries_of(rows, spec.sources)
+    registries = registries_of(rows, spec.registries)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([column for key in CELL_KEYS for column in _columns(key, registries)])

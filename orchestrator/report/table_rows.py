@@ -13,7 +13,7 @@ from orchestrator.report.published import Registries
 from orchestrator.report.published_number import PublishedNumber, numbers_beside
 from orchestrator.report.score import CellScore, score_cell
 from orchestrator.report.seed_spread import SeedSpread
-from orchestrator.report.sides import Kind, Sides, sides, table_spreads
+from orchestrator.report.sides import AlgorithmOnData, Sides, sides, table_spreads
 from orchestrator.report.training_ended import cut_short, training_ended
 from orchestrator.report.verdict import Verdict, verdict
 from orchestrator.sweep.plan import Cell, Plan
@@ -97,7 +97,13 @@ def table_rows(plan: Plan, records: Mapping[str, TrialRecord], registries: Regis
 
 
 def _row(
-    plan: Plan, cell: Cell, score: CellScore, registries: Registries, table: Mapping[Kind, SeedSpread], *, changed: str | None
+    plan: Plan,
+    cell: Cell,
+    score: CellScore,
+    registries: Registries,
+    table: Mapping[AlgorithmOnData, SeedSpread],
+    *,
+    changed: str | None,
 ) -> CellRow:
     sources = plan.spec.compared_with(cell.settings)
     published = registries.find(sources, cell.settings)

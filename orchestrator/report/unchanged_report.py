@@ -16,8 +16,8 @@ from typing import Any
 from fsl_core.atomic_file import write_atomically
 from fsl_core.code_digest import code_digest
 from fsl_core.json_digest import json_digest
+from fsl_core.listeners import Notice
 from orchestrator.records.trial_record import TrialRecord
-from orchestrator.report.drawing import Notice
 from orchestrator.report.published import Registries
 from orchestrator.sweep.plan import Plan
 

@@ -46,7 +46,7 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
         set_texts=tuple(set_values),
         only_texts=tuple(only),
         seeds_text=None if own_seeds else seeds,
-        source=path,
+        file=path,
         presets=presets,
         **_folders(document, file),
         **file.model_dump(include=_AS_WRITTEN),

@@ -34,6 +34,16 @@ def find_sweep(name: str) -> Path:
     return named[name]
 
 
+def source_text(file: Path) -> str:
+    """The line that says which file a sweep was read from."""
+    return f"sweep file: {file}"
+
+
+def names_another_file(name: str | Path, file: Path) -> bool:
+    """Whether the text that was given for a sweep is not the path of its file: then a user is told which file it is."""
+    return Path(name) != file
+
+
 def named_files() -> tuple[Path, ...]:
     """The sweep files that have a name: those in ``./sweeps`` and those of the package. A file in both folders counts once."""
     own = sorted(Path("sweeps").glob("*.yaml"))

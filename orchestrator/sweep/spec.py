@@ -32,7 +32,7 @@ class SweepSpec:
     seeds: tuple[int, ...]
     cells: tuple[CellSettings, ...]
     fallback_dataset: str | None
-    source: Path
+    file: Path
     set_texts: tuple[str, ...] = ()
     only_texts: tuple[str, ...] = ()
     seeds_text: str | None = None
@@ -61,7 +61,7 @@ class SweepSpec:
         return own.choices(cell) if own else ()
 
     @property
-    def named_sources(self) -> tuple[tuple[str, Place], ...]:
+    def named_registries(self) -> tuple[tuple[str, Place], ...]:
         """Every registry, or table of one, named by the file, else by the presets in use, with its place."""
         if self.published:
             return tuple(zip(self.published, self.published_places, strict=True))
@@ -70,9 +70,9 @@ class SweepSpec:
         return tuple(pair for preset in presets for pair in zip(preset.published, preset.published_places, strict=True))
 
     @property
-    def sources(self) -> tuple[str, ...]:
+    def registries(self) -> tuple[str, ...]:
         """The registries of all its cells, each once, in order."""
-        return tuple(dict.fromkeys(source for cell in self.cells for source in self.compared_with(cell)))
+        return tuple(dict.fromkeys(registry for cell in self.cells for registry in self.compared_with(cell)))
 
 
 def with_dataset(spec: SweepSpec, dataset: str) -> SweepSpec:

@@ -27,7 +27,7 @@ class TrackerKind:
     Attributes:
         name: what ``--tracker`` calls it.
         open: makes it, without connecting. Its methods may raise TrackingError and be slow: a launch calls them in a thread of its
-            own, and sends again what they refused. None shows nothing.
+            own, and sends again what they refused. None sends nothing, and keeps the view for the runs folder's own store.
         store: a text that names the store, so that what one store refused is never sent to another.
     """
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
+from fsl_core.listeners import Notice
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import TrackingError
 from orchestrator.records.trial_record import TrialRecord
@@ -42,9 +43,7 @@ class ResilientTracker:
         closing: the most seconds that ``finish`` waits for everything to be sent.
     """
 
-    def __init__(
-        self, inner: StoreTracker, notice: Callable[[str], None], backlog: Backlog, *, pause: float = 60, closing: float = 10
-    ) -> None:
+    def __init__(self, inner: StoreTracker, notice: Notice, backlog: Backlog, *, pause: float = 60, closing: float = 10) -> None:
         self._inner = inner
         self._notice = notice
         self._outbox, self._backlog = backlog.outbox, backlog

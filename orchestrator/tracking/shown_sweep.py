@@ -95,7 +95,7 @@ def shown_sweep(plan: Plan, context: SweepContext) -> ShownSweep:
         title=spec.title,
         description=spec.description,
         overrides=spec.overrides,
-        document=_document(spec.source),
+        document=_document(spec.file),
         trials=plan.trials,
         context=context,
     )

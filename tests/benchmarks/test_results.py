@@ -48,7 +48,7 @@ def test_a_peer_that_is_not_installed_is_absent_and_the_page_says_so(tmp_path: P
 
 def test_ours_and_the_baseline_take_turns_in_processes_of_their_own() -> None:
     lines: list[str] = []
-    scores = duel(WORKLOAD, (OURS, BASELINE), rounds=1, seconds=0, announce=lines.append)
+    scores = duel(WORKLOAD, (OURS, BASELINE), rounds=1, seconds=0, notice=lines.append)
     assert [len(score.milliseconds) for score in scores] == [1, 1]
     assert [score.absent for score in scores] == [None, None]
     assert lines == [f"{WORKLOAD.name}: round 1 of 1"]

@@ -118,7 +118,7 @@ def test_a_damaged_path_without_a_checkpoint_is_chosen_again(
     said: list[str] = []
     folder.mkdir()
     damage(folder / PATH_FILE, content)
-    run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, announce=said.append))
+    run_trial(glyphs_recipe(steps=0), TrialRun(folder=folder, dataset=glyphs, notice=said.append))
     assert read_path(folder / PATH_FILE) == FIRST
     assert [PATH_FILE in each for each in said] == ([] if content is None else [True])
 

@@ -117,7 +117,7 @@ def test_a_group_killed_between_two_checkpoints_resumes_together(
     newest = {seed: sorted(path.name[:13] for path in _checkpoints(tmp_path / str(seed)))[-1] for seed in SEEDS}
     assert len(set(newest.values())) > 1
     said: list[str] = []
-    assert trained(trials(tmp_path, glyphs, announce=said.append)) == together[0]
+    assert trained(trials(tmp_path, glyphs, notice=said.append)) == together[0]
     assert [line for line in said if "resumed select" in line] == ["resumed select at step 4 of 24"] * 3
 
 
@@ -128,7 +128,7 @@ def test_seeds_that_are_far_apart_train_one_after_the_other(
         trained(trials(tmp_path, glyphs, should_stop=StopAfter(len(SEEDS) * 9)))
     shutil.rmtree(tmp_path / "1" / "checkpoints")
     said: list[str] = []
-    assert trained(trials(tmp_path, glyphs, announce=said.append)) == together[0]
+    assert trained(trials(tmp_path, glyphs, notice=said.append)) == together[0]
     assert sum("resumed select at step 9" in line for line in said) == 2
 
 

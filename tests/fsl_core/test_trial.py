@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
     newest = max((folder / "checkpoints" / "select").glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:-100])
     messages: list[str] = []
-    result = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append))
+    result = run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, notice=messages.append))
     assert text(result) == text(uninterrupted[0])
     assert [newest.with_name(newest.name + ".corrupt").name in messages[0], "step 10 of 20" in messages[1]] == [True, True]
 
@@ -143,7 +143,7 @@ def test_a_resume_from_a_checkpoint_of_other_code_is_announced(
         path.unlink()
     save_checkpoint(checkpoints, 12, {**state, **maker})
     messages: list[str] = []
-    run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append))
+    run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, notice=messages.append))
     assert [message for message in messages if "computed by" in message] == [
         message for message in messages if said and said in message
     ]
@@ -166,7 +166,7 @@ def test_a_file_with_the_right_digest_that_is_not_a_checkpoint_is_set_aside(
     alien = folder / "checkpoints" / "select" / f"step-00000099.{hashlib.sha256(content).hexdigest()[:16]}.pt"
     alien.write_bytes(content)
     messages: list[str] = []
-    assert run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, announce=messages.append)) == undisturbed
+    assert run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs, notice=messages.append)) == undisturbed
     assert f"{alien.name}.corrupt" in messages[0]
 
 
@@ -184,7 +184,7 @@ def test_images_changed_during_training_give_no_result_and_no_checkpoint(tmp_pat
     with pytest.raises(DataChangedError, match="was written to while it was in use"):
         run_trial(recipe, TrialRun(folder=folder, dataset=opened(tmp_path), observe=write_after_ten_steps))
     messages: list[str] = []
-    assert run_trial(recipe, TrialRun(folder=folder, dataset=opened(tmp_path), announce=messages.append)) == undisturbed
+    assert run_trial(recipe, TrialRun(folder=folder, dataset=opened(tmp_path), notice=messages.append)) == undisturbed
     assert "resumed select at step 10 of 20" in messages
     with array.open("r+b") as file:
         dataset = opened(tmp_path)

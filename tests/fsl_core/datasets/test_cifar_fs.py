@@ -95,17 +95,17 @@ def test_it_is_fetched_by_torchvision_where_it_is_not_here(tmp_path: Path, monke
     archive = make_small(monkeypatch, tmp_path / "server")
     with served(archive.parent) as address:
         monkeypatch.setattr(CIFAR100, "url", f"{address}/{ARCHIVE}")
-        source = cifar_fs.fetch_source(tmp_path / "downloads", data_root=None, announce=lambda message: None)
+        source = cifar_fs.fetch_source(tmp_path / "downloads", data_root=None, notice=lambda message: None)
         with pytest.raises(DataMissingError, match="cannot be downloaded"):
             monkeypatch.setattr(CIFAR100, "tgz_md5", "0" * 32)
-            cifar_fs.fetch_source(tmp_path / "others", data_root=None, announce=lambda message: None)
+            cifar_fs.fetch_source(tmp_path / "others", data_root=None, notice=lambda message: None)
     assert source.path.read_bytes() == archive.read_bytes()
 
 
 def test_without_a_network_the_message_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CIFAR100, "url", f"http://127.0.0.1:9/{ARCHIVE}")
     with pytest.raises(DataMissingError, match=r"found: nothing named cifar_fs.* Put cifar-100-python.tar.gz .* named cifar_fs"):
-        cifar_fs.fetch_source(tmp_path / "downloads", data_root=tmp_path, announce=lambda message: None)
+        cifar_fs.fetch_source(tmp_path / "downloads", data_root=tmp_path, notice=lambda message: None)
 
 
 class Trap:
@@ -123,7 +123,7 @@ def test_a_pickle_of_another_checksum_is_refused_unopened(tmp_path: Path, monkey
     folder = extracted(make_small(monkeypatch, tmp_path / "made"), tmp_path)
     (folder / changed).write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))
     source = cifar_fs.find_source(tmp_path)
-    assert source == cifar_fs.Source(folder)
+    assert source == cifar_fs.Cifar100Source(folder)
     with pytest.raises(DataCorruptError, match="another checksum"):
         cifar_fs.read_images(source)
     assert cifar_fs.inspect(source).faults and not (tmp_path / "sprung").exists()
@@ -192,7 +192,7 @@ def test_it_is_fetched_by_the_catalogue_and_kept(tmp_path: Path, monkeypatch: py
     said: list[str] = []
     with served(archive.parent) as address:
         monkeypatch.setattr(CIFAR100, "url", f"{address}/{ARCHIVE}")
-        prepare(PHOTOGRAPHS, data_root=None, cache_root=tmp_path / "cache", announce=said.append)
+        prepare(PHOTOGRAPHS, data_root=None, cache_root=tmp_path / "cache", notice=said.append)
     assert any("downloading CIFAR-100" in each for each in said)
     assert (tmp_path / "cache" / "downloads" / ARCHIVE).is_file()
     assert is_available(PHOTOGRAPHS, data_root=None, cache_root=tmp_path / "cache")

@@ -252,7 +252,7 @@ def settings(**changes: Any) -> DataSettings:
 
 def opened(zoo: Path, said: list[str] | None = None) -> SplitDataset:
     root = zoo.parents[1]
-    return open_dataset(settings(), data_root=root, cache_root=root / "cache", announce=(said if said is not None else []).append)
+    return open_dataset(settings(), data_root=root, cache_root=root / "cache", notice=(said if said is not None else []).append)
 
 
 def test_its_shape_is_a_setting_and_what_it_holds_is_not_known_before_it_is_read(zoo: Path) -> None:

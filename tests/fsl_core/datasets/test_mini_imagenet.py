@@ -347,7 +347,7 @@ def test_without_normalisation_pixels_are_in_0_to_1_and_nothing_else_is_prepared
     plain = dataclasses.replace(PHOTOGRAPHS, normalise=False)
     said: list[str] = []
     usual = opened(root)
-    other = open_dataset(plain, data_root=None, cache_root=root / "cache", announce=said.append)
+    other = open_dataset(plain, data_root=None, cache_root=root / "cache", notice=said.append)
     assert not said  # the same prepared folder, whose source is not looked at
     index = torch.arange(3)
     bank = other.meta_train

@@ -44,12 +44,12 @@ def no_locks(*_: object) -> None:
 
 
 def test_a_data_set_is_prepared_once_and_then_opened(tmp_path: Path) -> None:
-    first = open_prepared(tmp_path / "set", make, announce=silent)
+    first = open_prepared(tmp_path / "set", make, notice=silent)
 
     def never() -> tuple[np.ndarray, list[str], list[int]]:
         raise AssertionError("it was prepared before")
 
-    again = open_prepared(tmp_path / "set", never, announce=silent)
+    again = open_prepared(tmp_path / "set", never, notice=silent)
     assert (again.digest, again.class_names, again.sizes) == (first.digest, ("a", "b"), (2, 4))
     assert again.images.equal(first.images)
 
@@ -59,17 +59,17 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
         raise DataCorruptError("the source is damaged")
 
     with pytest.raises(DataCorruptError):
-        open_prepared(tmp_path / "set", broken, announce=silent)
+        open_prepared(tmp_path / "set", broken, notice=silent)
     assert names_in(tmp_path) == {".set.lock"}
 
 
 @pytest.mark.parametrize("name", ["images.npy", "manifest.json"])
 def test_a_truncated_file_is_reported_set_aside_and_prepared_again(tmp_path: Path, name: str) -> None:
-    open_prepared(tmp_path / "set", make, announce=silent)
+    open_prepared(tmp_path / "set", make, notice=silent)
     broken = tmp_path / "set" / name
     broken.write_bytes(broken.read_bytes()[:-3])
     said: list[str] = []
-    again = open_prepared(tmp_path / "set", make, announce=said.append)
+    again = open_prepared(tmp_path / "set", make, notice=said.append)
     assert again.sizes == (2, 4)
     assert said[0].startswith("damaged: ") and "set aside" in said[-1]
     assert len(list(tmp_path.glob("set.corrupt-*/set"))) == 1
@@ -86,7 +86,7 @@ def _prepare_glyphs(cache: Path, barrier: Any, results: Any) -> None:
     said: list[str] = []
     barrier.wait()
     try:
-        results.put((prepare(GLYPHS, data_root=None, cache_root=cache, announce=said.append).digest, said))
+        results.put((prepare(GLYPHS, data_root=None, cache_root=cache, notice=said.append).digest, said))
     except Exception as error:
         results.put((repr(error), said))
 
@@ -117,19 +117,19 @@ def test_without_locks_another_process_may_set_the_damaged_folder_aside_first(
 ) -> None:
     """The other is taken between this one's look at the folder and its own attempt, before or after it has prepared it again."""
     folder, honest = tmp_path / "set", tempfile.mkdtemp
-    open_prepared(folder, make, announce=silent)
+    open_prepared(folder, make, notice=silent)
     (folder / "images.npy").write_bytes(b"")
 
     def another_first(*, prefix: str, dir: Path) -> str:
         monkeypatch.setattr(tempfile, "mkdtemp", honest)
         folder.rename(tmp_path / "set.corrupt-by-another")
         if prepared_again:
-            open_prepared(folder, make, announce=silent)
+            open_prepared(folder, make, notice=silent)
         return honest(prefix=prefix, dir=dir)
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     monkeypatch.setattr(tempfile, "mkdtemp", another_first)
-    assert open_prepared(folder, make, announce=silent).sizes == (2, 4)
+    assert open_prepared(folder, make, notice=silent).sizes == (2, 4)
     assert read_prepared(folder, in_full=True).sizes == (2, 4)
     assert len(list(tmp_path.glob("set.corrupt-*"))) == 1 + prepared_again
 
@@ -141,7 +141,7 @@ def _hang_half_way(folder: Path, half_way: Any) -> None:
         yield "never"
 
     images, _, sizes = make()
-    open_prepared(folder, lambda: (images, names(), sizes), announce=silent)  # type: ignore[arg-type,return-value]
+    open_prepared(folder, lambda: (images, names(), sizes), notice=silent)  # type: ignore[arg-type,return-value]
 
 
 def test_a_waiting_process_prepares_after_a_killed_one_and_removes_its_leftovers(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_waiting_process_prepares_after_a_killed_one_and_removes_its_leftovers
             assert half_way.wait(300)
             assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
             (tmp_path / ".settlers.new").mkdir()  # another data set's
-            waiting = pool.submit(open_prepared, tmp_path / "set", make, announce=said.put)
+            waiting = pool.submit(open_prepared, tmp_path / "set", make, notice=said.put)
             assert said.get(timeout=120) == "waiting for another process that prepares set"
             assert not waiting.done()
         finally:
@@ -167,7 +167,7 @@ def test_a_waiting_process_prepares_after_a_killed_one_and_removes_its_leftovers
 def test_without_locks_possible_work_of_another_process_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", no_locks)
     (tmp_path / ".set.written").mkdir()
-    assert open_prepared(tmp_path / "set", make, announce=silent).sizes == (2, 4)
+    assert open_prepared(tmp_path / "set", make, notice=silent).sizes == (2, 4)
     assert names_in(tmp_path) == {"set", ".set.lock", ".set.written"}
 
 

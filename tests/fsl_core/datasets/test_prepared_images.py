@@ -207,7 +207,7 @@ def test_a_young_file_is_verified_each_time(folder: Path) -> None:
 def test_damage_after_preparation_is_reported_and_repaired(folder: Path) -> None:
     flip(folder / "images.npy", -1)
     said: list[str] = []
-    assert is_intact(open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), announce=said.append))
+    assert is_intact(open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), notice=said.append))
     assert [sentence.split(" ")[0] for sentence in said] == ["damaged:", "preparing", "the"]
     (aside,) = folder.parent.glob("set.corrupt-*/set")
     assert str(aside.parent) in said[-1]
@@ -224,7 +224,7 @@ def test_damaged_images_without_their_source_are_refused_and_kept(folder: Path) 
         raise DataMissingError("no archive is here")
 
     with pytest.raises(DataCorruptError, match=r"is not what was prepared.*cannot be prepared again: no archive is here"):
-        open_prepared(folder, absent, announce=lambda message: None)
+        open_prepared(folder, absent, notice=lambda message: None)
     assert {path.name for path in folder.parent.iterdir()} == {"set", ".set.lock"}
 
 
@@ -238,7 +238,7 @@ def test_images_that_cannot_be_read_now_are_not_called_damaged(
     with monkeypatch.context() as patch:
         patch.setattr(os, "pread", refused)
         with pytest.raises(DataError, match=os.strerror(number)) as caught:
-            open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), announce=lambda message: None)
+            open_prepared(folder, lambda: (IMAGES, NAMES, SIZES), notice=lambda message: None)
     assert not isinstance(caught.value, DataCorruptError)
     assert not list(folder.parent.glob("set.corrupt-*"))
     assert is_intact(read_prepared(folder))
@@ -260,6 +260,6 @@ def test_a_data_set_opens_with_the_same_digest_after_damage(tmp_path: Path) -> N
     intact = open_dataset(data, data_root=None, cache_root=tmp_path)
     flip(tmp_path / "glyphs-28" / "images.npy", -1, 255)
     said: list[str] = []
-    again = open_dataset(data, data_root=None, cache_root=tmp_path, announce=said.append)
+    again = open_dataset(data, data_root=None, cache_root=tmp_path, notice=said.append)
     assert again.digest == intact.digest and "damaged" in said[0]
     assert prepare(data, data_root=None, cache_root=tmp_path).images.equal(again.meta_train.images)

@@ -182,7 +182,7 @@ def test_the_message_about_an_incomplete_omniglot_says_what_was_found(tmp_path: 
     (tmp_path / "data" / "omniglot.tar.gz").write_bytes(b"\x1f\x8b\x08")
     said: list[str] = []
     with pytest.raises(DataMissingError) as caught:
-        prepare(DRAWINGS, data_root=tmp_path / "data", cache_root=tmp_path / "cache", announce=said.append)
+        prepare(DRAWINGS, data_root=tmp_path / "data", cache_root=tmp_path / "cache", notice=said.append)
     for message in (str(caught.value), "\n".join(said)):
         assert "images_background.zip (a ZIP archive)" in message and "omniglot.tar.gz (a gzip file)" in message
     with pytest.raises(DataMissingError, match=r"the data root .*absent does not exist"):

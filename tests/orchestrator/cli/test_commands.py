@@ -329,6 +329,32 @@ def test_gc_keeps_what_a_run_with_overrides_made_until_that_run_is_forgotten(fre
     assert fresh.fsl(*forget).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "quick", "--dry-run", "--no-probe"),
+        ("plan", "quick", "--no-probe"),
+        ("table", "quick"),
+        ("status", "quick", "--json"),
+        ("export", "quick", "--format", "csv"),
+        ("compare", "quick", "--by", "distance"),
+        ("gc", "quick"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_says_which_file_a_name_stands_for_and_nothing_of_a_path(
+    fresh: Workplace, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(fresh.folder)
+    said = f"sweep file: {find_sweep('quick')}"
+    of_name = fresh.fsl(*command, "--runs-root", fresh.runs)
+    of_path = fresh.fsl(command[0], find_sweep("quick"), *command[2:], "--runs-root", fresh.runs)
+    if command[0] == "plan":  # its text ends with the file in any case
+        assert of_name.stdout.splitlines()[-1] == said and said not in of_name.stderr
+    else:
+        assert of_name.stderr.splitlines().count(said) == 1 and said not in of_path.stderr
+
+
 def test_gc_without_a_sweep_keeps_the_trials_of_the_sweeps_of_the_package(
     fresh: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

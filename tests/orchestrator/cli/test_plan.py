@@ -13,7 +13,6 @@ from click.testing import Result
 from fsl_core.provenance import running_code
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
-from orchestrator.cli.text_layout import about_text, two_digits
 from orchestrator.execution.compute import GPU_SHARE, Node
 from orchestrator.execution.messages import Cluster
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
@@ -315,31 +314,3 @@ def test_a_run_of_many_trials_asks_before_images_are_prepared(fresh: Workplace, 
 def test_nobody_is_asked_where_nobody_can_answer(fresh: Workplace) -> None:
     asked = run(fresh)
     assert "Continue?" not in asked.stderr and (fresh.runs / "data" / "glyphs-28").exists()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        ((35 * 86400, 54.2 * 86400, 80 * 86400), "about 54 days, 35 to 80"),
-        ((0, 0, 0), "about 0 s"),
-        ((30, 42.4, 99), "about 42 s, 30 to 99"),
-        ((100, 130, 240), "about 2.2 min, 1.7 to 4.0"),
-        ((3600, 7200, 86400), "about 2.0 h, 1.0 to 24"),
-        ((1e9, 2e9, 4e10), "about 63 years, 32 to 1,300"),
-        ((86400, 3 * 86400, 400 * 86400), "about 3.0 days, 1.0 to 400"),
-    ],
-)
-def test_durations_have_two_digits_and_one_unit(seconds: tuple[float, float, float], text: str) -> None:
-    assert about_text(*seconds) == text
-
-
-def test_two_digits() -> None:
-    assert [two_digits(number) for number in (0, 0.04, 0.5, 0.96, 9.96, 99.6, 1978)] == [
-        "0",
-        "0",
-        "0.5",
-        "1.0",
-        "10",
-        "100",
-        "2,000",
-    ]

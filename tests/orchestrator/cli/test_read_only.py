@@ -62,7 +62,7 @@ def state_of(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 @pytest.mark.skipif(os.geteuid() == 0 and not sys.platform.startswith("linux"), reason="root may write anywhere")
 def test_every_command_that_looks_works_for_who_may_not_write(guarded: TrackedSweep, tmp_path: Path) -> None:
-    source, runs = str(guarded.plan.spec.source), str(guarded.store.runs_root)
+    source, runs = str(guarded.plan.spec.file), str(guarded.store.runs_root)
     places = ["--runs-root", runs]
     commands = [
         ["status", source, *places],
@@ -88,7 +88,7 @@ def test_every_command_that_looks_works_for_who_may_not_write(guarded: TrackedSw
 def test_a_plan_remembers_its_timings_and_writes_nothing_else(tmp_path: Path) -> None:
     sweep = tracked_sweep(tmp_path)
     sweep.store.paths(sweep.trials[0].fingerprint).result.unlink()
-    command = ["plan", str(sweep.plan.spec.source), "--runs-root", str(sweep.store.runs_root)]
+    command = ["plan", str(sweep.plan.spec.file), "--runs-root", str(sweep.store.runs_root)]
     before = state_of(tmp_path)
     assert CliRunner().invoke(main, [*command, "--no-probe"]).exit_code == 0
     assert state_of(tmp_path) == before

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -18,41 +18,34 @@ import pytest
 from orchestrator.errors import ExecutorError
 from orchestrator.execution import ray_tune
 from orchestrator.execution.cluster import describe_cluster
-from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.messages import Hello
 from orchestrator.execution.ray_address import CONNECT_SECONDS, given_address
 from orchestrator.execution.ray_process import RayProcess
 from orchestrator.execution.ray_tune import RAY_DEATHS_FORGIVEN, RayTuneExecutor
+from tests.orchestrator.executors import Followed
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kills(RayTuneExecutor):
+class Killer:
     """Kills one of Ray's own processes after a trial has made some steps: once, or after each start of Ray."""
 
     victim: str
     each_time: bool = False
     killed: list[int] = field(default_factory=list)
 
-    def run(
-        self,
-        jobs: Sequence[TrialJob],
-        *,
-        on_event: Callable[[TrialEvent], None],
-        on_phase: Callable[[str], None] = ignore_phase,
-    ) -> None:
-        def phase(doing: str) -> None:
-            on_phase(doing)
-            if self.each_time and doing.startswith("Ray has started"):
-                self._kill()
+    def beside(self, ray: RayTuneExecutor) -> Followed:
+        """The executor whose processes it kills."""
+        return Followed(ray, self._event, self._phase)
 
-        def relay(event: TrialEvent) -> None:
-            on_event(event)
-            if event.kind == "progress" and event.step >= 10 and not self.killed:
-                self._kill()
+    def _phase(self, doing: str) -> None:
+        if self.each_time and doing.startswith("Ray has started"):
+            self._kill()
 
-        super().run(jobs, on_event=relay, on_phase=phase)
+    def _event(self, event: TrialEvent) -> None:
+        if event.kind == "progress" and event.step >= 10 and not self.killed:
+            self._kill()
 
     def _kill(self) -> None:
         for process in psutil.Process().children(recursive=True):
@@ -70,9 +63,10 @@ def test_ray_restarts_when_a_part_of_it_dies_and_the_results_are_the_same(tmp_pa
     for folder in (runs, undisturbed):
         folder.mkdir()
     launch(small_plan(undisturbed, steps="1500"), undisturbed)
-    executor = Kills(victim=victim, storage=runs / "ray" / "launch", max_concurrent=1)
+    killer = Killer(victim=victim)
+    executor = killer.beside(RayTuneExecutor(storage=runs / "ray" / "launch", max_concurrent=1))
     outcome = launch(small_plan(runs, steps="1500"), runs, view=view, executor=executor)
-    assert executor.killed
+    assert killer.killed
     assert outcome.complete and outcome.broken is None
     assert contents(runs) == contents(undisturbed)
     assert "Ray died and is restarted (1 of 3 times)" in view.phases
@@ -82,7 +76,8 @@ def test_ray_restarts_when_a_part_of_it_dies_and_the_results_are_the_same(tmp_pa
 @pytest.mark.timeout(900)
 def test_a_ray_that_always_dies_ends_the_launch_with_an_error_and_keeps_results(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, steps="60")
-    outcome = launch(plan, tmp_path, executor=Kills(victim="raylet", each_time=True, storage=tmp_path / "ray" / "launch"))
+    killer = Killer(victim="raylet", each_time=True)
+    outcome = launch(plan, tmp_path, executor=killer.beside(RayTuneExecutor(storage=tmp_path / "ray" / "launch")))
     assert outcome.broken is not None and outcome.broken.startswith(f"Ray died {RAY_DEATHS_FORGIVEN + 1} times")
     assert (outcome.complete, outcome.interrupted, outcome.failed) == (False, True, ())
     assert launch(plan, tmp_path).complete
@@ -99,6 +94,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from orchestrator.execution.ray_tune import RayTuneExecutor
+from tests.orchestrator.executors import Followed
 from tests.orchestrator.small_sweep import launch, small_plan
 runs = Path(sys.argv[1])
 outcome = launch(small_plan(runs, steps="400"), runs, executor=RayTuneExecutor(storage=runs / "ray" / "launch"))

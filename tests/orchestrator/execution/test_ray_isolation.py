@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +13,14 @@ import psutil
 import pytest
 
 from fsl_core.provenance import running_code
-from orchestrator.execution.executor import ignore_phase
-from orchestrator.execution.job import TrialEvent, TrialJob
+from orchestrator.execution.job import TrialEvent
 from orchestrator.execution.ray_environment import INHERITED_BY_LOCAL_RAY, cluster_environment, local_environment
 from orchestrator.execution.ray_tune import RayTuneExecutor
 from orchestrator.launch.driver import SweepOutcome
 from orchestrator.process import environment
 from orchestrator.records.store import Store
 from tests.orchestrator.execution.ray_workers import ray_workers
+from tests.orchestrator.executors import Followed
 from tests.orchestrator.small_sweep import contents, launch, small_plan
 
 STRANGER = """
@@ -96,22 +96,10 @@ def _suspended(workers: Iterable[psutil.Process]) -> Iterator[None]:
             worker.resume()
 
 
-class LooksAround(RayTuneExecutor):
-    """Inspects Ray's processes once, while a trial trains."""
-
-    def run(
-        self,
-        jobs: Sequence[TrialJob],
-        *,
-        on_event: Callable[[TrialEvent], None],
-        on_phase: Callable[[str], None] = ignore_phase,
-    ) -> None:
-        def relay(event: TrialEvent) -> None:
-            on_event(event)
-            if event.kind == "progress" and not SEEN.token:
-                _look_around(SEEN)
-
-        super().run(jobs, on_event=relay, on_phase=on_phase)
+def look_around_once(event: TrialEvent) -> None:
+    """Inspect Ray's processes while a trial trains."""
+    if event.kind == "progress" and not SEEN.token:
+        _look_around(SEEN)
 
 
 SEEN = Observed()
@@ -135,7 +123,7 @@ def seen(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Observed:
         patch.setenv("RAY_AUTH_TOKEN", KNOWN_TOKEN)
         patch.setenv("RAY_ADDRESS", "127.0.0.1:1")
         patch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": {"pip": ["nonsense"]}}))
-        executor = LooksAround(storage=runs / "ray" / "launch", max_concurrent=1)
+        executor = Followed(RayTuneExecutor(storage=runs / "ray" / "launch", max_concurrent=1), look_around_once)
         SEEN.outcome = launch(small_plan(runs, steps="60"), runs, executor=executor)
     return SEEN
 

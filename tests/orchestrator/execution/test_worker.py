@@ -22,7 +22,7 @@ from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord
 from orchestrator.errors import StoreError
 from orchestrator.execution.compute import Compute
 from orchestrator.execution.job import TrialEvent, TrialJob
-from orchestrator.execution.reports import record_failure
+from orchestrator.execution.running_trials import record_failure
 from orchestrator.execution.worker import execute
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord

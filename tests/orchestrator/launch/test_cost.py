@@ -85,7 +85,7 @@ def test_a_step_is_learnt_from_trials_of_the_kind_on_this_machine(recipe: Traini
     assert per_step(book, recipe) == Cost(
         Span(low=2 * TRIALS_RANGE["low"], likely=2.5, high=3 * TRIALS_RANGE["high"]), "earlier trials"
     )
-    assert per_step(probed(book, recipe), recipe).source == "earlier trials"
+    assert per_step(probed(book, recipe), recipe).basis == "earlier trials"
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_trials_of_other_code_count_only_where_nothing_else_is_known(recipe: Tra
     book.learn([old])
     wide = Span.of([2.0], **OTHER_CODE_RANGE)
     assert per_step(book, recipe) == Cost(wide, "trials of other code")
-    assert book.evaluation(recipe, evaluation).source == "trials of other code"
+    assert book.evaluation(recipe, evaluation).basis == "trials of other code"
     assert book.unknown_work(recipe, [evaluation]), "what this code takes is still to be timed"
-    assert per_step(probed(book, recipe), recipe).source == "probe"
+    assert per_step(probed(book, recipe), recipe).basis == "probe"
     book = CostBook(HERE, code="b" * 64)
     book.learn([old, new])
     assert per_step(book, recipe) == Cost(Span.of([2.0], **TRIALS_RANGE), "earlier trials")
-    assert book.evaluation(recipe, evaluation).source == "earlier trials" and not book.unknown_work(recipe, [evaluation])
+    assert book.evaluation(recipe, evaluation).basis == "earlier trials" and not book.unknown_work(recipe, [evaluation])
 
 
 def test_a_second_training_counts_its_steps(recipe: TrainingRecipe) -> None:
@@ -126,14 +126,14 @@ def test_an_evaluation_is_learnt_apart_from_the_training(recipe: TrainingRecipe,
     book = CostBook(HERE)
     book.learn([record(recipe, 40, evaluation=evaluation)])
     known = book.evaluation(recipe, evaluation)
-    assert known.source == "earlier trials" and known.seconds is not None and known.seconds.likely == 1.0
+    assert known.basis == "earlier trials" and known.seconds is not None and known.seconds.likely == 1.0
     assert book.evaluation(recipe, dataclasses.replace(evaluation, seed=1)) == known
     assert book.evaluation(recipe, dataclasses.replace(evaluation, episodes=7)) == UNKNOWN
 
 
 def test_probes_of_this_command_and_remembered_ones_say_which_they_are(recipe: TrainingRecipe) -> None:
     new = probed(CostBook(HERE), recipe)
-    assert per_step(new, recipe).source == "probe"
+    assert per_step(new, recipe).basis == "probe"
     works = CostBook(HERE).unknown_work(recipe, ())
     remembered = CostBook(HERE, Remembered(of_this_code={key(work): quiet(1.0) for work in works}))
     assert remembered.unknown_work(recipe, ()) == ()
@@ -173,7 +173,7 @@ def test_probes_of_other_code_count_only_where_nothing_else_is_known(recipe: Tra
 def test_a_probe_on_a_busy_machine_is_marked_and_its_range_reaches_to_its_wall_clock(recipe: TrainingRecipe) -> None:
     book = remembering(recipe, busy(1.0))
     by_quiet, by_busy = per_step(remembering(recipe, quiet(1.0)), recipe), per_step(book, recipe)
-    assert by_busy.source == "busy probe" and by_busy.seconds is not None and by_quiet.seconds is not None
+    assert by_busy.basis == "busy probe" and by_busy.seconds is not None and by_quiet.seconds is not None
     assert (by_busy.seconds.low, by_busy.seconds.likely) == (by_quiet.seconds.low, by_quiet.seconds.likely)
     assert by_busy.seconds.high == pytest.approx(by_quiet.seconds.high * 4.0 / PROBE_RANGE["high"])
     assert set(book.busy_work(recipe, ())) == set(CostBook(HERE).unknown_work(recipe, ()))
@@ -191,7 +191,7 @@ def test_of_two_probes_the_surer_one_counts(recipe: TrainingRecipe, new: Timing,
     for work in book.busy_work(recipe, ()):
         book.probed(work, new)
     cost = per_step(book, recipe)
-    assert cost.source == source and cost.seconds is not None and of_a_second is not None
+    assert cost.basis == source and cost.seconds is not None and of_a_second is not None
     assert cost.seconds.likely == pytest.approx(likely * of_a_second.likely)
 
 
@@ -243,4 +243,4 @@ def test_of_a_device_that_is_elsewhere_any_model_counts(recipe: TrainingRecipe) 
     """Such as a cluster's GPUs, looked at from a head without one."""
     book = CostBook(Machine(device="cuda", device_name=None, threads=1, torch="2.9"))
     book.learn([record(recipe, 40, device="cuda", device_name="a GPU")])
-    assert per_step(book, recipe).source == "earlier trials"
+    assert per_step(book, recipe).basis == "earlier trials"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,6 @@ import pytest
 from fsl_core.provenance import running_code
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import StoreError, SweepLockedError
-from orchestrator.execution.executor import ignore_phase
 from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.launch.launches import read_launches
@@ -26,6 +25,7 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import is_done
 from orchestrator.sweep.plan import PlannedTrial
 from orchestrator.tracking.tracker import NullTracker
+from tests.orchestrator.executors import Followed, Instead
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
@@ -54,8 +54,7 @@ def test_a_second_launch_computes_nothing(finished: Path) -> None:
 
 
 def test_a_new_evaluation_never_trains_again(finished: Path, tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    shutil.copytree(finished, runs)
+    runs = shutil.copytree(finished, tmp_path / "runs")  # it adds to the records, which other tests count
     plan = small_plan(runs, shot="[1]", way="[5, 10, 15]", train_shot="1")
     before, view = contents(runs), Recorder()
     outcome = launch(plan, runs, view=view)
@@ -111,28 +110,16 @@ def test_a_result_of_another_trial_does_not_count(tmp_path: Path) -> None:
     assert Store(tmp_path).read(plan.trials[0].fingerprint).result is None
 
 
-class StopsAfter(InProcessExecutor):
-    """Sends this process a SIGINT, as Ctrl-C does, when the first trial has made some steps."""
-
-    def run(
-        self,
-        jobs: Sequence[TrialJob],
-        *,
-        on_event: Callable[[TrialEvent], None],
-        on_phase: Callable[[str], None] = ignore_phase,
-    ) -> None:
-        def relay(event: TrialEvent) -> None:
-            on_event(event)
-            if event.kind == "progress" and event.step == 10:
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.6)  # the worker looks at its stop file twice a second
-
-        super().run(jobs, on_event=relay)
+def interrupt_after_some_steps(event: TrialEvent) -> None:
+    """Send this process a SIGINT, as Ctrl-C does, when the first trial has made some steps."""
+    if event.kind == "progress" and event.step == 10:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.6)  # the worker looks at its stop file twice a second
 
 
 def test_ctrl_c_writes_checkpoints_and_the_next_launch_goes_on(finished: Path, tmp_path: Path) -> None:
     plan, view = small_plan(tmp_path), Recorder()
-    stopped = launch(plan, tmp_path, view=view, executor=StopsAfter())
+    stopped = launch(plan, tmp_path, view=view, executor=Followed(InProcessExecutor(), interrupt_after_some_steps))
     assert stopped.interrupted and not stopped.complete and stopped.failed == ()
     assert view.events[-1].kind == "stopped"
     assert any("stopping" in notice for notice in view.notices)
@@ -142,21 +129,13 @@ def test_ctrl_c_writes_checkpoints_and_the_next_launch_goes_on(finished: Path, t
     assert {name: content for name, content in contents(finished).items() if name in contents(tmp_path)} == contents(tmp_path)
 
 
-class StopsAtOnce(InProcessExecutor):
-    def run(
-        self,
-        jobs: Sequence[TrialJob],
-        *,
-        on_event: Callable[[TrialEvent], None],
-        on_phase: Callable[[str], None] = ignore_phase,
-    ) -> None:
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    def interrupt_twice(jobs: Sequence[TrialJob]) -> None:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
 
-
-def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        launch(small_plan(tmp_path), tmp_path, executor=StopsAtOnce())
+        launch(small_plan(tmp_path), tmp_path, executor=Instead(interrupt_twice))
 
 
 def test_a_failing_trial_is_recorded_and_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -177,38 +156,24 @@ def test_a_failing_trial_is_recorded_and_does_not_stop_the_others(tmp_path: Path
 def test_what_a_launch_wants_is_on_record_before_any_trial_starts(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, steps="5")
 
-    class Looks(InProcessExecutor):
-        def run(
-            self,
-            jobs: Sequence[TrialJob],
-            *,
-            on_event: Callable[[TrialEvent], None],
-            on_phase: Callable[[str], None] = ignore_phase,
-        ) -> None:
-            (launch_on_record,) = read_launches(tmp_path / "sweeps").by_file.values()
-            assert launch_on_record.plan == plan.fingerprint and launch_on_record.overrides == plan.spec.overrides
-            assert dict(launch_on_record.trials) == {
-                job.fingerprint: tuple(each.fingerprint for each in job.evaluations) for job in jobs
-            }
+    def look(jobs: Sequence[TrialJob]) -> None:
+        (launch_on_record,) = read_launches(tmp_path / "sweeps").by_file.values()
+        assert launch_on_record.plan == plan.fingerprint and launch_on_record.overrides == plan.spec.overrides
+        assert dict(launch_on_record.trials) == {
+            job.fingerprint: tuple(each.fingerprint for each in job.evaluations) for job in jobs
+        }
 
-    launch(plan, tmp_path, executor=Looks())
+    launch(plan, tmp_path, executor=Instead(look))
 
 
 def test_two_drivers_never_hold_one_sweep(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
 
-    class Intruder(InProcessExecutor):
-        def run(
-            self,
-            jobs: Sequence[TrialJob],
-            *,
-            on_event: Callable[[TrialEvent], None],
-            on_phase: Callable[[str], None] = ignore_phase,
-        ) -> None:
-            with pytest.raises(SweepLockedError, match=f"process {os.getpid()} on "):
-                launch(plan, tmp_path)
+    def intrude(jobs: Sequence[TrialJob]) -> None:
+        with pytest.raises(SweepLockedError, match=f"process {os.getpid()} on "):
+            launch(plan, tmp_path)
 
-    launch(plan, tmp_path, executor=Intruder())
+    launch(plan, tmp_path, executor=Instead(intrude))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -120,8 +120,8 @@ def test_what_is_left_of_a_training_done_elsewhere_is_known_by_its_scoring(tmp_p
     for work in book.unknown_work(trial.recipe, trial.evaluations, trained=True):
         book.probed(work, quiet(1.0))
     prediction = make_forecast(plan, records, book, slots=1, start=NO_START).predictions[trial.fingerprint]
-    assert prediction.left is not None and prediction.left_source == "probe"
-    assert prediction.whole is None and prediction.source == "unknown"
+    assert prediction.left is not None and prediction.left_basis == "probe"
+    assert prediction.whole is None and prediction.basis == "unknown"
 
 
 def test_patience_is_told_apart_from_the_range(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.times_text import times_text
+from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import EventKind, TrialEvent
 from orchestrator.launch.cost import UNKNOWN, CostBook
 from orchestrator.launch.driver import sweep_folder
@@ -18,8 +19,9 @@ from orchestrator.launch.span import Span
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
+from tests.orchestrator.executors import Followed
 from tests.orchestrator.launch.test_cost import HERE, quiet, record
-from tests.orchestrator.launch.test_driver import StopsAfter
+from tests.orchestrator.launch.test_driver import interrupt_after_some_steps
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
@@ -144,7 +146,7 @@ def run(plan: Plan, runs: Path, **how: object) -> LaunchTimes | None:
 
 def test_a_sweep_that_is_stopped_and_resumed_compares_what_each_launch_did(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
-    stopped = run(plan, tmp_path, executor=StopsAfter())
+    stopped = run(plan, tmp_path, executor=Followed(InProcessExecutor(), interrupt_after_some_steps))
     assert stopped is not None and stopped.trials == 0 and stopped.trial_seconds == 0
     assert [(each.why, each.trials) for each in stopped.uncompared] == [("stopped", 1), ("not begun", 1)]
     resumed = run(plan, tmp_path)

@@ -18,7 +18,7 @@ def in_folder(folder: Path, *only: str) -> Plan:
 
 
 def edited(plan: Plan) -> Plan:
-    plan.spec.source.write_text(plan.spec.source.read_text() + "# edited\n")
+    plan.spec.file.write_text(plan.spec.file.read_text() + "# edited\n")
     return plan
 
 
@@ -31,7 +31,7 @@ def test_another_file_that_means_other_trials_is_refused_and_both_are_named(tmp_
     record_launch(tmp_path / "tiny", one)
     with pytest.raises(SweepNameError) as refused:
         check_name_is_free(tmp_path / "tiny", other)
-    assert all(str(plan.spec.source) in str(refused.value) for plan in (one, other))
+    assert all(str(plan.spec.file) in str(refused.value) for plan in (one, other))
 
 
 def test_the_same_file_edited_or_copied_and_other_files_of_the_same_work_are_one_sweep(tmp_path: Path):

@@ -51,7 +51,7 @@ def folders(plan: Plan) -> set[str]:
 def test_what_a_launch_wanted_stays_whatever_the_sweep_file_says_now(tmp_path: Path, store: Store):
     whole, part = tiny_plan(tmp_path), tiny_plan(tmp_path, only=("distance=cosine",))
     trained(store, part)
-    assert listed(store) == set() == listed(store, whole.spec.source)
+    assert listed(store) == set() == listed(store, whole.spec.file)
     (kept,) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
     assert kept.trials == len(part.trials) and "--only distance=cosine" in kept.why
     assert kept.lets_go == f"fsl gc --forget tiny/{part.fingerprint}"
@@ -63,7 +63,7 @@ def test_forgetting_a_launch_lets_go_of_what_it_alone_wanted(tmp_path: Path, sto
     record = f"sweeps/tiny/launches/{whole.fingerprint}.json"
     assert listed(store, forget=(f"tiny/{whole.fingerprint}",)) == (folders(whole) - folders(part)) | {record}
     assert folders(whole) < listed(store, forget=("tiny",))
-    assert folders(whole).isdisjoint(listed(store, whole.spec.source, forget=("tiny",)))
+    assert folders(whole).isdisjoint(listed(store, whole.spec.file, forget=("tiny",)))
     with pytest.raises(StoreError, match=f"no launch on record is called tinny; there are: tiny, tiny/{'.' * 16}"):
         listed(store, forget=("tinny",))
 
@@ -109,7 +109,7 @@ def test_what_began_before_launches_were_on_record_stays_unless_it_is_asked_for(
     trained(store, whole, launch=False)
     assert listed(store) == set()
     record_launch(sweep_folder(store.runs_root, part), part)
-    assert listed(store) == set() == listed(store, part.spec.source)
+    assert listed(store) == set() == listed(store, part.spec.file)
     (*_, kept) = kept_trials(store, wanted_trials(store.runs_root, sweeps=()))
     assert "before launches were put on record" in kept.why and kept.lets_go == "fsl gc --unrecorded"
     assert listed(store, unrecorded=True) == folders(whole) - folders(part)

@@ -15,7 +15,7 @@ from orchestrator.execution.job import EventKind, TrialEvent
 from orchestrator.launch.live_view import LiveView
 from orchestrator.launch.sweep_view import LineView, make_view
 from orchestrator.launch.trial_table import Columns, shortened
-from orchestrator.launch.trial_view import TrialView, spell_seconds, sweep_seconds_left, views_at_start
+from orchestrator.launch.trial_view import TrialView, sweep_seconds_left, views_at_start
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished
@@ -176,13 +176,6 @@ def test_the_sweeps_pace_counts_all_trials_and_leaves_out_those_that_ended():
     views = [running(0, 40), running(50, 60), TrialView(name="", steps=100), TrialView(name="", state="failed", steps=100)]
     assert sweep_seconds_left(views, 10.0) == pytest.approx((60 + 40 + 100) * 10 / 50)
     assert sweep_seconds_left(views[2:], 10.0) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (130, "2 min 10 s"), (3899, "1 h 04 min"), (90000, "25 h 00 min")]
-)
-def test_durations_are_spelt_in_two_units(seconds: float, text: str):
-    assert spell_seconds(seconds) == text
 
 
 class Screen:

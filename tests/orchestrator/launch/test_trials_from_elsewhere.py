@@ -73,7 +73,7 @@ class Elsewhere:
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     """The sweep, trained beside a folder that nobody asked for: what is wrong with one trial stops no other."""
     made = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
-    written = fsl("plan", made.plan.spec.source, "--set", "steps=10", "--runs-root", made.runs.with_name("empty"), "--no-probe",
+    written = fsl("plan", made.plan.spec.file, "--set", "steps=10", "--runs-root", made.runs.with_name("empty"), "--no-probe",
                   "--write-trials", made.asked)  # fmt: skip
     assert written.exit_code == 0, written.output
     assert "2 trials to train" in written.stderr
@@ -98,7 +98,7 @@ def test_what_a_machine_without_the_orchestrator_trains_has_the_bits_of_a_run_he
 
 def test_a_finished_trial_is_not_trained_again(elsewhere: Elsewhere):
     said: list[str] = []
-    place = TrainingPlace(data_root=None, prepared=elsewhere.prepared.with_name("nothing"), say=said.append)
+    place = TrainingPlace(data_root=None, prepared=elsewhere.prepared.with_name("nothing"), notice=said.append)
     folders = [elsewhere.asked / trial.fingerprint for trial in elsewhere.plan.trials]
     assert {ending for folder in folders for ending in train_requested([folder], place)} == {"done"}
     assert said == [] and not place.prepared.exists()
@@ -113,7 +113,7 @@ def test_what_is_brought_counts_as_finished_and_says_who_trained_it(elsewhere: E
     assert outcome.complete and outcome.computed == ()
     assert sorted(tracker.trials) == sorted(trial.fingerprint for trial in elsewhere.plan.trials)
     assert {host for _, host in tracker.trials.values()} == {socket.gethostname()}
-    table = fsl("table", elsewhere.plan.spec.source, "--set", "steps=10", "--runs-root", runs)
+    table = fsl("table", elsewhere.plan.spec.file, "--set", "steps=10", "--runs-root", runs)
     assert table.exit_code == 0 and table.stdout.count("2/2") == 2, table.output
     assert contents(runs) == elsewhere.expected
     for trial in elsewhere.plan.trials:
@@ -229,7 +229,7 @@ def test_lost_weights_are_retrained_for_a_score_that_is_missing(elsewhere: Elsew
     score_in(folder).unlink()
     weights.unlink() if damage == "absent" else weights.write_bytes(whole[: len(whole) // 2])
     said: list[str] = []
-    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == ["done"]
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, notice=said.append)) == ["done"]
     assert contents_of(folder) == trained
     assert any(message.endswith("the weights are lost; the trial is retrained") for message in said)
     assert any("attempt 2" in message for message in said)
@@ -246,7 +246,7 @@ def test_lost_weights_that_come_out_otherwise_are_scored_again(elsewhere: Elsewh
     for path in (folder / "result.json", *(folder / "evaluations").glob("*.json")):
         edit(path, weights_digest="f" * 64)
     said: list[str] = []
-    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, say=said.append)) == ["done"]
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared, notice=said.append)) == ["done"]
     assert any(message.endswith("every evaluation is repeated") for message in said)
     assert contents_of(folder) == trained
     assert (folder / "result.json.corrupt-1").exists()

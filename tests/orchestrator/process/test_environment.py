@@ -192,7 +192,7 @@ def test_an_option_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch
 
 
 def test_debug_shows_a_traceback_and_without_it_a_file_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("orchestrator.cli.plan.planned_sweep", lambda *given: 1 / 0)
+    monkeypatch.setattr("orchestrator.cli.plan.plan_as_asked", lambda *given: 1 / 0)
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     result = plan(tmp_path)

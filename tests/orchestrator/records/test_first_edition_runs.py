@@ -127,7 +127,7 @@ def test_a_different_sweep_file_of_the_same_name_is_refused_with_its_edition(tmp
     assert {launch.edition for launch in read_launches(folder.parent).by_file.values()} == {1, SCHEMA_VERSION}
     (tmp_path / "third").mkdir()
     third = tiny_plan(tmp_path / "third", only=("distance=cosine",))
-    third.spec.source.write_text(third.spec.source.read_text() + "# edited")
+    third.spec.file.write_text(third.spec.file.read_text() + "# edited")
     with pytest.raises(SweepNameError) as refused:
         check_name_is_free(folder, third)
     assert "edition" not in str(refused.value)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fsl_core.listeners import Notice
 from orchestrator.report import unchanged_report
-from orchestrator.report.drawing import Notice
 from orchestrator.report.unchanged_report import reuse_or_write, source_digest
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from orchestrator.launch.places import PlaceOptions, Places
+from orchestrator.launch.trackers import launch_tracker
 from orchestrator.sweep.tracking_address import TrackingAddress
 from orchestrator.tracking.backlog import Backlog, BacklogSender
 from orchestrator.tracking.mlflow_tracker import MlflowTracker
@@ -45,6 +47,14 @@ def shown(address: TrackingAddress) -> dict[str, tuple[int, set[str]]]:
     client = MlflowClient(tracking_uri=address.whole)
     found = {each.name: client.search_runs([each.experiment_id]) for each in client.search_experiments()}
     return {name: (len(runs), {run.info.status for run in runs}) for name, runs in found.items() if runs}
+
+
+def table_of(address: TrackingAddress, sweep: str) -> str:
+    """The table that the store shows of a sweep."""
+    client = MlflowClient(tracking_uri=address.whole)
+    experiment = client.get_experiment_by_name(sweep)
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`fsl.kind` = 'sweep'")
+    return str(parent.data.tags["mlflow.note.content"])
 
 
 def send(address: TrackingAddress, runs: Path) -> None:
@@ -107,6 +117,21 @@ def test_a_runs_folders_own_store_has_one_key_however_it_is_named(tmp_path: Path
     assert store_key(default_address(Path("other")), Path("runs")) != "default"
 
 
+def test_a_launch_without_tracking_writes_no_store_and_fills_the_own_one_later(tmp_path: Path):
+    runs, sweep, notices = tmp_path / "runs", tracked_sweep(tmp_path, "untracked"), list[str]()
+    teams = TrackingAddress(f"sqlite:///{tmp_path}/teams.db")
+    tracker = launch_tracker("none", Places.resolve(PlaceOptions(runs_root=runs, tracking_uri=teams.whole)), notices.append)
+    tracker.begin(shown_sweep(sweep.plan, SweepContext(command="fsl run --no-tracking")))
+    for trial in sweep.trials:
+        tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    tracker.finish(TABLE)
+    assert not (runs / "mlflow.db").exists() and not notices
+    send(teams, runs), send(default_address(runs), runs)
+    assert shown(default_address(runs)) == {"untracked": (5, {"FINISHED"})}
+    assert table_of(default_address(runs), "untracked") == TABLE.markdown
+    assert not (tmp_path / "teams.db").exists()
+
+
 def test_a_lost_store_is_refilled_with_the_tables(tmp_path: Path):
     lost = tmp_path / "runs"
     launch(default_address(lost), lost, tracked_sweep(tmp_path, "first"))
@@ -119,10 +144,7 @@ def test_a_lost_store_is_refilled_with_the_tables(tmp_path: Path):
     sender.wait()
     assert sender.error is None
     assert shown(address) == before
-    client = MlflowClient(tracking_uri=address.whole)
-    experiment = client.get_experiment_by_name("first")
-    (parent,) = client.search_runs([experiment.experiment_id], "tags.`fsl.kind` = 'sweep'")
-    assert parent.data.tags["mlflow.note.content"] == "| the table |"
+    assert table_of(address, "first") == TABLE.markdown
     assert list(backlog_at(address, runs).steps()) == ["looked at", "looked at"]
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fsl_core.provenance import now
 from fsl_core.training.trial_records import FailureRecord
 from orchestrator.errors import StoreError
-from orchestrator.execution.job import ENDS, TrialEvent, TrialJob
+from orchestrator.execution.job import ENDS, EventListener, TrialEvent, TrialJob
 from orchestrator.records.store import Store
 from orchestrator.records.trial_state import attempts_of
 
 WORKER_DEATHS_FORGIVEN = 3
 
 
-class Reports:
+class RunningTrials:
     """Passes events on to the driver, and remembers which trials are running and which ended."""
 
-    def __init__(self, on_event: Callable[[TrialEvent], None]) -> None:
+    def __init__(self, on_event: EventListener) -> None:
         self._on_event = on_event
         self.running: set[str] = set()
         self.ended: set[str] = set()
