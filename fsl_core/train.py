@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prepared", type=Path, default=Path("prepared"), help="folder of prepared images; default ./prepared")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute; default auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one operation; default 1")
+    parser.add_argument(
+        "--seeds-together",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seeds of a recipe that this process takes at once on CUDA, and trains in the same steps if that is faster; default 1",
+    )
     return parser
 
 
@@ -71,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ExecutionPath(device=device, threads=given.threads).check_available()
     except FslError as error:
         parser.error(str(error))
+    if given.seeds_together < 1 or (given.seeds_together > 1 and device != "cuda"):
+        parser.error(f"--seeds-together is {given.seeds_together}; it must be 1, or more on CUDA")
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         parser.error(f"no folder: {', '.join(absent)}")
     stop = _Stop()
@@ -82,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared=prepared,
         device=device,
         threads=given.threads,
+        seeds_together=given.seeds_together,
         should_stop=lambda: stop.asked,
         notice=_say,
     )
@@ -94,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(folders: Sequence[Path], place: TrainingPlace) -> int:
     endings: dict[Path, Ending] = {}
-    for together in requested_together(folders, place):
+    for together in requested_together(list(dict.fromkeys(folders)), place.seeds_together):
         ends: list[Ending] = ["stopped"] * len(together) if place.should_stop() else train_requested(together, place)
         endings |= dict(zip(together, ends, strict=True))
     _say(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()) or "no trial's folder was given")

@@ -10,24 +10,25 @@ from typing import Protocol
 from fsl_core.errors import StopRequested
 from fsl_core.training.attempt import Attempt
 from fsl_core.training.result import TrialResult
-from fsl_core.training.seed_groups import SeedGroup, seed_groups
+from fsl_core.training.seed_groups import SeedGroup, begun_trial, seed_groups
 from fsl_core.training.trial import run_together
+from fsl_core.training.trial_run import BegunTrial
 
 
 class HeldTrial(Protocol):
     """A trial whose folder this process alone works on. Every trial ends in one of ``done``, ``stopped`` and ``failed``."""
 
-    def begin(self) -> tuple[Attempt, TrialResult | None]:
-        """The attempt, and the result of the training where it is done."""
+    def begin(self) -> tuple[Attempt, TrialResult | None] | None:
+        """The attempt, and the result of the training where it is done; None where nothing is missing, after ``done``."""
 
     def done(self, result: TrialResult) -> None:
         """Hear that the trial is trained, and scored unless it diverged."""
 
     def stopped(self, stop: StopRequested) -> None:
-        """Hear that the attempt was stopped."""
+        """Hear that the attempt was stopped. Raises nothing."""
 
     def failed(self, error: Exception) -> None:
-        """Hear of the error that ended the attempt."""
+        """Hear of the error that ended the attempt. Raises nothing."""
 
 
 @dataclass
@@ -35,28 +36,42 @@ class _Begun:
     trial: HeldTrial
     attempt: Attempt
     result: TrialResult | None
+    to_train: BegunTrial | None = None
 
 
 def attempt_all(trials: Sequence[HeldTrial]) -> None:
-    """Train what is not trained, and score what is not scored. An error ends the trials that were training together, and no others."""
+    """Train what is not trained, and score what is not scored.
+
+    An error of a trial's own ends that trial, one of a training those that were training together, and no other.
+    """
     begun = list[_Begun]()
     for trial in trials:
         with _ending([trial]):
-            begun.append(_Begun(trial, *trial.begin()))
-    untrained = {each.attempt.recipe.fingerprint: each for each in begun if each.result is None}
-    groups = list[SeedGroup]()
-    with _ending([each.trial for each in untrained.values()]):
-        groups = seed_groups([each.attempt.trial() for each in untrained.values()])
+            if (began := trial.begin()) is not None:
+                begun.append(_Begun(trial, *began))
     _score([each for each in begun if each.result is not None])
-    for group in groups:
-        trained = [untrained[trial.recipe.fingerprint] for trial in group]
-        _train(group, trained)
-        _score(trained)
+    for group in _groups([each for each in begun if each.result is None]):
+        _train(*group)
+        _score(group[1])
+
+
+def _groups(untrained: Sequence[_Begun]) -> list[tuple[SeedGroup, list[_Begun]]]:
+    """The groups that train together, each with its attempts in the same order."""
+    for each in untrained:
+        with _ending([each.trial]):
+            each.to_train = begun_trial(each.attempt.trial())
+    by_folder = {each.attempt.paths.folder: each for each in untrained if each.to_train is not None}
+    groups = list[SeedGroup]()
+    with _ending([each.trial for each in by_folder.values()]):
+        groups = seed_groups([each.to_train for each in by_folder.values() if each.to_train is not None])
+    return [(group, [by_folder[trial.run.folder] for trial in group]) for group in groups]
 
 
 def _train(group: SeedGroup, begun: Sequence[_Begun]) -> None:
     with _ending([each.trial for each in begun]):
         try:
+            if any(each.attempt.should_stop() for each in begun):
+                raise StopRequested("stopped before the training")
             results = run_together(group)
         except StopRequested:
             for each in begun:

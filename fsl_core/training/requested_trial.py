@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,12 +32,16 @@ Ending = Literal["done", "diverged", "failed", "stopped", "held"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlace:
-    """Where trials are trained: the sources of the images, the prepared ones, the device and its threads, and what hears of it."""
+    """Where trials are trained: the sources of the images, the prepared ones, the device and its threads, and what hears of it.
+
+    ``seeds_together``: the most seeds of a recipe that this process trains together, where that is faster; on CUDA only.
+    """
 
     data_root: Path | None
     prepared: Path
     device: str = "cpu"
     threads: int = 1
+    seeds_together: int = 1
     should_stop: Callable[[], bool] = lambda: False
     notice: Notice = lambda message: None
 
@@ -70,15 +74,17 @@ def _is_held(work: _RequestedTrial, locks: ExitStack) -> bool:
     return free
 
 
-def requested_together(folders: Sequence[Path], place: TrainingPlace) -> list[list[Path]]:
-    """The folders in groups that one process trains: on CUDA all seeds of a recipe, which may train together; on a CPU each its own.
+def requested_together(folders: Sequence[Path], most: int) -> list[list[Path]]:
+    """The folders in groups that train together: at most so many seeds of one recipe.
 
     A folder without a readable request is a group of its own, whose attempt reports why.
     """
-    groups = dict[object, list[Path]]()
+    if most == 1:
+        return [[folder] for folder in folders]
+    recipes = dict[object, list[Path]]()
     for folder in folders:
-        groups.setdefault(_recipe_without_seed(folder) if place.device == "cuda" else folder, []).append(folder)
-    return list(groups.values())
+        recipes.setdefault(_recipe_without_seed(folder), []).append(folder)
+    return [each[start : start + most] for each in recipes.values() for start in range(0, len(each), most)]
 
 
 def _recipe_without_seed(folder: Path) -> object:
@@ -97,32 +103,49 @@ class _RequestedTrial(HeldTrial):
     place: TrainingPlace
     ending: Ending = "failed"
 
-    def begin(self) -> tuple[Attempt, TrialResult | None]:
+    def begin(self) -> tuple[Attempt, TrialResult | None] | None:
         request = self.trial.request()
         if request is None:
             raise RecordDamagedError(f"{self.trial.paths.request} is not there: `fsl plan SWEEP --write-trials` writes it")
         result = self.trial.result()
+        if result is not None and not self._lacks_scores(request, result):
+            self.done(result)
+            return None
         attempt = self._attempt(request)
         if result is None:
+            attempt.images()  # an attempt without images is none
             attempt.begin()
         return attempt, result
+
+    def _lacks_scores(self, request: TrialRequest, result: TrialResult) -> bool:
+        wanted = {each.fingerprint for each in request.evaluations}
+        return result.status != "diverged" and not wanted <= self._records().scored(result)
 
     def done(self, result: TrialResult) -> None:
         self.trial.paths.failure.unlink(missing_ok=True)
         self.ending = "done" if result.status == "complete" else "diverged"
 
     def stopped(self, stop: StopRequested) -> None:
-        self._journal().write(str(stop))
         self.ending = "stopped"
+        with self._disk_errors_noticed():
+            self._journal().write(str(stop))
 
     def failed(self, error: Exception) -> None:
         """Leave the error in the trial's folder, where the disk takes it, and report it."""
         attempts = 0
-        with suppress(RecordDamagedError):
+        with suppress(RecordDamagedError, OSError):
             attempts = attempts_recorded(self.trial.record(ProgressRecord), self.trial.record(ExecutionRecord))
         failure = failure_of(error, attempts=attempts)
         self.place.notice(f"{self.trial.fingerprint} failed: {failure.cause}")
-        self.trial.write_record(failure)
+        with self._disk_errors_noticed():
+            self.trial.write_record(failure)
+
+    @contextmanager
+    def _disk_errors_noticed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.place.notice(f"{self.trial.paths.folder}: {error}")
 
     def _images(self, request: TrialRequest) -> SplitDataset:
         """The images, every byte verified, which must be those that were asked for."""

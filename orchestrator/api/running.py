@@ -77,7 +77,7 @@ def run(
         threads: CPU threads of each trial, and its CPUs.
         gpus_per_trial: a part of one GPU, or whole GPUs; None: by measured memory.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
-        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
+        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as never delay the sweep.
         probe: whether steps of trials that never ran here are timed, to run the longest trials first.
         fresh: whether the forecast leaves earlier trials and probes aside.
         tracker: the name of a tracker: ``mlflow``, ``none``, or a plug-in's.

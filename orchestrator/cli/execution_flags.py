@@ -48,8 +48,8 @@ _EXECUTION: Mapping[str, Decorator] = {
     "seeds_together": click.option(
         "--seeds-together",
         type=click.IntRange(1, MOST_SIZE),
-        help="Most seeds of a recipe that one process trains on CUDA, in the same steps if that is faster; default: as many as keep "
-        "every slot busy.",
+        help="Most seeds of a recipe that one process trains on CUDA, in the same steps if that is faster; default: as many as "
+        "never delay the sweep.",
     ),
 }
 _PROBING: Mapping[str, Decorator] = {

@@ -148,10 +148,10 @@ class _Launch:
         if isinstance(message, TrialEvent):
             self.trials.event(message)
         elif isinstance(message, WorkerDied):
-            for trial in self._trials(message.fingerprint):
+            for trial in self._left_of(message.fingerprint):
                 self.trials.worker_died(trial.fingerprint)
         elif isinstance(message, GivenUp):
-            for trial in self._trials(message.fingerprint):
+            for trial in self._left_of(message.fingerprint):
                 self.trials.event(record_failure(trial, cause_of(message.error), message.error))
         elif isinstance(message, Phase):
             self.waiting = _Waiting(message.waits_for) if message.waits_for else None
@@ -159,11 +159,12 @@ class _Launch:
         if self.waiting is not None and self.waiting.is_over():
             raise self.waiting.error(self.executor.address)
 
-    def _trials(self, job: str) -> list[TrialJob]:
-        """The trials of a job that have not ended."""
-        [named] = [each for each in self.jobs if each.fingerprint == job]
-        rest = named.without(self.trials.ended)
-        return list(rest.trials) if rest else []
+    def _left_of(self, name: str) -> list[TrialJob]:
+        """The trials of a job that have not ended. None of its trials runs any more."""
+        [job] = [each for each in self.jobs if each.fingerprint == name]
+        self.trials.running.difference_update(trial.fingerprint for trial in job.trials)
+        left = job.without(self.trials.ended)
+        return list(left.trials) if left else []
 
     def _stopped(self) -> bool:
         """Whether the launch is to stop, and no running trial has yet to write its checkpoint."""

@@ -19,14 +19,19 @@ class RunningTrials:
         self._on_event = on_event
         self.running: set[str] = set()
         self.ended: set[str] = set()
+        self._done: set[str] = set()
 
     def event(self, event: TrialEvent) -> None:
-        """Take in an event, and pass it on."""
+        """Take in an event, and pass it on. A trial that is done ends once, though a job that is repeated includes it."""
+        if event.fingerprint in self._done and event.kind != "notice":
+            return
         if event.kind == "started":
             self.running.add(event.fingerprint)
         elif event.kind in ENDS:
             self.running.discard(event.fingerprint)
             self.ended.add(event.fingerprint)
+        if event.kind in ("finished", "diverged"):
+            self._done.add(event.fingerprint)
         self._on_event(event)
 
     def notice(self, fingerprint: str, message: str) -> None:

@@ -26,7 +26,7 @@ from orchestrator.execution.job import EventListener, TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal
 from orchestrator.execution.running_trials import recorded_so_far
 from orchestrator.records.store import Store
-from orchestrator.records.trial_lock import trial_lock
+from orchestrator.records.trial_lock import TrialHeldError, trial_lock
 from orchestrator.records.trial_record import TrialRecord
 
 _STOP_POLL_SECONDS = 0.5
@@ -43,49 +43,57 @@ def execute(job: TrialJob, on_event: EventListener) -> None:
     """
     if job.stop_file.exists():
         return
-    with ExitStack() as held:
-        opened = (_held(each, on_event, held) for each in sorted(job.trials, key=lambda each: each.fingerprint))
-        attempt_all([work for work in opened if work is not None])
+    works = (_TrialWork.opened(each, on_event) for each in sorted(job.trials, key=lambda each: each.fingerprint))
+    waiting = [work for work in works if work is not None]
+    while waiting:  # for a trial that another process holds only while no trial is held here
+        held = [work for work in waiting if work.locks(wait=False)] or [work for work in waiting[:1] if work.locks(wait=True)]
+        attempt_all(held)
+        waiting = [work for work in waiting if not work.over]
 
 
-def _held(job: TrialJob, on_event: EventListener, held: ExitStack) -> _TrialWork | None:
-    """The work on a trial, whose lock and log ``held`` holds; None if it ends here."""
-    store = Store(job.runs_root)
-    paths = store.paths(job.fingerprint)
-    try:
-        paths.folder.mkdir(parents=True, exist_ok=True)
-        log = paths.log.open("a", encoding="utf-8")
-    except OSError as error:
-        message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
-        on_event(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
-        return None
-    held.callback(_close, log)
-    work = _TrialWork(job, store, Journal(job, on_event, log))
-    try:
-        held.enter_context(trial_lock(paths.lock, work.should_stop))
-    except StopRequested as stop:
-        work.stopped(stop)
-    except Exception as error:
-        work.failed(error)
-    else:
-        return work
-    return None
-
-
-def _close(log: TextIO) -> None:
-    with suppress(OSError):  # what a full disk did not take of the log is written again here
-        log.close()
-
-
-@dataclass
+@dataclass(eq=False)
 class _TrialWork(HeldTrial):
-    """The work on one trial of the orchestrator's, whose lock is held."""
+    """The work on one trial of the orchestrator's, whose lock and log it holds until its end."""
 
     job: TrialJob
     store: Store
     journal: Journal
+    holds: ExitStack
+    over: bool = False
     asked_at: float = 0.0
     stopping: bool = False
+
+    @staticmethod
+    def opened(job: TrialJob, on_event: EventListener) -> _TrialWork | None:
+        """The work on a trial whose log is open, without its lock; None if its folder cannot be written to."""
+        store = Store(job.runs_root)
+        paths = store.paths(job.fingerprint)
+        try:
+            paths.folder.mkdir(parents=True, exist_ok=True)
+            log = paths.log.open("a", encoding="utf-8")
+        except OSError as error:
+            message = f"StoreError: the trial's folder {paths.folder} cannot be written to ({error.strerror})"
+            on_event(TrialEvent(kind="failed", fingerprint=job.fingerprint, steps=job.recipe.steps, message=message))
+            return None
+        holds = ExitStack()
+        holds.callback(_close, log)
+        return _TrialWork(job, store, Journal(job, on_event, log), holds)
+
+    def locks(self, *, wait: bool) -> bool:
+        """Lock the trial; false if another process holds it, or where that ends this work."""
+        try:
+            self.holds.enter_context(trial_lock(self.store.paths(self.job.fingerprint).lock, self.should_stop if wait else None))
+        except TrialHeldError:
+            return False
+        except StopRequested as stop:
+            self.stopped(stop)
+        except Exception as error:
+            self.failed(error)
+        return not self.over
+
+    def _end(self) -> None:
+        self.over = True
+        self.holds.close()
 
     def begin(self) -> tuple[Attempt, TrialResult | None]:
         check_code(self.job.code_digest)
@@ -105,10 +113,12 @@ class _TrialWork(HeldTrial):
         if result.status != "diverged":
             self.store.clear_failure(self.job.fingerprint)
         self.journal.send("diverged" if result.status == "diverged" else "finished", step=result.steps_done)
+        self._end()
 
     def stopped(self, stop: StopRequested) -> None:
         self.journal.write(str(stop))
         self.journal.send("stopped")
+        self._end()
 
     def _attempt(self, record: TrialRecord, records: AttemptRecords) -> Attempt:
         job, write = self.job, partial(self.store.write_record, self.job.fingerprint)
@@ -149,6 +159,12 @@ class _TrialWork(HeldTrial):
         except Exception as second:  # a full disk may be the very error that is being told
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
         self.journal.send("failed", message=failure.cause)
+        self._end()
+
+
+def _close(log: TextIO) -> None:
+    with suppress(OSError):  # what a full disk did not take of the log is written again here
+        log.close()
 
 
 @dataclass(frozen=True)

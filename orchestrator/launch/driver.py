@@ -95,6 +95,8 @@ def run_sweep(
             view.notice(f"no commit is recorded: {code.git_problem}")
         todo = _todo(plan, launch.records, expected)
         jobs = trial_jobs(todo, options, stop_file=stop_file, code_digest=code.code_digest)
+        if clock is not None:
+            clock.jobs = {trial.fingerprint: job.fingerprint for job in jobs for trial in job.trials}
         broken = _computed(jobs, executor, launch, stop_file)
         outcome = launch.finish(reporter, todo, interrupted=stop_file.exists(), broken=broken)
         return _timed(outcome, clock, folder, plan, view)

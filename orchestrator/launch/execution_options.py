@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fsl_core.errors import ExecutionPathError
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.catalogue import EXECUTORS, ExecutorKind, ExecutorRequest
 from orchestrator.execution.compute import Compute
@@ -26,12 +27,12 @@ class ExecutionOptions:
     Attributes:
         executor: the name of an executor: ``ray``, ``in-process``, which runs one trial after another in this process, or a plug-in's.
         address: a Ray cluster's, ``host:port`` or ``auto``; None or ``local`` starts a Ray on this machine.
-        max_concurrent: the most trials at once; None leaves it to the sweep file and the machines.
+        max_concurrent: the most trials at once, seeds that train together counted once; None: the sweep file and the machines decide.
         device: ``auto`` is CUDA where there is some.
         threads: of one trial on the CPU, and the CPUs that it takes.
         gpus_per_trial: a part of one GPU, or whole GPUs; None: by measured memory.
         path: a file with the execution path of trials that have none yet; None has the fastest measured.
-        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as leave no slot idle.
+        seeds_together: the most seeds of a recipe that one process trains on CUDA; None: as many as never delay the sweep.
     """
 
     executor: str = "ray"
@@ -46,6 +47,8 @@ class ExecutionOptions:
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
             raise ExecutorError(f"{self.executor!r} is no executor; accepted: {', '.join(EXECUTORS)}")
+        if self.seeds_together is not None and self.seeds_together < 1:
+            raise ExecutionPathError(f"seeds_together is {self.seeds_together}; it must be at least 1")
 
     @property
     def kind(self) -> ExecutorKind:

@@ -70,7 +70,7 @@ def _gpu_share(workspace: Workspace, book: CostBook, options: ExecutionOptions, 
     found = gpu_share(
         peaks,
         None if on_cluster else gpu_memory(),
-        seeds_together=lambda sharing: options.seeds_together or min(most, max(1, len(left) // sharing)),
+        seeds_together=lambda sharing: options.seeds_together or most,
     )
     if left and found.unmeasured:
         workspace.callbacks.notice(

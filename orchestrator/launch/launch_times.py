@@ -51,13 +51,18 @@ class LaunchTimes:
 
 @dataclass
 class LaunchClock:
-    """Hears the events of a launch, and knows in the end what its trials took. ``clock`` gives monotonic seconds."""
+    """Hears the events of a launch, and knows in the end what its trials took. ``clock`` gives monotonic seconds.
+
+    ``jobs`` names the job of each trial: trials of one job share the seconds of its process.
+    """
 
     expected: Forecast
     clock: Callable[[], float] = time.monotonic
     began_at: str = field(default_factory=now)
+    jobs: Mapping[str, str] = field(default_factory=dict)
     began: float = field(init=False)
-    _running: dict[str, float] = field(default_factory=dict)
+    _running: dict[str, set[str]] = field(default_factory=dict)
+    _counted: dict[str, float] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _ends: dict[str, EventKind] = field(default_factory=dict)
     _worked: set[str] = field(default_factory=set)
@@ -68,26 +73,32 @@ class LaunchClock:
     def event(self, event: TrialEvent) -> None:
         """Take in what happened to a trial."""
         name = event.fingerprint
+        job = self.jobs.get(name, name)
+        running = self._running.setdefault(job, set())
         if event.kind == "started":
-            self._pause(name)
-            self._running[name] = self.clock()
+            self._count(job)
+            running.add(name)
+            self._seconds.setdefault(name, 0.0)
         elif event.kind in ("progress", "scoring"):
             self._worked.add(name)
         elif event.kind in ENDS:
-            self._pause(name)
+            self._count(job)
+            running.discard(name)
             self._ends[name] = event.kind
 
-    def _pause(self, name: str) -> None:
-        """Count what a trial took since it was started last: it ends, or another worker starts it."""
-        if name in self._running:
-            self._seconds[name] = self._seconds.get(name, 0.0) + self.clock() - self._running.pop(name)
+    def _count(self, job: str) -> None:
+        """Divide the seconds since the last count among the trials of a job that run."""
+        seconds = self.clock() - self._counted.get(job, 0.0)
+        self._counted[job] = self.clock()
+        for name in self._running[job]:
+            self._seconds[name] += seconds / len(self._running[job])
 
     def times(self, records: Mapping[str, TrialRecord]) -> LaunchTimes | None:
         """The times of the launch, which is over; ``records`` are those of its end. None where there was nothing to do."""
         if not self.expected.left:
             return None
-        for name in tuple(self._running):
-            self._pause(name)
+        for job in self._running:
+            self._count(job)
         why = {name: self._why_apart(name) for name in self.expected.left}
         compared = [name for name, reason in why.items() if reason is None]
         return LaunchTimes(

@@ -139,7 +139,7 @@ def _run(
         places=places,
         compute=compute,
         path=path,
-        seeds_together=seeds_together(request.execution, path, expected),
+        seeds_together=seeds_together(request.execution, path, expected, plan),
         command=request.command,
         replace=request.replace,
     )

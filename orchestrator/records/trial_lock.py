@@ -19,19 +19,26 @@ _NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 """The errors of a file system without flock, where the lock is the file itself and exists only while it is held."""
 
 
+class TrialHeldError(Exception):
+    """Another process works on the trial."""
+
+
 @contextmanager
-def trial_lock(path: Path, should_stop: Callable[[], bool]) -> Iterator[None]:
+def trial_lock(path: Path, should_stop: Callable[[], bool] | None) -> Iterator[None]:
     """Lock the trial for the block, after waiting for another holder, such as a worker that outlived its driver.
 
     Raises:
         StopRequested: ``should_stop`` returned true while another process held the trial.
+        TrialHeldError: another process holds the trial, and without ``should_stop`` nothing is waited for.
     """
     lock = filelock.FileLock(path)
     while True:
         try:
-            lock.acquire(timeout=_POLL_SECONDS)
+            lock.acquire(timeout=_POLL_SECONDS if should_stop else 0)
             break
         except filelock.Timeout as error:
+            if should_stop is None:
+                raise TrialHeldError from error
             if should_stop():
                 raise StopRequested("stopped while another process works on this trial") from error
     try:

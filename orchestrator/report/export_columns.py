@@ -57,7 +57,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "weights_digest": (TEXT, "sha256- and the SHA-256 of the selected weights"),
         "data_digest": (TEXT, "sha256- and the SHA-256 of the images"),
         "failure": (TEXT, "the error of the last attempt in a line, where the trial failed"),
-        "train_seconds": (REAL, "seconds, wall clock, all attempts"),
+        "train_seconds": (REAL, "seconds, wall clock, all attempts; its share where seeds train together"),
         "evaluation_seconds": (REAL, "seconds, wall clock, all evaluations"),
         "started_at": (STAMP, "UTC, of the first attempt"),
         "finished_at": (STAMP, "UTC"),

@@ -96,7 +96,7 @@ PROVENANCE_OF_TRIAL: Mapping[str, str] = {
     "versions": "an object with the versions of Python and of libraries",
     "device": "what computed",
     "threads": "CPU threads of an operation",
-    "train_seconds": "wall clock, all attempts",
+    "train_seconds": "wall clock, all attempts; its share where seeds train together",
     "finished_at": "when the training ended, ISO 8601, UTC",
 }
 """The keys of a trial in ``provenance.json``."""

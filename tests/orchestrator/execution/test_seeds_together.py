@@ -1,6 +1,8 @@
 """One process that trains several seeds of a recipe: each trial has its own records, events and end."""
 
 import dataclasses
+import json
+import threading
 from pathlib import Path
 
 import filelock
@@ -9,7 +11,7 @@ import pytest
 from fsl_core.provenance import running_code
 from fsl_core.training import stage
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_file import PATH_FILE, read_path
+from fsl_core.training.path_file import PATH_FILE, path_as_document, read_path
 from fsl_core.training.step_runner import step_runner
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.execution.job import TrialEvent, TrialJob
@@ -117,6 +119,59 @@ def test_a_damaged_record_of_one_trial_fails_no_other(tmp_path: Path) -> None:
     assert kinds(events[second.fingerprint])[-1] == "finished"
     assert "the weights are lost; the trial is retrained" in paths_of(second).log.read_text()
     assert before.items() < contents(tmp_path).items()
+
+
+def test_a_fault_of_one_trial_s_own_folder_fails_no_other(tmp_path: Path) -> None:
+    [job] = jobs_in(tmp_path, together=3)
+    first, second, third = job.trials
+    file = paths_of(second).folder / PATH_FILE
+    file.parent.mkdir(parents=True)
+    later = json.loads(path_as_document(ExecutionPath()))
+    later["path"]["tiling"] = "square"
+    file.write_text(json.dumps(later))
+    events = run(job)
+    assert [kinds(events[trial.fingerprint])[-1] for trial in (first, second, third)] == ["finished", "failed", "finished"]
+    assert not paths_of(first).failure.exists()
+    assert "a later one wrote it" in paths_of(second).failure.read_text()
+
+
+def test_a_trial_that_another_process_holds_is_waited_for_after_the_others_have_ended(tmp_path: Path) -> None:
+    [job] = jobs_in(tmp_path, together=3)
+    held = job.trials[1]
+    paths_of(held).folder.mkdir(parents=True)
+    lock = filelock.FileLock(paths_of(held).lock, thread_local=False)
+    lock.acquire()
+    ended: list[str] = []
+
+    def free_at_last(event: TrialEvent) -> None:
+        if event.kind == "finished":
+            ended.append(event.fingerprint)
+            if len(ended) == 2:
+                lock.release()
+
+    worker = threading.Thread(target=execute, args=(job, free_at_last))
+    worker.start()
+    worker.join(timeout=300)
+    assert not worker.is_alive()
+    assert set(ended[:2]) == {job.trials[0].fingerprint, job.trials[2].fingerprint}
+    assert ended[2:] == [held.fingerprint]
+
+
+def test_seeds_whose_path_is_to_train_alone_train_one_after_another_and_stop_at_once(tmp_path: Path) -> None:
+    jobs = jobs_in(tmp_path, together=3)
+    [job] = [dataclasses.replace(each, path=ExecutionPath()) for each in jobs]
+
+    def stop(event: TrialEvent) -> None:
+        events.append(event)
+        if event.kind == "progress":
+            job.stop_file.touch()
+
+    events: list[TrialEvent] = []
+    execute(job, stop)
+    assert kinds(events).count("stopped") == 3
+    job.stop_file.unlink()
+    assert [kinds(each)[-1] for each in run(job).values()] == ["finished"] * 3
+    assert {read_path(paths_of(trial).folder / PATH_FILE) for trial in job.trials} == {ExecutionPath()}
 
 
 def test_every_lock_of_a_job_is_free_after_it(tmp_path: Path) -> None:
