@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """The images that sweeps train on."""
+    """Prepare or check the images that sweeps train on."""
 
 
 @data.command()
@@ -36,7 +36,10 @@ def data() -> None:
 @asks_for_images
 @json_option
 def prepare(name: str, places: Places, as_json: bool, **asked: Any) -> None:
-    """Find or download a data set and prepare every split of it, once for all trials of this machine."""
+    """Prepare a data set that is here or can be downloaded.
+
+    Every split of it is prepared once, for all trials of this machine.
+    """
     from fsl_core.datasets.catalogue import prepared_folder
     from orchestrator.launch.image_check import open_splits
 
@@ -55,9 +58,10 @@ def prepare(name: str, places: Places, as_json: bool, **asked: Any) -> None:
 @asks_for_images
 @json_option
 def check(name: str, places: Places, as_json: bool, **asked: Any) -> None:
-    """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged.
+    """Check every byte of a data set that is already here.
 
-    Without --resize: however its pictures were resized.
+    Nothing is downloaded. What is not prepared yet is prepared, and written to the runs folder. Exit code 2: it is absent or damaged.
+    Without --resize Omniglot's drawings are checked however they were resized.
     """
     from orchestrator.launch.image_check import check_images
 
