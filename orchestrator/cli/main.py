@@ -62,7 +62,9 @@ _COMMANDS = (
         "Take up trials that were trained on another machine.",
         lambda: import_module("orchestrator.cli.bring").bring,
     ),
-    ImportedLater("data", "Prepare or check the images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data),
+    ImportedLater(
+        "data", "Prepare or check the images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data
+    ),
     ImportedLater(
         "gc",
         "List, or with -y remove, what old runs could free.",
