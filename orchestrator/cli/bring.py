@@ -20,7 +20,9 @@ def bring(folders: tuple[Path, ...], places: Places) -> None:
     """Take up trials that were trained on another machine.
 
     FOLDERS hold those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train` trained, or are the runs folder of
-    that machine. Each is checked against its fingerprint, its digests and the images of this machine, and refused by name where it does not fit.
+    that machine.
+
+    Each is checked against its fingerprint, its digests and the images of this machine, and refused by name where it does not fit.
     The next `fsl run` counts the others as finished. Exit code 3: some trial was refused; 4: some is not finished.
     """
     from orchestrator.records.bringing import bring, trial_folders  # torch, only where trials are checked

@@ -59,7 +59,7 @@ _PLACES: Mapping[str, Decorator] = {
         "--data-root",
         envvar="FSL_DATA_ROOT",
         show_envvar=True,
-        help="Folder of data sets: omniglot/, mini_imagenet/, cifar_fs/, folder/.",
+        help="Folder of the data sets: omniglot/, folder/, …",
     ),
     "runs_root": folder_option(
         "--runs-root", envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."

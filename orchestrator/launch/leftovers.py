@@ -15,9 +15,9 @@ from fsl_core.atomic_file import unfinished_writes
 from fsl_core.recipe.edition import edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from fsl_core.training.trial_paths import TrialPaths
+from orchestrator.errors import SweepLockedError
 from orchestrator.launch.launches import LaunchRecord, no_launch_begins
 from orchestrator.launch.wanted_trials import Wanted
-from orchestrator.errors import SweepLockedError
 from orchestrator.records.driver_lock import driver_lock, is_running
 from orchestrator.records.store import Store
 from orchestrator.records.trial_lock import is_held
