@@ -43,8 +43,10 @@ setup: .venv/complete
 	elif ! test -x $(BIN)/uv; then \
 		$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; \
 	fi
+	@echo "installing the dependencies into .venv (about 7 GB)" >&2
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@echo "compiling their byte code" >&2
 	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true
 	@touch $@
 

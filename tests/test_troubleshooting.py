@@ -34,9 +34,9 @@ def is_printed(message: str) -> bool:
     return any(re.search(words, text, re.DOTALL) for text in printed())
 
 
-def test_ten_failures_are_explained() -> None:
+def test_eleven_failures_are_explained() -> None:
     headings = re.findall(r"^## ", (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(headings) == 11 and len(MESSAGES) >= 10  # the last heading is of everything else
+    assert len(headings) == 12 and len(MESSAGES) >= 10  # the last heading is of everything else
 
 
 @pytest.mark.parametrize("message", MESSAGES)

@@ -17,8 +17,10 @@ from orchestrator.records.store import Store
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @resolved_places("data_root", "runs_root")
 def bring(folders: tuple[Path, ...], places: Places) -> None:
-    """Take up the finished trials in FOLDERS: those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train`
-    trained, or the runs folder of another machine.
+    """Take up trials that were trained on another machine.
+
+    FOLDERS hold those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train` trained, or are the runs folder of
+    that machine.
 
     Each is checked against its fingerprint, its digests and the images of this machine, and refused by name where it does not fit.
     The next `fsl run` counts the others as finished. Exit code 3: some trial was refused; 4: some is not finished.

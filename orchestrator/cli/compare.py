@@ -38,7 +38,7 @@ def compare(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Compare rows that answered the same test episodes: the second less the first.
+    """Compare rows of the table, paired by test episode and seed. A difference is the second less the first.
 
     A TABLE is a sweep file or its name, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two
     rows of the same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from fsl_core.datasets.inspection import Inspection
     from orchestrator.launch.image_check import CheckedImages
 
+MOST_SIZES = 4
+"""So many sizes of pictures are listed each."""
+
 
 @click.group()
 def data() -> None:
-    """The images that sweeps train on."""
+    """Prepare or check the images that sweeps train on."""
 
 
 @data.command()
@@ -36,7 +40,10 @@ def data() -> None:
 @asks_for_images
 @json_option
 def prepare(name: str, places: Places, as_json: bool, **asked: Any) -> None:
-    """Find or download a data set and prepare every split of it, once for all trials of this machine."""
+    """Prepare a data set that is here or can be downloaded.
+
+    Every split of it is prepared once, for all trials of this machine.
+    """
     from fsl_core.datasets.catalogue import prepared_folder
     from orchestrator.launch.image_check import open_splits
 
@@ -55,9 +62,10 @@ def prepare(name: str, places: Places, as_json: bool, **asked: Any) -> None:
 @asks_for_images
 @json_option
 def check(name: str, places: Places, as_json: bool, **asked: Any) -> None:
-    """Check a data set that is already here, every byte of it; nothing is downloaded. Exit code 2: it is absent or damaged.
+    """Check every byte of a data set that is already here.
 
-    Without --resize: however its pictures were resized.
+    Nothing is downloaded. What is not prepared yet is prepared, and written to the runs folder. Exit code 2: it is absent or damaged.
+    Without --resize Omniglot's drawings are checked however they were resized.
     """
     from orchestrator.launch.image_check import check_images
 
@@ -70,10 +78,11 @@ def check(name: str, places: Places, as_json: bool, **asked: Any) -> None:
     rows = [_checked(data, dataset, checked) for data, dataset in checked.splits]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        click.echo(_checked_text(row))
-        _warn_of_identical_images(row)
+    else:
+        for row in rows:
+            click.echo(_checked_text(row))
+            _warn_of_identical_images(row)
+    _fail_on_shared_images(rows)
 
 
 def _callbacks(notices: list[str]) -> Callbacks:
@@ -123,16 +132,34 @@ def _checked_text(row: dict[str, Any]) -> str:
         _described_text(row),
         f"  {each['usual']} images in each class" + (f" but {except_for}" if except_for else ""),
         f"  source: {row['source']['read_from'] or 'none here'}",
-        "  source pictures: " + (", ".join(f"{count} of {size}" for size, count in sizes.items()) if sizes else "none here"),
+        "  source pictures: " + _sizes_text(sizes or {}),
         "  grey images (R = G = B): "
         + ("does not apply, one channel" if row["grey_images"] is None else str(row["grey_images"])),
     ]
     return "\n".join(lines)
 
 
+def _sizes_text(sizes: Mapping[str, int]) -> str:
+    """Such as ``120 of 84x84``; of many sizes, how many there are, the smallest and the largest."""
+    if len(sizes) <= MOST_SIZES:
+        return ", ".join(f"{count} of {size}" for size, count in sizes.items()) or "none here"
+    by_pixels = sorted(sizes, key=lambda size: math.prod(map(int, size.split("x"))))
+    return f"{sum(sizes.values())} of {len(sizes)} sizes, from {by_pixels[0]} to {by_pixels[-1]}"
+
+
+def _fail_on_shared_images(rows: Iterable[dict[str, Any]]) -> None:
+    """End a check of a user's own images that has one picture in two splits. Those of the other data sets are known."""
+    own = [row for row in rows if data_sets()[row["dataset"]].splits is None]
+    if shared := sum(len(row["identical_in_two_splits"]) for row in own):
+        raise Failure(
+            f"{counted(shared, 'pair')} of identical images in two splits: scores on images that were trained on are too good",
+            ExitCode.USAGE,
+        )
+
+
 def _warn_of_identical_images(row: dict[str, Any]) -> None:
     for key, where in (("identical_in_two_splits", "in two splits"), ("identical_within_a_split", "within a split")):
-        click.echo(f"{_which(row)}: {len(row[key])} identical images {where}", err=True)
+        click.echo(f"{_which(row)}: {counted(len(row[key]), 'pair')} of identical images {where}", err=True)
         for first, second in row[key]:
             click.echo(f"  {first} = {second}", err=True)
 

@@ -19,7 +19,10 @@ from orchestrator.launch.workspace import Sweep
 @folder_option("-o", "--output", help="Folder; default <runs-root>/exports/<sweep>[.<plan>].")
 @json_option
 def export(sweep: Sweep, form: Literal["parquet", "csv"], output: Path | None, as_json: bool) -> None:
-    """Write the tables trials, cells, episodes, curves and, if an algorithm adapts, adaptation; print their paths."""
+    """Write the trials, cells, episodes and curves as files.
+
+    Where an algorithm adapts, its adaptation is a file too. The paths are printed.
+    """
     exports = export_tables(sweep, output, form=form)
     if as_json:
         rows = {name: {"path": str(path), "rows": len(exports.frames[name])} for name, path in exports.files.items()}

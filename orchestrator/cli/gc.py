@@ -47,8 +47,10 @@ def gc(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """List what old runs could free: trials that no launch on record and none of SWEEPS names, training checkpoints of finished
-    trials, Ray's folders, what a killed write left.
+    """List, or with -y remove, what old runs could free.
+
+    These are trials that no launch on record and none of SWEEPS names, training checkpoints of finished trials, Ray's folders, and
+    what a killed write left.
 
     Every `fsl run` puts on record what it wants, with its --set, --only and --seeds; --forget lets go of that. Without SWEEPS the
     files sweeps/*.yaml of the current folder and the sweeps of this package count. What stays for a launch alone is listed on stderr.
@@ -62,7 +64,7 @@ def gc(
     before, removes = wanted(), yes and not dry_run
     kept = tuple(kept_trials(store, before))
     if removes:
-        leftovers = remove_leftovers(store.runs_root, lambda: find_leftovers(store, wanted()))
+        leftovers = remove_leftovers(store.runs_root, lambda: find_leftovers(store, wanted(), all_held=True))
     else:
         leftovers = tuple(find_leftovers(store, before))
     _show(leftovers, kept, removed=removes, as_json=as_json)

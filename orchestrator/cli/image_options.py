@@ -34,5 +34,7 @@ def settings_of(name: str, asked: Asked, places: Places) -> DataSettings:
     """A data set's images as they are asked for; what is not given is as usual."""
     described = data_sets()[name]
     if described.splits is None and asked["split"] is None:
-        raise Failure(f"--split names one (found: {described.what_lies(places.data_root)})", ExitCode.USAGE)
+        raise Failure(
+            f"give --split NAME, the folder of your images; found: {described.what_lies(places.data_root)}", ExitCode.USAGE
+        )
     return usual_data(name, **asked)

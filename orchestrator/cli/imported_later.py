@@ -9,7 +9,7 @@ import click
 
 
 class ImportedLater(click.Command):
-    """Stands in a group for the command that ``load`` imports; ``summary`` is that command's first sentence, for the group's help."""
+    """Stands in a group for the command that ``load`` imports; ``summary`` says in one line of the group's help what it does."""
 
     def __init__(self, name: str, summary: str, load: Callable[[], click.Command]) -> None:
         super().__init__(name, help=summary)

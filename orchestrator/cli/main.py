@@ -29,45 +29,45 @@ _COMMANDS = (
     ),
     ImportedLater(
         "plan",
-        "Show how long a sweep will take, its cells, and what of it is done.",
+        "Show how long a sweep will take, its cells, and what is done.",
         lambda: import_module("orchestrator.cli.plan").plan,
     ),
     ImportedLater(
         "status",
-        "Show which trials are running, waiting, done and failed; failures by cause, with the log and the command that runs one.",
+        "Show which trials are running, waiting, done and failed.",
         lambda: import_module("orchestrator.cli.status").status,
     ),
     ImportedLater(
         "table",
-        "Print the reproduced table beside the published one, at any time; missing numbers are missing.",
+        "Print the table as it stands, beside the published numbers.",
         lambda: import_module("orchestrator.cli.table").table,
     ),
     ImportedLater(
         "compare",
-        "Compare rows that answered the same test episodes: the second less the first.",
+        "Compare rows of the table, paired by test episode and seed.",
         lambda: import_module("orchestrator.cli.compare").compare,
     ),
     ImportedLater(
         "export",
-        "Write the tables trials, cells, episodes, curves and, if an algorithm adapts, adaptation; print their paths.",
+        "Write the trials, cells, episodes and curves as files.",
         lambda: import_module("orchestrator.cli.export").export,
     ),
     ImportedLater(
         "ui",
-        "Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.",
+        "Serve MLflow's UI on this machine, until Ctrl-C.",
         lambda: import_module("orchestrator.cli.ui").ui,
     ),
     ImportedLater(
         "bring",
-        "Take up the finished trials in FOLDERS: those that `fsl plan SWEEP --write-trials` wrote and `python -m fsl_core.train` trained, "
-        "or the runs folder of another machine.",
+        "Take up trials that were trained on another machine.",
         lambda: import_module("orchestrator.cli.bring").bring,
     ),
-    ImportedLater("data", "The images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data),
+    ImportedLater(
+        "data", "Prepare or check the images that sweeps train on.", lambda: import_module("orchestrator.cli.data").data
+    ),
     ImportedLater(
         "gc",
-        "List what old runs could free: trials that no launch on record and none of SWEEPS names, training checkpoints of finished "
-        "trials, Ray's folders, what a killed write left.",
+        "List, or with -y remove, what old runs could free.",
         lambda: import_module("orchestrator.cli.gc").gc,
     ),
 )

@@ -55,7 +55,12 @@ _SELECTION: Mapping[str, Decorator] = {
 }
 folder_option = functools.partial(click.option, metavar="DIRECTORY", callback=as_folder)
 _PLACES: Mapping[str, Decorator] = {
-    "data_root": folder_option("--data-root", envvar="FSL_DATA_ROOT", show_envvar=True, help="Folder that holds omniglot/*.zip."),
+    "data_root": folder_option(
+        "--data-root",
+        envvar="FSL_DATA_ROOT",
+        show_envvar=True,
+        help="Folder of the data sets: omniglot/, folder/, …",
+    ),
     "runs_root": folder_option(
         "--runs-root", envvar="FSL_RUNS_ROOT", show_envvar=True, help="Folder of all state; default ./runs."
     ),

@@ -40,7 +40,7 @@ def plan(
     write_trials: Path | None,
     as_json: bool,
 ) -> None:
-    """Show how long a sweep will take, its cells, and what of it is done. No image is prepared or downloaded."""
+    """Show how long a sweep will take, its cells, and what is done. No image is prepared or downloaded."""
     workspace = sweep.workspace()
     if write_trials is not None:
         _write_trials(workspace, write_trials)

@@ -10,7 +10,7 @@ from orchestrator.cli.text_layout import aligned, size_text
 from orchestrator.counted import counted
 from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
 from orchestrator.launch.duration import duration_text, range_text
-from orchestrator.launch.forecast import Forecast, StartUp
+from orchestrator.launch.forecast import RAY_START, Forecast, StartUp
 from orchestrator.launch.images import images_text, prepare_command
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
@@ -81,6 +81,8 @@ def _notes(expected: Forecast) -> Iterator[str]:
         yield "not counted: trials that share a GPU slow each other down"
     if busy := sum(prediction.left_basis == "busy probe" for prediction in expected.left.values()):
         yield f"timed while this machine was busy: steps of {counted(busy, 'trial')}; the next `fsl plan` times them again once it is quiet"
+        if expected.start == RAY_START and not expected.on_cluster:
+            yield "while this machine is busy: under Ray other programs come first, so that a sweep takes longer than this"
     for basis in ("trials of other code", "probes of other code"):
         if other := sum(prediction.left_basis == basis for prediction in expected.left.values()):
             yield f"from {basis}: steps of {counted(other, 'trial')}; those of this code were not timed"

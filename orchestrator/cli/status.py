@@ -26,7 +26,10 @@ _LISTED: tuple[TrialState, ...] = ("running", "scoring", "stopped", "waiting", "
 @sweep_options("runs_root", "data_root")
 @json_option
 def status(sweep: Sweep, as_json: bool) -> None:
-    """Show which trials are running, waiting, done and failed; failures by cause, with the log and the command that runs one."""
+    """Show which trials are running, waiting, done and failed.
+
+    Failures are grouped by cause, with the log of each trial and the command that runs it alone.
+    """
     found = status_of(sweep)
     click.echo(json.dumps(_document(found), indent=2) if as_json else _text(found))
 

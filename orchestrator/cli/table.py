@@ -21,5 +21,5 @@ if TYPE_CHECKING:
 @click.option("--classes", is_flag=True, help="Add the interval that counts other test classes too (csv and json have it).")
 @json_option
 def table(sweep: Sweep, form: TableForm, classes: bool, as_json: bool) -> None:
-    """Print the reproduced table beside the published one, at any time; missing numbers are missing."""
+    """Print the table as it stands, beside the published numbers. A number that is missing yet is a dash."""
     click.echo(table_of(sweep).text("json" if as_json else form, classes=classes).rstrip("\n"))

@@ -27,7 +27,9 @@ PATIENCE = 10.0
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="Port on 127.0.0.1; 0 = a free one.")
 @click.option("--experiment", metavar="SWEEP", help="Print the page of this sweep's runs alone.")
 def ui(places: Places, port: int, experiment: str | None) -> None:
-    """Serve MLflow's UI on the store in use, on loopback only, until Ctrl-C; the page of every sweep's runs is printed.
+    """Serve MLflow's UI on this machine, until Ctrl-C.
+
+    It shows the store in use and listens on loopback only. The page of every sweep's runs is printed.
 
     What earlier launches did not send to this store is sent meanwhile, from the records: all of it where the store is gone. The runs
     folder's own store gets what launches without tracking computed, too.

@@ -33,9 +33,10 @@ WORKER: Mapping[str, str] = {
 """The variables of workers, in addition to :data:`QUIET`."""
 
 INHERITED_BY_LOCAL_RAY = frozenset(
-    {"RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s"}
+    {"RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "RAY_worker_niceness"}
 )
-"""The settings that a local Ray takes from the user: its memory threshold and its check interval, and how long a start may take."""
+"""The settings that a local Ray takes from the user: its memory threshold and its check interval, how long a start may take, and how far
+other programs come first."""
 
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # its name is historical: at 0 every server of Ray binds to 127.0.0.1
 _ABSOLUTE = ("PYTHONPATH",)

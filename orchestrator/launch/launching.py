@@ -24,6 +24,7 @@ from orchestrator.launch.sweep_view import LineView, SweepView
 from orchestrator.launch.tracked_runs import keep_run_ids
 from orchestrator.launch.trackers import launch_tracker
 from orchestrator.launch.workspace import Sweep, Workspace
+from orchestrator.records.driver_lock import refuse_running
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
 from orchestrator.tracking.catalogue import TRACKERS
@@ -89,8 +90,10 @@ def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Wo
     cluster = reach_cluster(request.execution)  # first: a stale address must not wait for images
     workspace = sweep.open_for_launch()
     workspace.store.check_writable()
+    folder = sweep_folder(workspace.places.runs_root, workspace.plan)
+    refuse_running(folder)  # now: the driver takes the lock once all is downloaded, timed and verified
     if not request.replace:
-        check_name_is_free(sweep_folder(workspace.places.runs_root, workspace.plan), workspace.plan)
+        check_name_is_free(folder, workspace.plan)
     device = choose_device(request.execution, cluster)
     path = _given_path(request.execution, device)  # now: a wrong file must not wait for images
     check_seeds_together(request.execution, path, device)

@@ -15,9 +15,10 @@ from fsl_core.atomic_file import unfinished_writes
 from fsl_core.recipe.edition import edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
 from fsl_core.training.trial_paths import TrialPaths
+from orchestrator.errors import SweepLockedError
 from orchestrator.launch.launches import LaunchRecord, no_launch_begins
 from orchestrator.launch.wanted_trials import Wanted
-from orchestrator.records.driver_lock import driver_lock
+from orchestrator.records.driver_lock import driver_lock, is_running
 from orchestrator.records.store import Store
 from orchestrator.records.trial_lock import is_held
 from orchestrator.records.trial_record import TrialRecord
@@ -88,21 +89,24 @@ def _kept(why: str, folders: Sequence[Path], lets_go: str) -> Kept:
     return Kept(why=why, trials=len(folders), bytes=sum(map(size_of, folders)), lets_go=lets_go)
 
 
-def find_leftovers(store: Store, wanted: Wanted) -> Iterator[Leftover]:
-    """What could go. A trial that somebody works on now could not, nor could a link: it leads to a place of somebody's own choice."""
-    yield from (leftover for leftover in _unneeded(store, wanted) if not leftover.path.is_symlink())
+def find_leftovers(store: Store, wanted: Wanted, *, all_held: bool = False) -> Iterator[Leftover]:
+    """What could go. A trial that somebody works on now could not, nor could a link: it leads to a place of somebody's own choice.
+
+    The files of a launch that runs stay as well. ``all_held``: none runs, because the caller holds the lock of every sweep.
+    """
+    yield from (leftover for leftover in _unneeded(store, wanted, all_held=all_held) if not leftover.path.is_symlink())
 
 
-def _unneeded(store: Store, wanted: Wanted) -> Iterator[Leftover]:
+def _unneeded(store: Store, wanted: Wanted, *, all_held: bool) -> Iterator[Leftover]:
     for folder in store.folders():
         paths = store.paths(folder.name)
         if not is_held(paths.lock):
             yield from _of_trial(paths, store.read(folder.name), wanted)
     sweeps = store.runs_root / "sweeps"
-    for folder in sorted(sweeps.glob("*/ray")):
-        yield _leftover("Ray's own files", folder)
-    for folder in (sweeps, *sorted(sweeps.glob("*/")), *sorted(sweeps.glob("*/*/"))):
-        yield from (_leftover("a write that was killed", path) for path in unfinished_writes(folder))
+    for folder in sorted(sweeps.glob("*/")):
+        if all_held or not is_running(folder):
+            yield from _of_launches(folder)
+    yield from (_leftover("a write that was killed", path) for path in unfinished_writes(sweeps))
     for path in unfinished_writes(store.runs_root):
         if time.time() - path.stat().st_mtime > _LONG_FOR_A_WRITE_SECONDS:  # no lock tells whether it is being written
             yield _leftover("a write that was killed", path)
@@ -110,6 +114,14 @@ def _unneeded(store: Store, wanted: Wanted) -> Iterator[Leftover]:
     for file, launch in wanted.launches.by_file.items():
         if launch in wanted.forgotten and not wanted.launches.damaged:  # for then the trials it names stay
             yield _leftover("the record of a launch, to be forgotten", file)  # last: what it names is gone by then
+
+
+def _of_launches(folder: Path) -> Iterator[Leftover]:
+    """What the launches of one sweep left, of which none runs."""
+    if (ray := folder / "ray").exists():
+        yield _leftover("Ray's own files", ray)
+    for place in (folder, *sorted(folder.glob("*/"))):
+        yield from (_leftover("a write that was killed", path) for path in unfinished_writes(place))
 
 
 def _of_trial(paths: TrialPaths, record: TrialRecord, wanted: Wanted) -> Iterator[Leftover]:
@@ -168,9 +180,15 @@ def size_of(path: Path) -> int:
 def remove_leftovers(runs_root: Path, find: Callable[[], Iterable[Leftover]]) -> tuple[Leftover, ...]:
     """Remove what ``find`` finds once no launch runs or begins, and return what was removed.
 
-    What was listed before is not asked: a launch may have begun, or ended, since. Raises SweepLockedError while a sweep runs.
+    What was listed before is not asked: a launch may have begun, or ended, since. Raises SweepLockedError while a sweep runs, with
+    nothing removed.
     """
-    with no_launch_begins(runs_root / "sweeps"), every_sweep_held(runs_root):
+    with ExitStack() as held:
+        try:
+            held.enter_context(no_launch_begins(runs_root / "sweeps"))
+            held.enter_context(every_sweep_held(runs_root))
+        except SweepLockedError as error:
+            raise SweepLockedError(f"{error}; nothing was removed") from error
         return tuple(leftover for leftover in find() if _removed(leftover))
 
 

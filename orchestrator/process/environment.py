@@ -50,6 +50,9 @@ INHERITED = (
     Inherited("RAY_memory_monitor_refresh_ms", "used", "how often a local Ray checks the memory"),
     Inherited("RAY_raylet_start_wait_time_s", "used", "how long a local Ray may take to start"),
     Inherited(
+        "RAY_worker_niceness", "used", "the niceness of a local Ray's workers: 15 if unset, so that other programs come first"
+    ),
+    Inherited(
         "RAY_*", "neutralised", "a local Ray ignores other clusters' addresses, tokens and settings; with --address they count"
     ),
     Inherited("TUNE_*", "neutralised", "as RAY_*"),

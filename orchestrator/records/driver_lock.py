@@ -13,6 +13,11 @@ import filelock
 from fsl_core.atomic_file import write_atomically
 from fsl_core.provenance import host_name, now
 from orchestrator.errors import StoreError, SweepLockedError
+from orchestrator.records.trial_lock import is_held
+
+_LOCK, _HOLDER = "driver.lock", "driver.json"
+_GRACE_SECONDS = 0.2
+"""A reader that asks whether a sweep runs holds the lock for an instant."""
 
 
 @contextmanager
@@ -23,13 +28,13 @@ def driver_lock(folder: Path) -> Iterator[None]:
         SweepLockedError: another driver holds it; the message names its host, process and start.
         StoreError: the folder cannot be written to.
     """
-    holder = folder / "driver.json"
-    lock = filelock.FileLock(folder / "driver.lock")
+    holder = folder / _HOLDER
+    lock = filelock.FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GRACE_SECONDS)
     except filelock.Timeout as error:
-        raise SweepLockedError(f"another run holds this sweep: {_describe(holder)}") from error
+        raise _held(folder) from error
     except OSError as error:
         raise StoreError(f"the folder {folder} cannot be written to ({error.strerror})") from error
     try:
@@ -38,6 +43,21 @@ def driver_lock(folder: Path) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a driver holds the sweep whose state is in ``folder``. The check writes nothing; the answer holds for an instant."""
+    return is_held(folder / _LOCK)
+
+
+def refuse_running(folder: Path) -> None:
+    """Raise SweepLockedError where a driver holds the sweep now: for a caller that would only take the lock much later."""
+    if is_running(folder):
+        raise _held(folder)
+
+
+def _held(folder: Path) -> SweepLockedError:
+    return SweepLockedError(f"another run holds the sweep {folder.name}: {_describe(folder / _HOLDER)}")
 
 
 def _describe(holder: Path) -> str:

@@ -260,11 +260,23 @@ def test_what_the_data_set_does_not_suffice_for_is_refused_before_anything_is_pr
     assert not list(fresh.runs.glob("*"))
 
 
-def test_a_sweep_that_is_held_exits_with_5(fresh: Workplace) -> None:
+def test_a_sweep_that_is_held_exits_with_5_before_anything_is_prepared_or_timed(fresh: Workplace) -> None:
     with driver_lock(fresh.runs / "sweeps" / "small"):
         result = fresh.run()
+        assert sorted(path.name for path in fresh.runs.iterdir()) == ["sweeps", "trials"]
+        assert not list((fresh.runs / "trials").iterdir())
     assert result.exit_code == 5
-    assert f"another run holds this sweep: process {os.getpid()}" in result.stderr
+    assert result.stderr.startswith(f"Error: another run holds the sweep small: process {os.getpid()} on ")
+
+
+def test_removing_what_old_runs_left_names_the_sweep_that_runs_and_removes_nothing(fresh: Workplace) -> None:
+    rays = fresh.runs / "sweeps" / "small" / "ray"
+    rays.mkdir(parents=True)
+    with driver_lock(rays.parent):
+        result = fresh.fsl("gc", "-y", "--runs-root", fresh.runs)
+    assert result.exit_code == 5
+    assert "another run holds the sweep small" in result.stderr and "nothing was removed" in result.stderr
+    assert rays.exists()
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def test_the_commands_prepare_and_check_it(tmp_path: Path, pictures: Pictures) -
         "  grey images (R = G = B): 1",
     ):
         assert line in shown.stdout.splitlines()
-    assert "1 identical images in two splits\n  meta_train: n1 #1 = meta_validation: n2 #2\n" in shown.stderr
-    assert "1 identical images within a split\n  meta_test: n4 #3 = meta_test: n4 #9\n" in shown.stderr
+    assert "1 pair of identical images in two splits\n  meta_train: n1 #1 = meta_validation: n2 #2\n" in shown.stderr
+    assert "1 pair of identical images within a split\n  meta_test: n4 #3 = meta_test: n4 #9\n" in shown.stderr
     (row,) = json.loads(fsl("data", "check", "mini_imagenet", *places, "--json").stdout)
     assert row["meta_train"] == {"base_classes": 3, "images": 75}
     assert row["images_in_each_class"] == {"usual": 25, "exceptions": {}}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from orchestrator.cli.main import main
 from orchestrator.sweep.loader import load_sweep
@@ -69,7 +70,21 @@ def test_the_faults_of_the_document_are_reported_at_once(root: Path, tmp_path: P
 def test_the_folder_must_be_named_and_be_there(root: Path, tmp_path: Path) -> None:
     places = ("--data-root", root, "--runs-root", tmp_path / "runs")
     unnamed, absent = fsl("data", "check", "folder", *places), fsl("data", "check", "folder", "--split", "plants", *places)
-    assert unnamed.exit_code == 2 and f"--split names one (found: animals in {root}/folder)" in unnamed.stderr
+    assert (
+        unnamed.exit_code == 2
+        and f"give --split NAME, the folder of your images; found: animals in {root}/folder" in unnamed.stderr
+    )
     assert absent.exit_code == 2 and f"{root}/folder/plants/images/<class>" in absent.stderr
     small = fsl("data", "check", "folder", "--split", "animals", "--image-size", 8, *places)
     assert small.exit_code == 2 and "image_size is 8" in small.stderr
+
+
+def test_a_check_fails_on_a_picture_in_two_splits_and_sums_up_many_sizes(root: Path, tmp_path: Path) -> None:
+    images = root / "folder" / "animals" / "images"
+    for side in range(40, 45):
+        Image.new("RGB", (side, side), (side, 0, 0)).save(images / "cat" / f"{side}.png")
+    shutil.copy(images / "cat" / "0.png", images / "fox" / "0.png")
+    places = ("--data-root", root, "--runs-root", tmp_path / "runs")
+    checked = fsl("data", "check", "folder", "--split", "animals", "--image-size", 32, *places)
+    assert checked.exit_code == 2 and "1 pair of identical images in two splits: scores" in checked.stderr
+    assert "125 of 6 sizes, from 36x32 to 44x44" in checked.stdout

@@ -115,6 +115,8 @@ def test_what_was_timed_on_a_busy_machine_is_said_and_timed_again_when_it_is_qui
     machine.busy = True
     first = fresh.read("plan", "--trials")
     assert "timed while this machine was busy: steps of 2 trials; the next `fsl plan`" in first.stdout
+    assert "under Ray other programs come first" in first.stdout
+    assert "under Ray" not in fresh.read("plan", "--no-probe", "--executor", "in-process").stdout
     assert "busy probe" in first.stdout
     machine.busy, timed = False, len(machine.asked)
     again = fresh.read("plan", "--json")

@@ -177,6 +177,7 @@ INHERITED = {
     "RAY_memory_usage_threshold": "0.9",
     "RAY_memory_monitor_refresh_ms": "100",
     "RAY_raylet_start_wait_time_s": "60",
+    "RAY_worker_niceness": "0",
     "TUNE_RESULT_DIR": "/elsewhere",
 }
 

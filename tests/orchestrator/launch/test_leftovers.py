@@ -132,7 +132,7 @@ def test_a_damaged_record_of_a_launch_keeps_every_trial(tmp_path: Path, store: S
 def remove(store: Store, **given: tuple[str, ...] | bool) -> tuple[Leftover, ...]:
     return remove_leftovers(
         store.runs_root,
-        lambda: find_leftovers(store, wanted_trials(store.runs_root, sweeps=(), **given)),  # type: ignore[arg-type]
+        lambda: find_leftovers(store, wanted_trials(store.runs_root, sweeps=(), **given), all_held=True),  # type: ignore[arg-type]
     )
 
 
@@ -206,9 +206,19 @@ def test_a_trial_that_a_worker_holds_is_left_alone(tmp_path: Path, store: Store)
 def test_nothing_is_removed_while_a_sweep_runs(tmp_path: Path, store: Store):
     plan = tiny_plan(tmp_path)
     trained(store, plan)
-    with driver_lock(sweep_folder(store.runs_root, plan)), pytest.raises(SweepLockedError):
+    with driver_lock(sweep_folder(store.runs_root, plan)), pytest.raises(SweepLockedError, match="nothing was removed"):
         remove(store, forget=("tiny",))
     assert len(list(store.trials.iterdir())) == len(plan.trials)
+
+
+def test_the_files_of_ray_are_a_leftover_once_their_launch_has_ended(tmp_path: Path, store: Store):
+    folder = sweep_folder(store.runs_root, tiny_plan(tmp_path))
+    (folder / "ray").mkdir(parents=True)
+    with driver_lock(folder):
+        assert listed(store) == set()
+    assert listed(store) == {"sweeps/tiny/ray"}
+    remove(store)
+    assert not (folder / "ray").exists()
 
 
 def test_what_a_launch_names_between_listing_and_removing_stays(tmp_path: Path, store: Store):

@@ -55,7 +55,13 @@ TEST_OF = {
     "GIT_*": "tests/orchestrator/launch/test_provenance.py::test_a_variable_of_a_hook_never_makes_the_commit_a_strangers",
     "PYTHONPATH": "tests/orchestrator/process/test_environment.py::test_the_two_packages_come_from_one_place",
     **dict.fromkeys(
-        ("RAY_memory_usage_threshold", "RAY_memory_monitor_refresh_ms", "RAY_raylet_start_wait_time_s", "TUNE_*"),
+        (
+            "RAY_memory_usage_threshold",
+            "RAY_memory_monitor_refresh_ms",
+            "RAY_raylet_start_wait_time_s",
+            "RAY_worker_niceness",
+            "TUNE_*",
+        ),
         "tests/orchestrator/execution/test_ray_isolation.py::test_a_local_ray_inherits_only_the_ray_settings_that_a_user_may_set",
     ),
     "CUBLAS_WORKSPACE_CONFIG": "tests/fsl_core/test_arithmetic.py::test_another_arithmetic_is_refused",
