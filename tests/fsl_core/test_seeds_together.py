@@ -132,31 +132,55 @@ def test_seeds_that_are_far_apart_train_one_after_the_other(
     assert sum("resumed select at step 9" in line for line in said) == 2
 
 
-@settings(max_examples=25)
-@given(kept=st.lists(st.integers(0, 7), min_size=3, max_size=3))
+class Histories:
+    """What each seed's folder held before its first step, and at each point of the curves of both trainings."""
+
+    def __init__(self, states: dict[int, list[dict[str, bytes]]]) -> None:
+        self.states = states
+
+    def __repr__(self) -> str:
+        return "histories"  # Hypothesis shows the arguments of a test
+
+    def resumed(self, folder: Path, glyphs: SplitDataset, kept: Sequence[int]) -> dict[int, TrialResult]:
+        """The results of seeds whose folders are those of these moments."""
+        for seed, moment in zip(SEEDS, kept, strict=True):
+            for name, content in self.states[seed][min(moment, len(self.states[seed]) - 1)].items():
+                file = folder / str(seed) / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+        return trained(trials(folder, glyphs))
+
+
+@pytest.mark.parametrize("kept", [(0, 9, 0), (0, 9, 9), (9, 1, 0), (2, 4, 1)])
+def test_no_seed_starts_at_the_step_of_another_that_stopped(
+    kept: tuple[int, ...],
+    histories: Histories,
+    together: tuple[dict[int, TrialResult], Path],
+    glyphs: SplitDataset,
+    tmp_path: Path,
+) -> None:
+    assert histories.resumed(tmp_path, glyphs, kept) == together[0]
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(kept=st.lists(st.integers(0, 12), min_size=3, max_size=3))
 def test_a_group_resumes_to_the_same_bits_whatever_is_left_of_each_seed(
     kept: list[int],
-    histories: dict[int, list[dict[str, bytes]]],
+    histories: Histories,
     together: tuple[dict[int, TrialResult], Path],
     glyphs: SplitDataset,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Some have stopped, some are further than others, some have lost all checkpoints: none starts at another one's step."""
-    folder = tmp_path_factory.mktemp("resumed")
-    for seed, moment in zip(SEEDS, kept, strict=True):
-        states = histories[seed]
-        for name, content in states[min(moment, len(states) - 1)].items():
-            file = folder / str(seed) / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-    assert trained(trials(folder, glyphs)) == together[0]
+    """Some have stopped, some are further than others, some have lost all checkpoints."""
+    assert histories.resumed(tmp_path_factory.mktemp("resumed"), glyphs, kept) == together[0]
 
 
 @pytest.fixture(scope="module")
-def histories(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, bytes]]]:
-    """What each seed's folder held before its first step, and at each point of the curves of both trainings."""
+def histories(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) -> Histories:
     folder = tmp_path_factory.mktemp("histories")
-    states: dict[int, list[dict[str, bytes]]] = {seed: [{}] for seed in SEEDS}
+    pinned = {seed: path_as_document(dataclasses.replace(THREE, place=seed)) for seed in SEEDS}
+    states: dict[int, list[dict[str, bytes]]] = {seed: [{PATH_FILE: pinned[seed]}] for seed in SEEDS}
 
     def note(trial: Trial) -> None:
         own = trial.run.folder
@@ -169,7 +193,7 @@ def histories(glyphs: SplitDataset, tmp_path_factory: pytest.TempPathFactory) ->
         for trial in begun
     ]
     trained(watched)
-    return states
+    return Histories(states)
 
 
 def test_a_seed_that_diverges_leaves_the_others_their_bits(

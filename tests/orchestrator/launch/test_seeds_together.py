@@ -56,14 +56,12 @@ def test_the_rest_of_a_job_is_without_the_trials_that_ended(tmp_path: Path) -> N
 def expected(plan: Plan, *, device: str = "cuda", slots: int, gpus: float = 1.0, seconds: Sequence[float] = ()) -> Forecast:
     """A forecast of a plan whose trials take so many seconds each; of unknown ones, where none are given."""
     spans = [Span(low=each, likely=each, high=each) for each in seconds] or [None] * len(plan.trials)
+    names = [trial.fingerprint for trial in plan.trials]
     return cast(
         Forecast,
         SimpleNamespace(
-            left={trial.fingerprint: span for trial, span in zip(plan.trials, spans, strict=True)},
-            longest_first={
-                trial.fingerprint: math.inf if span is None else span.likely
-                for trial, span in zip(plan.trials, spans, strict=True)
-            },
+            left=dict(zip(names, spans, strict=True)),
+            longest_first=dict(zip(names, (math.inf if span is None else span.likely for span in spans), strict=True)),
             unknown=sum(span is None for span in spans),
             compute=Compute(device=device, gpus=gpus if device == "cuda" else 0),
             slots=slots,
@@ -79,7 +77,8 @@ def expected(plan: Plan, *, device: str = "cuda", slots: int, gpus: float = 1.0,
         (2, 1.0, 4),  # one recipe for each GPU
         (4, 1.0, 2),  # two seeds for each
         (8, 1.0, 1),
-        (3, 1.0, 1),  # jobs of two would end later than single trials
+        (3, 1.0, 3),  # jobs of three, and single trials beside them
+        (5, 1.0, 2),
     ],
 )
 def test_seeds_share_a_process_where_that_cannot_delay_the_sweep(eight: Plan, slots: int, gpus: float, most: int) -> None:
