@@ -11,9 +11,10 @@ from fsl_core.checks import MOST_WHOLE
 from fsl_core.written import written
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.sweep.document import nearest, parse_scalar
+from orchestrator.sweep.document import parse_scalar
 from orchestrator.sweep.place import Place
-from orchestrator.sweep.setting_types import problem_with
+from orchestrator.sweep.setting_types import problem_with, type_problem
+from orchestrator.sweep.unknown_setting import unknown_setting
 
 _COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
 _ONE_VALUE = "--only takes one value per key; repeat --only for another"
@@ -107,7 +108,7 @@ def parse_pattern(text: str, *, option: str = "--only", advice: str = _ONE_VALUE
         if key in pattern or isinstance(value, list):
             raise SweepFileError(f"{source}: several values of {key}; {advice}")
         pattern[key] = value
-        if problem := problem_with(key, value):
+        if problem := type_problem(key, value):
             raise SweepFileError(f"{source}: {key}: {problem}")
     return pattern
 
@@ -118,7 +119,7 @@ def _assignment(text: str, source: str) -> tuple[str, Any]:
     if not equals:
         raise SweepFileError(f"{source}: write key=value")
     if key not in SETTING_NAMES:
-        raise SweepFileError(f"{source}: unknown setting {key!r}; {nearest(key, SETTING_NAMES)}")
+        raise SweepFileError(f"{source}: {unknown_setting(key, on_command_line=True)}")
     return key, parse_scalar(value, source=source)
 
 
