@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,15 +42,25 @@ class Overrides:
 
     def keep(self, cell: CellSettings) -> bool:
         """Whether a cell matches an ``--only``, or there is none."""
-        return not self.patterns or any(
-            all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in self.patterns
-        )
+        return not self.patterns or any(_has(cell, pattern) for pattern in self.patterns)
+
+    def check_matches(self, cells: Collection[CellSettings]) -> None:
+        """Raises SweepFileError at an ``--only`` that matches no cell; beside others it would be ignored."""
+        for text, pattern in zip(self.only_texts, self.patterns, strict=True):
+            if not any(_has(cell, pattern) for cell in cells):
+                problems = (problem_with(key, value) for key, value in pattern.items())
+                named = next((problem for problem in problems if problem), "no cell of the sweep matches; fsl plan lists them")
+                raise SweepFileError(f"--only {text}: {named}")
 
     def placed(self, name: str) -> list[tuple[Any, Place]]:
         """The values of a ``--set``, each with the option as its place."""
         values = list(self.values[name])
         place = Place(f"--set {name}={written(values[0] if len(values) == 1 else values)}")
         return [(value, place) for value in values]
+
+
+def _has(cell: CellSettings, pattern: Mapping[str, Any]) -> bool:
+    return all(getattr(cell, key) == value for key, value in pattern.items())
 
 
 def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
