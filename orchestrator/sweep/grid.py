@@ -43,8 +43,8 @@ class CellGrid:
     presets: Sequence[Preset]
     overrides: Overrides
 
-    def cells(self) -> tuple[CellSettings, ...]:
-        """All cells in the file's order: the grid, its last axis fastest, then ``include``, without ``exclude``.
+    def cells(self) -> Mapping[CellSettings, frozenset[str]]:
+        """All cells in the file's order, with the settings that the sweep gives each: the grid, then ``include``, without ``exclude``.
 
         ``--set`` replaces the values of an axis, which stays an axis of the same cells. Cells that ``--only`` rules out are not checked,
         so a ``--set`` need only suit the others.
@@ -52,17 +52,17 @@ class CellGrid:
         Raises:
             SweepFileError: a cell makes no recipe, two cells are equal, or none is left.
         """
-        cells: dict[CellSettings, None] = {}
+        cells: dict[CellSettings, frozenset[str]] = {}
         for draft, cell in self._not_excluded():
             self._refuse_silence(draft, cell)
             if cell in cells and not self.overrides.values:
                 raise draft.origin.fault(f"two cells are the same: {draft or 'both have the fixed settings alone'}")
-            cells[cell] = None
+            cells[cell] = frozenset(draft.own)
         if not cells and not self.overrides.patterns:
             problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
             raise self.document.fault(("exclude",), problem)
         self.overrides.check_matches(cells)
-        return tuple(cell for cell in cells if self.overrides.keep(cell))
+        return {cell: given for cell, given in cells.items() if self.overrides.keep(cell)}
 
     def _drafts(self) -> list[Draft]:
         every = [*self._grid(), *(draft for index in range(len(self.file.include)) for draft in self._included(index))]

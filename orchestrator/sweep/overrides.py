@@ -52,6 +52,18 @@ class Overrides:
                 named = next((problem for problem in problems if problem), "no cell of the sweep matches; fsl plan lists them")
                 raise SweepFileError(f"--only {text}: {named}")
 
+    def limits(self, cells: Collection[CellSettings]) -> tuple[str, ...]:
+        """A sentence for each ``--set`` that leaves cells with the setting as they are, since it is an axis of other cells alone."""
+        return tuple(text for key in self.values if (text := self._limit_of(key, cells)) is not None)
+
+    def _limit_of(self, key: str, cells: Collection[CellSettings]) -> str | None:
+        kept = [getattr(cell, key) for cell in cells if cell.has(key) and getattr(cell, key) not in self.values[key]]
+        if not kept or None in self.values[key]:  # null asks for the default, which differs from cell to cell
+            return None
+        (_, place), *_ = self.placed(key)
+        values = written(list(dict.fromkeys(kept)))[1:-1]
+        return f"{place.text} leaves {len(kept)} of {len(cells)} cells at {values}: {key} is an axis of some of the sweep's cells alone"
+
     def placed(self, name: str) -> list[tuple[Any, Place]]:
         """The values of a ``--set``, each with the option as its place."""
         values = list(self.values[name])

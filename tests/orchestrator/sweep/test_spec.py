@@ -140,6 +140,23 @@ def test_an_overridden_axis_applies_to_the_same_cells(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_override_counts_the_cells_that_it_leaves_as_they_are() -> None:
+    spec = load_sweep(SWEEPS / "quick.yaml", set_values=["distance=cosine", "steps=200", "fce=null"])
+    assert spec.notices == (
+        "--set distance=cosine leaves 4 of 7 cells at squared_euclidean: distance is an axis of some of the sweep's cells alone",
+    )
+    assert load_sweep(SWEEPS / "quick.yaml", set_values=["distance=cosine"], only=["algorithm=matching"]).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"),
+    [("omniglot", "A small sweep"), ("glyphs", "A small sweep (here on glyphs (invented))")],
+)
+def test_the_title_names_another_data_set_of_the_command_line(tmp_path: Path, dataset: str, title: str) -> None:
+    text = GOOD.replace("  split: vinyals\n", "  preset: paper\n")
+    assert load(tmp_path, text, set_values=[f"dataset={dataset}"]).title == title
+
+
 def test_cells_that_only_rules_out_need_not_suit_the_set_values(tmp_path: Path) -> None:
     """A setting of MAML alone; without --only the message says which option it was."""
     cells = conditional(tmp_path, set_values=["adaptation_steps=3"], only=["algorithm=maml,order=2"])
@@ -172,7 +189,8 @@ def test_several_only_options_are_a_union(tmp_path: Path) -> None:
 def test_the_fallback_has_a_distinct_name(tmp_path: Path) -> None:
     spec = with_dataset(load(tmp_path, GOOD), "glyphs")
     assert {cell.dataset for cell in spec.cells} == {"glyphs"}
-    assert spec.name == "small_glyphs" and "glyphs" in spec.title
+    assert (spec.name, spec.fallback_of) == ("small_glyphs", "small")
+    assert spec.title == "A small sweep on glyphs (invented): Omniglot was not found"
 
 
 @pytest.mark.parametrize(
