@@ -130,3 +130,20 @@ def test_the_example_of_a_registry_is_one(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(example, encoding="utf-8")
     [cell] = load_registries(tmp_path).cells["mine"]
     assert (cell.accuracy, cell.ci95, cell.episodes, cell.settings["train_shot"]) == (98.8, 0.1, 1000, 1)
+
+
+def test_the_documented_shot_can_be_added_word_by_word(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "reproducing.md").read_text().split("## Add a shot to a sweep")[1].split("\n## ")[0]
+    text = (ROOT / "sweeps" / "quick.yaml").read_text()
+    for hunk in re.findall(r"```diff\n(.*?)```", section, re.DOTALL):
+        lines = hunk.splitlines()
+        old, new = (f"{chr(10).join(line[1:] for line in lines if line[:1] in ('', ' ', sign))}\n" for sign in "-+")
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    path = tmp_path / "my_quick.yaml"
+    path.write_text(text)
+    cells = load_sweep(path).cells
+    assert f"shows {len(cells)} cells" in section
+    assert [(cell.algorithm, cell.way, cell.order) for cell in cells if cell.shot == 10] == [
+        ("prototypical", 5, None), ("prototypical", 20, None), ("maml", 5, 1), ("maml", 5, 2),
+    ]  # fmt: skip

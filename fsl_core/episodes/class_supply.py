@@ -37,6 +37,13 @@ def _check(field: str, shape: EpisodeShape, part: str, data: DataSettings, count
     if shape.images_per_class > counts.images_per_class:
         problem = (
             f"with {shape.shot} support images that is {shape.images_per_class} images a class, "
-            f"but {data.dataset} has {counts.images_per_class}"
+            f"but {data.dataset} has {counts.images_per_class}; {_room(shape.shot, counts.images_per_class)}"
         )
         raise SettingError(f"{field}.query", shape.query, problem, (f"{field}.shot", "data.dataset"))
+
+
+def _room(shot: int, images: int) -> str:
+    """The most queries beside so many support images, or the most support images beside one query."""
+    return (
+        f"at most {images - shot} would fit" if shot < images else f"with a query of 1, a shot of at most {images - 1} would fit"
+    )

@@ -35,7 +35,8 @@ def load(
 
     Args:
         sweep: the path of a sweep file; or a name, which stands for ``sweeps/NAME.yaml``, else for the sweep of the package.
-        set: values fixed for all cells, ``{"steps": 20}`` or ``["steps=20"]``.
+        set: values for all cells, ``{"steps": 20}`` or ``["steps=20"]``. A key that is an axis of some cells alone is set in these; a
+            notice counts the cells that it leaves as they are.
         only: keeps the cells that match one of these, ``"way=5,shot=1"``.
         seeds: used instead of the sweep file's, ``[0, 1]`` or ``"0,1"``.
         data_root: the folder that holds the source images; else FSL_DATA_ROOT, else what the sweep file says.
@@ -70,6 +71,8 @@ def load(
         tracking_uri=tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"),
     )
     loaded = Sweep(spec=spec, places=Places.resolve(options, spec), callbacks=callbacks or Callbacks())
+    for text in spec.notices:
+        loaded.callbacks.notice(text)
     if names_another_file(sweep, file):
         loaded.callbacks.notice(source_text(file))
     return loaded

@@ -9,10 +9,12 @@ from fsl_core.recipe.data_settings import DataSettings
 from orchestrator.api.inherited import ray_address
 from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.counted import counted
+from orchestrator.launch.driver import sweep_folder
 from orchestrator.launch.execution_options import ExecutionOptions, reach_cluster, wanted_device
 from orchestrator.launch.forecast import Forecast
 from orchestrator.launch.forecasting import ProbingOptions, forecast
 from orchestrator.launch.images import unprepared_images
+from orchestrator.launch.launches import name_problem
 from orchestrator.launch.report_writer import registries_for
 from orchestrator.launch.workspace import Workspace
 from orchestrator.report.identifiers import identifier
@@ -113,6 +115,8 @@ def plan(
 def plan_as_asked(sweep: SweepLike, options: ExecutionOptions, probing: ProbingOptions) -> PlannedSweep:
     """The plan of :func:`plan`, of options that are values already."""
     workspace = workspace_of(sweep)
+    if problem := name_problem(sweep_folder(workspace.places.runs_root, workspace.plan), workspace.plan):
+        workspace.callbacks.notice(f"fsl run will refuse this sweep: {problem}")
     cluster = reach_cluster(options)
     expected = forecast(workspace, device=wanted_device(options, cluster), options=options, cluster=cluster, probing=probing)
     return PlannedSweep(

@@ -48,7 +48,11 @@ def _as_address(context: click.Context, option: click.Parameter, value: str | No
 _SELECTION: Mapping[str, Decorator] = {
     "sweep": click.argument("sweep"),
     "set_values": click.option(
-        "--set", "set_values", multiple=True, metavar="KEY=VALUE", help="Fix a value for all cells; repeatable."
+        "--set",
+        "set_values",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a value in all cells, or, if the key is an axis with a condition, in the cells of that axis; repeatable.",
     ),
     "only": click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the cells that match; repeatable."),
     "seeds": click.option("--seeds", metavar="0,1,2", help="Use these seeds instead of the sweep file's."),

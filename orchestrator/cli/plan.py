@@ -24,7 +24,7 @@ from orchestrator.sweep.folder import check_folder
 @sweep_options("data_root", "runs_root", says_file=True)
 @execution_options
 @probing_options
-@click.option("--settings", is_flag=True, help="Also show which settings each cell uses and which preset they come from.")
+@click.option("--settings", is_flag=True, help="Also show each cell's settings, and where they come from.")
 @click.option("--trials", is_flag=True, help="Also show every trial and what it takes.")
 @folder_option(
     "--write-trials", help="Also write each trial that is not trained into a folder here, for python -m fsl_core.train."

@@ -1,4 +1,4 @@
-"""The settings of a sweep's cells in words, and which of them come from a preset."""
+"""The settings of a sweep's cells in words, and where each comes from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def _spelt(spec: SweepSpec, cell: CellSettings) -> list[tuple[str, str]]:
         (f"in place of the preset {cell.preset}'s", f"{name}={written(ours)} (not {written(theirs)})")
         for name, (ours, theirs) in parts["instead"].items()
     ]
-    return lines + [("from the sweep or by default", f"{name}={written(value)}") for name, value in parts["own"].items()]
+    for part, origin in (("sweep", "from the sweep"), ("default", "by default")):
+        lines += [(origin, f"{name}={written(value)}") for name, value in parts[part].items()]
+    return lines
 
 
 def _block(texts: Sequence[tuple[str, str]]) -> list[str]:

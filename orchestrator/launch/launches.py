@@ -102,19 +102,28 @@ def _digest_of(source: Path) -> str:
 
 
 def check_name_is_free(sweep_folder: Path, plan: Plan) -> None:
-    """Raises SweepNameError when the last launch under the plan's name was of another sweep file and of other work.
+    """Raises SweepNameError when the last launch under the plan's name was of another sweep file and of other work."""
+    if problem := name_problem(sweep_folder, plan):
+        raise SweepNameError(problem)
+
+
+def name_problem(sweep_folder: Path, plan: Plan) -> str | None:
+    """The reason why the plan's name is not free: the last launch under it was of another sweep file and of other work.
 
     A file that was edited since, and one that was copied elsewhere as it is, is the same sweep.
     """
     own, launches = _launch_of(plan), read_launches(sweep_folder.parent, sweep_folder.name).by_file.values()
     last = max(launches, key=lambda launch: _order_of(launch, before=own), default=own)
     copied = own.source_digest == last.source_digest != ""
-    if own.plan != last.plan and own.source != last.source and not copied:
-        under = "" if last.edition == own.edition else f" under the {edition_name(last.edition)} of the recipes"
-        raise SweepNameError(
-            f"two sweep files share the name {own.sweep!r} and mean different trials: {own.source}, and {last.source}, launched "
-            f"here on {last.at[:10]}{under}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
-        )
+    if own.plan == last.plan or own.source == last.source or copied:
+        return None
+    under = "" if last.edition == own.edition else f" under the {edition_name(last.edition)} of the recipes"
+    name, fallback = plan.spec.fallback_of, plan.spec.cells[0].dataset
+    origin = "" if name is None else f" (the name {name!r} in the file, and _{fallback} for its fallback data set)"
+    return (
+        f"two sweep files share the name {own.sweep!r}{origin} and mean different trials: {own.source}, and {last.source}, launched "
+        f"here on {last.at[:10]}{under}. Give one of them another name, or hand the name over with --replace; no trial is lost by that"
+    )
 
 
 def _order_of(launch: LaunchRecord, *, before: LaunchRecord) -> tuple[bool, datetime]:

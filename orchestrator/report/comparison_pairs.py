@@ -10,8 +10,8 @@ from orchestrator.errors import ComparisonError
 from orchestrator.report.comparison import unlike
 from orchestrator.report.comparison_row import ComparedRow
 from orchestrator.sweep.cell_settings import SETTING_NAMES, descriptions
-from orchestrator.sweep.document import nearest
 from orchestrator.sweep.overrides import parse_overrides, parse_pattern
+from orchestrator.sweep.unknown_setting import unknown_setting
 
 Pair = tuple[ComparedRow, ComparedRow]
 _DEGREES = ("scale",)
@@ -41,7 +41,7 @@ def choose_pairs(tables: Sequence[Sequence[ComparedRow]], *, rows: tuple[str, st
     if rows and (by or len(tables) == 2):
         raise ComparisonError("--rows names rows of one table: it excludes --by and a second table")
     if by is not None and by not in SETTING_NAMES:
-        raise ComparisonError(f"--by {by}: unknown setting {by!r}; {nearest(by, SETTING_NAMES)}")
+        raise ComparisonError(f"--by {by}: {unknown_setting(by)}")
     for table in tables:
         if not any(row.by_seed for row in table):
             raise ComparisonError(f"no row of {_tables(table)} has a finished seed yet")

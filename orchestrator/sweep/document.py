@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -20,6 +21,7 @@ from orchestrator.sweep.place import Place
 KeyPath = tuple[str | int, ...]
 
 _MOST_BYTES = 1_000_000
+_SHORT = 4
 _MOST_NODES = 50_000  # aliases repeat nodes: a small file must not grow without bound
 
 
@@ -50,10 +52,17 @@ def spell(path: KeyPath) -> str:
 
 
 def nearest(name: str, accepted: Iterable[str]) -> str:
-    """A hint with the accepted name nearest to a wrong one, or with all accepted names."""
+    """A hint with the accepted name nearest to a wrong one, or with all accepted names where none is near."""
     names = sorted(accepted)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"accepted: {', '.join(names)}"
+    close = close_to(name, names)
+    return f"did you mean {close!r}?" if close else f"accepted: {', '.join(names)}"
+
+
+def close_to(name: str, accepted: Iterable[str]) -> str | None:
+    """The accepted name that a wrong one probably misspells; None where none is near."""
+    likeness = 0.6 if len(name) <= _SHORT else 0.75  # one wrong letter of three leaves two thirds of a name
+    close = difflib.get_close_matches(name, sorted(accepted), n=1, cutoff=likeness)
+    return close[0] if close else None
 
 
 def read_document(path: Path) -> Document:
@@ -97,16 +106,39 @@ def explain(error: ValidationError) -> tuple[KeyPath, str]:
     path = tuple(part for part in fault["loc"] if isinstance(part, str | int))
     if fault["type"] == "missing":
         return path, "this key is required"
-    return path, f"{quoted(fault['input'])} is not accepted: {_wanted(fault['type'], fault['input'], fault['msg'])}"
+    if fault["type"] == "extra_forbidden":
+        return path, "unknown key"
+    return path, f"{quoted(fault['input'])} is not accepted: {_wanted(fault['type'], fault['input'], fault)}"
 
 
-def _wanted(kind: str, value: object, message: str) -> str:
+_WANTED = {
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "bool_type": "it must be true or false",
+    "string_type": "it must be text",
+    "string_too_short": "it must not be empty",
+    "string_too_long": "it must have at most {max_length} characters",
+    "string_pattern_mismatch": "it may have small letters, digits, - and _, and begins with a letter or a digit",
+    "list_type": "it must be a list",
+    "dict_type": "it must be a mapping of keys to values",
+    "model_type": "it must be a mapping of keys to values",
+    "too_short": "it must not be empty",
+    "literal_error": "it must be {expected}",
+    "greater_than": "it must be above {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than": "it must be below {lt}",
+    "less_than_equal": "it must be at most {le}",
+    "finite_number": "it must be a finite number",
+}
+"""What is accepted, by pydantic's name of a fault, with its data in braces."""
+
+
+def _wanted(kind: str, value: object, fault: ErrorDetails) -> str:
     """The accepted values, in the words of sweep files."""
-    if kind == "dict_type":
-        return "it should be a mapping of keys to values"
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"a whole number has neither point nor exponent: {int(value)}"
-    return message[0].lower() + message[1:]
+    message = fault["msg"]
+    return _WANTED.get(kind, message[0].lower() + message[1:]).format_map(fault.get("ctx", {}))
 
 
 def _read_text(path: Path) -> str:

@@ -18,7 +18,7 @@ class Draft:
     """The settings of a cell by key, each with its place.
 
     ``origin``: the place of the cell as a whole; ``own``: the settings from the sweep file or the command line; ``preset``: those of its
-    preset, which its own override.
+    preset, which its own override. ``common``: the settings of all cells, which its text omits.
     """
 
     origin: Place
@@ -26,6 +26,7 @@ class Draft:
     own_places: Mapping[str, Place] = field(default_factory=dict)
     preset: Mapping[str, Any] = field(default_factory=dict)
     preset_places: Mapping[str, Place] = field(default_factory=dict)
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -57,5 +58,11 @@ class Draft:
             key = FILLED_FROM[key]
         return key
 
+    @property
+    def named(self) -> str:
+        """The cell in parentheses, by what distinguishes it from others, for the end of a message; empty where nothing does."""
+        return f" (in the cell {self})" if str(self) else ""
+
     def __str__(self) -> str:
-        return ", ".join(f"{key}={written(value)}" for key, value in self.own.items())
+        distinct = {key: value for key, value in self.own.items() if (key, value) not in self.common.items()}
+        return ", ".join(f"{key}={written(value)}" for key, value in distinct.items())

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsl_core.errors import SettingError
+from fsl_core.recipe.data_settings import data_sets
+from fsl_core.written import written
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.document import Document, KeyPath, nearest
 from orchestrator.sweep.draft import Draft
 from orchestrator.sweep.overrides import Overrides
 from orchestrator.sweep.place import Place
-from orchestrator.sweep.presets import Preset, find_preset, matches, with_defaults
+from orchestrator.sweep.presets import KIN, Preset, find_preset, listed, matches, with_defaults
 from orchestrator.sweep.schema import SweepFile, Values, axis_of
 
 MOST_CELLS = 1_000_000
@@ -41,8 +43,8 @@ class CellGrid:
     presets: Sequence[Preset]
     overrides: Overrides
 
-    def cells(self) -> tuple[CellSettings, ...]:
-        """All cells in the file's order: the grid, its last axis fastest, then ``include``, without ``exclude``.
+    def cells(self) -> Mapping[CellSettings, frozenset[str]]:
+        """All cells in the file's order, with the settings that the sweep gives each: the grid, then ``include``, without ``exclude``.
 
         ``--set`` replaces the values of an axis, which stays an axis of the same cells. Cells that ``--only`` rules out are not checked,
         so a ``--set`` need only suit the others.
@@ -50,21 +52,17 @@ class CellGrid:
         Raises:
             SweepFileError: a cell makes no recipe, two cells are equal, or none is left.
         """
-        cells: dict[CellSettings, None] = {}
+        cells: dict[CellSettings, frozenset[str]] = {}
         for draft, cell in self._not_excluded():
             self._refuse_silence(draft, cell)
             if cell in cells and not self.overrides.values:
-                raise draft.origin.fault(f"two cells are the same: {draft}")
-            cells[cell] = None
+                raise draft.origin.fault(f"two cells are the same: {draft or 'both have the fixed settings alone'}")
+            cells[cell] = frozenset(draft.own)
         if not cells and not self.overrides.patterns:
             problem = "the sweep has no cell: give fixed values and a grid, or an include list that exclude leaves alone"
             raise self.document.fault(("exclude",), problem)
-        kept = tuple(cell for cell in cells if self.overrides.keep(cell))
-        if not kept:
-            raise SweepFileError(
-                f"{'; '.join(f'--only {text}' for text in self.overrides.only_texts)}: no cell of the sweep matches; fsl plan lists them"
-            )
-        return kept
+        self.overrides.check_matches(cells)
+        return {cell: given for cell, given in cells.items() if self.overrides.keep(cell)}
 
     def _drafts(self) -> list[Draft]:
         every = [*self._grid(), *(draft for index in range(len(self.file.include)) for draft in self._included(index))]
@@ -96,6 +94,8 @@ class CellGrid:
         for key, axis in self._overridden(axes).items():
             if len(drafts) * len(axis.values) > MOST_CELLS:
                 self._refuse_size(key, sum(len(axis.values) if matches(draft.own, axis.condition) else 1 for draft in drafts))
+            if not self.overrides.values and not any(matches(draft.own, axis.condition) for draft in drafts):
+                raise self.document.fault(("grid", key, "when"), "no cell of the sweep matches it")
             drafts = [longer for draft in drafts for longer in _extend(draft, key, axis)]
         return drafts
 
@@ -111,7 +111,10 @@ class CellGrid:
     def _fixed(self, origin: KeyPath) -> Draft:
         """A cell of the fixed settings alone, with its place at ``origin``."""
         places = {key: self.document.place(("fixed", key)) for key in self.file.fixed}
-        return Draft(origin=self.document.place(origin), own=self.file.fixed, own_places=places)
+        single = {key: values[0] for key, values in self.overrides.values.items() if len(values) == 1}
+        return Draft(
+            origin=self.document.place(origin), own=self.file.fixed, own_places=places, common={**self.file.fixed, **single}
+        )
 
     def _axis(self, key: str) -> _Axis:
         values, condition = axis_of(self.document, self.file, key)
@@ -139,13 +142,17 @@ class CellGrid:
         return combined
 
     def _check_conditions(self, axes: _Axes) -> None:
-        """Checks that conditions name fixed settings or axes above, which some cells may lack."""
-        known = set(self.file.fixed)
+        """Checks that conditions name fixed settings or axes above, which some cells may lack, and values that these have."""
+        known = {key: [value] for key, value in self.file.fixed.items()}
         for key, axis in axes.items():
-            for name in axis.condition:
+            for name, wanted in axis.condition.items():
                 if name not in known:
                     raise self.document.fault(("grid", key, "when"), f"{name!r} is neither fixed nor an axis above this one")
-            known.add(key)
+                for value in listed(wanted):
+                    if value not in known[name]:
+                        problem = f"no cell of the sweep has {name} {written(value)}; its values: {written(known[name])[1:-1]}"
+                        raise self.document.fault(("grid", key, "when", name), problem, setting=name, value=value)
+            known[key] = [value for value, _ in axis.values]
 
     def _with_preset(self, draft: Draft) -> Draft:
         """A cell with the settings of its preset, if it has one."""
@@ -158,7 +165,8 @@ class CellGrid:
             raise place.fault(f"unknown preset {name!r}; {nearest(str(name), [known.id for known in self.presets])}")
         rules = preset.rules_about(draft.own)
         if not rules:
-            raise place.fault(f"the preset {name!r} has no rule for such a cell: {draft}")
+            kin = ", ".join(f"{key}={draft.own[key]}" for key in KIN if key in draft.own)
+            raise place.fault(f"the preset {name!r} has no rule for such a cell{f': {kin}' if kin else ''}{draft.named}")
         return draft.on_rules(rules)
 
     def _attempted(self, draft: Draft) -> CellSettings | SweepFileError:
@@ -172,12 +180,12 @@ class CellGrid:
         values = draft.values
         missing = [name for name in ("dataset", "split", "way", "shot") if name not in values]
         if missing:
-            raise draft.origin.fault(f"every cell needs {', '.join(missing)}; this one has {str(draft) or 'nothing'}")
+            raise draft.origin.fault(f"every cell needs {', '.join(missing)}{_splits_text(draft, missing)}{draft.named}")
         try:
             return CellSettings(**values)
         except SettingError as error:
             place = draft.place_of((error.setting, *error.beside))
-            raise place.fault(f"{error} (in the cell {draft})", setting=error.setting, value=error.value) from error
+            raise place.fault(f"{error}{draft.named}", setting=error.setting, value=error.value) from error
 
     def _refuse_silence(self, draft: Draft, cell: CellSettings) -> None:
         """Requires that a cell gives the settings on which its preset is silent: defaults under a preset's name would mislead."""
@@ -186,8 +194,18 @@ class CellGrid:
         if silence is None:
             return
         raise draft.place_of((*silence.known, "preset")).fault(
-            f"the preset {cell.preset!r} {silence}; give them in fixed, grid, include or by --set (in the cell {draft})"
+            f"the preset {cell.preset!r} {silence}; give them in fixed, grid, include or by --set{draft.named}"
         )
+
+
+def _splits_text(draft: Draft, missing: Sequence[str]) -> str:
+    """The splits of a data set that has none in its cell, and the preset that gives it none."""
+    dataset, preset = draft.values.get("dataset"), draft.own.get("preset")
+    if "split" not in missing or dataset is None:
+        return ""
+    silent = f"; the preset {preset!r} has no rule that gives a split of {dataset}" if preset else ""
+    splits = data_sets()[dataset].splits
+    return f"{silent}; splits of {dataset}: {', '.join(splits) if splits else 'the names of your folders of images'}"
 
 
 def _extend(draft: Draft, key: str, axis: _Axis) -> list[Draft]:

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from fsl_core.errors import SettingError
+from fsl_core.recipe.data_settings import data_sets
 from orchestrator.errors import FolderError
+from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.document import Document
 from orchestrator.sweep.folder import folder_named
 from orchestrator.sweep.grid import CellGrid
-from orchestrator.sweep.overrides import parse_overrides
+from orchestrator.sweep.overrides import Overrides, parse_overrides
 from orchestrator.sweep.preset_file import load_presets
 from orchestrator.sweep.schema import SweepFile, read_sweep_file
 from orchestrator.sweep.spec import SweepSpec, with_dataset
 from orchestrator.sweep.tracking_address import problem_with
 
-_AS_WRITTEN = {"name", "title", "description", "short", "fallback_dataset", "max_concurrent", "tracking_uri"}
+_AS_WRITTEN = {"name", "description", "short", "fallback_dataset", "max_concurrent", "tracking_uri"}
 _FOLDERS = ("data_root", "runs_root", "results_root")
 
 
@@ -37,12 +39,17 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
     document, file = read_sweep_file(path)
     overrides = parse_overrides(set_values, only, seeds)
     presets = load_presets(path.parent)
+    given = CellGrid(document=document, file=file, presets=presets, overrides=overrides).cells()
+    cells = tuple(given)
     own_seeds = overrides.seeds in (None, tuple(file.seeds))
     spec = SweepSpec(
         published=tuple(file.published),
         published_places=tuple(document.place(("published", index)) for index in range(len(file.published))),
         seeds=overrides.seeds or tuple(file.seeds),
-        cells=CellGrid(document=document, file=file, presets=presets, overrides=overrides).cells(),
+        cells=cells,
+        given=given,
+        title=_title(file, cells, overrides),
+        notices=overrides.limits(cells),
         set_texts=tuple(set_values),
         only_texts=tuple(only),
         seeds_text=None if own_seeds else seeds,
@@ -54,6 +61,14 @@ def load_sweep(path: Path, *, set_values: Sequence[str] = (), only: Sequence[str
     _check_fallback(document, spec)
     _check_address(document, spec)
     return spec
+
+
+def _title(file: SweepFile, cells: Sequence[CellSettings], overrides: Overrides) -> str:
+    """The file's title; with the data sets of the cells where ``--set`` chooses others than the one that the file fixes."""
+    used = dict.fromkeys(cell.dataset for cell in cells)
+    if "dataset" not in overrides.values or list(used) == [file.fixed.get("dataset")]:
+        return file.title
+    return f"{file.title} (here on {', '.join(data_sets()[name].title for name in used)})"
 
 
 def _check_fallback(document: Document, spec: SweepSpec) -> None:

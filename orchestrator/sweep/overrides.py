@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,10 @@ from fsl_core.checks import MOST_WHOLE
 from fsl_core.written import written
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep.cell_settings import SETTING_NAMES, CellSettings
-from orchestrator.sweep.document import nearest, parse_scalar
+from orchestrator.sweep.document import parse_scalar
 from orchestrator.sweep.place import Place
-from orchestrator.sweep.setting_types import problem_with
+from orchestrator.sweep.setting_types import problem_with, type_problem
+from orchestrator.sweep.unknown_setting import unknown_setting
 
 _COMMA_OUTSIDE_BRACKETS = re.compile(r",(?![^\[\]]*\])")
 _ONE_VALUE = "--only takes one value per key; repeat --only for another"
@@ -41,15 +42,37 @@ class Overrides:
 
     def keep(self, cell: CellSettings) -> bool:
         """Whether a cell matches an ``--only``, or there is none."""
-        return not self.patterns or any(
-            all(getattr(cell, key) == value for key, value in pattern.items()) for pattern in self.patterns
-        )
+        return not self.patterns or any(_has(cell, pattern) for pattern in self.patterns)
+
+    def check_matches(self, cells: Collection[CellSettings]) -> None:
+        """Raises SweepFileError at an ``--only`` that matches no cell; beside others it would be ignored."""
+        for text, pattern in zip(self.only_texts, self.patterns, strict=True):
+            if not any(_has(cell, pattern) for cell in cells):
+                problems = (problem_with(key, value) for key, value in pattern.items())
+                named = next((problem for problem in problems if problem), "no cell of the sweep matches; fsl plan lists them")
+                raise SweepFileError(f"--only {text}: {named}")
+
+    def limits(self, cells: Collection[CellSettings]) -> tuple[str, ...]:
+        """A sentence for each ``--set`` that leaves cells with the setting as they are, since it is an axis of other cells alone."""
+        return tuple(text for key in self.values if (text := self._limit_of(key, cells)) is not None)
+
+    def _limit_of(self, key: str, cells: Collection[CellSettings]) -> str | None:
+        kept = [getattr(cell, key) for cell in cells if cell.has(key) and getattr(cell, key) not in self.values[key]]
+        if not kept or None in self.values[key]:  # null asks for the default, which differs from cell to cell
+            return None
+        (_, place), *_ = self.placed(key)
+        values = written(list(dict.fromkeys(kept)))[1:-1]
+        return f"{place.text} leaves {len(kept)} of {len(cells)} cells at {values}: {key} is an axis of some of the sweep's cells alone"
 
     def placed(self, name: str) -> list[tuple[Any, Place]]:
         """The values of a ``--set``, each with the option as its place."""
         values = list(self.values[name])
         place = Place(f"--set {name}={written(values[0] if len(values) == 1 else values)}")
         return [(value, place) for value in values]
+
+
+def _has(cell: CellSettings, pattern: Mapping[str, Any]) -> bool:
+    return all(getattr(cell, key) == value for key, value in pattern.items())
 
 
 def parse_overrides(set_values: Sequence[str], only: Sequence[str], seeds: str | None) -> Overrides:
@@ -107,7 +130,7 @@ def parse_pattern(text: str, *, option: str = "--only", advice: str = _ONE_VALUE
         if key in pattern or isinstance(value, list):
             raise SweepFileError(f"{source}: several values of {key}; {advice}")
         pattern[key] = value
-        if problem := problem_with(key, value):
+        if problem := type_problem(key, value):
             raise SweepFileError(f"{source}: {key}: {problem}")
     return pattern
 
@@ -118,7 +141,7 @@ def _assignment(text: str, source: str) -> tuple[str, Any]:
     if not equals:
         raise SweepFileError(f"{source}: write key=value")
     if key not in SETTING_NAMES:
-        raise SweepFileError(f"{source}: unknown setting {key!r}; {nearest(key, SETTING_NAMES)}")
+        raise SweepFileError(f"{source}: {unknown_setting(key, on_command_line=True)}")
     return key, parse_scalar(value, source=source)
 
 

@@ -14,7 +14,7 @@ from fsl_core.written import written
 from orchestrator.sweep.cell_settings import CellSettings, defaults_beside
 from orchestrator.sweep.place import Place
 
-_KIN = ("algorithm", "dataset")
+KIN = ("algorithm", "dataset")
 """The settings that two cells must share for a preset's rule about one to be expected for the other."""
 
 
@@ -98,22 +98,22 @@ class Preset:
         known: dict[str, list[Any]] = {}
         for rule in (rule for rule in kin if set(rule.give) & set(open_keys)):
             for key, wanted in rule.when.items():
-                if getattr(cell, key) not in _listed(wanted):
-                    known.setdefault(key, []).extend(_listed(wanted))
-        foremost = [key for key in _KIN if key in known] or list(known)
+                if getattr(cell, key) not in listed(wanted):
+                    known.setdefault(key, []).extend(listed(wanted))
+        foremost = [key for key in KIN if key in known] or list(known)
         return Silence(settings=open_keys, known={key: tuple(dict.fromkeys(known[key])) for key in foremost})
 
     def _is_of_others(self, rule: Rule, cell: CellSettings) -> bool:
         """Whether a rule is about another algorithm or data set while the preset has rules about the cell's own."""
         return any(
-            key in rule.when and getattr(cell, key) not in _listed(rule.when[key]) and getattr(cell, key) in self._named[key]
-            for key in _KIN
+            key in rule.when and getattr(cell, key) not in listed(rule.when[key]) and getattr(cell, key) in self._named[key]
+            for key in KIN
         )
 
     @cached_property
     def _named(self) -> Mapping[str, frozenset[str]]:
         """The algorithms and data sets that rules name."""
-        return {key: frozenset(value for rule in self.rules for value in _listed(rule.when.get(key, []))) for key in _KIN}
+        return {key: frozenset(value for rule in self.rules for value in listed(rule.when.get(key, []))) for key in KIN}
 
 
 def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
@@ -123,7 +123,7 @@ def find_preset(presets: Sequence[Preset], name: str | None) -> Preset | None:
 
 def matches(draft: Mapping[str, Any], pattern: Mapping[str, Any]) -> bool:
     """Whether a cell's settings have each value of a pattern, or one of its values where it gives a list."""
-    return all(name in draft and draft[name] in _listed(wanted) for name, wanted in pattern.items())
+    return all(name in draft and draft[name] in listed(wanted) for name, wanted in pattern.items())
 
 
 def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,5 +131,6 @@ def with_defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults_beside(settings), **settings}
 
 
-def _listed(wanted: Any) -> list[Any]:
+def listed(wanted: Any) -> list[Any]:
+    """The values that a pattern accepts for a key."""
     return wanted if isinstance(wanted, list) else [wanted]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsl_core.recipe.data_settings import owners_of_choices, usual_data
+from fsl_core.recipe.data_settings import data_sets, owners_of_choices, usual_data
 from orchestrator.sweep.cell_settings import CellSettings
 from orchestrator.sweep.place import Place
 from orchestrator.sweep.presets import Preset, find_preset
@@ -21,7 +22,9 @@ class SweepSpec:
     Where the sweep names none, a cell's preset does.
     ``short`` marks a run that is intentionally shorter than the published one. ``fallback_dataset`` replaces a data set that is not
     available. ``set_texts``, ``only_texts`` and ``seeds_text`` are the ``--set``, ``--only`` and ``--seeds`` of the command line, as
-    typed. ``published_places``: the place in the file of each registry.
+    typed. ``published_places``: the place in the file of each registry. ``notices``: what a user should know of the overrides.
+    ``given``: the keys that the file or the command line gives to each cell. ``fallback_of``: the name in the file, where this is the
+    sweep on its fallback data set.
     """
 
     name: str
@@ -43,6 +46,9 @@ class SweepSpec:
     max_concurrent: int | None = None
     presets: tuple[Preset, ...] = ()
     published_places: tuple[Place, ...] = field(default=(), compare=False)
+    notices: tuple[str, ...] = field(default=(), compare=False)
+    given: Mapping[CellSettings, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
+    fallback_of: str | None = None
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -84,7 +90,13 @@ def with_dataset(spec: SweepSpec, dataset: str) -> SweepSpec:
         "rotations": data.rotations,
         **dict.fromkeys(owners_of_choices()),
     }
-    cells = tuple(dict.fromkeys(dataclasses.replace(cell, **change) for cell in spec.cells))
+    given = {dataclasses.replace(cell, **change): spec.given.get(cell, frozenset()) for cell in spec.cells}
+    absent = " and ".join(data_sets()[name].title for name in dict.fromkeys(cell.dataset for cell in spec.cells))
     return dataclasses.replace(
-        spec, cells=cells, name=f"{spec.name}_{dataset}", title=f"On {dataset}, nothing else (meant for: {spec.title})"
+        spec,
+        cells=tuple(given),
+        given=given,
+        name=f"{spec.name}_{dataset}",
+        title=f"{spec.title.partition(':')[0]} on {data_sets()[dataset].title}: {absent} was not found",
+        fallback_of=spec.name,
     )

@@ -35,3 +35,14 @@ def test_a_split_with_too_few_classes_is_refused(glyphs: SplitDataset, part: str
     fewer = dataclasses.replace(glyphs, **{part: first_classes(getattr(glyphs, part), 4)})
     with pytest.raises(EpisodeError, match=f"glyphs has no {split} episode of 5-way 1-shot, .* way is 5, but there are only 4"):
         check_feasible(recipe, [evaluation], fewer)
+
+
+@pytest.mark.parametrize(("lost", "named"), [((3,), r"\({3}\)"), ((3, 5), r"\({3}, one of 2 that are too small\)")])
+def test_the_smallest_class_is_named(glyphs: SplitDataset, lost: tuple[int, ...], named: str) -> None:
+    shape, bank = EpisodeShape(way=5, shot=1, query=5), glyphs.meta_test
+    sizes = bank.sizes.clone()
+    for count, place in enumerate(lost):
+        sizes[place] = 2 + count
+    smaller = dataclasses.replace(glyphs, meta_test=dataclasses.replace(bank, sizes=sizes))
+    with pytest.raises(EpisodeError, match=r"the smallest class has 2 " + named.replace("{3}", bank.class_names[3])):
+        check_feasible(a_recipe(data=GLYPHS, episode=shape), [Evaluation(shape=shape)], smaller)

@@ -321,7 +321,7 @@ def test_the_fallback_is_loud_and_its_table_is_never_omniglots(fresh: Workplace,
     result = fresh.run("--set", "steps=5", "--seeds", "0")
     assert result.exit_code == 0, result.output
     assert "OMNIGLOT IS NOT HERE" in result.stderr and "NOT OF OMNIGLOT" in result.stderr
-    assert result.stdout.startswith("On glyphs, nothing else") and "98.8" not in result.stdout
+    assert " on glyphs (invented): Omniglot was not found\n" in result.stdout and "98.8" not in result.stdout
     assert not (fresh.runs / "sweeps" / "small").exists()
 
 

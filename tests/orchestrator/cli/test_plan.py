@@ -15,6 +15,9 @@ from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.compute import GPU_SHARE, Node
 from orchestrator.execution.messages import Cluster
+from orchestrator.launch.launches import record_launch
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
 from tests.orchestrator.cli.test_commands import Workplace, clean_environment
 from tests.orchestrator.records.edited_record import edit
 
@@ -188,6 +191,16 @@ def test_a_prediction_is_for_the_device_and_the_threads_that_are_asked_for(
     assert (document["device"], document["threads"], document["slots"]) == (device, threads, 6 // threads)
     assert sources(document) == {"remembered probe"} and len(machine.asked) == timed
     assert sources(plan(fresh, "--device", "cpu", "--threads", 3, "--no-probe")) == {"unknown"}
+
+
+def test_a_plan_foretells_that_a_run_refuses_the_name(fresh: Workplace) -> None:
+    record_launch(fresh.runs / "sweeps" / "small", build_plan(load_sweep(fresh.sweep)))
+    assert "will refuse" not in fresh.read("plan", "--no-probe").stderr
+    other = fresh.folder / "other.yaml"
+    other.write_text(fresh.sweep.read_text() + "# another file\n")
+    planned = fresh.fsl("plan", other, "--runs-root", fresh.runs, "--no-probe", "--set", "steps=7")
+    assert planned.exit_code == 0
+    assert "fsl run will refuse this sweep: two sweep files share the name 'small'" in planned.stderr
 
 
 def test_more_threads_than_this_machine_has_are_refused_and_not_waited_for(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import SweepNameError
-from orchestrator.launch.launches import LaunchesOnRecord, check_name_is_free, read_launches, record_launch
+from orchestrator.launch.launches import LaunchesOnRecord, check_name_is_free, name_problem, read_launches, record_launch
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.tracking.tracked_sweep import tiny_plan
@@ -32,6 +32,13 @@ def test_another_file_that_means_other_trials_is_refused_and_both_are_named(tmp_
     with pytest.raises(SweepNameError) as refused:
         check_name_is_free(tmp_path / "tiny", other)
     assert all(str(plan.spec.file) in str(refused.value) for plan in (one, other))
+
+
+def test_a_name_that_the_fallback_data_set_made_is_explained(tmp_path: Path):
+    record_launch(tmp_path / "tiny", in_folder(tmp_path / "a", "distance=cosine"))
+    other = edited(in_folder(tmp_path / "b"))
+    fallback = dataclasses.replace(other, spec=dataclasses.replace(other.spec, fallback_of="ti"))
+    assert "(the name 'ti' in the file, and _glyphs for its fallback data set)" in str(name_problem(tmp_path / "tiny", fallback))
 
 
 def test_the_same_file_edited_or_copied_and_other_files_of_the_same_work_are_one_sweep(tmp_path: Path):

@@ -78,7 +78,7 @@ def test_a_number_out_of_the_range_of_float32_is_refused_with_its_place(tmp_path
 
 @pytest.mark.parametrize("seed", [2**53, 2**63, 2**64, 10**30])
 def test_a_seed_out_of_range_is_refused(tmp_path: Path, seed: int) -> None:
-    with pytest.raises(SweepFileError, match=r"sweep\.yaml:1: seeds\[1\]: .* less than or equal to 9007199254740991"):
+    with pytest.raises(SweepFileError, match=r"sweep\.yaml:1: seeds\[1\]: .* at most 9007199254740991"):
         load_sweep(write_sweep(tmp_path, {}, seeds=[0, seed]))
     with pytest.raises(SweepFileError, match=rf"^--seeds 0,{seed}: seeds are different numbers from 0 to 9007199254740991"):
         load_sweep(write_sweep(tmp_path, {}), seeds=f"0,{seed}")

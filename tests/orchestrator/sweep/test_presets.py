@@ -114,7 +114,13 @@ def test_the_sweeps_settings_override_the_preset_and_the_plan_shows_it(tmp_path:
     told = settings_of(spec, cell)
     assert told["preset"] == {"split": "vinyals", "train_way": 7}
     assert told["instead"] == {"steps": [456, 123]}
-    assert told["own"]["query"] == 15
+    assert told["sweep"] == {} and told["default"]["query"] == 15
+
+
+def test_a_setting_that_the_sweep_gives_is_distinguished_from_a_default(tmp_path: Path) -> None:
+    spec = sweep(tmp_path, "preset: mine, dataset: omniglot, query: 15", MINE)
+    parts = settings_of(spec, spec.cells[0])
+    assert parts["sweep"] == {"query": 15} and parts["default"]["train_query"] == 5
 
 
 @pytest.mark.parametrize(

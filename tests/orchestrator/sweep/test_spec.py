@@ -140,6 +140,23 @@ def test_an_overridden_axis_applies_to_the_same_cells(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_override_counts_the_cells_that_it_leaves_as_they_are() -> None:
+    spec = load_sweep(SWEEPS / "quick.yaml", set_values=["distance=cosine", "steps=200", "fce=null"])
+    assert spec.notices == (
+        "--set distance=cosine leaves 4 of 7 cells at squared_euclidean: distance is an axis of some of the sweep's cells alone",
+    )
+    assert load_sweep(SWEEPS / "quick.yaml", set_values=["distance=cosine"], only=["algorithm=matching"]).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"),
+    [("omniglot", "A small sweep"), ("glyphs", "A small sweep (here on glyphs (invented))")],
+)
+def test_the_title_names_another_data_set_of_the_command_line(tmp_path: Path, dataset: str, title: str) -> None:
+    text = GOOD.replace("  split: vinyals\n", "  preset: paper\n")
+    assert load(tmp_path, text, set_values=[f"dataset={dataset}"]).title == title
+
+
 def test_cells_that_only_rules_out_need_not_suit_the_set_values(tmp_path: Path) -> None:
     """A setting of MAML alone; without --only the message says which option it was."""
     cells = conditional(tmp_path, set_values=["adaptation_steps=3"], only=["algorithm=maml,order=2"])
@@ -172,7 +189,8 @@ def test_several_only_options_are_a_union(tmp_path: Path) -> None:
 def test_the_fallback_has_a_distinct_name(tmp_path: Path) -> None:
     spec = with_dataset(load(tmp_path, GOOD), "glyphs")
     assert {cell.dataset for cell in spec.cells} == {"glyphs"}
-    assert spec.name == "small_glyphs" and "glyphs" in spec.title
+    assert (spec.name, spec.fallback_of) == ("small_glyphs", "small")
+    assert spec.title == "A small sweep on glyphs (invented): Omniglot was not found"
 
 
 @pytest.mark.parametrize(
@@ -180,15 +198,30 @@ def test_the_fallback_has_a_distinct_name(tmp_path: Path) -> None:
     [
         (GOOD.replace("seeds:", "seedz:"), "/sweep.yaml:4: seedz: unknown key; did you mean 'seeds'?"),
         (GOOD.replace("  steps: 500", "  stepz: 500"), "/sweep.yaml:8: fixed.stepz: unknown setting 'stepz'; did you mean 'steps'?"),
-        (GOOD.replace("steps: 500", "steps: lots"), "/sweep.yaml:8: fixed.steps: 'lots' is not accepted: input should be a valid integer"),
-        (GOOD.replace("steps: 500", "steps: true"), "/sweep.yaml:8: fixed.steps: true is not accepted: input should be a valid integer"),
+        (GOOD.replace("steps: 500", "steps: lots"), "/sweep.yaml:8: fixed.steps: 'lots' is not accepted: it must be a whole number"),
+        (GOOD.replace("steps: 500", "steps: true"), "/sweep.yaml:8: fixed.steps: true is not accepted: it must be a whole number"),
         (GOOD.replace("steps: 500", "steps: 1e3"),
          "/sweep.yaml:8: fixed.steps: 1000.0 is not accepted: a whole number has neither point nor exponent: 1000"),
-        (GOOD.replace("steps: 500", "steps: 0.5"), "/sweep.yaml:8: fixed.steps: 0.5 is not accepted: input should be a valid integer"),
+        (GOOD.replace("steps: 500", "steps: 0.5"), "/sweep.yaml:8: fixed.steps: 0.5 is not accepted: it must be a whole number"),
         (GOOD.replace("steps: 500", "retrain: null"),
-         "/sweep.yaml:8: fixed.retrain: null is not accepted: input should be a valid boolean"),
-        (GOOD.replace("steps: 500", "learn_scale: true\n  algorithm: maml"),
-         "(in the cell dataset=omniglot, split=vinyals, learn_scale=true"),
+         "/sweep.yaml:8: fixed.retrain: null is not accepted: it must be true or false"),
+        (GOOD.replace("steps: 500", "learn_scale: true\n  algorithm: maml"), "only matching (in the cell way=5, shot=1)"),
+        (GOOD.replace("steps: 500", "patience: None"), "/sweep.yaml:8: fixed.patience: 'None' is not accepted: write null"),
+        (GOOD.replace("steps: 500", "steps: None"), "/sweep.yaml:8: fixed.steps: 'None' is not accepted: it must be a whole number"),
+        (GOOD + "fallback_dataset: glyph\n", "/sweep.yaml:12: fallback_dataset: 'glyph' is not accepted: it must be 'glyphs'"),
+        (GOOD.replace("dataset: omniglot", "dataset: omniglott"),
+         "/sweep.yaml:6: fixed.dataset: unknown data set 'omniglott'; did you mean 'omniglot'?"),
+        (GOOD + "  algorithm: [prototypical, mathcing]\n",
+         "/sweep.yaml:12: grid.algorithm[1]: unknown algorithm 'mathcing'; did you mean 'matching'?"),
+        (GOOD.replace("steps: 500", "backbone: resnet"),
+         "/sweep.yaml:8: fixed.backbone: unknown backbone 'resnet'; did you mean 'resnet12'?"),
+        (GOOD.replace("steps: 500", "preset: papre"), "/sweep.yaml:8: fixed.preset: unknown preset 'papre'; did you mean 'paper'?"),
+        (GOOD.replace("steps: 500", "learning_rate: 0.1"),
+         "/sweep.yaml:8: fixed.learning_rate: unknown setting 'learning_rate'; did you mean 'outer_lr'?"),
+        (GOOD.replace("steps: 500", "zzz: 1"),
+         "/sweep.yaml:8: fixed.zzz: unknown setting 'zzz'; fsl plan SWEEP --settings shows the settings"),
+        (GOOD.replace("steps: 500", "seeds: [0]"),
+         "/sweep.yaml:8: fixed.seeds: 'seeds' is no setting of a cell; write seeds at the top level of the file"),
         (GOOD + "  patience: [null, null]\n", "grid.patience: [null, null] repeats a value"),
         (GOOD.replace("steps: 500", "steps: -1"), "/sweep.yaml:8: fixed.steps: steps is -1; it must be an integer of at least 0"),
         (GOOD.replace("[5, 20]", "[]"), "/sweep.yaml:10: grid.way: [] is an empty axis; give at least one value"),
@@ -197,14 +230,27 @@ def test_the_fallback_has_a_distinct_name(tmp_path: Path) -> None:
         (GOOD.replace("vinyals", "vinyal"), "/sweep.yaml:7: fixed.split: split is 'vinyal'; accepted: 'vinyals', "),
         (GOOD.replace("seeds: [0, 1]", "seeds: [0, 0]"), "/sweep.yaml:4: seeds: [0, 0] repeats a seed"),
         (GOOD.replace("seeds: [0, 1]", "seeds: []"), "/sweep.yaml:4: seeds: [] is not accepted"),
-        (GOOD.replace("name: small", "name: Small Sweep"), "/sweep.yaml:1: name: 'Small Sweep' is not accepted"),
+        (GOOD.replace("name: small", "name: Small Sweep"), "/sweep.yaml:1: name: 'Small Sweep' is not accepted: it may have small"),
         (GOOD + "name: twice\n", "/sweep.yaml:12: found duplicate key"),
-        (GOOD + "include: [{way: 5, shot: 1}]\n", "/sweep.yaml:12: include[0]: two cells are the same: dataset=omniglot"),
+        (GOOD + "include: [{way: 5, shot: 1}]\n", "/sweep.yaml:12: include[0]: two cells are the same: way=5, shot=1"),
         (GOOD + "exclude: [{dataset: omniglot}]\n", "/sweep.yaml:12: exclude: the sweep has no cell"),
         (GOOD + "exclude:\n  - {way: 20}\n  - {way: 21}\n", "/sweep.yaml:14: exclude[1]: no cell of the sweep matches"),
         (GOOD + "exclude: [{algorithm: maml}]\n", "/sweep.yaml:12: exclude[0]: no cell of the sweep matches"),
         (GOOD + "  distance: {values: [cosine], when: {way: 5}}\ninclude:\n  - {way: 5}\n", "/sweep.yaml:14: include[0]: every"),
-        (GOOD.replace("  split: vinyals\n", ""), "/sweep.yaml:8: grid: every cell needs split; this one has dataset=omniglot"),
+        (GOOD.replace("  split: vinyals\n", ""), "/sweep.yaml:8: grid: every cell needs split; splits of omniglot: "),
+        (GOOD.replace("dataset: omniglot\n  split: vinyals", "dataset: cifar_fs\n  preset: paper"), "grid: every cell needs split; "
+         "the preset 'paper' has no rule that gives a split of cifar_fs; splits of cifar_fs: bertinetto (in the cell way=5, shot=1)"),
+        (GOOD.replace("shot: [1, 5]", "shot: [1, 10]"), "sweep.yaml:11: grid.shot[1]: query is 15; with 10 support images that is "
+         "25 images a class, but omniglot has 20; at most 10 would fit (in the cell way=5, shot=10)"),
+        (GOOD.replace("shot: [1, 5]", "shot: [30]"), "with a query of 1, a shot of at most 19 would fit"),
+        (GOOD + "  scale: {values: [2.0], when: {way: 7}}\n",
+         "/sweep.yaml:12: grid.scale.when.way: no cell of the sweep has way 7; its values: 5, 20"),
+        (GOOD + "  scale: {values: [2.0], when: {way: [5, 7]}}\n", "grid.scale.when.way: no cell of the sweep has way 7"),
+        (GOOD + "  scale: {values: [2.0], when: {split: lake}}\n", "grid.scale.when.split: no cell of the sweep has split lake"),
+        (GOOD + "  scale: {values: [1.0], when: {way: 5}}\n  distance: {values: [cosine], when: {way: 20, scale: 1.0}}\n",
+         "/sweep.yaml:13: grid.distance.when: no cell of the sweep matches it"),
+        (GOOD.replace("steps: 500", "algorithm: maml") + "  order: {values: [1, 2], when: {algorithm: malm}}\n",
+         "/sweep.yaml:12: grid.order.when.algorithm: unknown algorithm 'malm'; did you mean 'maml'?"),
         (GOOD.replace("grid:", "grid:\n  steps: [1]"), "/sweep.yaml:10: grid.steps: 'steps' is fixed as well"),
         (GOOD + "  scale: {values: [2.0], if: {way: 5}}\n", "/sweep.yaml:12: grid.scale"),
         (GOOD + "  scale: {values: [2.0], when: {distance: cosine}}\n", "'distance' is neither fixed nor an axis above this one"),
@@ -224,13 +270,29 @@ def test_a_bad_file_causes_one_message_with_the_place(tmp_path: Path, text: str,
     [
         ({"set_values": ["steps"]}, "--set steps: write key=value"),
         ({"set_values": ["stepz=3"]}, "--set stepz=3: unknown setting 'stepz'; did you mean 'steps'?"),
+        ({"set_values": ["seeds=3"]}, "--set seeds=3: 'seeds' is no setting of a cell; use --seeds"),
+        (
+            {"set_values": ["title=T"]},
+            "'title' is no setting of a cell; it stands at the top level of the sweep file, and no option",
+        ),
+        ({"set_values": ["n-way=5"]}, "--set n-way=5: unknown setting 'n-way'; did you mean 'way'?"),
+        (
+            {"set_values": ["dataset=omniglott"]},
+            "--set dataset=omniglott: unknown data set 'omniglott'; did you mean 'omniglot'?",
+        ),
+        ({"set_values": ["algorithm=maaml"]}, "--set algorithm=maaml: unknown algorithm 'maaml'; did you mean 'maml'?"),
         ({"set_values": ["steps=many"]}, "--set steps=many: 'many' is not accepted"),
         ({"set_values": ["way=[]"]}, "--set way=[]: an empty axis"),
         ({"set_values": ["way={a: 1}"]}, "is nested"),
         ({"set_values": ["way=[5"]}, "not a YAML value"),
         ({"only": ["way=7"]}, "--only way=7: no cell of the sweep matches"),
+        ({"only": ["way=5", "way=7"]}, "--only way=7: no cell of the sweep matches"),
+        (
+            {"only": ["algorithm=protoypical"]},
+            "--only algorithm=protoypical: unknown algorithm 'protoypical'; did you mean 'prototypical'?",
+        ),
         ({"only": ["wey=5"]}, "did you mean 'way'?"),
-        ({"only": ["way=five,shot=1"]}, "--only way=five,shot=1: way: 'five' is not accepted: input should be a valid integer"),
+        ({"only": ["way=five,shot=1"]}, "--only way=five,shot=1: way: 'five' is not accepted: it must be a whole number"),
         ({"set_values": ["way=5", "way=20"]}, "--set way=20: way is set twice; give way=[5, 20] for both"),
         ({"set_values": ["way=[5, 20]", "shot=1", "way=20"]}, "--set way=20: way is set twice; give way=[5, 20] for both"),
         (
