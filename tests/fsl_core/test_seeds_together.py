@@ -163,7 +163,7 @@ def test_no_seed_starts_at_the_step_of_another_that_stopped(
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(kept=st.lists(st.integers(0, 12), min_size=3, max_size=3))
 def test_a_group_resumes_to_the_same_bits_whatever_is_left_of_each_seed(
     kept: list[int],
