@@ -21,6 +21,9 @@ from orchestrator.launch.jobs import LaunchOptions, trial_jobs
 from orchestrator.records.store import Store
 from tests.orchestrator.small_sweep import contents, launch, places_in, small_plan
 
+STOPPED = "300"
+"""Steps that last longer than the half second in which a worker looks for its stop file."""
+
 
 def jobs_in(runs: Path, *, together: int, steps: str = "10") -> list[TrialJob]:
     runs.mkdir(parents=True, exist_ok=True)
@@ -34,6 +37,12 @@ def run(job: TrialJob) -> dict[str, list[TrialEvent]]:
     events: list[TrialEvent] = []
     execute(job, events.append)
     return {trial.fingerprint: [event for event in events if event.fingerprint == trial.fingerprint] for trial in job.trials}
+
+
+def _alone(job: TrialJob) -> TrialJob:
+    """The job with the path of trials that train alone, as where that is measured to be faster."""
+    path = ExecutionPath()
+    return dataclasses.replace(job, path=path, companions=tuple(dataclasses.replace(each, path=path) for each in job.companions))
 
 
 def kinds(events: list[TrialEvent]) -> list[str]:
@@ -68,7 +77,7 @@ def test_the_trials_share_the_seconds_of_their_training(tmp_path: Path) -> None:
 
 
 def test_a_stopped_job_resumes_each_trial_to_the_bits_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    [whole], [stopped] = jobs_in(tmp_path / "whole", together=3), jobs_in(tmp_path / "stopped", together=3)
+    [whole], [stopped] = (jobs_in(tmp_path / name, together=3, steps=STOPPED) for name in ("whole", "stopped"))
     run(whole)
 
     def stop(event: TrialEvent) -> None:
@@ -158,8 +167,8 @@ def test_a_trial_that_another_process_holds_is_waited_for_after_the_others_have_
 
 
 def test_seeds_whose_path_is_to_train_alone_train_one_after_another_and_stop_at_once(tmp_path: Path) -> None:
-    jobs = jobs_in(tmp_path, together=3)
-    [job] = [dataclasses.replace(each, path=ExecutionPath()) for each in jobs]
+    jobs = jobs_in(tmp_path, together=3, steps=STOPPED)
+    [job] = [_alone(each) for each in jobs]
 
     def stop(event: TrialEvent) -> None:
         events.append(event)
