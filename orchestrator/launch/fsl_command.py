@@ -34,7 +34,7 @@ def resuming_command(workspace: Workspace) -> str:
     words = [word for text in spec.set_texts for word in ("--set", text)]
     words += [word for text in spec.only_texts for word in ("--only", text)]
     words += ["--seeds", spec.seeds_text] if spec.seeds_text else []
-    return fsl_command(workspace.places, "run", str(spec.source), *words)
+    return fsl_command(workspace.places, "run", str(spec.file), *words)
 
 
 def single_trial_command(trial: PlannedTrial, workspace: Workspace) -> str:
