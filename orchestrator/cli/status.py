@@ -48,7 +48,7 @@ def _text(status: SweepStatus) -> str:
 
 
 def _counts(status: SweepStatus) -> str:
-    counts: dict[str, int] = {**status.counts}
+    counts: dict[str, int] = {str(state): count for state, count in status.counts.items()}
     trained = sum(trial.lacks_only_scores for trial in status.trials)
     counts |= {"stopped": counts["stopped"] - trained, _TRAINED: trained}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count or state in _ALWAYS_COUNTED)
