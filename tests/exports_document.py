@@ -37,7 +37,7 @@ _ROW_OF = {
 _INTRODUCTION = """\
 # Exports
 
-`fsl export SWEEP --format parquet` (or `csv`) writes the tables below, and every `results/<sweep>/` has them as Parquet; their
+`fsl export SWEEP` (Parquet, or `--format csv`) writes the tables below, and every `results/<sweep>/` has them as Parquet; their
 descriptions are in the Parquet schema too. This page is written from the code by `python -m tests.exports_document`.
 
 - Accuracies are in percent, intervals and differences in percentage points; a column says so in its name. What is missing is empty in CSV

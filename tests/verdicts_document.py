@@ -1,4 +1,4 @@
-"""Writes ``docs/verdicts.md``, how often verdicts are wrong: ``.venv/bin/python -m tests.verdicts_document``, about five minutes."""
+"""Writes ``docs/verdicts.md``, how often verdicts and comparisons are wrong: ``.venv/bin/python -m tests.verdicts_document``, minutes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import numpy as np
 from fsl_core.recipe.setting import Lighter
 from fsl_core.written import written
 from orchestrator.report.weights import lighter
+from tests.orchestrator.report.equal_rows import RATIOS, coverage, own_rule, welch_rule
 from tests.orchestrator.report.equal_truth import SEEDS, Pair, Rule, Truth, rule_without_their_errors, shipped_pairs, simulated
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
 DRAWS = 1000
+COMPARED_SEEDS = (2, 3, 5, 10)
+_COMPARED_DRAWS = 4000
 Group = tuple[str, str, str]
 _INTRODUCTION = """\
 # Verdicts
@@ -67,6 +70,22 @@ Each row covers the numbers of one registry, algorithm and data set; its figures
 | registry | algorithm | data set | numbers | wrong | wrong, unknown spread | wrong, a margin apart | wrong, first edition | reproduced |
 | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
 """
+_COMPARISONS = """
+## How sure comparisons are
+
+`fsl compare` has the same interval: Student's factor for each error by its own degrees of freedom, for the episodes that both rows share
+and for the seeds. Its p-value is the level at which that interval just reaches 0. With two seeds the factor is 12.7, so the interval is
+wide: differences of 23 and 25 points give 24 ± 13, p 0.03, like the paired t test over seeds. With one seed nothing is known of the
+spread over seeds; interval and p are then of these trainings alone, and a note says so.
+
+We simulate two methods with equal expected accuracy: {draws:,} draws of rows with the same episodes and seeds. The standard deviation over
+seeds is {ratios} times the standard error of the episodes. A 95% interval should contain the true difference in at least 95% of
+draws, and p should be below 0.01 in at most 1%. The rule of earlier versions (Welch 1947), which takes Student's factor once, with the
+degrees of freedom of the sum, was too sure. Percent of draws, one figure for each standard deviation:
+
+| seeds | interval contains the truth | p below 0.01 | Welch: contains the truth | Welch: p below 0.01 |
+| ---: | ---: | ---: | ---: | ---: |
+"""
 
 
 def group_of(pair: Pair) -> Group:
@@ -80,7 +99,26 @@ def document(draws: int = DRAWS) -> str:
     for pair in shipped_pairs():
         groups.setdefault(group_of(pair), []).append(pair)
     rows = [_row(group, pairs, draws) for group, pairs in sorted(groups.items())]
-    return _INTRODUCTION.format(draws=draws, weights=weights()) + "".join(rows)
+    return _INTRODUCTION.format(draws=draws, weights=weights()) + "".join(rows) + comparisons()
+
+
+def comparisons(draws: int = _COMPARED_DRAWS) -> str:
+    """The section about the intervals of comparisons."""
+    ratios = " / ".join(f"{ratio:g}" for ratio in RATIOS)
+    return _COMPARISONS.format(draws=draws, ratios=ratios) + "".join(_row_of_seeds(seeds, draws) for seeds in COMPARED_SEEDS)
+
+
+def _row_of_seeds(seeds: int, draws: int) -> str:
+    found = [
+        [coverage(seeds, ratio, np.random.default_rng(0), draws=draws, rule=rule) for ratio in RATIOS]
+        for rule in (own_rule, welch_rule)
+    ]
+    cells = [
+        " / ".join(f"{100 * share:.1f}" for share in shares)
+        for of_rule in found
+        for shares in ([each.covered for each in of_rule], [each.significant for each in of_rule])
+    ]
+    return f"| {seeds} | {' | '.join(cells)} |\n"
 
 
 def weights() -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fsl_core.listeners import Notice
-from orchestrator.api.loading import Folder, SweepLike, given_folder
+from orchestrator.api.loading import Folder, SweepLike, given_folder, load
 from orchestrator.api.tables import table
+from orchestrator.errors import ComparisonError, UnknownSweepError
 from orchestrator.launch.callbacks import warn_caller
+from orchestrator.launch.workspace import Sweep
 from orchestrator.sweep.folder import check_folder
 
 if TYPE_CHECKING:
@@ -97,10 +99,33 @@ def compare(
     return Comparisons(pairs=compare_pairs(chosen.pairs), left_out=chosen.left_out)
 
 
+def table_named(
+    name: str, *, set: Mapping[str, object] | Sequence[str] = (), seeds: str | Sequence[int] | None = None, **options: Any
+) -> SweepLike:
+    """A folder of exports as it is; otherwise the sweep of the name, loaded with its overrides and further ``options`` of :func:`load`.
+
+    Raises:
+        ComparisonError: there are overrides for a folder of exports.
+        UnknownSweepError: it is neither a folder nor a sweep.
+    """
+    if not Path(name).is_dir():
+        return _loaded(name, set=set, seeds=seeds, **options)
+    if set or seeds is not None:
+        raise ComparisonError(f"{name} is a folder of exports: --set and --seeds are overrides of a sweep")
+    return name
+
+
+def _loaded(name: str, **options: Any) -> Sweep:
+    try:
+        return load(name, **options)
+    except UnknownSweepError as error:
+        raise UnknownSweepError(f"{error}; no folder of exports, such as results/NAME, is there either") from error
+
+
 def _rows_of(source: SweepLike) -> tuple[ComparedRow, ...]:
     from orchestrator.report.comparison_row import read_rows, rows_of_tables
 
     if isinstance(source, str | Path) and Path(source).is_dir():
         return read_rows(Path(source), str(source))
-    reproduced = table(source)
+    reproduced = table(_loaded(source) if isinstance(source, str) else source)
     return rows_of_tables(reproduced.frames(), reproduced.workspace.plan.spec.name)

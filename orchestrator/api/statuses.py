@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from orchestrator.api.loading import SweepLike, workspace_of
 from orchestrator.launch.launch_times import LaunchTimes
-from orchestrator.launch.sweep_status import TrialStatus, counts_by_state, failures_by_cause, times_of_launches, trial_statuses
+from orchestrator.launch.sweep_status import (
+    TrialStatus,
+    counts_by_state,
+    failures_by_cause,
+    running_launch,
+    times_of_launches,
+    trial_statuses,
+)
 from orchestrator.launch.workspace import Workspace
 from orchestrator.records.trial_state import TrialState
 from orchestrator.report.identifiers import identifier
@@ -25,11 +32,13 @@ class SweepStatus:
         workspace: the sweep, its plan and its records.
         trials: the status of every trial, in the plan's order.
         launches: what the launches of this plan took, the newest last.
+        running_launch: the process that runs the sweep now, with its host and start; None where there is none.
     """
 
     workspace: Workspace
     trials: tuple[TrialStatus, ...]
     launches: tuple[LaunchTimes, ...]
+    running_launch: str | None = None
 
     @property
     def counts(self) -> Mapping[TrialState, int]:
@@ -81,4 +90,9 @@ def status(sweep: SweepLike) -> SweepStatus:
         14
     """
     workspace = workspace_of(sweep)
-    return SweepStatus(workspace=workspace, trials=trial_statuses(workspace), launches=times_of_launches(workspace))
+    return SweepStatus(
+        workspace=workspace,
+        trials=trial_statuses(workspace),
+        launches=times_of_launches(workspace),
+        running_launch=running_launch(workspace),
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from orchestrator.api.comparing import compare as compare_tables
-from orchestrator.api.loading import load
-from orchestrator.cli.options import echo_notice, folder_option, json_option, place_options, stderr_callbacks
+from orchestrator.api.comparing import table_named
+from orchestrator.cli.options import echo_notice, folder_option, json_option, place_options, selection_options, stderr_callbacks
 from orchestrator.launch.places import PlaceOptions
 
 
@@ -21,6 +21,7 @@ from orchestrator.launch.places import PlaceOptions
 )
 @click.option("--by", metavar="KEY", help="Rows that differ in this setting: distance, order, steps, …")
 @click.option("--only", multiple=True, metavar="'way=5,shot=1'", help="Keep only the rows that match; repeatable.")
+@selection_options("set_values", "seeds")
 @place_options("runs_root", "data_root")
 @click.option(
     "--format", "form", type=click.Choice(("text", "json", "csv")), default="text", show_default=True, help="How to print it."
@@ -33,6 +34,7 @@ def compare(
     rows: tuple[str, str] | None,
     by: str | None,
     only: Sequence[str],
+    selection: Mapping[str, Any],
     places: PlaceOptions,
     form: Literal["text", "json", "csv"],
     output: Path | None,
@@ -41,9 +43,10 @@ def compare(
     """Compare rows of the table, paired by test episode and seed. A difference is the second less the first.
 
     A TABLE is a sweep file or its name, whose finished trials count, or a folder of exports such as results/NAME. Of one table every two
-    rows of the same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has.
+    rows of the same episodes are compared, or those of --rows or --by; of two tables the same cells, whatever --by has. --set
+    and --seeds are those of the sweep's launch.
     """
-    sources = [table if Path(table).is_dir() else load(table, callbacks=stderr_callbacks(), **vars(places)) for table in tables]
+    sources = [table_named(table, callbacks=stderr_callbacks(), **selection, **vars(places)) for table in tables]
     compared = compare_tables(*sources, rows=rows, by=by, only=only)
     if output is not None:
         compared.write(output, notice=echo_notice)

@@ -1,4 +1,4 @@
-"""``fsl export``: trials, cells, episodes and curves as typed columns."""
+"""``fsl export``: trials, cells, published numbers, episodes and curves as typed columns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from orchestrator.launch.workspace import Sweep
 
 @click.command()
 @sweep_options("runs_root", "data_root")
-@click.option("--format", "form", type=click.Choice(("parquet", "csv")), required=True, help="The kind of files.")
+@click.option(
+    "--format", "form", type=click.Choice(("parquet", "csv")), default="parquet", show_default=True, help="The kind of files."
+)
 @folder_option("-o", "--output", help="Folder; default <runs-root>/exports/<sweep>[.<plan>].")
 @json_option
 def export(sweep: Sweep, form: Literal["parquet", "csv"], output: Path | None, as_json: bool) -> None:
-    """Write the trials, cells, episodes and curves as files.
+    """Write the trials, cells, published numbers, episodes and curves as files.
 
     Where an algorithm adapts, its adaptation is a file too. The paths are printed.
     """

@@ -108,6 +108,15 @@ def _loaded(*, set_values: tuple[str, ...], sweep: str, by_name: bool, **options
     return load(sweep if by_name else find_sweep(sweep), set=set_values, callbacks=stderr_callbacks(), **options)
 
 
+def selection_options(*names: str) -> Decorator:
+    """Give a command the options that select a sweep's cells: their values for :func:`load`, as its argument ``selection``."""
+    return gathered("selection", _overrides, {name: _SELECTION[name] for name in names})
+
+
+def _overrides(*, set_values: tuple[str, ...], seeds: str | None) -> dict[str, Any]:
+    return {"set": set_values, "seeds": seeds}
+
+
 def place_options(*names: str) -> Decorator:
     """Give a command the flags of these places: what they give, as its argument ``places``."""
     return gathered("places", PlaceOptions, {name: _PLACES[name] for name in names})

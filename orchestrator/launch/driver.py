@@ -111,11 +111,12 @@ def _put_on_record(folder: Path, plan: Plan, *, replace: bool) -> None:
 
 
 def _todo(plan: Plan, records: Mapping[str, TrialRecord], expected: Forecast | None) -> list[PlannedTrial]:
-    """The trials that are not done, the longest first where something is expected of them."""
+    """The trials that are not done: first those that lack only scores, then the longest first where something is expected of them."""
     todo = [trial for trial in plan.trials if not is_done(trial, records[trial.fingerprint])]
     if expected is not None:
         longest_first = expected.longest_first
         todo.sort(key=lambda trial: longest_first[trial.fingerprint], reverse=True)
+    todo.sort(key=lambda trial: records[trial.fingerprint].result is None)
     return todo
 
 

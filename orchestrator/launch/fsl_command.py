@@ -28,6 +28,15 @@ def fsl_command(places: Places, *words: str) -> str:
     return f"{line} --tracking-uri {address}"
 
 
+def resuming_command(workspace: Workspace) -> str:
+    """The command that launches a sweep again, with the overrides of its plan."""
+    spec = workspace.plan.spec
+    words = [word for text in spec.set_texts for word in ("--set", text)]
+    words += [word for text in spec.only_texts for word in ("--only", text)]
+    words += ["--seeds", spec.seeds_text] if spec.seeds_text else []
+    return fsl_command(workspace.places, "run", str(spec.file), *words)
+
+
 def single_trial_command(trial: PlannedTrial, workspace: Workspace) -> str:
     """The command that runs one trial, and no other, in the user's own process."""
     spec, cells = workspace.plan.spec, workspace.plan.cells

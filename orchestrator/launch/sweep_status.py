@@ -10,6 +10,7 @@ from orchestrator.launch.driver import sweep_folder
 from orchestrator.launch.launch_times import LaunchTimes
 from orchestrator.launch.launches import launch_on_record
 from orchestrator.launch.workspace import Workspace
+from orchestrator.records.driver_lock import running_driver
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import STATES, TrialState
 from orchestrator.sweep.plan import PlannedTrial
@@ -32,9 +33,14 @@ class TrialStatus:
 
     @property
     def validation_accuracy(self) -> float | None:
-        """The best so far, from 0 to 1; None before the first validation."""
+        """That of the weights selected so far, from 0 to 1; None before the first validation."""
         result, progress = self.record.result, self.record.progress
         return result.validation_accuracy if result else progress.best if progress else None
+
+    @property
+    def lacks_only_scores(self) -> bool:
+        """Whether it is trained, and the next launch only scores it."""
+        return self.state == "stopped" and self.record.result is not None
 
     @property
     def cause(self) -> str | None:
@@ -65,6 +71,11 @@ def failures_by_cause(trials: tuple[TrialStatus, ...]) -> Mapping[str, tuple[Tri
     """The failed trials by why they failed."""
     causes = dict.fromkeys(each.cause for each in trials)
     return {cause: tuple(each for each in trials if each.cause == cause) for cause in causes if cause is not None}
+
+
+def running_launch(workspace: Workspace) -> str | None:
+    """The process that runs the sweep now, with whatever overrides; None where there is none."""
+    return running_driver(sweep_folder(workspace.places.runs_root, workspace.plan))
 
 
 def times_of_launches(workspace: Workspace) -> tuple[LaunchTimes, ...]:

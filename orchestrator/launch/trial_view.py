@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.execution.job import EventKind, TrialEvent
@@ -24,6 +24,8 @@ _STATE_AFTER: Mapping[EventKind, TrialState] = {
 @dataclass(frozen=True, kw_only=True)
 class TrialView:
     """What is shown of one trial: ``step`` of ``steps`` of the training that runs, which with ``retrain`` is the first or the second.
+
+    ``accuracy`` is that of the newest validation, in 0..1.
 
     ``began`` is in monotonic seconds; ``first_step`` is where this launch began or resumed that training.
 
@@ -50,7 +52,7 @@ class TrialView:
             changes |= {"first_step": event.step, "began": now, "step": event.step}
         else:
             changes["step"] = min(max(event.step, self.step), event.steps or self.steps)
-        accuracy = event.metrics.get("validation_accuracy", event.best)
+        accuracy = event.metrics.get("validation_accuracy")  # not the selected weights', which are of another step
         return replace(self, **changes, accuracy=self.accuracy if accuracy is None else accuracy)  # type: ignore[arg-type]
 
     def seconds_left(self, now: float) -> float | None:
@@ -71,10 +73,19 @@ def views_at_start(plan: Plan, done: Mapping[str, TrialState], records: Mapping[
 def _at_start(trial: PlannedTrial, state: TrialState, record: TrialRecord | None) -> TrialView:
     view = TrialView(name=trial.name, steps=trial.recipe.steps, state=state)
     if record is not None and record.result is not None:
-        return replace(view, step=record.result.steps_done, accuracy=record.result.validation_accuracy)
+        return replace(view, step=record.result.steps_done, accuracy=_newest(record.result.curves.get("validation_accuracy", ())))
     if record is not None and record.progress is not None:
-        return replace(view, step=record.progress.step, steps=record.progress.steps, accuracy=record.progress.best)
+        return replace(
+            view,
+            step=record.progress.step,
+            steps=record.progress.steps,
+            accuracy=record.progress.metrics.get("validation_accuracy"),
+        )
     return view
+
+
+def _newest(curve: Sequence[tuple[int, float]]) -> float | None:
+    return curve[-1][1] if curve else None
 
 
 def sweep_seconds_left(views: Collection[TrialView], now: float) -> float | None:

@@ -60,9 +60,18 @@ def _held(folder: Path) -> SweepLockedError:
     return SweepLockedError(f"another run holds the sweep {folder.name}: {_describe(folder / _HOLDER)}")
 
 
+def running_driver(folder: Path) -> str | None:
+    """The process that drives the sweep now, with its host and start; None where there is none. Nothing is written.
+
+    Raises:
+        StoreError: the lock cannot be read or queried.
+    """
+    return _describe(folder / _HOLDER) if is_running(folder) else None
+
+
 def _describe(holder: Path) -> str:
     try:
         known = json.loads(holder.read_bytes())
         return f"process {known['process']} on {known['host']}, since {known['since']}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "by an unknown process"
+        return "an unknown process"

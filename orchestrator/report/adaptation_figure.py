@@ -13,11 +13,13 @@ from fsl_core.training.result import EvaluationResult
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.canvas import Axes, Figure, MaxNLocator, default_style, wrapped, write_figure, write_title
 from orchestrator.report.line_styles import DASHES, UNTRAINED, line_style
+from orchestrator.report.row_text import head
 from orchestrator.sweep.plan import Plan, PlannedTrial
 
 _PANELS_A_ROW = 3
 _PANEL = (4.8, 3.8)
 _LABEL_CHARACTERS = 60
+_LEGEND = "a line a seed"
 
 Score = tuple[PlannedTrial, EvaluationResult]
 Style = tuple[str, str]
@@ -37,7 +39,7 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
     styles = _styles(scores)
     labels = {kind: wrapped(kind, _LABEL_CHARACTERS) for kind in styles}
     across, down = min(len(panels), _PANELS_A_ROW), -(-len(panels) // _PANELS_A_ROW)
-    beneath = 0.3 + 0.17 * sum(label.count("\n") + 1 for label in labels.values()) / across
+    beneath = 0.5 + 0.17 * sum(label.count("\n") + 1 for label in labels.values()) / across
     figure = Figure(figsize=(_PANEL[0] * across, _PANEL[1] * down + beneath), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -45,8 +47,17 @@ def adaptation_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     handles = [grid[0, 0].plot([], [], dash, marker="o", markersize=3, color=colour)[0] for colour, dash in styles.values()]
-    figure.legend(handles, list(labels.values()), loc="outside lower left", ncols=across, fontsize=8)
-    write_title(figure, plan.spec.title)
+    figure.legend(
+        handles,
+        list(labels.values()),
+        loc="outside lower left",
+        ncols=across,
+        fontsize=8,
+        title=_LEGEND,
+        title_fontsize=8,
+        alignment="left",
+    )
+    write_title(figure, "\n".join(head(plan.spec)))
     return write_figure(figure, path)
 
 

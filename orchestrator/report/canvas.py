@@ -60,13 +60,15 @@ def default_style() -> Iterator[None]:
 
 
 def write_title(figure: Figure, title: str) -> None:
-    """Write the title above the panels, in as many lines as the width needs."""
-    figure.suptitle(textwrap.fill(title, int(9 * figure.get_figwidth())))
+    """Write the title above the panels; each of its lines is wrapped to the width."""
+    width = int(9 * figure.get_figwidth())
+    figure.suptitle("\n".join(textwrap.fill(line, width) for line in title.splitlines()))
 
 
 def wrapped(name: str, characters: int) -> str:
-    """A name wrapped at so many characters; no line begins with the dot that separates its parts."""
-    return textwrap.fill(name.replace(" · ", "\N{NO-BREAK SPACE}· "), characters, break_on_hyphens=False)
+    """A name wrapped at so many characters; where a line ends between two parts, the dot that separates them is left out."""
+    bound = textwrap.fill(name.replace(" · ", "\N{NO-BREAK SPACE}· "), characters, break_on_hyphens=False)
+    return bound.replace("\N{NO-BREAK SPACE}·\n", "\n")
 
 
 def write_figure(figure: Figure, path: Path) -> Path:

@@ -39,7 +39,7 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     axes.grid(axis="x", alpha=0.3)
     for edge in bottoms[:-1]:
         axes.axhline(edge, color="#dddddd", linewidth=0.6, zorder=0)
-    _draw_legend(figure, axes, labels, {row.trained_for_less for row in rows if row.reproduced is not None} or {False})
+    _draw_legend(figure, axes, labels, {_short(row) for row in rows if row.reproduced is not None} or {False})
     write_title(figure, title)
     return write_figure(figure, path)
 
@@ -50,8 +50,13 @@ def _draw_row(axes: Axes, row: CellRow, centre: float, labels: Collection[str]) 
     for rank, number in enumerate(row.published):
         colour, marker = _style(number.registry, labels)
         _dot(axes, number.accuracy, number.ci95, top - _DOT * rank, colour=colour, marker=marker)
-    last, filled = top - _DOT * len(row.published), not row.trained_for_less
+    last, filled = top - _DOT * len(row.published), not _short(row)
     _dot(axes, row.reproduced, row.ci95_episodes, last, colour=OURS, marker="o", filled=filled)
+
+
+def _short(row: CellRow) -> bool:
+    """Whether it was trained for less than a published number beside it."""
+    return row.trained_for_less and bool(row.published)
 
 
 def _style(registry: str, labels: Collection[str]) -> tuple[str, str]:

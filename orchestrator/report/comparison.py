@@ -1,7 +1,7 @@
 """Computes the difference of two rows, paired by frozen episode and by training seed where both rows have the same.
 
 Two rows with the same episodes share the episodes' luck, which cancels in their difference: its interval is about half as wide as for
-different episodes. Trainings with the same seed are also paired.
+different episodes. Trainings with the same seed are also paired. Interval and p-value are as conservative as those of verdicts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from fsl_core.episodes.statistics import Z_95
 from orchestrator.report.class_bootstrap import ci95_classes
 from orchestrator.report.comparison_row import ComparedRow, Pairing
-from orchestrator.report.distributions import student_quantile, student_tail
+from orchestrator.report.student import Error, half_interval, p_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,8 @@ def _compared(first: ComparedRow, second: ComparedRow) -> Comparison:
     before, after = ours.mean(axis=0), theirs.mean(axis=0)
     apart = _variance(before) + _variance(after)
     episodes = _variance(after - before) if paired_by else apart
-    spread, std = _seed_spread(ours.mean(axis=1), theirs.mean(axis=1), paired=bool(common))
-    total = episodes + sum(variance for variance, _ in spread)
-    freedom = _freedom(total, spread)
+    of_seeds, std = _seed_errors(ours.mean(axis=1), theirs.mean(axis=1), paired=bool(common))
+    errors = [Error(episodes), *of_seeds]
     difference = float(after.mean() - before.mean())
     return Comparison(
         first=first,
@@ -109,17 +108,17 @@ def _compared(first: ComparedRow, second: ComparedRow) -> Comparison:
         first_accuracy=float(before.mean()),
         second_accuracy=float(after.mean()),
         difference=difference,
-        ci95=student_quantile(0.975, freedom) * math.sqrt(total),
+        ci95=half_interval(errors),
         ci95_episodes=Z_95 * math.sqrt(episodes),
         ci95_unpaired=Z_95 * math.sqrt(apart),
         ci95_classes=ci95_classes(after - before, first.classes) if paired_by and first.classes is not None else None,
         std_seeds=std,
         correlation=_correlation(before, after) if paired_by else None,
-        p=_p_value(difference, total, freedom),
+        p=p_value(difference, errors),
         p_holm=1.0,
         unlike=unlike(first, second),
         seeds_differ=set(first.seeds) != set(second.seeds),
-        spread_known=bool(spread),
+        spread_known=bool(of_seeds),
     )
 
 
@@ -138,29 +137,13 @@ def _variance(values: np.ndarray) -> float:
     return float(values.var(ddof=1)) / len(values)
 
 
-Spread = list[tuple[float, int]]
-"""Variances of means over seeds, each with its degrees of freedom; empty where a row has too few seeds."""
-
-
-def _seed_spread(first: np.ndarray, second: np.ndarray, *, paired: bool) -> tuple[Spread, float | None]:
-    """The variance that the seeds add to the difference, and the standard deviation of paired seeds."""
+def _seed_errors(first: np.ndarray, second: np.ndarray, *, paired: bool) -> tuple[list[Error], float | None]:
+    """The errors that the seeds add to the difference, empty where a row has too few; the standard deviation of paired seeds."""
     parts = [second - first] if paired else [first, second]
     if min(map(len, parts)) < 2:
         return [], None
     std = float(parts[0].std(ddof=1)) if paired else None
-    return [(_variance(part), len(part) - 1) for part in parts], std
-
-
-def _freedom(total: float, spread: Spread) -> float:
-    """The degrees of freedom of a sum of variances, of which the seeds' are estimated from few values (Welch 1947)."""
-    doubt = sum(variance**2 / freedom for variance, freedom in spread)
-    return math.inf if doubt == 0 else total**2 / doubt
-
-
-def _p_value(difference: float, variance: float, freedom: float) -> float:
-    if variance == 0:
-        return 1.0 if difference == 0 else 0.0
-    return 2 * student_tail(abs(difference) / math.sqrt(variance), freedom)
+    return [Error(_variance(part), len(part) - 1) for part in parts], std
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float | None:

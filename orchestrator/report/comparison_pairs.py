@@ -19,6 +19,7 @@ _DEGREES = ("scale",)
 _KIND = {key for key, said in descriptions().items() if said.form and key not in _DEGREES} | {"dataset", "way", "shot"}
 """Settings in which two rows must agree to be the same cell, if both have them."""
 _SHORTEST_ID = 4
+_NEXT = "; --rows FIRST SECOND or --by KEY compares rows of different episodes without pairing them"
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,45 @@ def _every_pair(rows: Sequence[ComparedRow]) -> Pairs:
     """All pairs of rows that are known to have the same episodes."""
     known, left_out = _finished(rows)
     pairs = [pair for pair in combinations(known, 2) if _answer_the_same(*pair)]
-    return _some(pairs, left_out, f"no two rows of {_tables(rows)} have the same episodes")
+    return _some(pairs, left_out, f"no two rows of {_tables(rows)} have the same episodes{_NEXT}")
 
 
 def _pairs_by(rows: Sequence[ComparedRow], key: str) -> Pairs:
-    """All pairs of rows of one kind that differ in the setting."""
+    """All pairs of rows of one kind that differ in the setting, and otherwise only in what follows from it."""
     known, left_out = _finished(rows)
-    pairs = [pair for pair in combinations(known, 2) if key in unlike(*pair) and _same_kind(*pair, free={key})]
-    return _some(pairs, left_out, f"no two rows of {_tables(rows)} differ in {key} and are otherwise of one kind")
+    candidates = [pair for pair in combinations(known, 2) if key in unlike(*pair) and _same_kind(*pair, free={key})]
+    further = [(pair, _differing_by_themselves(*pair, key, rows)) for pair in candidates]
+    pairs = [pair for pair, others in further if not others]
+    paired = {id(row) for pair in pairs for row in pair}
+    alone = [(row, others) for pair, others in further for row in pair if id(row) not in paired]
+    said = {
+        row.number: f"row {row.number} of {row.table}: no row differs in {key} alone, but also in {', '.join(others)}"
+        for row, others in alone
+    }
+    advice = "; --rows FIRST SECOND compares any two rows"
+    return _some(pairs, (*left_out, *said.values()), f"no two rows of {_tables(rows)} differ in {key} alone{advice}")
+
+
+def _differing_by_themselves(first: ComparedRow, second: ComparedRow, key: str, rows: Sequence[ComparedRow]) -> list[str]:
+    """The further settings in which two rows differ that do not follow from ``key``.
+
+    One follows where all rows of the kind with one value of ``key`` agree in it, as a preset's learning rate does. A trained and an
+    untrained row differ in ``steps`` by themselves.
+    """
+    others = [name for name in unlike(first, second) if name != key]
+    untrained = 0 in (first.settings.get("steps"), second.settings.get("steps"))
+    return [
+        name
+        for name in others
+        if (name == "steps" and untrained) or any(_varies(name, side, key, rows) for side in (first, second))
+    ]
+
+
+def _varies(name: str, like: ComparedRow, key: str, rows: Sequence[ComparedRow]) -> bool:
+    """Whether a row of one kind with ``like``, and with the same value of ``key``, has another value of ``name``."""
+    return any(
+        {key, name} & set(found) == {name} and _same_kind(like, row, free=()) for row in rows if (found := unlike(like, row))
+    )
 
 
 def _named_pairs(rows: Sequence[ComparedRow], first: str, second: str) -> Pairs:

@@ -88,16 +88,25 @@ def _label(row: ComparedRow, letters: Mapping[str, str]) -> str:
 
 
 def _listed(compared: Sequence[Comparison], letters: Mapping[str, str]) -> list[str]:
-    """Every compared row, in the order of its table."""
-    rows = {_label(row, letters): row for each in compared for row in (each.first, each.second)}
-    order = sorted(rows, key=lambda label: (letters[rows[label].table], rows[label].number))
-    cells = [[label, rows[label].name, f"{rows[label].accuracy:.2f}", _trained_with(rows[label])] for label in order]
+    """Every compared row, in the order of its table, once for each set of seeds over which it was compared."""
+    sides = [side for each in compared for side in _sides(each)]
+    found = {(_label(row, letters), seeds): (row, accuracy) for row, seeds, accuracy in sides}
+    order = sorted(found, key=lambda key: (letters[found[key][0].table], found[key][0].number, key[1]))
+    cells = [[key[0], found[key][0].name, f"{found[key][1]:.2f}", _trained_with(key[1])] for key in order]
     return _aligned([["", "row", "accuracy", "trained with"], *cells])
 
 
-def _trained_with(row: ComparedRow) -> str:
-    """The row's seeds with the word, because a bare ``0`` would read as a count of none."""
-    return f"seed{'s' * (len(row.seeds) > 1)} {', '.join(map(str, row.seeds))}"
+def _sides(each: Comparison) -> list[tuple[ComparedRow, tuple[int, ...], float]]:
+    """Both rows with the seeds that were compared, and the accuracy over these."""
+    return [
+        (each.first, each.seeds or each.first.seeds, each.first_accuracy),
+        (each.second, each.seeds or each.second.seeds, each.second_accuracy),
+    ]
+
+
+def _trained_with(seeds: Sequence[int]) -> str:
+    """The seeds with the word, because a bare ``0`` would read as a count of none."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def _line(each: Comparison, letters: Mapping[str, str], notes: dict[str, str], *, several: bool) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from fsl_core.training.model_selection import Selection
 from fsl_core.training.result import TrialResult
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.canvas import (
@@ -22,10 +23,16 @@ from orchestrator.report.canvas import (
     write_title,
 )
 from orchestrator.report.line_styles import line_style
+from orchestrator.report.row_text import head
 from orchestrator.sweep.plan import Plan, PlannedTrial
 
 _LABEL_CHARACTERS = 42
 _DECADE = 10.0
+_SELECTED_BY: Mapping[Selection, str] = {
+    "loss": "lowest validation loss",
+    "accuracy": "highest validation accuracy",
+    "last": "the last step",
+}
 _ALIKE = 2
 """The largest ratio of two budgets whose curves are readable on one axis."""
 
@@ -52,7 +59,7 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
         _draw_row(accuracy, loss, row, trials, records)
     for loss in panels[:, 1]:
         _set_plain_ticks(loss)
-    write_title(figure, plan.spec.title)
+    write_title(figure, "\n".join(head(plan.spec)))
     return write_figure(figure, path)
 
 
@@ -102,7 +109,7 @@ def _draw_row(accuracy: Axes, loss: Axes, row: Row, trials: Sequence[PlannedTria
         axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
     if not any(axes.lines for axes in (accuracy, loss)):
         _write_that_no_trial_is_done(accuracy, loss)
-    _draw_legend(loss, kinds)
+    _draw_legend(loss, kinds, {trial.recipe.validation.selection for trial in trials})
 
 
 def _write_that_no_trial_is_done(*panels: Axes) -> None:
@@ -112,12 +119,13 @@ def _write_that_no_trial_is_done(*panels: Axes) -> None:
         axes.text(0.5, 0.5, "no trial is done yet", transform=axes.transAxes, ha="center", va="center")
 
 
-def _draw_legend(loss: Axes, kinds: Sequence[str]) -> None:
+def _draw_legend(loss: Axes, kinds: Sequence[str], selections: Collection[Selection]) -> None:
     """Draws the legend beside the panels, where it hides no curve."""
     for number, kind in enumerate(kinds):
         colour, dash = line_style(number)
         loss.plot([], [], dash, color=colour, label=_label(kind))
-    title = "a line a seed,\nthe dot is the selected step"
+    why = " or ".join(_SELECTED_BY[selection] for selection in sorted(selections))
+    title = f"a line a seed,\nthe dot is the selected step\n({why})"
     loss.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title=title, title_fontsize=8, alignment="left")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from orchestrator.report.canvas import Figure, default_style, write_figure
 from orchestrator.report.line_styles import THEIRS
 
 _MOST_KEPT = 32
+_LEAST_WIDTH = 3.6
+_CHARACTERS_PER_INCH = 13
+"""How much of a title fits an inch at its size; the width of few images holds few words."""
 _drawn: dict[tuple[str, DataSettings, Evaluation], bytes] = {}
 """The newest pictures by their content, which a cell's seeds share: Matplotlib takes as long as a short trial."""
 
@@ -45,10 +49,12 @@ def episode_figure(support: np.ndarray, query: np.ndarray, path: Path, *, title:
     way, shot = support.shape[:2]
     shown = np.concatenate([support, query], axis=1)
     tiles = shown.transpose(0, 3, 1, 4, 2).reshape(way * shown.shape[3], shown.shape[1] * shown.shape[4], shown.shape[2])
-    figure = Figure(figsize=(0.45 * shown.shape[1] + 0.6, 0.45 * way + 0.8), layout="constrained")
+    width = max(_LEAST_WIDTH, 0.45 * shown.shape[1] + 0.6)
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, int(_CHARACTERS_PER_INCH * width))]
+    figure = Figure(figsize=(width, 0.45 * way + 0.5 + 0.15 * len(lines)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(tiles.squeeze(2) if tiles.shape[2] == 1 else tiles, cmap="gray_r", vmin=0, vmax=1)
     axes.axvline(shot * shown.shape[4] - 0.5, color=THEIRS, linewidth=1.5)
     axes.set_xticks([]), axes.set_yticks([])
-    axes.set_title(title, fontsize=8)
+    axes.set_title("\n".join(lines), fontsize=8)
     return write_figure(figure, path)

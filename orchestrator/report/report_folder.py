@@ -15,6 +15,7 @@ from orchestrator.report.drawing import draw_if_possible
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import SCHEMA_VERSION
 from orchestrator.report.published import Registries
+from orchestrator.report.row_text import head
 from orchestrator.report.table import render
 from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
@@ -68,7 +69,7 @@ def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows:
     def cells(path: Path) -> Path | None:
         from orchestrator.report.cells_figure import cells_figure
 
-        return cells_figure(rows, path, title=plan.spec.title)
+        return cells_figure(rows, path, title="\n".join(head(plan.spec)))
 
     figures: dict[str, Callable[[Path], Path | None]] = {"curves": curves, "cells": cells}
     if any(evaluation.adaptation_steps for trial in plan.trials for evaluation in trial.evaluations):

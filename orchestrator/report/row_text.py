@@ -133,7 +133,7 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
         *(f"for the verdict {text}" for text in row.assumed),
         *([f"training ended: {row.training_ended}"] if row.cut_short else []),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
-        *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices else []),
+        *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices and row.published else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),
         *(f"{number.label}: {number.doubt}" for number in shown if number.doubt),
     ]

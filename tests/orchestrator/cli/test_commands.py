@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -114,7 +115,8 @@ def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> N
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_export_prints_the_files_that_it_wrote(done: tuple[Workplace, Result], tmp_path: Path, form: str) -> None:
-    result = done[0].read("export", "--format", form, "-o", tmp_path)
+    chosen = () if form == "parquet" else ("--format", form)  # Parquet is the default
+    result = done[0].read("export", *chosen, "-o", tmp_path)
     assert [Path(line).name for line in result.stdout.splitlines()] == [
         f"{name}.{form}" for name in ("trials", "cells", "published", "episodes", "curves")
     ]
@@ -131,6 +133,19 @@ def test_status_counts_and_names(done: tuple[Workplace, Result], fresh: Workplac
     assert json.loads(fresh.read("status", "--json").stdout)["counts"] == {
         "running": 0, "scoring": 0, "stopped": 0, "waiting": 2, "done": 0, "diverged": 0, "failed": 0,
     }  # fmt: skip
+
+
+def test_status_tells_whether_a_launch_is_alive(done: tuple[Workplace, Result], fresh: Workplace) -> None:
+    assert "no launch is running\n" in done[0].read("status").stdout
+    text = fresh.read("status", "--seeds", "1").stdout
+    assert f"no launch is running; fsl run {fresh.sweep} --seeds 1 --runs-root {fresh.runs} resumes" in text
+    with driver_lock(fresh.runs / "sweeps" / "small"):
+        assert f"a launch is running: process {os.getpid()} on " in fresh.read("status").stdout
+        assert json.loads(fresh.read("status", "--json").stdout)["running_launch"].startswith(f"process {os.getpid()}")
+
+
+def test_status_gives_the_step_of_the_validation_that_it_shows(done: tuple[Workplace, Result]) -> None:
+    assert len(re.findall(r"validation [\d.]+ % \(step \d+\)", done[0].read("status").stdout)) == 2
 
 
 def test_a_dry_run_is_the_plan_and_computes_nothing(fresh: Workplace) -> None:

@@ -45,11 +45,22 @@ def test_a_sweep_is_compared_from_its_records(tmp_path: Path) -> None:
     assert (found["paired_by"], found["seeds"], found["difference"]) == ("episodes", [0, 1], 0)
 
 
+def test_an_overridden_launch_is_compared_by_its_overrides(tmp_path: Path) -> None:
+    tracked_sweep(tmp_path)
+    done = fsl(tmp_path / "tiny.yaml", "--runs-root", tmp_path / "runs", "--seeds", "1", "--json")
+    assert done.exit_code == 0, done.output
+    assert [found["seeds"] for found in json.loads(done.stdout)["comparisons"]] == [[1]]
+    other = fsl(tmp_path / "tiny.yaml", "--runs-root", tmp_path / "runs", "--set", "meta_batch_size=3")
+    assert other.exit_code == 2 and "no row of tiny has a finished seed yet" in " ".join(other.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
         ((MATCHING, MATCHING), "two of different names"),
         ((MATCHING, "--by", "order"), "no two rows"),
+        (("results/nonesuch",), "no folder of exports, such as results/NAME, is there either"),
+        ((MATCHING, "--seeds", "0"), "--set and --seeds are overrides of a sweep"),
         ((MATCHING, "--only", "shot=2"), "no row matches --only shot=2"),
         ((MATCHING, "--only", "shots=2"), "did you mean 'shot'"),
         ((FIRST_EDITION,), "has no cells.parquet"),

@@ -53,6 +53,17 @@ def test_a_second_launch_computes_nothing(finished: Path) -> None:
     assert contents(finished) == before
 
 
+def test_a_trial_that_lacks_only_scores_comes_first(finished: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(finished, runs)
+    untrained, unscored = (runs / "trials" / trial.fingerprint for trial in small_plan(runs).trials)
+    shutil.rmtree(untrained)
+    shutil.rmtree(unscored / "evaluations")
+    view = Recorder()
+    assert launch(small_plan(runs), runs, view=view).complete
+    assert view.events[0].fingerprint == unscored.name
+
+
 def test_a_new_evaluation_never_trains_again(finished: Path, tmp_path: Path) -> None:
     runs = shutil.copytree(finished, tmp_path / "runs")  # it adds to the records, which other tests count
     plan = small_plan(runs, shot="[1]", way="[5, 10, 15]", train_shot="1")

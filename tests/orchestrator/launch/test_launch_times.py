@@ -187,9 +187,15 @@ def test_it_is_said_in_one_sentence() -> None:
     assert times_text(dataclasses.replace(TIMES, by_patience=0, predicted_wall_seconds=None, uncompared=apart)).endswith(
         "(predicted of all that was to do: unknown); not in the trial time: 1 diverged (12 min), 5 not begun"
     )
-    assert times_text(dataclasses.replace(TIMES, trials=0)).startswith(
-        "no trial was finished that can be compared, and the launch"
-    )
+    assert times_text(dataclasses.replace(TIMES, trials=0)).startswith("no trial was finished, and the launch")
+
+
+def test_finished_trials_without_a_prediction_are_finished() -> None:
+    apart = (Uncompared(why="not begun", trials=3, seconds=0.0), Uncompared(why="of unknown cost", trials=9, seconds=1200.0))
+    text = times_text(dataclasses.replace(TIMES, trials=0, uncompared=apart))
+    assert text.startswith("9 trials finished in 20 min of trial time; none had a prediction, and the launch took")
+    assert text.endswith("; not in the trial time: 3 not begun")
+    assert "9 finished without a prediction (20 min)" in times_text(dataclasses.replace(TIMES, uncompared=apart))
 
 
 def test_the_times_of_a_plan_are_kept_when_it_is_launched_again_and_the_newest_of_very_many(tmp_path: Path, plan: Plan) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -254,11 +255,13 @@ def test_a_trial_that_is_done_or_was_begun_before_shows_how_far_it_came(plan: Pl
     """In a second launch trials that were done showed 0/100."""
     ours, theirs = plan.trials
     result = finished(ours.recipe, [])
-    progress = ProgressRecord(step=40, steps=100, best=0.5, train_seconds=1, attempts=1, started_at="", at="")
+    progress = ProgressRecord(
+        step=40, steps=100, best=0.5, train_seconds=1, attempts=1, started_at="", at="", metrics={"validation_accuracy": 0.4}
+    )
     records = {ours.fingerprint: result, theirs.fingerprint: TrialRecord(fingerprint=theirs.fingerprint, progress=progress)}
     done, begun = views_at_start(plan, {ours.fingerprint: "done"}, records).values()
     assert (done.state, done.step, done.steps, done.accuracy) == ("done", 200, 100, 0.75)
-    assert (begun.state, begun.step, begun.steps, begun.accuracy) == ("waiting", 40, 100, 0.5)
+    assert (begun.state, begun.step, begun.steps, begun.accuracy) == ("waiting", 40, 100, 0.4), "that of step 40"
 
 
 def test_a_trial_that_is_scored_says_so_and_has_no_time_left_to_train(plan: Plan):
@@ -319,3 +322,11 @@ def test_columns_fit_wherever_they_can(width: int, name: int, step: int):
     assert columns.width <= max(width, 1 + 2 + 8 + 2 + step)
     wider = Columns.fitting(width + 1, name=name, step=step)
     assert (wider.validation, wider.left, wider.bar) >= (columns.validation, columns.left, columns.bar)
+
+
+def test_the_accuracy_beside_the_last_step_is_not_that_of_the_selected_one() -> None:
+    def event(kind: EventKind, **values: Any) -> TrialEvent:
+        return TrialEvent(fingerprint="f", kind=kind, step=300, steps=300, **values)
+
+    view = TrialView(name="t").after(event("progress", metrics={"validation_accuracy": 0.993}, best=0.9936), 1.0)
+    assert view.after(event("finished", best=0.9936), 2.0).accuracy == 0.993

@@ -16,11 +16,12 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report import cells_figure as cells_module
 from orchestrator.report import curves_figure as curves_module
-from orchestrator.report.canvas import Axes, Figure
+from orchestrator.report.canvas import Axes, Figure, wrapped
 from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.curves_figure import curves_figure
 from orchestrator.report.episode_picture import episode_figure
 from orchestrator.report.line_styles import line_style
+from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, finished, plan_of, records_of, registries, score
@@ -243,3 +244,36 @@ def test_a_short_training_is_marked_in_the_forest(tmp_path: Path, figures: list[
     assert [text.get_text() for legend in figures[1].legends for text in legend.get_texts()][-1].endswith(
         "for less than published"
     )
+
+
+def test_figures_carry_the_warnings_of_the_table(tmp_path: Path, figures: list[Figure]) -> None:
+    plan = plan_of(tmp_path)
+    changed = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, short=True, seeds_text="0"))
+    write_report_folder(tmp_path / "report", changed, records_of(plan, {0: [74, 75]}), registries())
+    assert len(figures) == 2
+    for figure in figures:
+        title = " ".join(figure.get_suptitle().split())
+        assert "SHORT RUN" in title and "Not the sweep as its file has it: --seeds 0" in title
+
+
+def test_a_short_training_beside_no_published_number_is_not_called_shorter_than_published(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    plan = plan_of(tmp_path)
+    rows = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
+    alone = [dataclasses.replace(row, published=(), trained_for_less=True) for row in rows]
+    cells_figure(alone, tmp_path / "cells.png", title="cells")
+    assert [text.get_text() for legend in figures[0].legends for text in legend.get_texts()] == ["reproduced"]
+
+
+def test_the_legend_of_the_curves_says_what_selects_the_step(tmp_path: Path, figures: list[Figure]) -> None:
+    plan = plan_of(tmp_path)
+    curves_figure(plan, records_of(plan, {0: [74, 75]}), tmp_path / "curves.png")
+    legends = [axes.get_legend() for axes in figures[0].axes if axes.get_legend() is not None]
+    assert legends and all("(lowest validation loss)" in legend.get_title().get_text() for legend in legends)
+
+
+def test_no_line_of_a_wrapped_name_ends_or_begins_with_the_dot() -> None:
+    for width in range(12, 40):
+        lines = wrapped("maml order 1 · omniglot 5-way 1-shot · 1,000 steps", width).splitlines()
+        assert not any(line.strip().startswith("·") or line.strip().endswith("·") for line in lines)
