@@ -21,7 +21,7 @@ from orchestrator.launch.workspace import Sweep
 @folder_option("-o", "--output", help="Folder; default <runs-root>/exports/<sweep>[.<plan>].")
 @json_option
 def export(sweep: Sweep, form: Literal["parquet", "csv"], output: Path | None, as_json: bool) -> None:
-    """Write the trials, cells, published numbers, episodes and curves as files.
+    """Write trials, cells, published numbers, episodes and curves.
 
     Where an algorithm adapts, its adaptation is a file too. The paths are printed.
     """

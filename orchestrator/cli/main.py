@@ -49,7 +49,7 @@ _COMMANDS = (
     ),
     ImportedLater(
         "export",
-        "Write the trials, cells, episodes and curves as files.",
+        "Write trials, cells, published numbers, episodes and curves.",
         lambda: import_module("orchestrator.cli.export").export,
     ),
     ImportedLater(

@@ -46,7 +46,10 @@ def execute(job: TrialJob, on_event: EventListener) -> None:
     works = (_TrialWork.opened(each, on_event) for each in sorted(job.trials, key=lambda each: each.fingerprint))
     waiting = [work for work in works if work is not None]
     while waiting:  # for a trial that another process holds only while no trial is held here
-        held = [work for work in waiting if work.locks(wait=False)] or [work for work in waiting[:1] if work.locks(wait=True)]
+        held = [work for work in waiting if work.locks(wait=False)]
+        waiting = [work for work in waiting if not work.over]
+        if not held and waiting:
+            held = [work for work in waiting[:1] if work.locks(wait=True)]
         attempt_all(held)
         waiting = [work for work in waiting if not work.over]
 

@@ -22,9 +22,11 @@ def range_text(span: Span) -> str:
 
 
 def two_digits(number: float) -> str:
-    """A number rounded to two significant digits: ``54``, ``3.1``, ``1,300``; below 0.1 it is ``0``."""
+    """A number rounded to two significant digits, or to a tenth: ``54``, ``3.1``, ``1,300``, ``0.2``; below 0.05 it is ``0``."""
     rounded = float(f"{number:.2g}")
-    return f"{rounded:,.0f}" if rounded >= 10 or rounded < 0.1 else f"{rounded:.1f}"
+    if rounded >= 10:
+        return f"{rounded:,.0f}"
+    return f"{number:.1f}" if number >= 0.05 else "0"
 
 
 def _unit_of(seconds: float) -> tuple[str, int]:

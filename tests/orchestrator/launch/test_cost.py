@@ -160,14 +160,14 @@ def test_probes_of_other_code_count_only_where_nothing_else_is_known(recipe: Tra
     remembered = Remembered(of_other_code=timings(recipe, timing))
     book, of_a_second = CostBook(HERE, remembered, "b" * 64), per_step(remembering(recipe, quiet(1.0)), recipe).seconds
     cost = per_step(book, recipe)
-    assert cost.source == "probes of other code" and cost.seconds is not None and of_a_second is not None
+    assert cost.basis == "probes of other code" and cost.seconds is not None and of_a_second is not None
     assert cost.seconds.low == pytest.approx(OTHER_CODE_RANGE["low"] * of_a_second.likely)
     assert cost.seconds.high == pytest.approx(high * of_a_second.likely)
     assert book.unknown_work(recipe, ()) == CostBook(HERE).unknown_work(recipe, ()), "this code is still to be timed"
-    assert per_step(probed(book, recipe), recipe).source == "probe"
+    assert per_step(probed(book, recipe), recipe).basis == "probe"
     book = CostBook(HERE, remembered, "b" * 64)
     book.learn([record(recipe, 40, code_digest="a" * 64)])
-    assert per_step(book, recipe).source == "trials of other code", "whole trials are more reliable than probes"
+    assert per_step(book, recipe).basis == "trials of other code", "whole trials are more reliable than probes"
 
 
 def test_a_probe_on_a_busy_machine_is_marked_and_its_range_reaches_to_its_wall_clock(recipe: TrainingRecipe) -> None:

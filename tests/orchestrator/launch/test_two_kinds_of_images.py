@@ -138,7 +138,7 @@ def test_check_looks_at_every_kind_that_is_prepared(tmp_path: Path) -> None:
     both = kinds("check", "omniglot", *places(tmp_path))
     assert both == [(split, resize) for resize in FOLDERS for split in splits]
     said = fsl("data", "check", "omniglot", *places(tmp_path)).stderr
-    assert all(f"omniglot, split vinyals, resize {resize}: 0 identical images" in said for resize in FOLDERS)
+    assert all(f"omniglot, split vinyals, resize {resize}: 0 pairs of identical images" in said for resize in FOLDERS)
 
 
 def test_a_data_set_without_the_choice_refuses_it(tmp_path: Path) -> None:

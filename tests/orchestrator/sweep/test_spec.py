@@ -324,15 +324,15 @@ def test_a_bad_override_is_reported_by_name(tmp_path: Path, overrides: dict[str,
 
 
 def test_a_grid_of_more_cells_than_anybody_trains_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
-    many = list(range(1, 502))
+    many = list(range(2, 503))
     axes = f"  evaluation_seed: {many}\n  validation_episodes: {many}\n"
     assert "/sweep.yaml:13: grid.validation_episodes: with this axis the grid has 1,004,004 cells" in refusal(
         tmp_path, GOOD + axes
     )
     option = [f"{key}={many}" for key in ("evaluation_seed", "validation_episodes")]
     assert "--set validation_episodes: with this axis the grid has 1,004,004 cells" in refusal(tmp_path, GOOD, set_values=option)
-    conditional = f"{axes.splitlines()[0]}\n  validation_episodes: {{values: {many}, when: {{way: 7}}}}\n"
-    assert len(load(tmp_path, GOOD + conditional, only=["evaluation_seed=1"]).cells) == 4
+    conditional = f"{axes.splitlines()[0]}\n  validation_episodes: {{values: {many}, when: {{evaluation_seed: 2}}}}\n"
+    assert len(load(tmp_path, GOOD + conditional, only=["evaluation_seed=2"]).cells) == 4 * 501
 
 
 def test_files_without_text_are_reported_by_name(tmp_path: Path) -> None:
