@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "started_at": (STAMP, "UTC, of the first attempt"),
         "finished_at": (STAMP, "UTC"),
         "peak_memory_bytes": (WHOLE, "bytes"),
-        "attempts": (WHOLE, ""),
+        "attempts": (WHOLE, "attempts at the training, with those that were killed; scoring alone is none"),
         "host": (TEXT, "host- and the machine's name"),
         "device": (TEXT, "what computed"),
         "threads": (WHOLE, "CPU threads of an operation"),

@@ -172,6 +172,24 @@ def test_seeds_trained_together_equal_each_trained_alone(
         assert_close(together, alone, place)
 
 
+@stepped
+@captured_or_not
+def test_a_seed_that_is_nan_leaves_the_others_their_bits(
+    algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
+) -> None:
+    """A kernel that packed several groups into one product with zeros would spread it."""
+    of = recipe(algorithm, backbone)
+    whole, spoilt = (Training(of, glyphs, seeds=(0, 1, 2), captured=captured) for _ in range(2))
+    for values in spoilt.state.weights.values():
+        values[1] = float("nan")
+    for training in (whole, spoilt):
+        training.stepped(STEPS)
+    assert not spoilt.state.is_finite(1)
+    for seed in (0, 2):
+        theirs = bits(whole.state, seed)
+        assert not [name for name, value in bits(spoilt.state, seed).items() if not torch.equal(value, theirs[name])]
+
+
 def test_trials_that_train_together_have_their_bits_alone_and_after_a_stop(glyphs: SplitDataset, tmp_path: Path) -> None:
     """Their path is captured, so that a group also leaves and enters a CUDA graph at a checkpoint."""
     path = ExecutionPath(device="cuda", seeds_together=3, captured=True)
