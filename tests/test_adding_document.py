@@ -64,3 +64,4 @@ def test_a_sweep_file_may_name_the_example(site: Path) -> None:
 @pytest.mark.timeout(600)
 def test_the_example_fulfils_the_contract(site: Path, tmp_path: Path) -> None:
     call(site, "-c", CONTRACT, tmp_path / "contract")
+    assert list((tmp_path / "contract").rglob("result.json")), "the contract trains"

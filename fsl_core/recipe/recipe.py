@@ -6,7 +6,7 @@ Imports no torch, so that planning a sweep is fast.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, get_args
 
@@ -166,6 +166,11 @@ class TrainingRecipe:
     def fingerprint(self) -> str:
         """Sixteen hex digits that name this recipe: the same for the same work, on every machine and in every sweep."""
         return fingerprint(self)
+
+    @cached_property
+    def without_seed(self) -> str:
+        """Sixteen hex digits that name this recipe but for its seed: the fingerprint of the same recipe with seed 0."""
+        return fingerprint(replace(self, seed=0))
 
 
 @dataclass(frozen=True, kw_only=True)

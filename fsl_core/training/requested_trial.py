@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +14,7 @@ from fsl_core.episodes.feasibility import check_feasible
 from fsl_core.errors import DataChangedError, RecordDamagedError, StopRequested
 from fsl_core.listeners import Notice
 from fsl_core.provenance import now
+from fsl_core.recipe.seeds import groups_of_seeds
 from fsl_core.set_aside import set_aside
 from fsl_core.training.attempt import Attempt, AttemptJournal, AttemptRecords, failure_of
 from fsl_core.training.attempts import HeldTrial, attempt_all
@@ -79,20 +79,15 @@ def requested_together(folders: Sequence[Path], most: int) -> list[list[Path]]:
 
     A folder without a readable request is a group of its own, whose attempt reports why.
     """
-    if most == 1:
-        return [[folder] for folder in folders]
-    recipes = dict[object, list[Path]]()
-    for folder in folders:
-        recipes.setdefault(_recipe_without_seed(folder), []).append(folder)
-    return [each[start : start + most] for each in recipes.values() for start in range(0, len(each), most)]
+    return groups_of_seeds(folders, _recipe_of, most)
 
 
-def _recipe_without_seed(folder: Path) -> object:
+def _recipe_of(folder: Path) -> str | Path:
     try:
         request = TrialFolder.at(folder).request()
     except (RecordDamagedError, OSError):
         return folder
-    return folder if request is None else dataclasses.replace(request.recipe, seed=0).fingerprint
+    return folder if request is None else request.recipe.without_seed
 
 
 @dataclass

@@ -124,9 +124,9 @@ def _train(together: Sequence[_Resumed], shares: TimeShares) -> dict[int, SeedSt
     """Train seeds from one step on; returns how each ended, by its place."""
     first = together[0].stage
     path, recipe = first.trial.path, first.trial.recipe
-    running = {each.stage.place: each.step for each in together if not each.stopped}
+    running = [each for each in together if not each.stopped]
     if running:
-        shares.among(running.keys())
+        shares.among({each.stage.place for each in running})
     with path.active(recipe.matmul_precision) as device:
         bank = first.bank.to(device)
         # A place that nobody has repeats the first seed: it needs some weights and episodes, and nothing reads them.
@@ -139,10 +139,10 @@ def _train(together: Sequence[_Resumed], shares: TimeShares) -> dict[int, SeedSt
             device=device,
             captured=path.captured,
         )
-        for each in sorted(together, key=lambda each: not each.stopped):
+        for each in together:
             _restore(state, each)
-        for step in set(running.values()):  # one, which none of them had to restore if it is 0
-            state.begin_at(step)
+        if running:  # all at one step, whatever step a stopped seed left behind
+            state.begin_at(running[0].step)
         training = _Training(stages=[each.stage for each in together], state=state, bank=bank, shares=shares)
         training.run([seat.sampler(bank) for seat in seats.values()])
     return {each.stage.place: state.seeds[each.stage.place] for each in together}

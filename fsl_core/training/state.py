@@ -129,7 +129,7 @@ class TrainingState:
     def restore(self, checkpoint: Mapping[str, Any], seed: int = 0) -> None:
         """Restore the state of one seed from :meth:`as_checkpoint`; ``step`` becomes that of the last restored seed.
 
-        Seeds that had stopped come first, since only those that train on have to be at one step.
+        Seeds that had stopped may be of other steps than those that train on: :meth:`begin_at` says where these begin.
 
         Raises:
             KeyError, TypeError, RuntimeError, ValueError: it is not the state of such a training.

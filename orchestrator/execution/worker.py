@@ -159,7 +159,7 @@ class _TrialWork(HeldTrial):
         failure = replace(failure, cause=failure.cause + advice(error, self.store.paths(self.job.fingerprint), step))
         try:
             self.store.write_failure(self.job.fingerprint, failure)
-        except Exception as second:  # a full disk may be the very error that is being told
+        except Exception as second:  # a full disk may be the very error that is being reported
             print(f"{self.job.fingerprint}: {second}", file=sys.stderr)
         self.journal.send("failed", message=failure.cause)
         self._end()

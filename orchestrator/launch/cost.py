@@ -104,7 +104,7 @@ class CostBook:
         self.peaks = MeasuredPeaks(remembered.of_this_code)
         self._some_busy = any(timing.busy for timing in remembered.of_this_code.values())
         self._steps, self._evaluations = _Seen(), _Seen()
-        self._ends: dict[TrainingRecipe, list[float]] = {}
+        self._ends: dict[str, list[float]] = {}
         self._units: dict[UnitWork, Cost] = {}
         self._known_steps: dict[object, Cost] = {}  # of kinds of settings, which are fewer than trials
         self._known_evaluations: dict[object, Cost] = {}
@@ -123,7 +123,7 @@ class CostBook:
 
     def _learn_end(self, result: TrialResult) -> None:
         if result.stopped_by != "divergence":
-            self._ends.setdefault(_of_any_seed(result.recipe), []).append(result.steps_done)
+            self._ends.setdefault(result.recipe.without_seed, []).append(result.steps_done)
 
     def _learn_steps(self, result: TrialResult, execution: ExecutionRecord) -> None:
         steps = result.steps_done + max((step for step, _ in result.curves.get("retrain_train_loss", ())), default=0)
@@ -163,7 +163,7 @@ class CostBook:
 
     def steps(self, recipe: TrainingRecipe) -> Span:
         """How many steps a training takes: its budget, or as many as the same recipe took with other seeds."""
-        seen = self._ends.get(_of_any_seed(recipe)) if self._ends else None
+        seen = self._ends.get(recipe.without_seed) if self._ends else None
         most = float(recipe.steps)
         ends = Span(low=min(seen), likely=median(seen), high=most) if seen else Span.of([most])
         if not recipe.retrain:
@@ -231,10 +231,6 @@ class CostBook:
             return of_probe(own, "remembered probe")
         other = self._remembered.of_other_code.get(work)
         return of_probe(other, "probes of other code") if other else UNKNOWN
-
-
-def _of_any_seed(recipe: TrainingRecipe) -> TrainingRecipe:
-    return dataclasses.replace(recipe, seed=0)
 
 
 def _kind_of_step(recipe: TrainingRecipe) -> object:

@@ -148,7 +148,7 @@ def _timed(outcome: SweepOutcome, clock: LaunchClock | None, folder: Path, plan:
 
 @dataclass
 class _Launch:
-    """One launch of a sweep: turns events into what the tracker and the view are told."""
+    """One launch of a sweep: passes its events on to the tracker and the view."""
 
     plan: Plan
     store: Store

@@ -27,7 +27,7 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
     shape = image_shape(recipe.data)
     at_once = most_episodes_at_once(recipe, shape)
     training = episode_bytes(recipe, shape) * at_once
-    weights = 4 * weight_count(recipe) * _STATE_COPIES * _measured_paths(recipe, at_once)
+    weights = 4 * weight_count(recipe) * _STATE_COPIES * measured_paths(recipe, at_once)
     scoring = 0.0
     if not recipe.algorithm.adapts:
         maps = recipe.backbone.kept_values(shape) / math.prod(shape[1:])
@@ -35,8 +35,11 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
     return round(_PROCESS_BYTES + weights + max(training, scoring))
 
 
-def _measured_paths(recipe: TrainingRecipe, at_once: int) -> int:
-    """The most execution paths that are measured together on a CPU, each with a training's state of its own."""
+def measured_paths(recipe: TrainingRecipe, at_once: int) -> int:
+    """The most execution paths that are measured together on a CPU, each with a training's state of its own.
+
+    As many as :class:`fsl_core.training.path_choice.StepKind` tries, without importing torch.
+    """
     other_sizes = min(3, at_once - 1)
     return other_sizes + (4 if recipe.algorithm.adapts else 3)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
+from fsl_core.recipe.seeds import groups_of_seeds
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.compute import Compute
@@ -66,7 +66,7 @@ def _gpu_share(workspace: Workspace, book: CostBook, options: ExecutionOptions, 
 
     left = [trial for trial in workspace.plan.trials if not is_done(trial, workspace.records[trial.fingerprint])]
     peaks = [book.peaks.of_trial(trial.recipe, trial.evaluations) for trial in left]
-    most = max(Counter(replace(trial.recipe, seed=0).fingerprint for trial in left).values(), default=1)
+    most = max((len(each) for each in groups_of_seeds(left, lambda trial: trial.recipe.without_seed)), default=1)
     found = gpu_share(
         peaks,
         None if on_cluster else gpu_memory(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsl_core.recipe.seeds import groups_of_seeds
 from orchestrator.execution.compute import ONE_CPU, Compute
 from orchestrator.execution.job import TrialJob
 from orchestrator.launch.footprint import memory_bytes
@@ -57,17 +58,12 @@ def trial_job(trial: PlannedTrial, options: LaunchOptions, *, stop_file: Path, c
 
 def trial_jobs(trials: Sequence[PlannedTrial], options: LaunchOptions, *, stop_file: Path, code_digest: str) -> list[TrialJob]:
     """The jobs of trials, in their order. Seeds of one recipe share a job, at most ``options.seeds_together`` of them."""
-    jobs = list[TrialJob]()
-    open_jobs = dict[str, int]()  # by recipe without its seed: the index of the job that takes the next seed
-    for trial in trials:
-        job, recipe = (
-            trial_job(trial, options, stop_file=stop_file, code_digest=code_digest),
-            replace(trial.recipe, seed=0).fingerprint,
-        )
-        index = open_jobs.get(recipe)
-        if index is None or len(jobs[index].trials) == options.seeds_together:
-            open_jobs[recipe] = len(jobs)
-            jobs.append(job)
-        else:
-            jobs[index] = replace(jobs[index], companions=(*jobs[index].companions, job))
-    return jobs
+    groups = groups_of_seeds(trials, lambda trial: trial.recipe.without_seed, options.seeds_together)
+    return [
+        _together([trial_job(trial, options, stop_file=stop_file, code_digest=code_digest) for trial in each]) for each in groups
+    ]
+
+
+def _together(jobs: Sequence[TrialJob]) -> TrialJob:
+    first, *others = jobs
+    return replace(first, companions=tuple(others))

@@ -70,7 +70,7 @@ def probe(
 ) -> None:
     """Measure what the first ``most`` kinds lack, for ``enough`` seconds; ``keep`` gets what was measured, also of a probing cut short.
 
-    ``progress`` is told how many kinds are done, of how many.
+    ``progress`` receives the number of kinds that are done and the total.
     """
     began, wanted = time.monotonic(), kinds[:most]
     with _kept(keep) as probed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fsl_core.errors import ExecutionPathError
+from fsl_core.recipe.seeds import groups_of_seeds
 from orchestrator.launch.execution_options import Device, ExecutionOptions
 from orchestrator.launch.forecast import Forecast, makespan
-from orchestrator.sweep.plan import Plan
+from orchestrator.sweep.plan import Plan, PlannedTrial
 
 if TYPE_CHECKING:
     from fsl_core.training.execution_path import ExecutionPath
@@ -34,7 +34,8 @@ def seeds_together(options: ExecutionOptions, path: ExecutionPath | None, expect
         return path.seeds_together
     if expected.compute.device != "cuda":
         return 1
-    return options.seeds_together or _most_without_delay(_seconds_by_recipe(expected, plan), _gpus(expected))
+    left = [trial for trial in plan.trials if trial.fingerprint in expected.left]
+    return options.seeds_together or _most_without_delay(left, expected)
 
 
 def _gpus(expected: Forecast) -> int:
@@ -42,20 +43,14 @@ def _gpus(expected: Forecast) -> int:
     return max(1, round(expected.slots * min(1.0, expected.compute.gpus)))
 
 
-def _seconds_by_recipe(expected: Forecast, plan: Plan) -> list[list[float]]:
-    """The seconds that are left of each trial, together for each recipe; all alike if some are unknown."""
-    known, recipes = not expected.unknown, dict[str, list[float]]()
-    for trial in plan.trials:
-        if trial.fingerprint in expected.left:
-            seconds = expected.longest_first[trial.fingerprint] if known else 1.0
-            recipes.setdefault(replace(trial.recipe, seed=0).fingerprint, []).append(seconds)
-    return list(recipes.values())
+def _most_without_delay(left: Sequence[PlannedTrial], expected: Forecast) -> int:
+    """The most seeds in a job with which the jobs end no later than single trials would; all trials are alike if some are unknown."""
+    seconds = dict.fromkeys(expected.left, 1.0) if expected.unknown else expected.longest_first
 
+    def end(most: int) -> float:
+        jobs = groups_of_seeds(left, lambda trial: trial.recipe.without_seed, most)
+        return makespan([sum(seconds[trial.fingerprint] for trial in job) for job in jobs], _gpus(expected))
 
-def _most_without_delay(recipes: Sequence[Sequence[float]], slots: int) -> int:
-    alone = makespan([seconds for each in recipes for seconds in each], slots)
-    for most in range(max(map(len, recipes), default=1), 1, -1):
-        jobs = [sum(each[start : start + most]) for each in recipes for start in range(0, len(each), most)]
-        if makespan(jobs, slots) <= alone * (1 + 1e-9):
-            return most
-    return 1
+    latest = end(1) * (1 + 1e-9)
+    largest = max((len(each) for each in groups_of_seeds(left, lambda trial: trial.recipe.without_seed)), default=1)
+    return next(most for most in range(largest, 0, -1) if end(most) <= latest)

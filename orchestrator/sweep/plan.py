@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,8 +28,7 @@ class Cell:
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the cell: of its training without seeds, its evaluation, and its preset."""
-        training = dataclasses.replace(self.recipes[0], seed=0).fingerprint
-        return json_digest([training, self.evaluation.fingerprint, self.settings.preset])[:16]
+        return json_digest([self.recipes[0].without_seed, self.evaluation.fingerprint, self.settings.preset])[:16]
 
     @property
     def algorithm(self) -> str:

@@ -40,7 +40,7 @@ def source_text(file: Path) -> str:
 
 
 def names_another_file(name: str | Path, file: Path) -> bool:
-    """Whether the text that was given for a sweep is not the path of its file: then a user is told which file it is."""
+    """Whether the text that was given for a sweep is not the path of its file: then a user wants to know which file it is."""
     return Path(name) != file
 
 

@@ -39,7 +39,6 @@ SYNONYMS = {
     "encoder": "backbone",
     "method": "algorithm",
     "metric": "distance",
-    "temperature": "scale",
     "early_stopping": "patience",
     "grad_clip": "clip_norm",
 }

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.datasets.extent import image_shape
 from fsl_core.randomness import Stream
-from orchestrator.launch.footprint import memory_bytes, weight_count
+from fsl_core.training.episode_memory import most_episodes_at_once
+from fsl_core.training.path_choice import StepKind
+from orchestrator.launch.footprint import measured_paths, memory_bytes, weight_count
 from orchestrator.sweep.cell_settings import CellSettings
 
 CONTEXT = {"algorithm": "matching", "distance": "cosine", "fce": True, "reading_steps": 2, "support_order": "by_class"}
@@ -42,6 +45,15 @@ def test_the_weights_are_counted_as_they_are(settings: dict[str, Any]) -> None:
 
 def cell(**settings: Any) -> CellSettings:
     return CellSettings(**{"dataset": "cifar_fs", "split": "bertinetto", "way": 5, "shot": 1, "train_query": 1, **settings})
+
+
+@pytest.mark.parametrize("meta_batch_size", [1, 2, 4, 32])
+@pytest.mark.parametrize("algorithm", ["maml", "reptile", "prototypical"])
+def test_as_many_paths_are_expected_as_are_measured(algorithm: str, meta_batch_size: int) -> None:
+    recipe = cell(algorithm=algorithm, meta_batch_size=meta_batch_size).recipe(0)
+    shape = image_shape(recipe.data)
+    tried = list(StepKind(recipe=recipe, image_shape=shape, device="cpu", threads=1).candidates())
+    assert len(tried) <= measured_paths(recipe, most_episodes_at_once(recipe, shape)) <= len(tried) + 2
 
 
 MEBIBYTE = 2**20
