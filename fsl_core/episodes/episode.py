@@ -41,7 +41,7 @@ class EpisodeShape:
         return self.way * self.query
 
     def __str__(self) -> str:
-        return f"{self.way}-way {self.shot}-shot, {self.query} queries a class"
+        return f"{self.way}-way {self.shot}-shot, {self.query} {'query' if self.query == 1 else 'queries'} a class"
 
 
 @dataclass(frozen=True)

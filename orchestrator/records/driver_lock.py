@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import filelock
@@ -72,6 +73,7 @@ def running_driver(folder: Path) -> str | None:
 def _describe(holder: Path) -> str:
     try:
         known = json.loads(holder.read_bytes())
-        return f"process {known['process']} on {known['host']}, since {known['since']}"
+        since = datetime.fromisoformat(known["since"])
+        return f"process {known['process']} on {known['host']}, since {since:%Y-%m-%d %H:%M:%S %Z}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "an unknown process"

@@ -39,7 +39,7 @@ def cells_figure(rows: Sequence[CellRow], path: Path, *, title: str) -> Path:
     axes.grid(axis="x", alpha=0.3)
     for edge in bottoms[:-1]:
         axes.axhline(edge, color="#dddddd", linewidth=0.6, zorder=0)
-    _draw_legend(figure, axes, labels, {_short(row) for row in rows if row.reproduced is not None} or {False})
+    _draw_legend(figure, axes, labels, [row for row in rows if row.reproduced is not None])
     write_title(figure, title)
     return write_figure(figure, path)
 
@@ -50,13 +50,8 @@ def _draw_row(axes: Axes, row: CellRow, centre: float, labels: Collection[str]) 
     for rank, number in enumerate(row.published):
         colour, marker = _style(number.registry, labels)
         _dot(axes, number.accuracy, number.ci95, top - _DOT * rank, colour=colour, marker=marker)
-    last, filled = top - _DOT * len(row.published), not _short(row)
+    last, filled = top - _DOT * len(row.published), not row.trained_for_less
     _dot(axes, row.reproduced, row.ci95_episodes, last, colour=OURS, marker="o", filled=filled)
-
-
-def _short(row: CellRow) -> bool:
-    """Whether it was trained for less than a published number beside it."""
-    return row.trained_for_less and bool(row.published)
 
 
 def _style(registry: str, labels: Collection[str]) -> tuple[str, str]:
@@ -77,13 +72,15 @@ def _dot(
         axes.errorbar(value, place, xerr=half, fmt=marker, color=colour, markerfacecolor=face, markersize=5, capsize=3)
 
 
-def _draw_legend(figure: Figure, axes: Axes, labels: Mapping[str, str], short: Collection[bool]) -> None:
-    """Draws the legend below the panel, where it hides no cell. ``short``: whether trainings were short, for those that are plotted."""
+def _draw_legend(figure: Figure, axes: Axes, labels: Mapping[str, str], plotted: Sequence[CellRow]) -> None:
+    """Draws the legend below the panel, where it hides no cell."""
     for registry, label in labels.items():
         colour, marker = _style(registry, labels)
         axes.plot([], [], marker, color=colour, label=label)
-    if False in short:
+    short = [row for row in plotted if row.trained_for_less]
+    if len(short) < len(plotted) or not plotted:
         axes.plot([], [], "o", color=OURS, label="reproduced")
-    if True in short:
-        axes.plot([], [], "o", color=OURS, markerfacecolor="white", label="reproduced, trained for less than published")
+    if short:
+        why = "trained for less than published" if any(row.published for row in short) else "in a short training"
+        axes.plot([], [], "o", color=OURS, markerfacecolor="white", label=f"reproduced, {why}")
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)

@@ -263,7 +263,20 @@ def test_a_short_training_beside_no_published_number_is_not_called_shorter_than_
     rows = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
     alone = [dataclasses.replace(row, published=(), trained_for_less=True) for row in rows]
     cells_figure(alone, tmp_path / "cells.png", title="cells")
-    assert [text.get_text() for legend in figures[0].legends for text in legend.get_texts()] == ["reproduced"]
+    assert [text.get_text() for legend in figures[0].legends for text in legend.get_texts()] == [
+        "reproduced, in a short training"
+    ]
+    assert "white" in {line.get_markerfacecolor() for line in figures[0].axes[0].lines}
+
+
+def test_a_short_training_without_a_published_number_looks_no_fuller_than_those_beside_it(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    plan = plan_of(tmp_path, SWEEP + "short: true\n")
+    first, *others = table_rows(plan, records_of(plan, {0: [74, 75]}), registries())
+    cells_figure([dataclasses.replace(first, published=()), *others], tmp_path / "cells.png", title="cells")
+    texts = [text.get_text() for legend in figures[0].legends for text in legend.get_texts()]
+    assert "reproduced" not in texts and "reproduced, trained for less than published" in texts
 
 
 def test_the_legend_of_the_curves_says_what_selects_the_step(tmp_path: Path, figures: list[Figure]) -> None:
