@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.workloads import (
     MINI_IMAGENET,
@@ -15,6 +15,7 @@ from benchmarks.workloads import (
 )
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.recipe.algorithm_settings import MamlSettings, MatchingSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
 from fsl_core.recipe.recipe import TrainingRecipe
 
 
@@ -66,6 +67,6 @@ def tiny(workload: GpuWorkload) -> GpuWorkload:
         episode=shape,
         validation=replace(recipe.validation, shape=shape),
         meta_batch_size=min(2, recipe.meta_batch_size),
-        backbone=replace(recipe.backbone, filters=2),  # type: ignore[call-arg]
+        backbone=replace(cast(Conv4Settings, recipe.backbone), filters=2),
     )
     return replace(workload, recipe=changed)

@@ -18,7 +18,7 @@ from benchmarks.scaling import Axis
 from benchmarks.score import score_rows
 from benchmarks.workloads import Workload
 
-_ROOFLINE_TIMES = 15
+_ROOFLINE_TIMES = 5  # each operation, per round
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,9 @@ def measure_roofline(folder: Path, rounds: Rounds) -> None:
     """Measure the machine's best rates into ``roofline.json``."""
     from benchmarks.roofline import roofline  # imports torch, needed only in its process
 
-    _write(
-        folder / "roofline.json", "Roofline", rounds, in_own_process(rounds.threads, roofline, rounds.threads, _ROOFLINE_TIMES)
-    )
+    times = _ROOFLINE_TIMES * rounds.count
+    measure = partial(in_own_process, rounds.threads, roofline, rounds.threads, times)
+    _write(folder / "roofline.json", "Roofline", rounds, measure)
 
 
 def measure_profile(folder: Path, rounds: Rounds, workloads: Sequence[Workload]) -> None:

@@ -73,7 +73,7 @@ def _shares(step: Callable[[], None]) -> dict[str, float]:
 def _gigaflop(step: Callable[[], None]) -> float:
     with FlopCounterMode(display=False) as counter:
         step()
-    return counter.get_total_flops() / 1e9
+    return float(counter.get_total_flops()) / 1e9
 
 
 def _kind(key: str) -> str:

@@ -114,14 +114,15 @@ def _every() -> tuple[Workload, ...]:
             title = f"Matching Networks{' with full context' if fce else ''}, Omniglot 5-way {shot}-shot, 15 queries"
             name = f"matching{'_fce' if fce else ''}_omniglot_{shot}_shot"
             found.append(Workload(name=name, title=title, recipe=matching(shot, fce=fce)))
+    orders: tuple[Literal[1, 2], ...] = (1, 2)
     for strides in (False, True):
-        for order in (1, 2):
+        for order in orders:
             title = f"MAML order {order}, Omniglot 5-way 1-shot, 32 episodes, {'strides' if strides else 'max-pool'}"
             name = f"maml_omniglot{'_strides' if strides else ''}_order_{order}"
-            found.append(Workload(name=name, title=title, recipe=maml_omniglot(order, strides=strides)))  # type: ignore[arg-type]
-    for order in (1, 2):
+            found.append(Workload(name=name, title=title, recipe=maml_omniglot(order, strides=strides)))
+    for order in orders:
         title = f"MAML order {order}, miniImageNet 5-way 5-shot, 15 queries, 2 episodes, 5 steps, 32 filters"
-        recipe = maml_mini_imagenet(order)  # type: ignore[arg-type]
+        recipe = maml_mini_imagenet(order)
         found.append(Workload(name=f"maml_mini_imagenet_order_{order}", title=title, recipe=recipe))
     return tuple(found)
 

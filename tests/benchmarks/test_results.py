@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import PARTS, main
 from benchmarks.contenders import BASELINE, CONTENDERS, OURS, contenders_of
 from benchmarks.duel import duel
 from benchmarks.measurements import Rounds, measure_steps
@@ -52,6 +53,18 @@ def test_ours_and_the_baseline_take_turns_in_processes_of_their_own() -> None:
     assert [len(score.milliseconds) for score in scores] == [1, 1]
     assert [score.absent for score in scores] == [None, None]
     assert lines == [f"{WORKLOAD.name}: round 1 of 1"]
+
+
+def test_each_part_of_the_command_writes_its_document_and_the_page_shows_it(tmp_path: Path) -> None:
+    workload, axis = "matching_omniglot_1_shot", "way"
+    turn = ["--rounds", "1", "--seconds", "0", "--results", str(tmp_path)]
+    main(["roofline", "steps", "profile", "--workload", workload, "--contender", "ours", "--contender", "baseline", *turn])
+    main(["scaling", "--axis", axis, *turn])
+    documents = {path.stem: json.loads(path.read_text())["rows"] for path in tmp_path.glob("*.json")}
+    assert set(documents) == {"roofline", f"steps_{workload}", f"profile_{workload}", f"scaling_{axis}"}
+    assert all(documents.values()), "no part is without rows"
+    page = (tmp_path / "README.md").read_text()
+    assert page.count("\n## ") == len(PARTS)
 
 
 def test_a_contender_that_fails_says_why() -> None:
