@@ -12,14 +12,12 @@ Third derivatives are not supported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from fsl_core.backbones.patch_passes import Responses, respond, summed, turn
 from fsl_core.backbones.patches import Patches
-
-_aten = torch.ops.aten
 
 
 def fused_stem(
@@ -31,52 +29,6 @@ def fused_stem(
     """
     out, mean, variance = _FusedStem.apply(kernels, scale, shift, patches, epsilon)
     return out, mean, variance
-
-
-def _sum(values: torch.Tensor) -> torch.Tensor:
-    """Sum over all places: ``[G, N, F]`` to ``[G, F]``."""
-    return values.sum(dim=1)
-
-
-def _largest(patches: Patches, kernels: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """The largest response ``[G, N, F]`` of each window, and for each later place whether it beats those before it (1 or 0).
-
-    If the scale is 0, all places are equal and the first is chosen.
-    """
-    alike = (scale == 0).unsqueeze(1)
-    # On a CPU the check is free, and most scales are not 0; on CUDA it would make the host wait for the device.
-    any_alike = scale.device.type != "cpu" or bool(alike.any())
-    flipped, beats = kernels.transpose(1, 2), []
-    largest = torch.bmm(patches.parts[0], flipped)
-    for part in patches.parts[1:]:
-        response = torch.bmm(part, flipped)
-        if any_alike:
-            response = torch.where(alike, largest, response)
-        beats.append(torch.gt(response, largest, out=torch.empty_like(largest)))
-        torch.maximum(largest, response, out=largest)
-    return largest, beats
-
-
-def _chosen(patches: Patches, kernels: torch.Tensor, beats: Sequence[torch.Tensor]) -> torch.Tensor:
-    """``P``: the responses ``[G, N, F]`` to ``kernels`` at the chosen places."""
-    flipped = kernels.transpose(1, 2)
-    chosen = torch.bmm(patches.parts[0], flipped)
-    for part, beat in zip(patches.parts[1:], beats, strict=True):
-        chosen.lerp_(torch.bmm(part, flipped), beat)
-    return chosen
-
-
-def _summed_patches(patches: Patches, values: torch.Tensor, beats: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The sum of the chosen patches, each times its value ``[G, N, F]``: ``[G, F, K]``."""
-    summed, left = None, values
-    # Backwards: the last place that beats those before it is the chosen one.
-    for part, beat in zip(patches.parts[:0:-1], beats[::-1], strict=True):
-        own = left * beat
-        left = left - own
-        product = torch.bmm(own.transpose(1, 2), part)
-        summed = product if summed is None else summed.add_(product)
-    first = torch.bmm(left.transpose(1, 2), patches.parts[0])
-    return first if summed is None else summed.add_(first)
 
 
 class _FusedStem(torch.autograd.Function):
@@ -91,18 +43,20 @@ class _FusedStem(torch.autograd.Function):
         mean = (exact * patches.mean).sum(dim=2)
         variance = (w_covariance * exact).sum(dim=2).clamp(min=0)
         spread = torch.rsqrt(variance + epsilon).to(w.dtype)
-        chosen, beats = _largest(patches, w, g)
         m, factor = mean.to(w.dtype), g * spread
-        out = torch.addcmul((shift - m * factor).unsqueeze(1), chosen, factor.unsqueeze(1)).relu_()
-        context.save_for_backward(kernels, scale, chosen, out, m, spread, w_covariance.to(w.dtype), sign, *beats)
+        found = respond(patches, w.transpose(1, 2), g, factor, shift - m * factor)
+        context.save_for_backward(
+            kernels, scale, m, spread, w_covariance.to(w.dtype), sign, found.out, found.chosen, found.places
+        )
         context.patches = patches
         own_mean, own_variance = (mean * sign).to(w.dtype), variance.to(w.dtype)
         context.mark_non_differentiable(own_mean, own_variance)
-        return out, own_mean, own_variance
+        return found.out, own_mean, own_variance
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        derived = _FusedStemBackward.apply(gradients[0], context.patches, *context.saved_tensors)
+        twice = torch.is_grad_enabled()
+        derived = _FusedStemBackward.apply(gradients[0], context.patches, twice, *context.saved_tensors)
         return (*derived, None, None)
 
 
@@ -112,25 +66,28 @@ class _FusedStemBackward(torch.autograd.Function):
         context: Any,
         gradient: torch.Tensor,
         patches: Patches,
+        twice: bool,
         kernels: torch.Tensor,
         scale: torch.Tensor,
-        chosen: torch.Tensor,
-        out: torch.Tensor,
         mean: torch.Tensor,
         spread: torch.Tensor,
         w_covariance: torch.Tensor,
         sign: torch.Tensor,
-        *beats: torch.Tensor,
+        *found: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``grad w = g r (sum d P c - B a - S r w C)``; the other two as in :mod:`fsl_core.backbones.fused_norm`."""
-        d = _aten.threshold_backward(gradient, out, 0)
-        of_shift = _sum(d)
-        of_scale = (_sum(d * chosen) - mean * of_shift) * spread
-        sparse = _summed_patches(patches, d, beats)
-        dense = of_shift.unsqueeze(2) * patches.mean.to(d.dtype) + (of_scale * spread).unsqueeze(2) * w_covariance
+        """``grad w = g r (sum d P c - B a - S r w C)``; the other two as in :mod:`fsl_core.backbones.fused_norm`.
+
+        ``twice``: whether it will be differentiated.
+        """
+        sums = summed(patches, gradient, Responses(*found), keeps_d=twice)
+        of_shift = sums.of_d
+        of_scale = (sums.with_responses - mean * of_shift) * spread
+        sparse = sums.with_patches.transpose(1, 2)
+        dense = of_shift.unsqueeze(2) * patches.mean.to(mean.dtype) + (of_scale * spread).unsqueeze(2) * w_covariance
         of_w = (scale * sign * spread).unsqueeze(2) * (sparse - dense)
-        context.save_for_backward(d, scale, chosen, out, mean, spread, w_covariance, sign, of_shift, of_scale, sparse, *beats)
-        context.patches = patches
+        if twice:
+            context.save_for_backward(sums.d, scale, mean, spread, w_covariance, sign, of_shift, of_scale, sparse, *found)
+            context.patches = patches
         return of_w * sign.unsqueeze(2), of_scale * sign, of_shift
 
     @staticmethod
@@ -140,8 +97,7 @@ class _FusedStemBackward(torch.autograd.Function):
         So ``D / n = U a``, ``X / n = r U C w``, and the derivative for ``w`` is that for the maps times ``c``, summed over all places:
         ``r E sum d P c - g r^2 S (U C + (U a) a) + n c_x r w C + n c a``.
         """
-        d, scale, chosen, out, mean, spread, w_covariance, sign, *sums = context.saved_tensors
-        of_shift, of_scale, sparse, *beats = sums
+        d, scale, mean, spread, w_covariance, sign, of_shift, of_scale, sparse, *found = context.saved_tensors
         patches: Patches = context.patches
         u, s, t = cotangents[0] * sign.unsqueeze(2), cotangents[1] * sign, cotangents[2]
         a, factor = patches.mean.to(d.dtype), scale * sign * spread
@@ -149,18 +105,15 @@ class _FusedStemBackward(torch.autograd.Function):
         u_covariance = torch.bmm(exact, patches.covariance).to(d.dtype)
         u_mean = (exact * patches.mean).sum(dim=2).to(d.dtype)
         u_along = spread * (u * w_covariance).sum(dim=2)
-        u_chosen = _chosen(patches, u, beats)
-        total = _sum(d * u_chosen) - of_shift * u_mean - of_scale * u_along
         extent = s - factor * u_along
-
         along = extent * spread
         constant = t - factor * u_mean - along * mean
-        of_gradient = torch.addcmul(constant.unsqueeze(1), chosen, along.unsqueeze(1)).addcmul_(u_chosen, factor.unsqueeze(1))
-        of_gradient = _aten.threshold_backward(of_gradient, out, 0)
+        d_along, of_gradient = turn(patches, Responses(*found), d, u.transpose(1, 2), (factor, along, constant))
+        total = d_along - of_shift * u_mean - of_scale * u_along
 
         by_x = -spread * ((extent - factor * u_along) * of_scale + factor * total)
         shift = -spread * (extent * of_shift - factor * of_scale * u_mean)
         by_u = -factor * spread * of_scale
         of_w = along.unsqueeze(2) * sparse + by_u.unsqueeze(2) * u_covariance
         of_w += (by_x * spread).unsqueeze(2) * w_covariance + (shift + by_u * u_mean).unsqueeze(2) * a
-        return (of_gradient, None, of_w * sign.unsqueeze(2), spread * total * sign, *[None] * (6 + len(beats)))
+        return (of_gradient, None, None, of_w * sign.unsqueeze(2), spread * total * sign, *[None] * 7)
