@@ -55,7 +55,7 @@ def respond(
     # On a CPU the check is free, and most scales are not 0; on CUDA it would make the host wait for the device.
     alike = (scale == 0).unsqueeze(1)
     any_alike = scale.device.type != "cpu" or bool(alike.any())
-    shape = (len(kernels), patches.parts[0].shape[1], kernels.shape[2])
+    shape = (len(kernels), patches.parts[0].shape[2], kernels.shape[2])
     out, chosen = kernels.new_empty(shape), kernels.new_empty(shape)
     places = kernels.new_empty(shape, dtype=torch.uint8) if len(patches.parts) > 1 else None
     for block, parts in _blocks(patches, shape):
@@ -72,7 +72,7 @@ def summed(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_
     """The sums over ``d = 1[out > 0] gradient``, for a gradient ``[G, N, F]``."""
     groups, _, features = shape = gradient.shape
     of_d, with_responses = gradient.new_zeros(groups, features), gradient.new_zeros(groups, features)
-    with_patches = gradient.new_zeros(groups, patches.parts[0].shape[2], features)
+    with_patches = gradient.new_zeros(groups, patches.parts[0].shape[1], features)
     kept = torch.empty_like(found.out) if keeps_d else None
     for block, parts in _blocks(patches, shape):
         own, d = block[0], _aten.threshold_backward(gradient[block], found.out[block], 0)
@@ -83,7 +83,7 @@ def summed(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_
         places = _places(found, block)
         for place, part in enumerate(parts):
             at_place = d if places is None else _equal(places, place).mul_(d)
-            with_patches[own].baddbmm_(part.transpose(1, 2), at_place)
+            with_patches[own].baddbmm_(part, at_place)
     return Sums(of_d, with_responses, with_patches, kept)
 
 
@@ -107,7 +107,7 @@ Block = tuple[slice, slice]
 
 
 def _blocks(patches: Patches, shape: Sequence[int]) -> Iterator[tuple[Block, list[torch.Tensor]]]:
-    """The blocks of values of this shape, and the patches of each."""
+    """The blocks of values of this shape, and the patches ``[G, K, N]`` of each."""
     groups, windows, features = shape
     on_cpu = patches.mean.device.type == "cpu"
     at_once = max(1, _VALUES_AT_ONCE // features) if on_cpu else groups * windows
@@ -115,7 +115,7 @@ def _blocks(patches: Patches, shape: Sequence[int]) -> Iterator[tuple[Block, lis
     for group in range(0, groups, groups_at_once):
         for window in range(0, windows, at_once):
             block = slice(group, group + groups_at_once), slice(window, window + at_once)
-            yield block, [part[block] for part in patches.parts]
+            yield block, [part[block[0], :, block[1]] for part in patches.parts]
 
 
 def _places(found: Responses, block: Block) -> torch.Tensor | None:
@@ -132,10 +132,10 @@ def _largest(
     parts: Sequence[torch.Tensor], kernels: torch.Tensor, alike: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The largest response ``[G, N, F]`` of each window, and its place, the first among equals, in the same type."""
-    largest = torch.bmm(parts[0], kernels)
+    largest = torch.bmm(parts[0].transpose(1, 2), kernels)
     places = torch.zeros_like(largest) if len(parts) > 1 else largest
     for place, part in enumerate(parts[1:], start=1):
-        response = torch.bmm(part, kernels)
+        response = torch.bmm(part.transpose(1, 2), kernels)
         if alike is not None:
             response = torch.where(alike, largest, response)
         beats = torch.gt(response, largest, out=torch.empty_like(largest))
@@ -146,8 +146,8 @@ def _largest(
 
 def _at_places(parts: Sequence[torch.Tensor], kernels: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
     """The responses ``[G, N, F]`` to ``kernels`` at the given places."""
-    response = torch.bmm(parts[0], kernels)
+    response = torch.bmm(parts[0].transpose(1, 2), kernels)
     if places is not None:
         for place, part in enumerate(parts[1:], start=1):
-            response.lerp_(torch.bmm(part, kernels), _equal(places, place))
+            response.lerp_(torch.bmm(part.transpose(1, 2), kernels), _equal(places, place))
     return response

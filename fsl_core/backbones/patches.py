@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+_PLACES_AT_ONCE = 2048  # whose patches in float64 fit the second-level cache of a CPU's core
+
 
 @dataclass(frozen=True)
 class Patches:
     """The patches around the places that a convolution visits, ``K = 9 C`` numbers each, of ``G`` groups of ``B`` images.
 
-    ``parts``: each ``[G, B * rows * columns, K]``; one for a convolution of stride 2, otherwise four: the places of 2x2 windows in the
+    ``parts``: each ``[G, K, B * rows * columns]``; one for a convolution of stride 2, otherwise four: the places of 2x2 windows in the
     order of pooling. ``mean`` ``[G, 1, K]`` and ``covariance`` ``[G, K, K]``, float64, are over all ``count`` places, including those
     outside the windows.
     """
@@ -55,20 +57,35 @@ def _moved(places: range, by: int) -> range:
 
 
 def _gathered(padded: torch.Tensor, rows: range, columns: range) -> torch.Tensor:
-    """The patches whose first pixels are at these rows and columns: ``[G, B * rows * columns, K]``."""
-    windows = padded.unfold(3, 3, 1).unfold(4, 3, 1)  # [G, B, C, H, W, 3, 3]: a view
-    chosen = windows[:, :, :, rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step]
+    """The patches whose first pixels are at these rows and columns: ``[G, K, B * rows * columns]``."""
     groups, size, channels = padded.shape[:3]
-    return chosen.permute(0, 1, 3, 4, 2, 5, 6).reshape(groups, size * len(rows) * len(columns), channels * 9)
+    patches = padded.new_empty(groups, channels, 3, 3, size, len(rows), len(columns))
+    for down in range(3):
+        for right in range(3):
+            pixels = padded[:, :, :, _slice(_moved(rows, down)), _slice(_moved(columns, right))]
+            patches[:, :, down, right] = pixels.transpose(1, 2)
+    return patches.reshape(groups, channels * 9, -1)
+
+
+def _slice(places: range) -> slice:
+    return slice(places.start, places.stop, places.step)
 
 
 def _with_moments(
     parts: tuple[torch.Tensor, ...], everywhere: tuple[torch.Tensor, ...], images: int, rows: int, columns: int
 ) -> Patches:
     # In float64: neighbouring pixels are so similar that the variance along some kernels is a small difference of large numbers.
-    count = sum(part.shape[1] for part in everywhere)
-    exact = [part.double() for part in everywhere]
-    mean = torch.stack([part.sum(dim=1, keepdim=True) for part in exact]).sum(dim=0) / count
-    products = torch.stack([torch.bmm(part.transpose(1, 2), part) for part in exact]).sum(dim=0)
-    covariance = products / count - mean.transpose(1, 2) * mean
-    return Patches(parts=parts, mean=mean, covariance=covariance, count=count, images=images, rows=rows, columns=columns)
+    count = sum(part.shape[2] for part in everywhere)
+    groups, numbers = parts[0].shape[:2]
+    total = parts[0].new_zeros(groups, numbers, 1, dtype=torch.float64)
+    products = parts[0].new_zeros(groups, numbers, numbers, dtype=torch.float64)
+    for part in everywhere:
+        for some in torch.split(part, _PLACES_AT_ONCE if part.device.type == "cpu" else part.shape[2], dim=2):
+            exact = some.double()
+            total += exact.sum(dim=2, keepdim=True)
+            products.baddbmm_(exact, exact.transpose(1, 2))
+    mean = total / count
+    covariance = products / count - mean * mean.transpose(1, 2)
+    return Patches(
+        parts=parts, mean=mean.transpose(1, 2), covariance=covariance, count=count, images=images, rows=rows, columns=columns
+    )
