@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.timed_command import Launch, launch
+from fsl_core.processor import processor_name
 from fsl_core.provenance import running_code
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,15 +48,21 @@ def sweep_file(folder: Path, trials: int) -> Path:
     return path
 
 
-def measured(folder: Path, trials: int, executor: str, minutes: float | None) -> Iterator[dict[str, object]]:
-    """The rows of one sweep: run, run again when finished, and planned. A sweep that was stopped is not run again."""
-    sweep, places = sweep_file(folder, trials), ["--runs-root", str(folder / f"{trials}-{executor}")]
+def measured(
+    folder: Path, trials: int, executor: str, *, minutes: float | None = None, at_once: int | None = None
+) -> Iterator[dict[str, object]]:
+    """The rows of one sweep: run, run again when finished, and planned. A sweep that was stopped is not run again.
+
+    ``at_once`` limits the trials that run concurrently; such a sweep is only run.
+    """
+    sweep, name = sweep_file(folder, trials), f"{trials} trials, {executor}{f', {at_once} at once' if at_once else ''}"
+    places = ["--runs-root", str(folder / name.replace(", ", "-").replace(" ", "-"))]
     run = ["run", str(sweep), *places, "--results-root", str(folder / "results"), "--executor", executor, "--device", "cpu", "-y"]
-    first = launch(*run, minutes=minutes)
+    first = launch(*run, *(["--max-concurrent", str(at_once)] if at_once else []), minutes=minutes)
     ended = len(first.ended_at)
     during, grown = (first.between(began, first.ended_at[-1]) for began in (first.running_at[0], first.ended_at[:10][-1]))
     yield {
-        "what": f"{trials} trials, {executor}" if ended == trials else f"{ended} of {trials} trials, {executor}",
+        "what": name if ended == trials else f"{ended} of {name}",
         **_facts(first),
         "before the first trial": first.running_at[0],
         "a trial": (first.ended_at[-1] - first.running_at[0]) / ended,
@@ -63,9 +70,9 @@ def measured(folder: Path, trials: int, executor: str, minutes: float | None) ->
         "driver grew MiB": grown.driver_mib,
         "after the last trial": first.wall - first.ended_at[-1],
     }
-    if ended < trials:
+    if ended < trials or at_once:
         return
-    yield {"what": f"{trials} trials, {executor}, finished before", **_facts(launch(*run))}
+    yield {"what": f"{name}, finished before", **_facts(launch(*run))}
     if executor == _EXECUTORS[0]:
         yield {"what": f"fsl plan of {trials} trials", **_facts(launch("plan", str(sweep), *places))}
 
@@ -85,7 +92,7 @@ def machine() -> dict[str, object]:
     code = running_code()
     return {
         "commit": f"{(code.git_commit or 'unknown')[:7]}{'+' if code.git_dirty else ''}",
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
         "cpus": os.cpu_count(),
         "memory GiB": round(psutil.virtual_memory().total / 2**30, 1),
         "load average": [round(each, 1) for each in os.getloadavg()],
@@ -116,21 +123,22 @@ def as_markdown(rows: Sequence[Mapping[str, object]], about: Mapping[str, object
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print each row as it comes, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trials", type=int, nargs="+", default=[16, 1000], help="multiples of four")
     parser.add_argument("--executors", nargs="+", choices=_EXECUTORS, default=list(_EXECUTORS))
+    parser.add_argument("--at-once", type=int, nargs="+", default=[], help="run the first sweep so many at a time under Ray too")
     parser.add_argument("--minutes", type=float, help="stop each sweep after so many; default: no limit")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder to write to")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     about, rows = machine(), []
     with tempfile.TemporaryDirectory() as folder:
-        for trials in options.trials:
-            for executor in options.executors:
-                for row in measured(Path(folder), trials, executor, options.minutes):
-                    print(json.dumps(row), flush=True)
-                    rows.append(row)
+        sweeps = [(trials, executor, None) for trials in options.trials for executor in options.executors]
+        for trials, executor, at_once in (*sweeps, *((options.trials[0], "ray", limit) for limit in options.at_once)):
+            for row in measured(Path(folder), trials, executor, minutes=options.minutes, at_once=at_once):
+                print(json.dumps(row), flush=True)
+                rows.append(row)
     rows.append(help_row())
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "sweep_overhead.json").write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
