@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fsl_core.errors import ExecutionPathError
+from fsl_core.training.arithmetic import refuse_other_arithmetic
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.catalogue import EXECUTORS, ExecutorKind, ExecutorRequest
 from orchestrator.execution.compute import Compute
@@ -88,10 +89,17 @@ def choose_device(options: ExecutionOptions, cluster: Cluster | None) -> Device:
     """
     device = wanted_device(options, cluster)
     if cluster is None:
+        _check_here(device)
+    return device
+
+
+def _check_here(device: Device) -> None:
+    """Raises ExecutionPathError unless this machine has the device and computes in full float32."""
+    refuse_other_arithmetic()
+    if device == "cuda":  # the import of torch takes a second, which a finished sweep on a CPU needs for nothing else
         from fsl_core.training.execution_path import ExecutionPath
 
         ExecutionPath(device=device).check_available()
-    return device
 
 
 def wanted_device(options: ExecutionOptions, cluster: Cluster | None) -> Device:

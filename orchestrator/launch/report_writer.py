@@ -12,7 +12,6 @@ from orchestrator.launch.workspace import Workspace
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.folder_owner import cleared_folder, free_folder, owner_in
 from orchestrator.report.published import Registries, registries_beside
-from orchestrator.report.table import render
 from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.report.unchanged_report import reuse_or_write, source_digest
 from orchestrator.sweep.plan import Plan
@@ -67,6 +66,6 @@ def reporter_for(workspace: Workspace, run_ids: Callable[[], Mapping[str, str]],
         source = source_digest(folder, plan, records, registries, known)
         note = sweep_folder(workspace.places.runs_root, workspace.plan) / "written_report.json"
         files = reuse_or_write(note, source, write, workspace.callbacks.notice)
-        return files, render(table_rows(plan, records, registries), "md", spec=plan.spec)
+        return files, (folder / "table.md").read_text(encoding="utf-8")
 
     return report

@@ -27,6 +27,7 @@ from orchestrator.sweep.plan import build_plan
 from orchestrator.sweep.shipped import find_sweep
 from tests.orchestrator.small_sweep import SMALL, contents
 from tests.orchestrator.tracking.tracked_sweep import result_of
+from tests.test_heavy_imports import CALL, HEAVY, loaded_by
 
 ENVIRONMENT = ("FSL_DATA_ROOT", "FSL_RUNS_ROOT", "MLFLOW_TRACKING_URI", "RAY_ADDRESS", "FSL_DEBUG")
 
@@ -100,6 +101,14 @@ def test_run_again_computes_nothing_and_prints_the_same(done: tuple[Workplace, R
     assert (again.exit_code, again.stdout) == (0, first.stdout)
     assert "2 of them done before" in again.stderr and ": running" not in again.stderr and "this launch: " not in again.stderr
     assert contents(workplace.runs) == before
+
+
+def test_run_again_imports_no_library_that_takes_a_second_but_those_of_a_tracker(done: tuple[Workplace, Result]) -> None:
+    workplace, _ = done
+    assert workplace.run().exit_code == 0  # the exports have the ids of all MLflow runs by now
+    places = ("--runs-root", workplace.runs, "--results-root", workplace.results)
+    again = ("run", workplace.sweep, *places, "--tracker", "none", "--executor", "in-process", "--device", "cpu", "-y")
+    assert loaded_by(CALL, *again) & HEAVY == set()
 
 
 def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> None:
