@@ -11,7 +11,7 @@ from tests.orchestrator.small_sweep import SMALL
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
-LIGHTER = {"click", "numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
+LIGHTER = {"click", "numpy", "PIL", "pydantic", "yaml", "rich", "filelock", "psutil"}
 
 REPORT = """import atexit, sys
 atexit.register(lambda: print("loaded", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
