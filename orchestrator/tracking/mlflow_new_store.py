@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -62,8 +65,26 @@ def _make(file: Path, artifacts: str) -> None:
 def _initialise(file: Path, artifacts: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(sqlite_address(file).whole, artifacts)  # type: ignore[no-untyped-call]
+    with _unsynced(file):
+        store = SqlAlchemyStore(sqlite_address(file).whole, artifacts)  # type: ignore[no-untyped-call]
     store.engine.dispose()
+
+
+@contextmanager
+def _unsynced(file: Path) -> Iterator[None]:
+    """Inside the block SQLite does not wait for the disk at each commit to ``file``, which is flushed once when it is complete."""
+    from sqlalchemy import Engine, event
+
+    def relax(connection: sqlite3.Connection, _: object) -> None:
+        ((_, _, path),) = connection.execute("PRAGMA database_list")
+        if path == str(file):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
 
 
 def _remove(temporary: Path) -> None:

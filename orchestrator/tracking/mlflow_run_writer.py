@@ -55,22 +55,33 @@ class RunWriter:
         self.client.set_terminated(run.run_id, status, finished_ms)
         run.status = status
 
-    def send_params(self, run: CachedRun, params: Mapping[str, str]) -> None:
-        """Send the parameters that the run lacks. MLflow cannot change a parameter, and a recipe's never change."""
-        from mlflow.entities import Param
+    def send(
+        self,
+        run: CachedRun,
+        *,
+        params: Mapping[str, str] | None = None,
+        points: Iterable[Point] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send in one call the parameters that the run lacks, points, and the tags that it lacks or has with another value.
 
-        missing = run.missing_params(params)
-        if missing:
-            self.client.log_batch(run.run_id, params=[Param(*param) for param in missing.items()], synchronous=True)
-            run.params.update(missing)
+        MLflow cannot change a parameter, and a recipe's never change. It stores equal points once, so a point's time must be the same
+        each time it is sent.
+        """
+        from mlflow.entities import Metric, Param, RunTag
 
-    def send_points(self, run: CachedRun, points: Iterable[Point]) -> None:
-        """Send points. MLflow stores equal points once, so a point's time must be the same each time it is sent."""
-        from mlflow.entities import Metric
-
+        missing, changed = run.missing_params(params or {}), run.changed_tags(tags or {})
         metrics = [Metric(point.metric, point.value, run.started_ms + point.step, point.step) for point in points]
-        if metrics:
-            self.client.log_batch(run.run_id, metrics=metrics, synchronous=True)
+        if missing or metrics or changed:
+            self.client.log_batch(
+                run.run_id,
+                metrics=metrics,
+                params=[Param(*param) for param in missing.items()],
+                tags=[RunTag(*tag) for tag in changed.items()],
+                synchronous=True,
+            )
+            run.params.update(missing)
+            run.tags.update(changed)
 
     def send_dataset(self, run: CachedRun, dataset: DatasetView | None) -> None:
         """Show the images that a run was trained on."""
@@ -110,15 +121,6 @@ class RunWriter:
         if metrics:
             points = [Metric(name, value, now, 0) for name, value in metrics.items()]
             self.client.log_batch(run.run_id, metrics=points, synchronous=True)
-
-    def set_tags(self, run: CachedRun, tags: Mapping[str, str]) -> None:
-        """Set the tags that a run lacks or has with another value."""
-        from mlflow.entities import RunTag
-
-        changed = run.changed_tags(tags)
-        if changed:
-            self.client.log_batch(run.run_id, tags=[RunTag(*tag) for tag in changed.items()], synchronous=True)
-            run.tags.update(changed)
 
 
 def _known(run: Run) -> CachedRun:

@@ -71,6 +71,7 @@ class MlflowTracker:
         """Show a trial as running, in a new run if it has none."""
         with self._refusals(f"take the start of {trial.name}"):
             run = self._run_of(trial, None)
+            self._writer.send(run, params=recipe_params(trial.recipe))
             if run.status != "RUNNING":
                 self._writer.reopen(run)
 
@@ -79,7 +80,7 @@ class MlflowTracker:
         run = self._runs.get(fingerprint)
         if run is not None and run.add_points(step, metrics, self._flush_seconds):
             with self._refusals("take points of a curve"):
-                self._writer.send_points(run, run.take_waiting())
+                self._writer.send(run, points=run.take_waiting())
 
     def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """Make a trial's run equal to its record, and return its id. Known values are not sent again."""
@@ -87,24 +88,22 @@ class MlflowTracker:
             view, writer = run_view(trial, record, paths), self._writer
             run = self._run_of(trial, view.started_ms)
             run.take_waiting()
-            writer.set_tags(run, run_tags.membership_tags(self._shown, trial, self._parent.run_id, run.tags))
-            synced = view.digest
+            member, synced = run_tags.membership_tags(self._shown, trial, self._parent.run_id, run.tags), view.digest
             if run.tags.get(run_tags.SYNCED) == synced and run.status == view.status:
+                writer.send(run, tags=member)
                 return run.run_id
-            writer.send_params(run, recipe_params(trial.recipe))
-            writer.send_points(run, view.points)
+            writer.send(run, params=recipe_params(trial.recipe), points=view.points, tags=member)
             writer.send_dataset(run, view.dataset)
             writer.send_files(run, view.files)
-            writer.set_tags(run, view.tags)
             writer.end(run, view.status, view.finished_ms)
-            writer.set_tags(run, {run_tags.SYNCED: synced})  # last: an interrupted sync is repeated
+            writer.send(run, tags={**view.tags, run_tags.SYNCED: synced})  # last: an interrupted sync is repeated
             return run.run_id
 
     def finish(self, table: ShownTable | None) -> None:
         """Show the table in the parent run's description and its files as artifacts, and end every run that still runs."""
         with self._refusals("take the table"):
             for run in self._runs.values():
-                self._writer.send_points(run, run.take_waiting())
+                self._writer.send(run, points=run.take_waiting())
                 if run.status == "RUNNING":
                     self._writer.end(run, "KILLED")
             if table is not None:
@@ -118,12 +117,12 @@ class MlflowTracker:
             self._writer.send_files(self._parent, files)
             self._writer.send_text(self._parent, f"{self._shown.name}.yaml", self._shown.document)
             self._writer.send_now(self._parent, table.summary)
-        self._writer.set_tags(self._parent, {run_tags.NOTE: run_tags.fitting(table.markdown), run_tags.SYNCED: synced})
+        self._writer.send(self._parent, tags={run_tags.NOTE: run_tags.fitting(table.markdown), run_tags.SYNCED: synced})
 
     def confirm(self, shown: ShownSweep) -> None:
         """Confirm to the store that it has the whole launch. Call it last, if nothing was refused."""
         with self._refusals("take the end of the launch"):
-            self._writer.set_tags(self._parent, {run_tags.CONFIRMED: shown.digest})
+            self._writer.send(self._parent, tags={run_tags.CONFIRMED: shown.digest})
 
     def run_ids(self) -> Mapping[str, str]:
         """The ids of the runs known so far, by the fingerprint of their trial."""
@@ -157,7 +156,7 @@ class MlflowTracker:
             name = " ".join([self._shown.name, *self._shown.overrides])
             return self._writer.create(name[:200], tags)
         self._writer.reopen(parent)
-        self._writer.set_tags(parent, tags)
+        self._writer.send(parent, tags=tags)
         return parent
 
     def _run_of(self, trial: PlannedTrial, started_ms: int | None) -> CachedRun:
@@ -169,5 +168,4 @@ class MlflowTracker:
             tags |= run_tags.membership_tags(self._shown, trial, self._parent.run_id, {})
             run = self._writer.create(trial.full_name, tags, started_ms)
             self._runs[trial.fingerprint] = run
-            self._writer.send_params(run, recipe_params(trial.recipe))
         return run

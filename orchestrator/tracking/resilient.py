@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from fsl_core.listeners import Notice
 from fsl_core.training.trial_paths import TrialPaths
@@ -25,12 +26,24 @@ from orchestrator.tracking.tracker import StoreTracker
 
 Send = Callable[[], object]
 
+
+class _Call(NamedTuple):
+    """A call of the driver about a trial, or its last one. Points are of a running trial: a refused or outdated one is dropped."""
+
+    key: str
+    send: Send
+    is_points: bool = False
+
+
 FINISH = "finish"
 LATER = "the next `fsl run` or `fsl ui` of this runs folder on this store sends the rest"
 
 
 class ResilientTracker:
     """Runs another tracker in a thread. No method raises, and only ``finish`` waits for it.
+
+    A call waits while an earlier one is sent. Of the calls that wait together, a trial's last one replaces the others: a slow store is sent
+    a finished trial at once, and not its start and its points before.
 
     After a refusal the thread waits ``pause`` seconds before it retries; it retries once more at the end. When idle, it sends what
     earlier commands of the runs folder could not.
@@ -48,7 +61,7 @@ class ResilientTracker:
         self._notice = notice
         self._outbox, self._backlog = backlog.outbox, backlog
         self._pause, self._closing = pause, closing
-        self._queue: queue.SimpleQueue[tuple[str | None, Send]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Call] = queue.SimpleQueue()
         self._unsent: dict[str, Send] = {}
         self._wanted: set[str] = set()
         self._done: set[str] = set()
@@ -68,16 +81,17 @@ class ResilientTracker:
 
     def trial_started(self, trial: PlannedTrial) -> None:
         """Pass it on when its turn comes."""
-        self._queue.put((trial.fingerprint, partial(self._inner.trial_started, trial)))
+        self._queue.put(_Call(trial.fingerprint, partial(self._inner.trial_started, trial)))
 
     def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
         """Pass it on, or drop it while the tracker is unreachable: the finished trial's record has the whole curve."""
-        self._queue.put((None, partial(self._inner.trial_progress, fingerprint, step, dict(metrics))))
+        send = partial(self._inner.trial_progress, fingerprint, step, dict(metrics))
+        self._queue.put(_Call(fingerprint, send, is_points=True))
 
     def sync_trial(self, trial: PlannedTrial, record: TrialRecord, paths: TrialPaths) -> str | None:
         """Pass it on when its turn comes. Returns the run's id when an earlier call made it known."""
         self._wanted.add(trial.fingerprint)
-        self._queue.put((trial.fingerprint, partial(self._sync, trial, record, paths)))
+        self._queue.put(_Call(trial.fingerprint, partial(self._sync, trial, record, paths)))
         return self.run_ids().get(trial.fingerprint)
 
     def finish(self, table: ShownTable | None) -> None:
@@ -87,7 +101,7 @@ class ResilientTracker:
         if not self._thread.is_alive():
             self._say(self._what_is_left("MLflow"))
             return
-        self._queue.put((FINISH, partial(self._inner.finish, table)))
+        self._queue.put(_Call(FINISH, partial(self._inner.finish, table)))
         self._thread.join(self._closing)
         if self._thread.is_alive():
             self._say(self._what_is_left(f"MLflow is slow: after {self._closing:g} s it"))
@@ -114,9 +128,8 @@ class ResilientTracker:
     def _work(self) -> None:
         with self._held:
             self._attempt_all()
-            key: str | None = None
-            while key != FINISH:
-                key = self._take_one()
+            while FINISH not in self._unsent:
+                self._take_calls()
             self._attempt_all(refusals=2)
             self._confirmed = self._opened and not self._unsent and self._attempt(partial(self._inner.confirm, self._shown))
             while self._confirmed and self._send_older():
@@ -124,21 +137,33 @@ class ResilientTracker:
             if self._refused and not self._abandoned:
                 self._say("MLflow has taken everything after all" if self._confirmed else self._what_is_left("MLflow"))
 
-    def _take_one(self) -> str | None:
-        """Handle the driver's next call, or else a step of the backlog. Returns the key of the call."""
+    def _take_calls(self) -> None:
+        """Handle the driver's waiting calls, or else a step of the backlog."""
         quiet = time.monotonic() < self._quiet_until
-        try:
-            key, send = self._queue.get(block=quiet or not self._opened or self._older is None)
-        except queue.Empty:
+        calls = list(self._waiting(block=quiet or not self._opened or self._older is None))
+        if not calls:
             self._send_older()
-            return None
-        if key is not None:
-            self._unsent[key] = send  # a trial's last call replaces the earlier ones
-        if key != FINISH and time.monotonic() >= self._quiet_until:
+        last = calls.pop() if calls and calls[-1].key == FINISH else None
+        points: list[_Call] = []
+        for call in calls:
+            if call.is_points:
+                points.append(call)
+            else:
+                self._unsent[call.key] = call.send  # a trial's last call replaces the earlier ones
+                points = [each for each in points if each.key != call.key]
+        if time.monotonic() >= self._quiet_until:
             self._attempt_all()
-            if key is None and not self._unsent:
-                self._attempt(send)
-        return key
+            all(self._attempt(each.send) for each in points if not self._unsent)  # up to the first refusal
+        if last is not None:
+            self._unsent[last.key] = last.send
+
+    def _waiting(self, *, block: bool) -> Iterator[_Call]:
+        """The calls that wait, up to the last one of the launch; with ``block`` at least one."""
+        call = None
+        with suppress(queue.Empty):
+            while call is None or call.key != FINISH:
+                call = self._queue.get(block=block and call is None)
+                yield call
 
     def _send_older(self) -> bool:
         """Send a step of the backlog; false when it is empty, or the store refuses."""

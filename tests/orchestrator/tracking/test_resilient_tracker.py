@@ -153,7 +153,7 @@ class MoodyTracker:
         return {}
 
 
-@pytest.mark.parametrize("refused", [1, 2, 3, 7, 12])
+@pytest.mark.parametrize("refused", [1, 2, 3, 5])
 def test_a_short_outage_leaves_no_trial_unsent(refused: int, tmp_path: Path):
     sweep = tracked_sweep(tmp_path)
     moody, notices = MoodyTracker(frozenset({refused})), list[str]()
@@ -205,6 +205,31 @@ def test_no_start_is_sent_after_a_trials_last_call(tmp_path: Path):
     for trial in sweep.trials:
         assert f"trial {trial.fingerprint}" in moody.took
         assert f"start {trial.fingerprint}" not in moody.took
+
+
+def test_a_slow_store_is_sent_only_the_last_call_of_each_trial(tmp_path: Path):
+    sweep, answer = tracked_sweep(tmp_path), threading.Event()
+
+    class Slow(MoodyTracker):
+        def begin(self, shown: ShownSweep) -> None:
+            answer.wait()
+            super().begin(shown)
+
+        def trial_progress(self, fingerprint: str, step: int, metrics: Mapping[str, float]) -> None:
+            self._take(f"{step} of {fingerprint}")
+
+    slow, (first, second, third, _) = Slow(frozenset()), sweep.trials
+    tracker = resilient(slow, pytest.fail, tmp_path)
+    tracker.begin(shown_sweep(sweep.plan, SweepContext()))
+    for trial in (first, second, third):
+        tracker.trial_started(trial)
+        tracker.trial_progress(trial.fingerprint, 1, {})
+    for trial in (second, first):
+        tracker.sync_trial(trial, sweep.record(trial), sweep.store.paths(trial.fingerprint))
+    answer.set()
+    tracker.finish(None)
+    ended = [f"trial {first.fingerprint}", f"trial {second.fingerprint}"]
+    assert slow.took == ["begin", *ended, f"start {third.fingerprint}", f"1 of {third.fingerprint}", "no table", "confirm"]
 
 
 def test_a_server_that_never_answers_is_not_waited_for(tmp_path: Path):
