@@ -10,11 +10,22 @@ from orchestrator.execution.gpu_driver import gpu_driver_is_here
 from tests.orchestrator.small_sweep import SMALL
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
+COMPILER = "sympy"
+"""The compiler of torch, by a library that it alone imports."""
+HEAVY = {COMPILER, "torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
 LIGHTER = {"click", "numpy", "PIL", "pydantic", "yaml", "rich", "filelock", "psutil"}
 
 REPORT = """import atexit, sys
 atexit.register(lambda: print("loaded", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
+"""
+STEP = """import sys, torch
+from pathlib import Path
+from fsl_core.training.path_timing import step_along
+from fsl_core.training.execution_path import ExecutionPath
+from orchestrator.sweep.loader import load_sweep
+from orchestrator.sweep.plan import build_plan
+recipe = build_plan(load_sweep(Path(sys.argv[1]))).trials[0].recipe
+step_along(recipe, ExecutionPath(), (1, 28, 28), torch.device("cpu"))()
 """
 CALL = "from orchestrator.cli.main import main; main(sys.argv[1:])"
 
@@ -60,3 +71,8 @@ def test_calls_that_only_look_need_no_heavy_one_and_no_click(sweep: Path):
 
 def test_a_worker_imports_torch_and_no_other_heavy_one():
     assert loaded_by("import orchestrator.execution.worker") & HEAVY == {"torch"}
+
+
+def test_a_step_of_training_does_not_import_the_compiler_of_torch(sweep: Path):
+    assert loaded_by("import torch._dynamo") >= {COMPILER}
+    assert loaded_by(STEP, sweep) & HEAVY == {"torch"}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import gc
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from fsl_core.episodes.sampler import EpisodeSampler
-from fsl_core.training.state import TrainingState, begin_moments
+from fsl_core.training.state import TrainingState
 from fsl_core.training.step import StepSettings, advance
 
 _WARM_UPS = 3  # until CUDA's libraries have chosen kernels and allocated buffers, nothing can be captured
@@ -41,7 +40,6 @@ def captured_step(state: TrainingState, samplers: Sequence[EpisodeSampler], sett
     The step's number is ``state.clock``, which the graph increments. The warm-up steps of the capture are undone. The graph writes to
     the present tensors of ``state``, which must not be replaced.
     """
-    begin_moments(state.optimiser, state.step)
     before = [(tensor, tensor.clone()) for tensor in _tensors(state)]
     graph = _recorded(functools.partial(advance, state, samplers, settings, step=state.clock))
     for tensor, values in before:
@@ -55,20 +53,13 @@ def _recorded(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
     gc.collect()  # during a capture CUDA cannot release an earlier graph, which a reference cycle may still hold
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        _warm_up(step)
+        for _ in range(_WARM_UPS):
+            step()
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, stream=stream):
             step()
     torch.cuda.current_stream().wait_stream(stream)
     return graph
-
-
-def _warm_up(step: Callable[[], None]) -> None:
-    with warnings.catch_warnings():
-        # Adam's warning concerns training without a capture.
-        warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
-        for _ in range(_WARM_UPS):
-            step()
 
 
 @functools.cache
@@ -86,6 +77,5 @@ def _tensors(state: TrainingState) -> Iterator[torch.Tensor]:
     yield from state.weights.values()
     yield from state.statistics.values()
     if state.optimiser is not None:
-        for weights in state.weights.values():
-            yield from (value for value in state.optimiser.state[weights].values() if isinstance(value, torch.Tensor))
+        yield from state.optimiser.tensors()
     yield from (state.interval_loss, state.interval_accuracy, state.clock)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.training.adam import Adam
 from fsl_core.training.state import TrainingState
 
 
@@ -43,17 +44,12 @@ def descend(state: TrainingState, gradient: Mapping[str, torch.Tensor], settings
         _take_adams_step(state, state.optimiser, clipped, settings)
 
 
-def _take_adams_step(
-    state: TrainingState, adam: torch.optim.Adam, gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings
-) -> None:
-    for name, values in gradient.items():
-        state.weights[name].grad = _laid_out_as(state.weights[name], values)
-    for group in adam.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
-            group["lr"].copy_(outer_lr_on_device(settings, state.clock))
-        else:
-            group["lr"] = outer_lr_at(settings, state.step)
-    adam.step()
+def _take_adams_step(state: TrainingState, adam: Adam, gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> None:
+    if isinstance(adam.rate, torch.Tensor):
+        adam.rate.copy_(outer_lr_on_device(settings, state.clock))
+    else:
+        adam.rate = outer_lr_at(settings, state.step)
+    adam.descend(state.weights, {name: _laid_out_as(state.weights[name], values) for name, values in gradient.items()})
 
 
 def _clipped(gradient: Mapping[str, torch.Tensor], settings: OptimiserSettings) -> Mapping[str, torch.Tensor]:

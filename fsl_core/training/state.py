@@ -13,10 +13,10 @@ from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Weights
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import GradientDescentSettings, OptimiserSettings
+from fsl_core.training.adam import MOMENTS, Adam
 from fsl_core.training.model_selection import ValidationScore
 
 Curves = dict[str, list[tuple[int, float]]]
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass
@@ -67,7 +67,7 @@ class TrainingState:
     algorithm: Algorithm
     weights: Weights
     statistics: Weights
-    optimiser: torch.optim.Adam | None
+    optimiser: Adam | None
     interval_loss: torch.Tensor
     interval_accuracy: torch.Tensor
     clock: torch.Tensor
@@ -101,15 +101,12 @@ class TrainingState:
         """Take the next steps from ``step`` on, whatever step the seeds that were restored last had."""
         self.step = step
         self.clock.fill_(step)
-        if self.optimiser is not None and self.optimiser.state:
-            begin_moments(self.optimiser, step)
+        if self.optimiser is not None:
+            self.optimiser.begin_at(step)
 
-    def moments(self) -> dict[str, Weights]:
+    def moments(self) -> Mapping[str, Weights]:
         """Adam's moments ``[S, ...]`` of each weight, if it has any."""
-        if self.optimiser is None:
-            return {moment: {} for moment in _MOMENTS}
-        of = {name: self.optimiser.state[value] for name, value in self.weights.items()}
-        return {moment: {name: values[moment] for name, values in of.items() if values} for moment in _MOMENTS}
+        return {moment: {} for moment in MOMENTS} if self.optimiser is None else self.optimiser.moments
 
     def as_checkpoint(self, seed: int = 0) -> dict[str, Any]:
         """The state of one seed as the values of a checkpoint."""
@@ -137,10 +134,8 @@ class TrainingState:
         check_named(checkpoint["weights"] | checkpoint["statistics"], self.named(seed))
         for name, place in self.named(seed).items():
             place.copy_(checkpoint["weights" if name in self.weights else "statistics"][name])
-        self.step = checkpoint["step"]
-        self.clock.fill_(self.step)
+        self.begin_at(checkpoint["step"])
         if self.step:
-            begin_moments(self.optimiser, self.step)
             for moment, values in self.moments().items():
                 saved = checkpoint["moments"][moment]
                 check_named(saved, {name: value[seed] for name, value in values.items()})
@@ -170,19 +165,6 @@ def check_named(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.
         place = expected[name]
         if place.shape != values.shape or place.dtype != values.dtype:
             raise ValueError(f"{name} is {values.dtype} {tuple(values.shape)}; it must be {place.dtype} {tuple(place.shape)}")
-
-
-def begin_moments(optimiser: torch.optim.Adam | None, step: int) -> None:
-    """Set Adam's step count, and its moments to zero if it has none."""
-    if optimiser is None:
-        return
-    for group in optimiser.param_groups:
-        for weights in group["params"]:
-            state = optimiser.state[weights]
-            if not state:
-                state["step"] = torch.zeros((), dtype=torch.float32, device=weights.device)
-                state |= {moment: torch.zeros_like(weights) for moment in _MOMENTS}
-            state["step"].fill_(step)
 
 
 def start_training(
@@ -217,10 +199,6 @@ def start_training(
     )
 
 
-def _adam(weights: Weights, settings: OptimiserSettings, *, captured: bool) -> torch.optim.Adam | None:
+def _adam(weights: Weights, settings: OptimiserSettings, *, captured: bool) -> Adam | None:
     """The optimiser of these weights; None for gradient descent, which has no state."""
-    if isinstance(settings, GradientDescentSettings):
-        return None
-    own = list(weights.values())
-    rate = torch.tensor(settings.outer_lr, device=own[0].device) if captured else settings.outer_lr
-    return torch.optim.Adam(own, lr=rate, fused=True, capturable=captured)
+    return None if isinstance(settings, GradientDescentSettings) else Adam.of(weights, settings.outer_lr, captured=captured)

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -47,7 +46,6 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def advanced(*arguments: Any, **named: Any) -> None:
         seen.append("step")
-        warnings.warn("This instance was constructed with capturable=True, but", stacklevel=1)
         step(*arguments, **named)
 
     step: Callable[..., None] = capture.advance
@@ -66,7 +64,6 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.filterwarnings("ignore:This instance was constructed")
 def test_the_warm_up_steps_of_a_capture_are_undone(happened: list[str], glyphs: SplitDataset) -> None:
     training = Training(recipe("maml order 2", "max_pool"), glyphs, device="cpu", captured=True)
     before = {name: value.clone() for name, value in bits(training.state).items()}
@@ -80,15 +77,6 @@ def test_the_warm_up_steps_of_a_capture_are_undone(happened: list[str], glyphs: 
     assert training.state.step == 1
 
 
-def test_adam_emits_no_warning_about_uncaptured_steps(happened: list[str], glyphs: SplitDataset) -> None:
-    training = Training(recipe("prototypical", "max_pool"), glyphs, device="cpu", captured=True)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        captured_step(training.state, training.samplers, training.settings)
-    assert len(said) == 1, "that of the step inside the recording, which Adam itself leaves out"
-
-
-@pytest.mark.filterwarnings("ignore:This instance was constructed")
 def test_a_captured_step_keeps_the_images_that_its_graph_reads_alive(happened: list[str]) -> None:
     """A graph has their address alone: freed, they would be whatever came there next."""
     take = step_along(glyphs_recipe(), ExecutionPath(captured=True), (1, 28, 28), torch.device("cpu"))

@@ -15,7 +15,7 @@ from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import GradientDescentSettings, OptimiserSettings
-from fsl_core.training.state import TrainingState, begin_moments, start_training
+from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings, advance, meta_gradient
 from tests.fsl_core.forms import ALGORITHMS, backbones
 from tests.fsl_core.pairs import SHAPE, recipe_of
@@ -74,7 +74,6 @@ def test_a_step_reads_nothing(name: str, normalisation: str, glyphs: SplitDatase
     stem = "patches" if normalisation == "fused" else "maps"
     state, settings = begun(name, "cpu", Kernels(normalisation=normalisation, stem=stem))  # type: ignore[arg-type]
     sampler = EpisodeSampler(glyphs.meta_train, EpisodeShape(way=3, shot=2, query=2), seed=0, stream="train")
-    begin_moments(state.optimiser, 0)
     with ReadsOfTheDevice() as reads:
         advance(state, [sampler], settings, step=torch.tensor(3))
     seen = [read for read in reads.seen if read != CONVERSION]

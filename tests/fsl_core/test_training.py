@@ -24,6 +24,7 @@ from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings, train_step
 from fsl_core.training.trained_model import trained_model
 from fsl_core.training.training import Validation
+from tests.fsl_core.algorithms.learners import first_gradient
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.plain_loop.algorithm import Algorithm as PlainAlgorithm
 from tests.fsl_core.plain_loop.catalogue import build_algorithm as build_plain
@@ -145,13 +146,9 @@ def gradient_by_hand(algorithm: nn.Module, losses: Sequence[torch.Tensor]) -> We
 
 def distance(state: TrainingState, gradients: Weights) -> float:
     """How far a step's gradient is from ``gradients``, as a share of each tensor's largest entry."""
-    shares = []
-    assert state.weights.keys() == gradients.keys()
-    for name, gradient in gradients.items():
-        taught = state.weights[name].grad
-        assert taught is not None
-        shares.append(float((taught[0] - gradient).abs().max() / gradient.abs().max()))
-    return max(shares)
+    taught = first_gradient(state)
+    assert taught.keys() == gradients.keys()
+    return max(float((taught[name][0] - gradient).abs().max() / gradient.abs().max()) for name, gradient in gradients.items())
 
 
 def updates(state: TrainingState, untrained: nn.Module) -> Weights:

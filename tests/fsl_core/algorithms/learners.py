@@ -19,6 +19,7 @@ from fsl_core.backbones.weights import Statistics, Weights, of_group, one_group
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import OptimiserSettings
+from fsl_core.training.adam import Adam
 from fsl_core.training.state import TrainingState, start_training
 
 
@@ -98,10 +99,15 @@ def with_weights(begun: TrainingState, weights: Weights) -> TrainingState:
     values = next(iter(weights.values()))
     own = {name: value.detach().clone() for name, value in weights.items()}
     adam = begun.optimiser
-    optimiser = None if adam is None else torch.optim.Adam(list(own.values()), lr=adam.defaults["lr"], fused=True)
+    optimiser = None if adam is None else Adam.of(own, float(adam.rate))
     statistics = {name: value.to(values) for name, value in begun.statistics.items()}
     sums = {name: getattr(begun, name).to(values.device) for name in ("interval_loss", "interval_accuracy", "clock")}
     return dataclasses.replace(begun, weights=own, statistics=statistics, optimiser=optimiser, **sums)
+
+
+def first_gradient(state: TrainingState) -> Weights:
+    """The gradient ``[S, ...]`` that Adam descended in its first step, after which its first moment is a tenth of it."""
+    return {name: moment / (1 - 0.9) for name, moment in state.moments()["exp_avg"].items()}
 
 
 def assert_teaches(taught: MetaGradient, loss: torch.Tensor, leaves: Weights, tolerance: float = 1e-10) -> None:
