@@ -213,7 +213,7 @@ class _Launch:
         self.tracker.sync_trial(self.trials[fingerprint], self.records[fingerprint], self.store.paths(fingerprint))
 
     def finish(self, reporter: Reporter, todo: Sequence[PlannedTrial], *, interrupted: bool, broken: str | None) -> SweepOutcome:
-        records = self.store.records(self.trials)
+        records = self.store.records(self.trials) if todo else self.records
         done = {name for name, record in records.items() if is_done(self.trials[name], record)}
         complete = len(done) == len(self.trials)
         self.view.phase("the table, its exports and its figures are being written")

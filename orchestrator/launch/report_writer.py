@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
+from fsl_core.json_digest import json_digest
 from fsl_core.listeners import Notice
 from orchestrator.launch.driver import Reporter, sweep_folder
 from orchestrator.launch.tracked_runs import keep_run_ids
@@ -56,16 +58,24 @@ def reporter_for(workspace: Workspace, run_ids: Callable[[], Mapping[str, str]],
         known = keep_run_ids(workspace, run_ids())
         folder = report_folder(workspace, complete=complete, replace=replace)
 
-        def write(notice: Notice) -> tuple[Path, ...]:
-            from orchestrator.report.report_folder import (
-                write_report_folder,  # pandas, pyarrow and matplotlib, only where something changed
-            )
+        @cache
+        def rows() -> tuple[CellRow, ...]:
+            return table_rows(plan, records, registries)
 
-            return write_report_folder(folder, plan, records, registries, run_ids=known, notice=notice)
+        def pages(notice: Notice) -> tuple[Path, ...]:
+            from orchestrator.report.report_folder import write_pages  # matplotlib, only where something changed
 
-        source = source_digest(folder, plan, records, registries, known)
-        note = sweep_folder(workspace.places.runs_root, workspace.plan) / "written_report.json"
-        files = reuse_or_write(note, source, write, workspace.callbacks.notice)
-        return files, (folder / "table.md").read_text(encoding="utf-8")
+            return write_pages(folder, plan, records, rows(), notice=notice)
+
+        def exports(notice: Notice) -> tuple[Path, ...]:
+            from orchestrator.report.report_folder import write_parquet  # pandas and pyarrow
+
+            return write_parquet(folder, plan, records, rows(), run_ids=known)
+
+        source, notes = source_digest(folder, plan, records, registries), sweep_folder(workspace.places.runs_root, plan)
+        say = workspace.callbacks.notice
+        written = reuse_or_write(notes / "written_report.json", source, pages, say)
+        exported = reuse_or_write(notes / "written_exports.json", json_digest([source, dict(known)]), exports, say)
+        return (*written, *exported), (folder / "table.md").read_text(encoding="utf-8")
 
     return report

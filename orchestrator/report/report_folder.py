@@ -33,24 +33,41 @@ def write_report_folder(
     run_ids: Mapping[str, str] | None = None,
     notice: Notice = _log.warning,
 ) -> tuple[Path, ...]:
-    """Write the report of a sweep, complete or not; each file appears whole or not at all.
-
-    It is a function of the records and the published numbers, except for the ids of MLflow's runs in ``trials.parquet``.
-    A figure that cannot be drawn is omitted, and ``notice`` receives the reason.
-    """
+    """Write the report of a sweep, complete or not: the files of :func:`write_pages` and of :func:`write_parquet`."""
     rows = table_rows(plan, records, registries)
+    pages = write_pages(folder, plan, records, rows, notice=notice)
+    return (*pages, *write_parquet(folder, plan, records, rows, run_ids=run_ids))
+
+
+def write_pages(
+    folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, notice: Notice = _log.warning
+) -> tuple[Path, ...]:
+    """Write the table in every form, its figures and its provenance; each file appears whole or not at all.
+
+    They are a function of the records and the published numbers. A figure that cannot be drawn is omitted, and ``notice`` receives the
+    reason.
+    """
     # First, so that a folder that a kill left incomplete names its plan.
     write_atomically(
         folder / "provenance.json",
         json.dumps(provenance(plan, records), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
     )
-    paths = []
     for form, name in _TABLES.items():
         write_atomically(folder / name, render(rows, form, spec=plan.spec).encode())
-        paths.append(folder / name)
-    paths += write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet")
-    paths += _figures(folder, plan, records, rows, notice)
-    return (*paths, folder / "provenance.json")
+    tables = (folder / name for name in _TABLES.values())
+    return (*tables, *_figures(folder, plan, records, rows, notice), folder / "provenance.json")
+
+
+def write_parquet(
+    folder: Path,
+    plan: Plan,
+    records: Mapping[str, TrialRecord],
+    rows: Sequence[CellRow],
+    *,
+    run_ids: Mapping[str, str] | None = None,
+) -> tuple[Path, ...]:
+    """Write the exports; each file appears whole or not at all. ``trials.parquet`` has the ids of MLflow's runs too."""
+    return tuple(write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet"))
 
 
 def _figures(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], notice: Notice) -> list[Path]:

@@ -1,6 +1,6 @@
-"""Reuses a report whose files are unchanged and come from the same values, because pictures and exports take over a second.
+"""Reuses files of a report that are unchanged and come from the same values, because pictures and exports take over a second.
 
-A file in the runs folder records the source and the files of a report. It is a cache, whose content may be invalid.
+A file in the runs folder records the source of such files and their digests. It is a cache, whose content may be invalid.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ _LIBRARIES = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy")
 """Other versions of these may write the same values differently."""
 
 
-def source_digest(
-    folder: Path, plan: Plan, records: Mapping[str, TrialRecord], registries: Registries, run_ids: Mapping[str, str]
-) -> str:
-    """The SHA-256 of everything that determines the report in ``folder``, including the code and libraries that write it."""
+def source_digest(folder: Path, plan: Plan, records: Mapping[str, TrialRecord], registries: Registries) -> str:
+    """The SHA-256 of what determines the report in ``folder``, including the code and libraries that write it.
+
+    Only the exports also have the ids of MLflow's runs, which may become known when all else is written.
+    """
     known = {name: _record(record) for name, record in records.items()}
     versions = {name: metadata.version(name) for name in _LIBRARIES}
-    return json_digest([str(folder), repr(plan), known, repr(registries), dict(run_ids), code_digest(), versions])
+    return json_digest([str(folder), repr(plan), known, repr(registries), code_digest(), versions])
 
 
 def _record(record: TrialRecord) -> list[Any]:
@@ -41,9 +42,9 @@ def _record(record: TrialRecord) -> list[Any]:
 
 
 def reuse_or_write(note: Path, source: str, write: Callable[[Notice], tuple[Path, ...]], notice: Notice) -> tuple[Path, ...]:
-    """The files of a report: those in ``note``, if they were written from the same ``source`` and are all unchanged.
+    """The files of a report or of a part of it: those in ``note``, if they were written from the same ``source`` and are all unchanged.
 
-    Otherwise ``write`` writes the report, which is recorded in ``note`` unless a file was omitted.
+    Otherwise ``write`` writes them, which is recorded in ``note`` unless a file was omitted.
     """
     kept = _kept(note, source)
     if kept is not None:

@@ -111,6 +111,23 @@ def test_run_again_imports_no_library_that_takes_a_second_but_those_of_a_tracker
     assert loaded_by(CALL, *again) & HEAVY == set()
 
 
+def test_runs_that_became_known_rewrite_the_exports_alone(done: tuple[Workplace, Result]) -> None:
+    workplace, _ = done
+    known = workplace.runs / "sweeps" / "small" / "mlflow_runs.json"
+    assert workplace.run().exit_code == 0
+
+    def rewritten(ids: str) -> set[str]:
+        known.write_text(ids)
+        before = {path.name: path.stat().st_ino for path in (workplace.results / "small").iterdir()}
+        assert workplace.run("--tracker", "none").exit_code == 0
+        return {path.name for path in (workplace.results / "small").iterdir() if path.stat().st_ino != before[path.name]}
+
+    for ids in ("{}", known.read_text()):
+        names = rewritten(ids)
+        assert "trials.parquet" in names and {Path(name).suffix for name in names} == {".parquet"}
+    assert rewritten(known.read_text()) == set()
+
+
 def test_table_is_a_function_of_the_results(done: tuple[Workplace, Result]) -> None:
     workplace, first = done
     assert workplace.read("table").stdout == first.stdout

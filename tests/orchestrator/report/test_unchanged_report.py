@@ -75,20 +75,19 @@ def test_every_input_changes_the_source(tmp_path: Path, monkeypatch: pytest.Monk
     edited = {**records, fingerprint: dataclasses.replace(records[fingerprint], result=None)}
     titled = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, title="Another"))
     sources = {
-        source_digest(tmp_path, plan, records, numbers, {}),
-        source_digest(tmp_path / "elsewhere", plan, records, numbers, {}),
-        source_digest(tmp_path, titled, records, numbers, {}),
-        source_digest(tmp_path, plan, edited, numbers, {}),
-        source_digest(tmp_path, plan, records, dataclasses.replace(numbers, cells={}), {}),
-        source_digest(tmp_path, plan, records, numbers, {fingerprint: "a run"}),
+        source_digest(tmp_path, plan, records, numbers),
+        source_digest(tmp_path / "elsewhere", plan, records, numbers),
+        source_digest(tmp_path, titled, records, numbers),
+        source_digest(tmp_path, plan, edited, numbers),
+        source_digest(tmp_path, plan, records, dataclasses.replace(numbers, cells={})),
     }
     monkeypatch.setattr(unchanged_report, "code_digest", lambda: "other code")
-    sources.add(source_digest(tmp_path, plan, records, numbers, {}))
-    assert len(sources) == 7
+    sources.add(source_digest(tmp_path, plan, records, numbers))
+    assert len(sources) == 6
 
 
 def test_equal_values_have_the_same_source(tmp_path: Path):
     first, second = (
-        source_digest(tmp_path, plan_of(tmp_path), records_of(plan_of(tmp_path), {0: [74]}), registries(), {}) for _ in "12"
+        source_digest(tmp_path, plan_of(tmp_path), records_of(plan_of(tmp_path), {0: [74]}), registries()) for _ in "12"
     )
     assert first == second
