@@ -11,7 +11,10 @@ from orchestrator.tracking.run_view import Point, curve_points
 
 @dataclass
 class CachedRun:
-    """A run as it was read at the launch, updated with everything sent since. ``waiting`` points are not sent yet."""
+    """A run as it was read at the launch, updated with everything sent since. ``waiting`` points are not sent yet.
+
+    ``sent_at`` is the time of the last transfer of points, at first that of the run itself: a trial of a second has only its record sent.
+    """
 
     run_id: str
     started_ms: int
@@ -20,7 +23,7 @@ class CachedRun:
     params: set[str]
     has_dataset: bool
     waiting: list[Point] = field(default_factory=list)
-    sent_at: float = 0.0
+    sent_at: float = field(default_factory=time.monotonic)
 
     def missing_params(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """The parameters that the run lacks. MLflow cannot change a parameter."""
