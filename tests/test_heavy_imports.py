@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 COMPILER = "sympy"
 """The compiler of torch, by a library that it alone imports."""
 HEAVY = {COMPILER, "torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
-LIGHTER = {"click", "numpy", "PIL", "pydantic", "yaml", "rich", "filelock", "psutil"}
+LIGHTER = {"click", "numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
 
 REPORT = """import atexit, sys
 atexit.register(lambda: print("loaded", *{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))

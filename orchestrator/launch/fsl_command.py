@@ -51,7 +51,7 @@ def single_trial_command(trial: PlannedTrial, workspace: Workspace) -> str:
 
 def _only_that_keeps(settings: CellSettings, spec: SweepSpec) -> str:
     """The sweep's own ``--only`` that a cell is there by; empty where there is none. Several are a union, so one is enough."""
-    from orchestrator.sweep.overrides import parse_overrides  # PyYAML, only where something failed
+    from orchestrator.sweep.overrides import parse_overrides  # ruamel.yaml, only where something failed
 
     return next((text for text in spec.only_texts if parse_overrides([], [text], None).keep(settings)), "")
 

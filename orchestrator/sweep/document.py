@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from fsl_core.written import quoted
 from orchestrator.errors import SweepFileError
 from orchestrator.sweep.place import Place
-from orchestrator.sweep.yaml_nodes import MERGE, Scalar, compose, is_untagged, scalar_of
 
 KeyPath = tuple[str | int, ...]
 
 _MOST_BYTES = 1_000_000
 _SHORT = 4
 _MOST_NODES = 50_000  # aliases repeat nodes: a small file must not grow without bound
-_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -71,32 +71,33 @@ def read_document(path: Path) -> Document:
     Raises:
         SweepFileError: it cannot be read, is not YAML, repeats a key, uses tags, or is not a mapping.
     """
+    text = _read_text(path)
+    parser = YAML(typ="rt")
+    parser.allow_duplicate_keys = False
     try:
-        root = compose(_read_text(path))
-    except yaml.MarkedYAMLError as error:
+        root = parser.load(text)
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         raise SweepFileError(f"{path}:{line}: {_first_line(error.problem or error.context)}") from error
-    except (yaml.YAMLError, UnicodeError) as error:
+    except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, KeyError, AssertionError, IndexError) as error:
         raise SweepFileError(f"{path}: not YAML: {_first_line(error)}") from error
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root, CommentedMap):
         raise SweepFileError(f"{path}:1: a sweep file is a mapping of keys such as name, title, seeds, fixed and grid")
-    reader = _Reader(path)
-    values = reader.mapping(root, (), 0)
-    return Document(path=path, values=values, lines=reader.lines)
+    lines: dict[KeyPath, int] = {(): 1}
+    values = _Plain(path, lines).convert(root, ())
+    return Document(path=path, values=values, lines=lines)
 
 
-def parse_scalar(text: str, *, source: str) -> Scalar | list[Scalar]:
+def parse_scalar(text: str, *, source: str) -> Any:
     """A value typed on the command line, read as YAML: a scalar or a list of scalars."""
     try:
-        node = compose(text)
-        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        if any(isinstance(item, yaml.CollectionNode) for item in items):
-            raise SweepFileError(f"{source}: the value is nested; a scalar or a list of scalars is accepted")
-        scalars = [None if item is None else scalar_of(item) for item in items]
-    except (yaml.YAMLError, ValueError) as error:
+        value = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         raise SweepFileError(f"{source}: not a YAML value: {_first_line(error)}") from error
-    return scalars if isinstance(node, yaml.SequenceNode) else scalars[0]
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, list | Mapping) for item in value)):
+        raise SweepFileError(f"{source}: the value is nested; a scalar or a list of scalars is accepted")
+    return value
 
 
 def explain(error: ValidationError) -> tuple[KeyPath, str]:
@@ -155,70 +156,53 @@ def _first_line(problem: object) -> str:
     return (str(problem).strip().splitlines() or ["it cannot be parsed"])[0]
 
 
-class _Reader:
-    """Turns nodes into plain values, and records their lines."""
+class _Plain:
+    """Turns ruamel's round-trip nodes into plain values, and records their lines."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.nodes = path, 0
-        self.lines: dict[KeyPath, int] = {(): 1}
+    def __init__(self, path: Path, lines: dict[KeyPath, int]) -> None:
+        self.path, self.lines, self.nodes = path, lines, 0
 
-    def mapping(self, node: yaml.MappingNode, at: KeyPath, depth: int) -> dict[str, Any]:
-        """The values of a mapping, followed by those of the mappings that it merges and does not have itself."""
-        merged = [each for key, value in node.value if key.tag == MERGE for each in _each(value)]
-        bases = [self._base(each, at, depth) for each in reversed(merged)]  # the first wins: its lines are recorded last
-        values: dict[str, Any] = {}
-        for key, value in node.value:
-            if key.tag != MERGE:
-                name = self._key(key, values)
-                self.lines[(*at, name)] = _line(key)
-                values[name] = self._value(value, (*at, name), depth + 1)
-        for base in reversed(bases):
-            values = {**values, **{name: value for name, value in base.items() if name not in values}}
-        return values
-
-    def _base(self, node: yaml.Node, at: KeyPath, depth: int) -> dict[str, Any]:
-        if not isinstance(node, yaml.MappingNode):
-            raise SweepFileError(f"{self.path}:{_line(node)}: << merges a mapping, or a list of mappings")
-        values: dict[str, Any] = self._value(node, at, depth + 1)
-        return values
-
-    def _key(self, node: yaml.Node, before: Mapping[str, object]) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise SweepFileError(f"{self.path}:{_line(node)}: a key is text, and no list or mapping")
-        key = self._scalar(node, ())
-        if not isinstance(key, str):
-            raise SweepFileError(f"{self.path}:{_line(node)}: the key {key!r} is not text")
-        if key in before:
-            raise SweepFileError(f"{self.path}:{_line(node)}: found duplicate key {key!r}")
-        return key
-
-    def _value(self, node: yaml.Node, at: KeyPath, depth: int) -> Any:
+    def convert(self, node: Any, at: KeyPath) -> Any:
         self.nodes += 1
-        if self.nodes > _MOST_NODES or depth > _DEEPEST:
+        if self.nodes > _MOST_NODES or len(at) > 8:
             raise SweepFileError(f"{self.path}: too many or too deeply nested values")
-        if isinstance(node, yaml.ScalarNode) or not is_untagged(node):
-            return self._scalar(node, at)
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, at, depth)
-        return [self._item(item, (*at, index), depth + 1) for index, item in enumerate(node.value)]
+        if isinstance(node, CommentedMap):
+            return {self._key(node, key, at): self.convert(value, (*at, key)) for key, value in node.items()}
+        if isinstance(node, CommentedSeq):
+            return [self._item(node, index, value, at) for index, value in enumerate(node)]
+        return self._scalar(node, at)
 
-    def _item(self, node: yaml.Node, at: KeyPath, depth: int) -> Any:
-        self.lines[at] = _line(node)
-        return self._value(node, at, depth)
+    def _key(self, node: CommentedMap, key: object, at: KeyPath) -> str:
+        line = _line(node, key)
+        if not isinstance(key, str):
+            raise SweepFileError(f"{self.path}:{line or 1}: the key {key!r} is not text")
+        if line is not None:
+            self.lines[(*at, key)] = line
+        return str(key)
 
-    def _scalar(self, node: yaml.Node, at: KeyPath) -> Scalar:
-        try:
-            return scalar_of(node)
-        except ValueError as error:
-            where = f"{spell(at)}: " if at else ""
-            raise SweepFileError(
-                f"{self.path}:{_line(node)}: {where}{_first_line(error)}; accepted: text, numbers, true, false"
-            ) from error
+    def _item(self, node: CommentedSeq, index: int, value: Any, at: KeyPath) -> Any:
+        line = _line(node, index)
+        if line is not None:
+            self.lines[(*at, index)] = line
+        return self.convert(value, (*at, index))
+
+    def _scalar(self, node: Any, at: KeyPath) -> Any:
+        for kind in (bool, int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        if node is None:
+            return None
+        if type(node).__name__ == "ScalarBoolean":
+            return bool(node)
+        line = next((self.lines[at[:end]] for end in range(len(at), -1, -1) if at[:end] in self.lines), 1)
+        raise SweepFileError(
+            f"{self.path}:{line}: {spell(at)}: a value of type {type(node).__name__}; accepted: text, numbers, true, false"
+        )
 
 
-def _each(node: yaml.Node) -> Sequence[yaml.Node]:
-    return node.value if isinstance(node, yaml.SequenceNode) else [node]
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(node: CommentedMap | CommentedSeq, key: object) -> int | None:
+    try:
+        place: Sequence[int] = node.lc.data[key]
+        return place[0] + 1
+    except (AttributeError, KeyError, TypeError, IndexError):
+        return None
