@@ -23,10 +23,9 @@ def _scatter_add(values: torch.Tensor, axis: int, index: torch.Tensor, added: to
     return values + torch.where(places.view(shape) == index, added, 0)
 
 
-def _folded(  # noqa: PLR0917 - torch passes them by position
-    columns: torch.Tensor, sides: list[int], kernel: list[int], dilation: list[int], padding: list[int], stride: list[int]
-) -> torch.Tensor:
+def _folded(columns: torch.Tensor, *sizes: list[int]) -> torch.Tensor:
     """``fold``, the derivative of ``unfold``: the sum of each place of the kernel at its places in the maps."""
+    sides, kernel, dilation, padding, stride = sizes
     if columns.dim() != 3 or dilation != [1, 1]:
         return NotImplemented  # type: ignore[no-any-return]
     (rows, across), whole = kernel, [side + 2 * more for side, more in zip(sides, padding, strict=True)]
