@@ -99,7 +99,8 @@ def _compiled(
         moments = [moment for each in meta.statistics.values() for moment in (each.mean, each.variance)]
         return [*meta.gradient.values(), *moments, meta.loss, meta.accuracy]
 
-    graph = make_fx(flat, decomposition_table=dict(REPEATABLE), tracing_mode="fake")(*arguments)
+    with _torchs_own_lstm():
+        graph = make_fx(flat, decomposition_table=dict(REPEATABLE), tracing_mode="fake")(*arguments)
     for node in graph.graph.nodes:  # a view of this machine's strides may not be one of those that the compiler chooses
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
@@ -123,6 +124,20 @@ def _structured(names: tuple[str, ...], tensors: Sequence[torch.Tensor]) -> tupl
     """The inverse of :func:`_arguments`."""
     count = len(names)
     return dict(zip(names, tensors[:count], strict=True)), EpisodeBatch(*tensors[count:])
+
+
+@contextmanager
+def _torchs_own_lstm() -> Iterator[None]:
+    """Inside the block an LSTM is that of torch: those of oneDNN and cuDNN cannot be traced. Traced convolutions stay theirs."""
+    libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    before = [library.enabled for library in libraries]
+    for library in libraries:
+        library.enabled = False
+    try:
+        yield
+    finally:
+        for library, enabled in zip(libraries, before, strict=True):
+            library.enabled = enabled
 
 
 @contextmanager

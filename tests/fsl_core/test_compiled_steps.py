@@ -82,7 +82,7 @@ def assert_equal_gradients(algorithm: str, backbone: str, path: ExecutionPath, d
 @pytest.mark.usefixtures("traced_only")
 @pytest.mark.parametrize(("algorithm", "backbone", "path"), [
     ("prototypical", "max_pool", COMPILED),
-    ("matching learned scale", "mlp", COMPILED),
+    ("matching full context", "mlp", COMPILED),
     ("maml order 1", "mlp", COMPILED),
     pytest.param("maml order 2", "max_pool", UNFOLDED, marks=pytest.mark.slow),
     ("maml order 2", "mlp", COMPILED),
@@ -98,6 +98,7 @@ def test_the_traced_gradient_is_that_of_the_plain_loop(algorithm: str, backbone:
 @pytest.mark.parametrize(("algorithm", "backbone", "path"), [
     ("prototypical", "max_pool", COMPILED),
     ("matching learned scale", "max_pool", COMPILED),
+    ("matching full context", "mlp", COMPILED),
     ("maml order 1", "max_pool", COMPILED),
     ("maml order 2", "max_pool", UNFOLDED),
 ])  # fmt: skip
