@@ -1,6 +1,7 @@
 """A compiled path: the traced step is the eager one, its code repeats to the bit, and trials train, stop and resume on it.
 
-Generating code takes a second for each of some dozen functions. So most tests run the traced graph as it is; the slow ones compile it.
+Generating code takes a second for each of some dozen functions, and the compiler's checks of a new folder ten. So most tests run the traced
+graph as it is; the slow ones compile it.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from fsl_core.algorithms.algorithm import Algorithm, MetaGradient
 from fsl_core.algorithms.episode_gradient import gradient_of_episodes
@@ -134,14 +136,16 @@ def batch_of(count: int, *, words: torch.Tensor | None = None, seed: int = 0) ->
     return EpisodeBatch(images[:, :, :1], images[:, :, 1:], words)
 
 
-@compiles
-def test_code_is_generated_once_for_each_shape_and_kept_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=[compiles, pytest.mark.slow])], ids=["traced", "compiled"])
+def test_code_is_generated_once_for_each_shape_and_kept_in_its_folder(
+    compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The words of the episodes are an argument of it, not a constant; and the settings of torch are as before."""
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
-    generated: list[object] = []
-    generate = compilation.generated
-    monkeypatch.setattr(compilation, "generated", lambda graph: generated.append(graph) or generate(graph))
+    graphs: list[object] = []
+    generate = compilation.generated if compiled else lambda graph: graph
+    monkeypatch.setattr(compilation, "generated", lambda graph: graphs.append(graph) or generate(graph))
     weights = {"matrix": torch.rand((1, 4, 2), generator=torch.Generator().manual_seed(1))}
     gradient, algorithm = CompiledGradient(OneMatrix()), OneMatrix()
     arguments: dict[str, Any] = {"loss_factor": 2.0, "kernels": COMPILED.kernels}
@@ -153,11 +157,12 @@ def test_code_is_generated_once_for_each_shape_and_kept_in_its_folder(tmp_path: 
             torch.testing.assert_close(taught.loss, expected.loss)
             assert torch.equal(gradient(weights, episodes, **arguments).gradient["matrix"], taught.gradient["matrix"])
             assert taught.statistics["norm"].count == 7
-    assert len(generated) == 1
-    assert list((tmp_path / "compiled").glob("*/*"))
+    assert len(graphs) == 1
+    assert bool(list((tmp_path / "compiled").glob("*/*"))) == compiled
     assert not {"TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} & os.environ.keys()
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.utils.deterministic.fill_uninitialized_memory
+    assert torch.backends.mkldnn.enabled and torch.backends.cudnn.enabled
 
 
 @pytest.mark.usefixtures("traced_only")
@@ -212,9 +217,11 @@ def test_the_users_own_folder_of_compiled_code_is_used(monkeypatch: pytest.Monke
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere")
     with compiled_code_in(tmp_path):
         assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/somewhere"
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    with compiled_code_in(tmp_path):
-        assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parent == tmp_path
+    for unnamed in ("", default_cache_dir()):  # torch sets its default when its compiler is imported
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", unnamed)
+        with compiled_code_in(tmp_path):
+            assert Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).parent == tmp_path
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == unnamed
 
 
 @pytest.mark.parametrize(("padding", "stride"), [(0, 1), (1, 1), (1, 2), (0, 2), (2, 3)])
