@@ -22,6 +22,7 @@ from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord
 from orchestrator.errors import StoreError
+from orchestrator.execution import worker
 from orchestrator.execution.compute import Compute
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.running_trials import record_failure
@@ -469,3 +470,20 @@ def test_a_compiled_trial_keeps_its_code_under_the_runs_root(tmp_path: Path, mon
     assert kinds(run(dataclasses.replace(job_in(tmp_path), path=path)))[-1] == "finished"
     assert {folder.parent for folder in folders} == {tmp_path / "compiled"}
     assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(("interrupted", "end"), [(True, "stopped"), (False, "failed")])
+def test_a_trial_whose_compiler_is_interrupted_has_stopped(
+    interrupted: bool, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = job_in(tmp_path)
+
+    def ended(graph: object) -> object:
+        if interrupted:
+            job.stop_file.touch()
+        raise RuntimeError("g++ ended by a signal")
+
+    monkeypatch.setattr(worker, "_STOP_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(compilation, "generated", ended)
+    path = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
+    assert kinds(run(dataclasses.replace(job, path=path)))[-1] == end
