@@ -28,8 +28,8 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
         f"{gpu['cuda'] or _ABSENT}, driver {gpu['driver'] or _ABSENT}; host with {machine['cores']} cores, load {machine['load']}. "
         "Float32; milliseconds of wall clock per step, and per seed where several train together, median [quartiles] of batches of "
         "steps, after each of which the host waits for the device. "
-        "Preparing is the time until the first step is done: libraries, warm-up steps and the capture of the graph. Memory is the peak of "
-        "tensors, and of all that the process held on the device."
+        "Preparing is the time until the first step is done: libraries, compilation, warm-up steps and the capture of the graph. "
+        "Memory is the peak of tensors, and of all that the process held on the device."
     )
     yield "## The fastest path of each step"
     yield _table(
@@ -95,7 +95,7 @@ def _name(path: Mapping[str, Any]) -> str:
         f"{path['layout']}, {path['normalisation']}, {path['convolution']}, {path['stem']}, {path['episodes_at_once']} at once"
     )
     seeds = f", {path['seeds_together']} seeds together" if path["seeds_together"] > 1 else ""
-    return f"{forms}{', graph' if path['captured'] else ''}{seeds}"
+    return f"{forms}{', compiled' if path['compiled'] else ''}{', graph' if path['captured'] else ''}{seeds}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

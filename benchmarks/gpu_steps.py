@@ -17,6 +17,7 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.datasets.extent import image_shape
 from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.sampler import EpisodeSampler
+from fsl_core.errors import ExecutionPathError
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
@@ -38,8 +39,8 @@ class PathTiming:
     """A step on a path: ``milliseconds`` per step over ``batches`` batches of ``steps`` steps; None if ``problem`` says why not.
 
     Where seeds train together they are milliseconds per step and seed.
-    ``preparing``: the seconds until the first step is done, including the capture. ``allocated_mb``: the peak of tensors, including the
-    images; ``reserved_mb``: the peak of all that the process held on the device; both None on a CPU.
+    ``preparing``: the seconds until the first step is done, including compilation and capture. ``allocated_mb``: the peak of tensors,
+    including the images; ``reserved_mb``: the peak of all that the process held on the device; both None on a CPU.
     """
 
     path: ExecutionPath
@@ -85,7 +86,7 @@ def _timed(recipe: TrainingRecipe, path: ExecutionPath, best: float | None) -> P
     try:
         with path.active() as device:
             return _measured(recipe, path, device, best)
-    except RuntimeError as error:  # an unsupported operation, or out of memory: the next path may work
+    except (RuntimeError, ExecutionPathError) as error:  # an unsupported operation, or out of memory: the next path may work
         return PathTiming(path=path, problem=f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}")
 
 
@@ -150,7 +151,7 @@ def _step(recipe: TrainingRecipe, path: ExecutionPath, device: torch.device) -> 
     )
     samplers = [EpisodeSampler(bank, recipe.episode, seed, "train/episodes", recipe.data.distinct_characters) for seed in seeds]
     settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
-    return step_runner(state, samplers, settings, captured=path.captured)
+    return step_runner(state, samplers, settings, captured=path.captured, compiled=path.compiled)
 
 
 @functools.lru_cache(maxsize=1)

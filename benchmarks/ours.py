@@ -37,7 +37,7 @@ def step(recipe: TrainingRecipe, bank: ImageBank, *, threads: int) -> Callable[[
     )
     sampler = EpisodeSampler(bank, recipe.episode, recipe.seed, "train/episodes", recipe.data.distinct_characters)
     settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
-    return step_runner(state, [sampler], settings, captured=path.captured)
+    return step_runner(state, [sampler], settings, captured=path.captured, compiled=path.compiled)
 
 
 def loss_and_gradient(

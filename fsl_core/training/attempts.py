@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from fsl_core.errors import StopRequested
+from fsl_core.errors import ExecutionPathError, StopRequested
 from fsl_core.training.attempt import Attempt
 from fsl_core.training.result import TrialResult
 from fsl_core.training.seed_groups import SeedGroup, begun_trial, seed_groups
@@ -72,7 +72,7 @@ def _train(group: SeedGroup, begun: Sequence[_Begun]) -> None:
         try:
             if any(each.attempt.should_stop() for each in begun):
                 raise StopRequested("stopped before the training")
-            results = run_together(group)
+            results = _trained(group, begun)
         except StopRequested:
             for each in begun:
                 each.attempt.books.stopped()
@@ -81,6 +81,15 @@ def _train(group: SeedGroup, begun: Sequence[_Begun]) -> None:
             with _ending([each.trial]):
                 each.attempt.trained(result)
                 each.result = result
+
+
+def _trained(group: SeedGroup, begun: Sequence[_Begun]) -> list[TrialResult]:
+    try:
+        return run_together(group)
+    except ExecutionPathError as error:
+        if any(each.attempt.should_stop() for each in begun):  # an interrupt from the terminal ends the compiler's processes too
+            raise StopRequested("stopped while its step was compiled") from error
+        raise
 
 
 def _score(begun: Sequence[_Begun]) -> None:

@@ -20,6 +20,7 @@ from fsl_core.checks import one_of, size, truth, whole
 from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.recipe.matmul_precision import MatmulPrecision
 from fsl_core.training.arithmetic import WORKSPACE, refuse_other_arithmetic
+from fsl_core.training.compiler import check_compiler_available
 from fsl_core.training.multiplying import check_precision_available, multiplying_in
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -32,7 +33,8 @@ class ExecutionPath:
 
     ``episodes_at_once``: the number of episodes of a meta-batch that are differentiated together; the gradient is always that of the whole
     meta-batch. ``layout``, ``normalisation``, ``convolution`` and ``stem``: see :class:`fsl_core.backbones.kernels.Kernels`.
-    ``captured``: the step is captured once as a CUDA graph and replayed. ``seeds_together``: the number of seeds of the recipe in one
+    ``captured``: the step is captured once as a CUDA graph and replayed. ``compiled``: torch.compile compiles the gradient of a step, for
+    seconds or minutes at the start of a process. ``seeds_together``: the number of seeds of the recipe in one
     training, each of which differentiates so many episodes; ``place``, from 0, is this trial's place among them.
     """
 
@@ -44,6 +46,7 @@ class ExecutionPath:
     convolution: Convolution = "grouped"
     stem: Stem = "patches"
     captured: bool = False
+    compiled: bool = False
     seeds_together: int = 1
     place: int = 0
 
@@ -52,7 +55,8 @@ class ExecutionPath:
         episodes = f"{self.episodes_at_once} episode{'s' if self.episodes_at_once > 1 else ''} at once"
         forms = f"{self.layout}, {self.normalisation} normalisation, {self.convolution} convolution, stem on {self.stem}"
         together = f", seed {self.place + 1} of {self.seeds_together} together" if self.seeds_together > 1 else ""
-        return f"{self.device}, {threads}, {episodes}; {forms}{', captured' if self.captured else ''}{together}"
+        runs = f"{', compiled' if self.compiled else ''}{', captured' if self.captured else ''}"
+        return f"{self.device}, {threads}, {episodes}; {forms}{runs}{together}"
 
     @property
     def kernels(self) -> Kernels:
@@ -73,6 +77,12 @@ class ExecutionPath:
         whole("place", self.place, 0, self.seeds_together - 1)
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
+        truth("compiled", self.compiled)
+        if self.compiled and (self.normalisation, self.stem) != ("plain", "maps"):
+            problem = "only torch's own operations can be compiled: normalisation 'plain' and stem 'maps'"
+            raise SettingError(
+                "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": "maps"}
+            )
 
     def check_available(self, precision: MatmulPrecision = "float32") -> None:
         """Raises ExecutionPathError if this machine does not support the path in ``precision``,
@@ -87,6 +97,8 @@ class ExecutionPath:
         if self.device == "cuda" and not cuda_is_here():
             raise ExecutionPathError("device is 'cuda', but this machine offers no CUDA device")
         check_precision_available(self.device, precision)
+        if self.compiled:
+            check_compiler_available()
 
     @contextmanager
     def active(self, precision: MatmulPrecision = "float32") -> Iterator[torch.device]:

@@ -25,11 +25,13 @@ from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document, path_as_plain, read_path
+from fsl_core.training.path_repetition import Repetition, not_repeating, repeats_exactly
 from fsl_core.training.path_timing import stopwatch_of
 from fsl_core.training.unit_work import step_bill
 
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
+_STEPS_THAT_REPAY_COMPILING = 10_000
 _HOPELESS = 1.5  # times the best: slower paths are not measured again
 _ROUNDS = 5
 _ENOUGH_SECONDS = 2.0
@@ -64,6 +66,7 @@ class StepKind:
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             **({"seeds": self.seeds} if self.seeds > 1 else {}),
+            **({"compiled": True} if self._repays_compiling() else {}),
         }
 
     def usual_path(self) -> ExecutionPath:
@@ -77,6 +80,15 @@ class StepKind:
         yield from self._of_one_seed()
         if self.device == "cuda" and self.seeds > 1:
             yield from map(self.together, self._of_one_seed())
+        if self._repays_compiling():  # several seeds only together: compiling takes up to minutes, and that is as fast for each
+            yield from map(self.together, self.compiled()) if self.seeds > 1 else self.compiled()
+
+    def compiled(self) -> Iterator[ExecutionPath]:
+        """The compiled paths of one seed."""
+        plain = replace(self.usual_path(), normalisation="plain", stem="maps", compiled=True)
+        if plain.episodes_at_once > 1:
+            yield replace(plain, convolution="unfolded", layout="channels_first")
+        yield plain
 
     def together(self, path: ExecutionPath) -> ExecutionPath:
         """The path of all seeds together whose episodes take no more memory than those of one seed may."""
@@ -96,6 +108,10 @@ class StepKind:
         yield replace(usual, layout="channels_first")
         if self.device == "cuda":
             yield from _on_cuda(usual)
+
+    def _repays_compiling(self) -> bool:
+        """Whether compiled paths are candidates: a training must be long, and on a CPU compiled code is slower (docs/performance.md)."""
+        return self.device == "cuda" and self.recipe.steps >= _STEPS_THAT_REPAY_COMPILING
 
     def _most(self) -> int:
         """The number of episodes that memory allows to differentiate together."""
@@ -121,23 +137,36 @@ def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
     yield replace(usual, captured=False)
 
 
-def choose_path(kind: StepKind, choices: Path | None, stopwatch: Stopwatch | None = None) -> ExecutionPath:
+def choose_path(
+    kind: StepKind, choices: Path | None, stopwatch: Stopwatch | None = None, repetition: Repetition | None = None
+) -> ExecutionPath:
     """Choose the path of this kind of step: the one stored in ``choices``, or the fastest, which is stored before any training.
 
-    If several processes measure concurrently, the first to write decides for all. The default stopwatch is
-    :func:`fsl_core.training.path_timing.stopwatch_of`.
+    A path on CUDA must repeat to the bit. If several processes measure concurrently, the first to write decides for all. The default
+    stopwatch is :func:`fsl_core.training.path_timing.stopwatch_of`; the default ``repetition``, on CUDA alone,
+    :func:`fsl_core.training.path_repetition.repeats_exactly`.
+
+    Raises:
+        ExecutionPathError: no path works here, or none repeats.
     """
     plain = kind.as_plain()
     file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
     if file is not None and (kept := read_path(file)) is not None:
         return kept
     measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch)
+    if repetition is None and kind.device == "cuda":  # on a CPU every path repeats
+        repetition = repeats_exactly
+    by_speed = sorted(measured, key=lambda path: measured[path])
+    others = [] if repetition is None else not_repeating(kind.recipe, by_speed, kind.image_shape, repetition)
+    fastest = by_speed[len(others)]
     if kind.device == "cuda":
         _leave_no_trace()
-    fastest = min(measured, key=lambda path: measured[path])
     if file is None:
         return fastest
-    seconds = [{"path": path_as_plain(path), "seconds_an_episode": each} for path, each in measured.items()]
+    seconds = [
+        {"path": path_as_plain(path), "seconds_an_episode": each, **({"repeats": False} if path in others else {})}
+        for path, each in measured.items()
+    ]
     document = path_as_document(fastest, kind=plain, measured=seconds)
     if not write_if_absent(file, document) and read_path(file) is None:
         write_atomically(file, document)  # damaged: without a replacement each later trial would measure its own
@@ -187,7 +216,7 @@ def _repeat(take: Callable[[], float]) -> float:
     """Measure a candidate again; infinity if it no longer works, for example for lack of memory."""
     try:
         return take()
-    except RuntimeError:
+    except (RuntimeError, ExecutionPathError):
         return math.inf
 
 
@@ -205,7 +234,7 @@ def _first_time(kind: StepKind, path: ExecutionPath, stopwatch: Stopwatch) -> tu
         take = stopwatch(kind.recipe, path, kind.image_shape)
         take()  # not counted: the first call includes one-time costs of the process and would look hopeless
         return take, take()
-    except RuntimeError as error:  # such as an operation that this device lacks, or a lack of memory
+    except (RuntimeError, ExecutionPathError) as error:  # such as an operation that this device lacks, or a lack of memory
         if path == kind.usual_path() and path.device == "cpu":
             raise
         return str(error)  # not the error: its traceback keeps the tensors alive

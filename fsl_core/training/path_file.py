@@ -15,13 +15,16 @@ from fsl_core.training.execution_path import ExecutionPath
 PATH_FILE = "path.json"
 _TOGETHER = ("seeds_together", "place")
 """Absent from the path of a trial that trains alone: every path was such a path before seeds could train together."""
-_FIELDS = tuple(item.name for item in fields(ExecutionPath) if item.name not in _TOGETHER)
+_COMPILED = ("compiled",)
+"""Absent where it is false, as it was from every path before a step could be compiled."""
+_FIELDS = tuple(item.name for item in fields(ExecutionPath) if item.name not in _TOGETHER + _COMPILED)
 
 
 def path_as_plain(path: ExecutionPath) -> dict[str, Any]:
     """The path as JSON types."""
     plain = asdict(path)
-    return {name: plain[name] for name in _FIELDS + (_TOGETHER if path.seeds_together > 1 else ())}
+    more = (_COMPILED if path.compiled else ()) + (_TOGETHER if path.seeds_together > 1 else ())
+    return {name: plain[name] for name in _FIELDS + more}
 
 
 def path_as_document(path: ExecutionPath, **more: Any) -> bytes:
@@ -38,7 +41,9 @@ def path_from_plain(plain: Any) -> ExecutionPath:
     """
     if not isinstance(plain, Mapping):
         raise RecipeError(f"not an execution path: {plain!r}")
-    parts = _FIELDS + (_TOGETHER if plain.keys() & set(_TOGETHER) else ())
+    parts = _FIELDS
+    for more in (_COMPILED, _TOGETHER):
+        parts += more if plain.keys() & set(more) else ()
     if missing := [name for name in parts if name not in plain]:
         raise RecipeError(f"not an execution path: it has no {', '.join(missing)}")
     if unknown := sorted(map(str, plain.keys() - set(parts))):

@@ -14,7 +14,7 @@ from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.stand_in import stand_in_bank
-from fsl_core.training.state import start_training
+from fsl_core.training.state import TrainingState, start_training
 from fsl_core.training.step import StepSettings
 from fsl_core.training.step_runner import step_runner
 
@@ -37,6 +37,13 @@ def step_along(
 
     Seeds that train together take it together.
     """
+    return training_along(recipe, path, image_shape, device)[1]
+
+
+def training_along(
+    recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], device: torch.device
+) -> tuple[TrainingState, Callable[[], None]]:
+    """The training whose steps :func:`step_along` takes: its state before the first one, and the function."""
     algorithm = build_algorithm(recipe, image_shape=image_shape)
     seeds = [recipe.seed + place for place in range(path.seeds_together)]
     streams = [Stream(seed, "probe/weights") for seed in seeds]
@@ -46,7 +53,7 @@ def step_along(
     bank = stand_in_bank(recipe.episode, image_shape, device)
     samplers = [EpisodeSampler(bank, recipe.episode, seed, "probe/episodes") for seed in seeds]
     settings = StepSettings.of(recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
-    return step_runner(state, samplers, settings, captured=path.captured)
+    return state, step_runner(state, samplers, settings, captured=path.captured, compiled=path.compiled)
 
 
 def _timed(take_step: Callable[[], None], path: ExecutionPath) -> float:

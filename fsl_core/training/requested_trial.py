@@ -19,6 +19,7 @@ from fsl_core.set_aside import set_aside
 from fsl_core.training.attempt import Attempt, AttemptJournal, AttemptRecords, failure_of
 from fsl_core.training.attempts import HeldTrial, attempt_all
 from fsl_core.training.bookkeeping import Bookkeeping
+from fsl_core.training.compiled_code import COMPILED_CODE, compiled_code_in
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.progress import Progress
 from fsl_core.training.result import EvaluationResult, TrialResult
@@ -51,7 +52,7 @@ def train_requested(folders: Sequence[Path], place: TrainingPlace) -> list[Endin
 
     A trial's own error ends in its log and in ``failure.json``, and stops no other trial.
     """
-    with ExitStack() as locks:
+    with ExitStack() as locks, compiled_code_in(place.prepared / f".{COMPILED_CODE}"):
         works = [_RequestedTrial(TrialFolder.at(folder), place) for folder in folders]
         attempt_all([work for work in works if _is_held(work, locks)])
     return [work.ending for work in works]

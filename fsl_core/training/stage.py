@@ -170,8 +170,9 @@ class _Training:
         first, loops = self.stages[0].trial, self._loops()
         if not running_seeds(self.state, loops):
             return
-        settings = StepSettings.of(first.recipe, episodes_at_once=first.path.episodes_at_once, kernels=first.path.kernels)
-        take_step = step_runner(self.state, samplers, settings, captured=first.path.captured)
+        path = first.path
+        settings = StepSettings.of(first.recipe, episodes_at_once=path.episodes_at_once, kernels=path.kernels)
+        take_step = step_runner(self.state, samplers, settings, captured=path.captured, compiled=path.compiled)
         meta_train(self.state, take_step, loops, before_step=partial(self._before_step, loops))
         for stage in self.stages:
             stage.trial.run.dataset.check_unchanged()

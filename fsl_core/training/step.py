@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,13 +17,17 @@ from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
 from fsl_core.training.optimiser import descend
 from fsl_core.training.state import TrainingState
 
+GradientFunction = Callable[..., MetaGradient]
+"""Computes a meta-gradient as :meth:`fsl_core.algorithms.algorithm.Algorithm.meta_gradient` does."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepSettings:
     """The settings of one training step.
 
     Each seed samples ``meta_batch_size`` episodes and differentiates ``episodes_at_once`` of them at a time, which bounds memory and
-    does not change the gradient. The loss is the algorithm's mean over the queries, times ``loss_factor``.
+    does not change the gradient. The loss is the algorithm's mean over the queries, times ``loss_factor``. ``gradient`` computes the
+    meta-gradient in place of the algorithm itself.
     """
 
     optimiser: OptimiserSettings
@@ -31,6 +35,7 @@ class StepSettings:
     episodes_at_once: int = 1
     loss_factor: float = 1.0
     kernels: Kernels = Kernels()  # noqa: RUF009 - it is frozen
+    gradient: GradientFunction | None = None
 
     @staticmethod
     def of(recipe: TrainingRecipe, *, episodes_at_once: int, kernels: Kernels) -> StepSettings:
@@ -67,11 +72,10 @@ def advance(
 def meta_gradient(state: TrainingState, batches: Sequence[EpisodeBatch], settings: StepSettings) -> MetaGradient:
     """The meta-gradient of each seed's episodes, computed for ``episodes_at_once`` of them at a time."""
     size = settings.episodes_at_once
+    compute: GradientFunction = settings.gradient or state.algorithm.meta_gradient
     parts = [
         (
-            state.algorithm.meta_gradient(
-                state.weights, joined(part), loss_factor=settings.loss_factor, kernels=settings.kernels
-            ),
+            compute(state.weights, joined(part), loss_factor=settings.loss_factor, kernels=settings.kernels),
             len(part[0]) / len(batches[0]),
         )
         for part in zip(*(batch.parts(size) for batch in batches), strict=True)

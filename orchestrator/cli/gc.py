@@ -49,8 +49,8 @@ def gc(
 ) -> None:
     """List, or with -y remove, what old runs could free.
 
-    These are trials that no launch on record and none of SWEEPS names, training checkpoints of finished trials, Ray's folders, and
-    what a killed write left.
+    These are trials that no launch on record and none of SWEEPS names, training checkpoints of finished trials, Ray's folders,
+    compiled code (a later launch compiles it again), and what a killed write left.
 
     Every `fsl run` puts on record what it wants, with its --set, --only and --seeds; --forget lets go of that. Without SWEEPS the
     files sweeps/*.yaml of the current folder and the sweeps of this package count. What stays for a launch alone is listed on stderr.

@@ -18,6 +18,7 @@ from fsl_core.provenance import host_name
 from fsl_core.training.attempt import Attempt, AttemptRecords, failure_of
 from fsl_core.training.attempts import HeldTrial, attempt_all
 from fsl_core.training.bookkeeping import Bookkeeping
+from fsl_core.training.compiled_code import COMPILED_CODE, compiled_code_in
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.execution.code_check import check_code
@@ -50,7 +51,8 @@ def execute(job: TrialJob, on_event: EventListener) -> None:
         waiting = [work for work in waiting if not work.over]
         if not held and waiting:
             held = [work for work in waiting[:1] if work.locks(wait=True)]
-        attempt_all(held)
+        with compiled_code_in(job.runs_root / COMPILED_CODE):
+            attempt_all(held)
         waiting = [work for work in waiting if not work.over]
 
 

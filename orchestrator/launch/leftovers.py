@@ -14,6 +14,7 @@ import filelock
 from fsl_core.atomic_file import unfinished_writes
 from fsl_core.recipe.edition import edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
+from fsl_core.training.compiled_code import COMPILED_CODE
 from fsl_core.training.trial_paths import TrialPaths
 from orchestrator.errors import SweepLockedError
 from orchestrator.launch.launches import LaunchRecord, no_launch_begins
@@ -103,9 +104,12 @@ def _unneeded(store: Store, wanted: Wanted, *, all_held: bool) -> Iterator[Lefto
         if not is_held(paths.lock):
             yield from _of_trial(paths, store.read(folder.name), wanted)
     sweeps = store.runs_root / "sweeps"
-    for folder in sorted(sweeps.glob("*/")):
-        if all_held or not is_running(folder):
-            yield from _of_launches(folder)
+    folders = sorted(sweeps.glob("*/"))
+    idle = [folder for folder in folders if all_held or not is_running(folder)]
+    for folder in idle:
+        yield from _of_launches(folder)
+    if idle == folders and (compiled := store.runs_root / COMPILED_CODE).is_dir():
+        yield _leftover("compiled code, which a launch would compile again", compiled)
     yield from (_leftover("a write that was killed", path) for path in unfinished_writes(sweeps))
     for path in unfinished_writes(store.runs_root):
         if time.time() - path.stat().st_mtime > _LONG_FOR_A_WRITE_SECONDS:  # no lock tells whether it is being written

@@ -59,6 +59,11 @@ INHERITED = (
     Inherited("HTTP_PROXY", "used", "downloads; requests to a server on this machine bypass it"),
     Inherited("CUDA_VISIBLE_DEVICES", "used", "the GPUs that trials may use"),
     Inherited("PYTORCH_CUDA_ALLOC_CONF", "used", "how torch keeps GPU memory; it changes no number"),
+    Inherited("TORCHINDUCTOR_CACHE_DIR", "used", "where compiled code is kept; compiled/ under the runs root if unset"),
+    Inherited("TORCHINDUCTOR_*", "neutralised", "compiled code with other settings has other bits; its settings are fixed"),
+    Inherited(
+        "TRITON_CACHE_DIR", "used", "where kernels that were compiled for a GPU are kept; beside the other compiled code if unset"
+    ),
     Inherited("SLURM_CPUS_ON_NODE", "used", "no more trials run at once than the job has CPUs"),
     Inherited("TMPDIR", "used", "Ray's sockets and logs, if short enough; the file of an internal error's traceback"),
     Inherited("HOME", "used", "what ~ means in the folders of options, variables and sweep files"),
@@ -123,8 +128,12 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
         for category in _SILENCED:
             warnings.simplefilter("ignore", category)
     sizes = [name for name in ("COLUMNS", "LINES") if not environ.get(name, "").strip("0").isdecimal()]
-    mlflows = [name for name in environ if name.lstrip("_").startswith("MLFLOW_") and decision_on(name) == "neutralised"]
-    for name in (*_REMOVED, *sizes, *mlflows):
+    families = [
+        name
+        for name in environ
+        if name.lstrip("_").startswith(("MLFLOW_", "TORCHINDUCTOR_")) and decision_on(name) == "neutralised"
+    ]
+    for name in (*_REMOVED, *sizes, *families):
         environ.pop(name, None)
     environ["PYTHONIOENCODING"] = "utf-8:backslashreplace"  # for child processes: Python has read its own
 

@@ -14,7 +14,9 @@ from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.errors import StopRequested
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
+from fsl_core.training.compilation import CompiledGradient
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_repetition import repeats_exactly
 from fsl_core.training.result import TrialResult
 from fsl_core.training.seed_groups import begun_trial, seed_groups
 from fsl_core.training.state import TrainingState, start_training
@@ -48,6 +50,11 @@ STEPPED = [
     ("maml order 2", "mlp"),
 ]
 stepped = pytest.mark.parametrize(("algorithm", "backbone"), STEPPED)
+FORMS_OF_A_COMPILED_PATH = ExecutionPath(
+    device="cuda", episodes_at_once=2, normalisation="plain", stem="maps", convolution="unfolded", layout="channels_first"
+)
+compiled_steps = pytest.mark.parametrize(("algorithm", "backbone"), [("prototypical", "max_pool"), ("maml order 2", "max_pool")])
+"""Each is compiled for some tens of seconds once, and read from the folder of compiled code by the later trainings."""
 captured_or_not = pytest.mark.parametrize("captured", [False, True], ids=["eager", "captured"])
 
 
@@ -73,17 +80,19 @@ class Training:
         *,
         seeds: tuple[int, ...] = (0,),
         captured: bool = False,
+        compiled: bool = False,
         device: str = "cuda",
     ) -> None:
         bank, streams = glyphs.meta_train.to(device), [Stream(seed, "weights") for seed in seeds]
         algorithm = build_algorithm(of, image_shape=bank.image_shape)
-        self.captured = captured
-        self.settings = StepSettings.of(of, episodes_at_once=2, kernels=ExecutionPath().kernels)
+        self.captured, self.compiled = captured, compiled
+        kernels = (FORMS_OF_A_COMPILED_PATH if compiled else ExecutionPath()).kernels
+        self.settings = StepSettings.of(of, episodes_at_once=2, kernels=kernels)
         self.samplers = [EpisodeSampler(bank, of.episode, seed=seed, stream="train") for seed in seeds]
-        self.state = start_training(algorithm, of.optimiser, streams=streams, device=device, captured=captured)
+        self.state = start_training(algorithm, of.optimiser, streams=streams, kernels=kernels, device=device, captured=captured)
 
     def stepped(self, steps: int) -> TrainingState:
-        take_step = step_runner(self.state, self.samplers, self.settings, captured=self.captured)
+        take_step = step_runner(self.state, self.samplers, self.settings, captured=self.captured, compiled=self.compiled)
         for _ in range(steps):
             take_step()
         return self.state
@@ -158,6 +167,43 @@ def test_a_resumed_training_has_the_bits_of_an_uninterrupted_one(
     resumed = Training(of, glyphs, captured=captured)
     resumed.state.restore(checkpoint)
     assert_same_bits(resumed.stepped(STEPS - STEPS // 2), Training(of, glyphs, captured=captured).stepped(STEPS))
+
+
+@compiled_steps
+def test_the_compiled_gradient_is_that_of_the_plain_loop_on_a_cpu(algorithm: str, backbone: str) -> None:
+    chosen, kernels = ALGORITHMS[algorithm], FORMS_OF_A_COMPILED_PATH.kernels
+    pair, episodes = Pair.of(recipe_of(chosen, backbones(chosen)[backbone])), episodes_of(2)
+    weights = {name: kernels.lay_out(value.to("cuda", torch.float32)) for name, value in pair.learner.weights.items()}
+    images = EpisodeBatch(*(part.to("cuda", torch.float32) for part in (episodes.support, episodes.query)))
+    gradient = CompiledGradient(pair.learner.algorithm)
+    taught = gradient(weights, images, loss_factor=pair.recipe.outer_loss_factor, kernels=kernels)
+    assert_near(taught.loss[0].cpu(), pair.plain_loss(episodes).detach(), FLOAT32)
+    for name, theirs in pair.plain_gradient(episodes).items():
+        assert_near(taught.gradient[name][0].cpu(), theirs, FLOAT32, name)
+
+
+@compiled_steps
+def test_a_compiled_and_captured_training_repeats_and_resumes_to_the_bit(
+    algorithm: str, backbone: str, glyphs: SplitDataset
+) -> None:
+    of = recipe(algorithm, backbone)
+
+    def training() -> Training:
+        return Training(of, glyphs, captured=True, compiled=True)
+
+    whole = training().stepped(STEPS)
+    assert_same_bits(training().stepped(STEPS), whole)
+    checkpoint = training().stepped(STEPS // 2).as_checkpoint()
+    resumed = training()
+    resumed.state.restore(checkpoint)
+    assert_same_bits(resumed.stepped(STEPS - STEPS // 2), whole)
+
+
+@compiled_steps
+def test_a_compiled_path_repeats_before_it_is_chosen(algorithm: str, backbone: str) -> None:
+    path = dataclasses.replace(FORMS_OF_A_COMPILED_PATH, compiled=True, captured=True)
+    with path.active():
+        assert repeats_exactly(recipe(algorithm, backbone), path, (1, 28, 28))
 
 
 @stepped

@@ -5,18 +5,24 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from fsl_core.errors import ExecutionPathError, RecipeError
+from fsl_core.errors import ExecutionPathError, RecipeError, SettingError
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
-from fsl_core.training.path_timing import stopwatch_of
+from fsl_core.training.path_repetition import repeats_exactly
+from fsl_core.training.path_timing import stopwatch_of, training_along
+from fsl_core.training.state import TrainingState
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]
+COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
 
 
 def kind_of(*, threads: int = 1, device: str = "cpu") -> StepKind:
@@ -169,11 +175,25 @@ def test_every_part_of_a_path_is_required() -> None:
             path_from_plain(plain)
 
 
-def test_the_path_of_a_trial_that_trains_alone_says_nothing_of_other_seeds() -> None:
-    """It is the document that every trial had before seeds could train together."""
+def test_the_path_of_a_trial_that_trains_alone_says_nothing_of_other_seeds_or_of_a_compiler() -> None:
+    """It is the document that every trial had before seeds could train together and steps be compiled."""
     plain = path_as_plain(ExecutionPath())
-    assert plain.keys() == dataclasses.asdict(ExecutionPath()).keys() - {"seeds_together", "place"}
+    assert plain.keys() == dataclasses.asdict(ExecutionPath()).keys() - {"seeds_together", "place", "compiled"}
     assert path_from_plain(plain) == ExecutionPath()
+
+
+def test_a_compiled_path_is_read_as_it_was_written(tmp_path: Path) -> None:
+    for path in (COMPILED, dataclasses.replace(COMPILED, seeds_together=2, place=1)):
+        (tmp_path / "path.json").write_bytes(path_as_document(path))
+        assert json.loads((tmp_path / "path.json").read_bytes())["path"]["compiled"] is True
+        assert read_path(tmp_path / "path.json") == path
+    assert "compiled" in str(COMPILED)
+
+
+@pytest.mark.parametrize("form", [{"normalisation": "fused"}, {"stem": "patches"}, {"compiled": "yes"}])
+def test_only_the_plain_forms_can_be_compiled(form: dict[str, str]) -> None:
+    with pytest.raises(SettingError, match="compiled"):
+        path_from_plain({**path_as_plain(COMPILED), **form})
 
 
 def test_several_seeds_are_tried_together_on_cuda_and_share_the_memory_of_one() -> None:
@@ -258,3 +278,77 @@ def test_on_cuda_every_form_is_captured_and_one_is_not() -> None:
         for norm in ("fused", "plain")
         for stem in ("patches", "maps")
     }
+
+
+def long_kind(**changes: Any) -> StepKind:
+    """The kind of the steps of a long training on CUDA."""
+    return dataclasses.replace(kind_of(device="cuda"), recipe=glyphs_recipe(steps=10_000, meta_batch_size=4), **changes)
+
+
+def test_compiled_paths_are_candidates_only_of_long_trainings_on_cuda() -> None:
+    short, on_a_cpu = kind_of(device="cuda"), dataclasses.replace(long_kind(), device="cpu")
+    assert not [path for kind in (short, on_a_cpu) for path in kind.candidates() if path.compiled]
+    compiled = [path for path in long_kind().candidates() if path.compiled]
+    assert {(path.convolution, path.layout) for path in compiled} == {
+        ("unfolded", "channels_first"),
+        ("grouped", "channels_last"),
+    }
+    for path in compiled:
+        path.check_sound()
+        assert path.captured
+    assert {path.seeds_together for path in long_kind(seeds=3).candidates() if path.compiled} == {3}
+
+
+def test_a_long_training_does_not_obey_the_choice_of_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer paths were candidates there."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert long_kind().as_plain() != dataclasses.replace(long_kind(), recipe=glyphs_recipe(meta_batch_size=4)).as_plain()
+    assert "compiled" not in kind_of(device="cpu").as_plain(), "the stored choices of earlier versions are found"
+
+
+def test_a_path_that_does_not_repeat_is_not_chosen(tmp_path: Path) -> None:
+    """Nor one that fails when it is repeated. The next fastest is, and the document says why."""
+    asked: list[ExecutionPath] = []
+    usual = kind_of().usual_path()
+
+    def repeats(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> bool:
+        asked.append(path)
+        if path.stem == "maps":
+            raise RuntimeError("no memory left")
+        return path.layout == "channels_last"
+
+    def timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        return lambda: 1.0 if path.layout == "channels_first" else 1.1 if path.stem == "maps" else 1.2
+
+    assert choose_path(kind_of(), tmp_path, timer, repeats) == usual
+    assert asked == [dataclasses.replace(usual, layout="channels_first"), dataclasses.replace(usual, stem="maps"), usual]
+    (file,) = tmp_path.iterdir()
+    document = json.loads(file.read_bytes())
+    dropped = [path_from_plain(each["path"]) for each in document["measured"] if each.get("repeats") is False]
+    assert (sorted(dropped, key=str), read_path(file)) == (sorted(asked[:2], key=str), usual)
+
+
+def test_without_a_path_that_repeats_no_choice_is_stored(tmp_path: Path) -> None:
+    with pytest.raises(ExecutionPathError, match="no execution path that works here repeats"):
+        choose_path(kind_of(), tmp_path, preferring("channels_first"), lambda recipe, path, shape: False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_step_that_depends_on_more_than_its_start_does_not_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, recipe = kind_of().usual_path(), glyphs_recipe()
+    assert repeats_exactly(recipe, path, (1, 28, 28))
+    built: list[int] = []
+
+    def wavering(recipe: TrainingRecipe, *others: Any) -> tuple[TrainingState, Callable[[], None]]:
+        state, take = training_along(recipe, *others)
+        built.append(len(built))
+
+        def step() -> None:
+            take()
+            first = next(iter(state.weights.values())).view(-1)
+            first[:1] = torch.nextafter(first[:1], first[:1] + built[-1])
+
+        return state, step
+
+    monkeypatch.setattr(path_repetition, "training_along", wavering)
+    assert not repeats_exactly(recipe, path, (1, 28, 28))

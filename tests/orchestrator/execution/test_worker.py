@@ -1,6 +1,7 @@
 """One job in this process: what it records, what it mends, and that it never raises."""
 
 import dataclasses
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,15 @@ import torch
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
 from fsl_core.provenance import running_code
-from fsl_core.training import process_facts
+from fsl_core.training import compilation, process_facts
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
+from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.trial_checkpoint import ExpectedCheckpoint
 from fsl_core.training.trial_paths import TrialPaths
 from fsl_core.training.trial_records import ExecutionRecord, ProgressRecord
 from orchestrator.errors import StoreError
+from orchestrator.execution import worker
 from orchestrator.execution.compute import Compute
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.running_trials import record_failure
@@ -454,3 +457,33 @@ def test_a_log_that_finds_no_space_costs_neither_the_trial_nor_the_launch(tmp_pa
     paths_of(job).log.symlink_to("/dev/full")
     assert kinds(run(job))[-1] == "finished"
     assert "No space left on device" in capsys.readouterr().err
+
+
+def test_a_compiled_trial_keeps_its_code_under_the_runs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The traced graph takes the place of the code, which takes long to generate."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    folders: list[Path] = []
+    monkeypatch.setattr(
+        compilation, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
+    )
+    path = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
+    assert kinds(run(dataclasses.replace(job_in(tmp_path), path=path)))[-1] == "finished"
+    assert {folder.parent for folder in folders} == {tmp_path / "compiled"}
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+
+@pytest.mark.parametrize(("interrupted", "end"), [(True, "stopped"), (False, "failed")])
+def test_a_trial_whose_compiler_is_interrupted_has_stopped(
+    interrupted: bool, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = job_in(tmp_path)
+
+    def ended(graph: object) -> object:
+        if interrupted:
+            job.stop_file.touch()
+        raise RuntimeError("g++ ended by a signal")
+
+    monkeypatch.setattr(worker, "_STOP_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(compilation, "generated", ended)
+    path = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
+    assert kinds(run(dataclasses.replace(job, path=path)))[-1] == end

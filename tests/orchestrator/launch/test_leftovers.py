@@ -221,6 +221,17 @@ def test_the_files_of_ray_are_a_leftover_once_their_launch_has_ended(tmp_path: P
     assert not (folder / "ray").exists()
 
 
+def test_compiled_code_is_a_leftover_while_no_sweep_runs(tmp_path: Path, store: Store):
+    folder = sweep_folder(store.runs_root, tiny_plan(tmp_path))
+    folder.mkdir(parents=True)
+    (store.runs_root / "compiled" / "code").mkdir(parents=True)
+    with driver_lock(folder):
+        assert listed(store) == set()
+    assert listed(store) == {"compiled"}
+    remove(store)
+    assert not (store.runs_root / "compiled").exists()
+
+
 def test_what_a_launch_names_between_listing_and_removing_stays(tmp_path: Path, store: Store):
     """The list that people saw is not what is removed: it is made again under the locks, where no launch begins any more."""
     plan = tiny_plan(tmp_path)

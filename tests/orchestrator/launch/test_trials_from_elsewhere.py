@@ -1,6 +1,7 @@
 """Trials that a machine without the orchestrator trains: asked for by `fsl plan`, trained by `fsl_core.train`, taken up by `fsl bring`."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,9 @@ from click.testing import CliRunner, Result
 
 from fsl_core.sealed import SEAL, unsealed
 from fsl_core.train import main as train_command
-from fsl_core.training.path_file import PATH_FILE
+from fsl_core.training import compilation
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_file import PATH_FILE, write_path
 from fsl_core.training.requested_trial import TrainingPlace, train_requested
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_paths import TrialPaths
@@ -292,6 +295,21 @@ def test_a_trial_that_is_killed_resumes_to_the_same_bits(elsewhere: Elsewhere, t
     launch(plan, tmp_path / "runs")
     for path in (folder / "result.json", *(folder / "evaluations").glob("*.json")):
         assert path.read_bytes() == (here / path.relative_to(folder)).read_bytes()
+
+
+def test_a_trial_with_a_compiled_path_in_its_folder_keeps_its_code_beside_the_images(
+    elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The traced graph takes the place of the code, which takes long to generate."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    folders: list[Path] = []
+    monkeypatch.setattr(
+        compilation, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
+    )
+    folder = asked_for(elsewhere.plan, tmp_path, elsewhere.prepared)
+    write_path(folder, ExecutionPath(normalisation="plain", stem="maps", compiled=True))
+    assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == ["done"]
+    assert {each.parent for each in folders} == {elsewhere.prepared / ".compiled"}
 
 
 def test_a_trial_that_is_to_see_other_images_is_not_trained(elsewhere: Elsewhere, tmp_path: Path):

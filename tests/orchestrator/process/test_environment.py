@@ -39,6 +39,10 @@ TEST_OF = {
     "RAY_ADDRESS": "tests/orchestrator/process/test_environment.py::test_an_option_is_taken_from_the_environment",
     "CUDA_VISIBLE_DEVICES": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
     "PYTORCH_CUDA_ALLOC_CONF": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
+    **dict.fromkeys(
+        ("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_*", "TRITON_CACHE_DIR"),
+        "tests/orchestrator/process/test_environment.py::test_the_user_sets_where_compiled_code_is_kept_and_not_how_it_is_compiled",
+    ),
     "SLURM_CPUS_ON_NODE": "tests/orchestrator/process/test_usable_cpus.py::test_a_batch_job_uses_the_cpus_that_it_was_granted",
     "TMPDIR": "tests/orchestrator/process/test_environment.py::test_debug_shows_a_traceback_and_without_it_a_file_does",
     "HOME": "tests/orchestrator/cli/test_places.py::test_a_tilde_and_a_variable_stand_for_what_they_stand_for_in_a_shell",
@@ -133,6 +137,13 @@ def test_the_user_sets_how_mlflow_is_reached_and_not_where_runs_are_logged() -> 
     others = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_SQLALCHEMYSTORE_POOLCLASS")
     others += ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_REGISTRY_URI", "_MLFLOW_SERVER_ARTIFACT_ROOT")
     environ = {**kept, **dict.fromkeys(others, "x")}
+    settle(environ)
+    assert environ == {**kept, "PYTHONIOENCODING": "utf-8:backslashreplace"}
+
+
+def test_the_user_sets_where_compiled_code_is_kept_and_not_how_it_is_compiled() -> None:
+    kept = {"TORCHINDUCTOR_CACHE_DIR": "/somewhere", "TRITON_CACHE_DIR": "/elsewhere"}
+    environ = {**kept, "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "TORCHINDUCTOR_EMULATE_PRECISION_CASTS": "1"}
     settle(environ)
     assert environ == {**kept, "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
