@@ -73,7 +73,7 @@ STEPS_OF_RECIPES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_a_step_follows_the_recipe(changes: dict[str, Any], expected: dict[str, Any], optimiser: OptimiserSettings) -> None:
     kernels = Kernels(layout="channels_first")
     settings = StepSettings.of(recipe_of(**changes, optimiser=optimiser), episodes_at_once=3, kernels=kernels)
-    wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3, "kernels": kernels}
+    wanted = {**expected, "optimiser": optimiser, "episodes_at_once": 3, "kernels": kernels, "gradient": None}
     assert {item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)} == wanted
 
 
