@@ -17,7 +17,7 @@ import torch
 from fsl_core.backbones.patches import Patches
 
 _aten = torch.ops.aten
-_VALUES_AT_ONCE = 65_536  # 256 KB of float32: several such tensors fit the second-level cache of a core
+_VALUES_AT_ONCE = 131_072  # half a megabyte of float32: a few such tensors fit the second-level cache of a core
 
 
 @dataclass(frozen=True)
