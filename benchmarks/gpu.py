@@ -35,7 +35,9 @@ _SHARE_OF_STEPS = 0.55  # of the time, if hours are projected too
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Time training steps on one GPU.")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal with hardly any work")
-    parser.add_argument("--minutes", type=float, default=5.0, help="start no path after this many minutes (default: 5)")
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="start no path that is not compiled after this many minutes (default: 5)"
+    )
     parser.add_argument(
         "--workload", action="append", default=[], metavar="TEXT", help="only workloads with TEXT in the title; may be repeated"
     )
@@ -113,10 +115,10 @@ def _time_steps(
         kind = kind_of(workload.recipe, device)
         timings = list(timed_paths(workload.recipe, kind.candidates(), until=now + (until - now) / (len(workloads) - number)))
         best = fastest(timings)
-        if workload.compiled:  # whatever time is left, as is the next
+        if workload.compiled:  # the first path of a call is timed, whatever time is left
             timings += timed_paths(workload.recipe, islice(kind.compiled(), 1), until=now)
         first = fastest(timings)
-        if best is not None:  # the same forms for several seeds
+        if best is not None:  # the same forms for several seeds, whatever time is left
             timings += timed_paths(workload.recipe, [replace(kind, seeds=_SEEDS).together(best.path)], until=now)
         document["steps"].append(
             {

@@ -18,8 +18,8 @@ from fsl_core.training.unit_work import Bill, UnitWork, earliest_end, evaluation
 
 _SECONDS_AN_HOUR = 3600.0
 LEAVES_OUT = (
-    "the start of a process, reading images onto the device, measuring and capturing the path (once for each kind of step), checkpoints, "
-    "and the gain of several trials, or seeds of one recipe, sharing the device"
+    "the start of a process, reading images onto the device, measuring, compiling and capturing the path (once for each kind of step), "
+    "checkpoints, and the gain of several trials, or seeds of one recipe, sharing the device"
 )
 """The costs that the projection excludes."""
 

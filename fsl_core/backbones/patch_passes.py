@@ -78,8 +78,8 @@ def summed(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_
         own, d = block[0], _aten.threshold_backward(gradient[block], found.out[block], 0)
         if kept is not None:
             kept[block] = d
-        of_d[own] += d.sum(dim=1)
-        with_responses[own] += (d * found.chosen[block]).sum(dim=1)
+        of_d[own].add_(d.sum(dim=1))
+        with_responses[own].add_((d * found.chosen[block]).sum(dim=1))
         places = _places(found, block)
         for place, part in enumerate(parts):
             at_place = d if places is None else _equal(places, place).mul_(d)
@@ -96,7 +96,7 @@ def turn(
         own = block[0]
         a, b, e = (each[own].unsqueeze(1) for each in weights)
         response = _at_places(parts, u[own], _places(found, block))
-        total[own] += (d[block] * response).sum(dim=1)
+        total[own].add_((d[block] * response).sum(dim=1))
         combined = torch.addcmul(e, found.chosen[block], b).addcmul_(response, a)
         result[block] = _aten.threshold_backward(combined, found.out[block], 0)
     return total, result
@@ -131,7 +131,10 @@ def _equal(places: torch.Tensor, place: int) -> torch.Tensor:
 def _largest(
     parts: Sequence[torch.Tensor], kernels: torch.Tensor, alike: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest response ``[G, N, F]`` of each window, and its place, the first among equals, in the same type."""
+    """The largest response ``[G, N, F]`` of each window, and its place, the first among equals, in the same type.
+
+    If a window is a single place, the second value means nothing.
+    """
     largest = torch.bmm(parts[0].transpose(1, 2), kernels)
     places = torch.zeros_like(largest) if len(parts) > 1 else largest
     for place, part in enumerate(parts[1:], start=1):

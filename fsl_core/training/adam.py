@@ -17,13 +17,12 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class Adam:
     """Adam (Kingma & Ba 2015) with torch's fused kernel.
 
-    The functional form of torch takes the step: the class ``torch.optim.Adam`` imports torch's compiler, which takes each process a second
-    and is not used here. ``rate`` is a tensor on the device if steps are captured, so that each replay reads it. ``moments`` are by their
+    The functional form of torch takes the step: the class ``torch.optim.Adam`` imports torch's compiler, which takes a second and is not
+    needed. ``rate`` is a tensor on the device if steps are captured, so that each replay reads it. ``moments`` are by their
     name and that of the weight; ``counts``, a float32 scalar for each weight, are the steps taken.
     """
 
     rate: float | torch.Tensor
-    captured: bool
     moments: Mapping[str, Weights]
     counts: Weights
 
@@ -33,7 +32,6 @@ class Adam:
         device = next(iter(weights.values())).device
         return cls(
             rate=torch.tensor(rate, device=device) if captured else rate,
-            captured=captured,
             moments={moment: {name: torch.zeros_like(values) for name, values in weights.items()} for moment in MOMENTS},
             counts={name: torch.zeros((), dtype=torch.float32, device=device) for name in weights},
         )
@@ -55,7 +53,7 @@ class Adam:
             [],
             [self.counts[name] for name in gradient],
             fused=True,
-            capturable=self.captured,
+            capturable=isinstance(self.rate, torch.Tensor),
             amsgrad=False,
             beta1=0.9,
             beta2=0.999,
@@ -66,6 +64,6 @@ class Adam:
         )
 
     def tensors(self) -> Iterator[torch.Tensor]:
-        """Every tensor that a step writes to."""
+        """Every tensor that a step writes to and later steps read."""
         for values in (*self.moments.values(), self.counts):
             yield from values.values()

@@ -87,7 +87,9 @@ def _trained(group: SeedGroup, begun: Sequence[_Begun]) -> list[TrialResult]:
     try:
         return run_together(group)
     except ExecutionPathError as error:
-        if any(each.attempt.should_stop() for each in begun):  # an interrupt from the terminal ends the compiler's processes too
+        if group[0].path.compiled and any(
+            each.attempt.should_stop() for each in begun
+        ):  # an interrupt from the terminal ends the compiler's processes too
             raise StopRequested("stopped while its step was compiled") from error
         raise
 

@@ -20,13 +20,14 @@ _WARM_UPS = 3  # until CUDA's libraries have chosen kernels and allocated buffer
 class RecordedStep:
     """Takes one step of ``state`` at each call.
 
-    It keeps alive all that the graph reads and writes by address, above all the images of the samplers' banks: a graph owns only its
-    intermediate values. It must outlive every replay.
+    It keeps alive all that the graph reads and writes by address, above all the images of the samplers' banks and the code of a compiled
+    gradient: a graph owns only its intermediate values. It must outlive every replay.
     """
 
     graph: torch.cuda.CUDAGraph
     state: TrainingState
     samplers: Sequence[EpisodeSampler]
+    settings: StepSettings
 
     def __call__(self) -> None:
         """Take a step."""
@@ -44,7 +45,7 @@ def captured_step(state: TrainingState, samplers: Sequence[EpisodeSampler], sett
     graph = _recorded(functools.partial(advance, state, samplers, settings, step=state.clock))
     for tensor, values in before:
         tensor.copy_(values)
-    return RecordedStep(graph, state, samplers)
+    return RecordedStep(graph, state, samplers, settings)
 
 
 def _recorded(step: Callable[[], None]) -> torch.cuda.CUDAGraph:
@@ -73,7 +74,7 @@ def _recording_stream(device: int) -> torch.cuda.Stream:
 
 
 def _tensors(state: TrainingState) -> Iterator[torch.Tensor]:
-    """Every tensor that a step writes to."""
+    """Every tensor that a step writes to and later steps read."""
     yield from state.weights.values()
     yield from state.statistics.values()
     if state.optimiser is not None:

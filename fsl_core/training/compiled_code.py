@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,4 +43,5 @@ def compiled_code_in(folder: Path) -> Iterator[None]:
 
 def _named_by_the_user(folder: str) -> bool:
     """Whether the user named a folder: torch sets the variables to its own default as soon as its compiler is imported."""
-    return bool(folder) and not folder.startswith(str(Path(tempfile.gettempdir(), "torchinductor_")))
+    default = Path(tempfile.gettempdir(), "torchinductor_" + re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser()))
+    return bool(folder) and default not in (Path(folder), *Path(folder).parents)

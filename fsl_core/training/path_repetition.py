@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from fsl_core.errors import ExecutionPathError
+from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_timing import training_along
@@ -26,20 +27,17 @@ def not_repeating(
     Raises:
         ExecutionPathError: no path repeats.
     """
+    problem = ""
     for number, path in enumerate(paths):
-        with path.active(recipe.matmul_precision):
-            if _works_and_repeats(recipe, path, image_shape, repetition):
-                return paths[:number]
-    raise ExecutionPathError("no execution path that works here repeats to the bit")
-
-
-def _works_and_repeats(
-    recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int], repetition: Repetition
-) -> bool:
-    try:
-        return repetition(recipe, path, image_shape)
-    except (RuntimeError, ExecutionPathError):  # such as a lack of memory
-        return False
+        try:
+            with path.active(recipe.matmul_precision):
+                if repetition(recipe, path, image_shape):
+                    return paths[:number]
+        except (RuntimeError, ExecutionPathError) as error:
+            if is_memory_shortage(error):  # it says nothing about the path, and passes
+                raise
+            problem = problem or f": {error}"
+    raise ExecutionPathError(f"no execution path that works here repeats to the bit{problem}")
 
 
 def repeats_exactly(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple[int, int, int]) -> bool:

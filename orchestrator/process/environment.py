@@ -61,6 +61,8 @@ INHERITED = (
     Inherited("PYTORCH_CUDA_ALLOC_CONF", "used", "how torch keeps GPU memory; it changes no number"),
     Inherited("TORCHINDUCTOR_CACHE_DIR", "used", "where compiled code is kept; compiled/ under the runs root if unset"),
     Inherited("TORCHINDUCTOR_*", "neutralised", "compiled code with other settings has other bits; its settings are fixed"),
+    Inherited("TORCHDYNAMO_*", "neutralised", "as TORCHINDUCTOR_*"),
+    Inherited("TORCH_COMPILE_*", "neutralised", "as TORCHINDUCTOR_*"),
     Inherited(
         "TRITON_CACHE_DIR", "used", "where kernels that were compiled for a GPU are kept; beside the other compiled code if unset"
     ),
@@ -131,7 +133,8 @@ def settle(environ: MutableMapping[str, str] = os.environ) -> None:
     families = [
         name
         for name in environ
-        if name.lstrip("_").startswith(("MLFLOW_", "TORCHINDUCTOR_")) and decision_on(name) == "neutralised"
+        if name.lstrip("_").startswith(("MLFLOW_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "TORCH_COMPILE_"))
+        and decision_on(name) == "neutralised"
     ]
     for name in (*_REMOVED, *sizes, *families):
         environ.pop(name, None)

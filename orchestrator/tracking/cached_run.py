@@ -13,7 +13,8 @@ from orchestrator.tracking.run_view import Point, curve_points
 class CachedRun:
     """A run as it was read at the launch, updated with everything sent since. ``waiting`` points are not sent yet.
 
-    ``sent_at`` is the time of the last transfer of points, at first that of the run itself: a trial of a second has only its record sent.
+    ``sent_at`` is the time of the last transfer of points, at first the time at which the run was created or read: a trial of a
+    second or two sends its record alone.
     """
 
     run_id: str

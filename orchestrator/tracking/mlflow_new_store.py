@@ -75,9 +75,10 @@ def _unsynced(file: Path) -> Iterator[None]:
     """Inside the block SQLite does not wait for the disk at each commit to ``file``, which is flushed once when it is complete."""
     from sqlalchemy import Engine, event
 
-    def relax(connection: sqlite3.Connection, _: object) -> None:
-        ((_, _, path),) = connection.execute("PRAGMA database_list")
-        if path == str(file):
+    def relax(connection: object, _: object) -> None:
+        if not isinstance(connection, sqlite3.Connection):
+            return  # of another thread, to another store
+        if any(path == str(file) for _, _, path in connection.execute("PRAGMA database_list")):
             connection.execute("PRAGMA synchronous = OFF")
 
     event.listen(Engine, "connect", relax)

@@ -205,18 +205,29 @@ def test_an_error_of_the_algorithm_stays_its_own() -> None:
         CompiledGradient(pair_less.algorithm)(pair_less.weights, batch_of(1), loss_factor=1.0, kernels=COMPILED.kernels)
 
 
-def test_a_switched_off_compiler_is_refused() -> None:
+CHANGED = ("TORCH_COMPILE_DISABLE", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_OVERRIDE_BACKENDS", "TORCHINDUCTOR_MAX_AUTOTUNE")
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_compiler_that_the_environment_switches_off_or_changes_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another arithmetic would silently take the place of the compiled one."""
-    with torch._dynamo.config.patch(disable=True), pytest.raises(ExecutionPathError, match="TORCH_COMPILE_DISABLE"):
-        COMPILED.check_available()
     COMPILED.check_available()
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ExecutionPathError, match=name):
+        COMPILED.check_available()
     ExecutionPath().check_available()
 
 
+def test_a_compiler_that_is_switched_off_in_the_process_is_refused() -> None:
+    with torch._dynamo.config.patch(disable=True), pytest.raises(ExecutionPathError, match="disabled in this process"):
+        COMPILED.check_available()
+
+
 def test_the_users_own_folder_of_compiled_code_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere")
-    with compiled_code_in(tmp_path):
-        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/somewhere"
+    for named in ("/somewhere", f"{default_cache_dir()}_of_mine"):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", named)
+        with compiled_code_in(tmp_path):
+            assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == named
     for unnamed in ("", default_cache_dir()):  # torch sets its default when its compiler is imported
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", unnamed)
         with compiled_code_in(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from fsl_core.backbones import patch_passes
 from fsl_core.backbones.fused_stem import fused_stem
 from fsl_core.backbones.patches import patches_of
 
@@ -39,9 +40,13 @@ def block(
     return torch.stack(outs)
 
 
+@pytest.mark.parametrize("values_at_once", [12, 250, 131_072])
 @pytest.mark.parametrize(("pools", "pads", "sides"), FORMS)
-def test_it_equals_torchs_block_and_its_first_two_derivatives(pools: bool, pads: bool, sides: tuple[int, int]) -> None:
-    """Scales of both signs."""
+def test_it_equals_torchs_block_and_its_first_two_derivatives(
+    pools: bool, pads: bool, sides: tuple[int, int], values_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scales of both signs; a few windows at a time, some groups at a time, and all at once."""
+    monkeypatch.setattr(patch_passes, "_VALUES_AT_ONCE", values_at_once)
     images = drawn(GROUPS, IMAGES, CHANNELS, *sides)
     patches = patches_of(images, pools=pools, pads_evenly=pads)
     shapes = ((GROUPS, FILTERS, CHANNELS * 9), (GROUPS, FILTERS), (GROUPS, FILTERS))

@@ -16,7 +16,7 @@ from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
-from fsl_core.training.path_repetition import repeats_exactly
+from fsl_core.training.path_repetition import not_repeating, repeats_exactly
 from fsl_core.training.path_timing import stopwatch_of, training_along
 from fsl_core.training.state import TrainingState
 from tests.fsl_core.conftest import glyphs_recipe
@@ -86,6 +86,26 @@ def test_a_damaged_choice_is_measured_again_and_shared_by_later_trials(content: 
     chosen = choose_path(kind_of(), tmp_path, preferring("channels_last"))
     assert chosen.layout == "channels_last"
     assert choose_path(kind_of(), tmp_path, no_timer) == chosen
+
+
+def test_a_shortage_of_memory_says_nothing_about_a_path(tmp_path: Path) -> None:
+    """It passes, and the stored choice is for every later trial."""
+
+    def short(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> bool:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        choose_path(kind_of(), tmp_path, preferring("channels_first"), short)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_is_unavailable_when_it_is_repeated_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
+    kind = kind_of()
+    assert not_repeating(kind.recipe, [compiled, ExecutionPath()], kind.image_shape, lambda *_: True) == [compiled]
+    with pytest.raises(ExecutionPathError, match=r"repeats to the bit: .*TORCHDYNAMO_DISABLE"):
+        not_repeating(kind.recipe, [compiled], kind.image_shape, lambda *_: True)
 
 
 def test_a_path_that_does_not_work_here_is_left_out(tmp_path: Path) -> None:
