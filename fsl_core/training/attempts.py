@@ -62,21 +62,16 @@ def _groups(untrained: Sequence[_Begun]) -> list[tuple[SeedGroup, list[_Begun]]]
             each.to_train = begun_trial(each.attempt.trial())
     by_folder = {each.attempt.paths.folder: each for each in untrained if each.to_train is not None}
     groups = list[SeedGroup]()
-    with _ending([each.trial for each in by_folder.values()]):
+    with _ending_attempts(list(by_folder.values())):
         groups = seed_groups([each.to_train for each in by_folder.values() if each.to_train is not None])
     return [(group, [by_folder[trial.run.folder] for trial in group]) for group in groups]
 
 
 def _train(group: SeedGroup, begun: Sequence[_Begun]) -> None:
-    with _ending([each.trial for each in begun]):
-        try:
-            if any(each.attempt.should_stop() for each in begun):
-                raise StopRequested("stopped before the training")
-            results = _trained(group, begun)
-        except StopRequested:
-            for each in begun:
-                each.attempt.books.stopped()
-            raise
+    with _ending_attempts(begun):
+        if _stops(begun):
+            raise StopRequested("stopped before the training")
+        results = _trained(group, begun)
         for each, result in zip(begun, results, strict=True):
             with _ending([each.trial]):
                 each.attempt.trained(result)
@@ -87,9 +82,7 @@ def _trained(group: SeedGroup, begun: Sequence[_Begun]) -> list[TrialResult]:
     try:
         return run_together(group)
     except ExecutionPathError as error:
-        if group[0].path.compiled and any(
-            each.attempt.should_stop() for each in begun
-        ):  # an interrupt from the terminal ends the compiler's processes too
+        if group[0].path.compiled and _stops(begun):  # an interrupt from the terminal ends the compiler's processes too
             raise StopRequested("stopped while its step was compiled") from error
         raise
 
@@ -99,6 +92,22 @@ def _score(begun: Sequence[_Begun]) -> None:
         if each.result is not None:
             with _ending([each.trial]):
                 each.trial.done(each.attempt.score(each.result))
+
+
+def _stops(begun: Sequence[_Begun]) -> bool:
+    return any(each.attempt.should_stop() for each in begun)
+
+
+@contextmanager
+def _ending_attempts(begun: Sequence[_Begun]) -> Iterator[None]:
+    """Whatever ends the block ends these trials; the books of each have a stop."""
+    with _ending([each.trial for each in begun]):
+        try:
+            yield
+        except StopRequested:
+            for each in begun:
+                each.attempt.books.stopped()
+            raise
 
 
 @contextmanager

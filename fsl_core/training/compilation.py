@@ -18,7 +18,7 @@ from fsl_core.algorithms.algorithm import Algorithm, MetaGradient
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import LayerStatistics, Weights
 from fsl_core.episodes.episode import EpisodeBatch
-from fsl_core.errors import ExecutionPathError, FslError
+from fsl_core.errors import ExecutionPathError
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.training.repeatable_operations import REPEATABLE
 
@@ -157,12 +157,10 @@ def _repeatable() -> Iterator[None]:
 
 @contextmanager
 def _compiler_errors() -> Iterator[None]:
-    """Report an error of the compiler as one of the execution path; a lack of memory and our own errors stay what they are."""
+    """Report an error of the compiler as one of the execution path; a lack of memory and an algorithm's own errors stay what they are."""
     try:
         yield
-    except FslError:
-        raise
-    except Exception as error:
+    except RuntimeError as error:  # every error of torch's compiler is one
         if is_memory_shortage(error):
             raise
         lines = [line for line in str(error).splitlines() if line and not line.endswith(":")]  # the first may say "… raised:"

@@ -17,7 +17,7 @@ import torch
 
 from fsl_core.atomic_file import write_atomically, write_if_absent
 from fsl_core.backbones.kernels import Layout
-from fsl_core.errors import ExecutionPathError
+from fsl_core.errors import ExecutionPathError, StopRequested
 from fsl_core.json_digest import json_digest
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
@@ -138,22 +138,29 @@ def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
 
 
 def choose_path(
-    kind: StepKind, choices: Path | None, stopwatch: Stopwatch | None = None, repetition: Repetition | None = None
+    kind: StepKind,
+    choices: Path | None,
+    stopwatch: Stopwatch | None = None,
+    repetition: Repetition | None = None,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> ExecutionPath:
     """Choose the path of this kind of step: the one stored in ``choices``, or the fastest, which is stored before any training.
 
     A path on CUDA must repeat to the bit. If several processes measure concurrently, the first to write decides for all. The default
     stopwatch is :func:`fsl_core.training.path_timing.stopwatch_of`; the default ``repetition``, on CUDA alone,
-    :func:`fsl_core.training.path_repetition.repeats_exactly`.
+    :func:`fsl_core.training.path_repetition.repeats_exactly`. ``should_stop`` is asked around candidates that are compiled, for minutes:
+    an interrupt ends the compiler's processes too, which is no reason against their paths.
 
     Raises:
         ExecutionPathError: no path works here, or none repeats.
+        StopRequested: ``should_stop`` said so; nothing is stored.
     """
     plain = kind.as_plain()
     file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
     if file is not None and (kept := read_path(file)) is not None:
         return kept
-    measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch)
+    measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch, should_stop)
     if repetition is None and kind.device == "cuda":  # on a CPU every path repeats
         repetition = repeats_exactly
     by_speed = sorted(measured, key=lambda path: measured[path])
@@ -161,6 +168,8 @@ def choose_path(
     fastest = by_speed[len(others)]
     if kind.device == "cuda":
         _leave_no_trace()
+    if any(path.compiled for path in kind.candidates()):
+        _stop_if(should_stop)
     if file is None:
         return fastest
     seconds = [
@@ -180,7 +189,12 @@ def _leave_no_trace() -> None:
     torch.cuda.reset_peak_memory_stats()
 
 
-def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float]:
+def _stop_if(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise StopRequested("stopped while execution paths were measured")
+
+
+def _measured(kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bool]) -> dict[ExecutionPath, float]:
     """Measure the least seconds per episode of each candidate that works here.
 
     Hopeless candidates are released at once: each captured step holds the memory of all its activations.
@@ -190,6 +204,8 @@ def _measured(kind: StepKind, stopwatch: Stopwatch) -> dict[ExecutionPath, float
         least: dict[ExecutionPath, float] = {}
         problem = ""
         for path in kind.candidates():
+            if path.compiled:
+                _stop_if(should_stop)
             timed = _first_time(kind, path, stopwatch)
             if isinstance(timed, str):
                 problem = problem or timed

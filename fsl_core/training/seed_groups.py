@@ -35,6 +35,7 @@ def seed_groups(trials: Sequence[BegunTrial]) -> list[SeedGroup]:
 
     Raises:
         ExecutionPathError: this machine lacks a path.
+        StopRequested: a trial's ``should_stop`` said so while paths were measured.
     """
     begun = [(trial, trial.path) for trial in trials if trial.path is not None]
     new = [trial for trial in trials if trial.path is None]
@@ -56,7 +57,7 @@ def _new_path(new: Sequence[Trial]) -> ExecutionPath:
     shape = run.dataset.meta_train.image_shape
     seeds = len(new) if run.device == "cuda" else 1
     kind = StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads, seeds=seeds)
-    return choose_path(kind, run.choices)
+    return choose_path(kind, run.choices, should_stop=lambda: any(trial.run.should_stop() for trial in new))
 
 
 def _pinned(trial: Trial, path: ExecutionPath) -> PinnedTrial:

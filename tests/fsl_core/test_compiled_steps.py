@@ -205,6 +205,15 @@ def test_an_error_of_the_algorithm_stays_its_own() -> None:
         CompiledGradient(pair_less.algorithm)(pair_less.weights, batch_of(1), loss_factor=1.0, kernels=COMPILED.kernels)
 
 
+def test_a_mistake_of_an_algorithm_is_not_blamed_on_the_compiler() -> None:
+    class Mistaken:
+        def meta_gradient(self, *given: object, **more: object) -> MetaGradient:
+            raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match=r"^a mistake$"):
+        CompiledGradient(Mistaken())({}, batch_of(1), loss_factor=1.0, kernels=COMPILED.kernels)  # type: ignore[arg-type]
+
+
 CHANGED = ("TORCH_COMPILE_DISABLE", "TORCHDYNAMO_DISABLE", "TORCH_COMPILE_OVERRIDE_BACKENDS", "TORCHINDUCTOR_MAX_AUTOTUNE")
 
 

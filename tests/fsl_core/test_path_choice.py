@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from fsl_core.errors import ExecutionPathError, RecipeError, SettingError
+from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopRequested
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
@@ -22,6 +22,8 @@ from fsl_core.training.state import TrainingState
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]
+COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
+
 COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
 
 
@@ -88,6 +90,26 @@ def test_a_damaged_choice_is_measured_again_and_shared_by_later_trials(content: 
     assert choose_path(kind_of(), tmp_path, no_timer) == chosen
 
 
+@pytest.mark.parametrize("measured", [1, 2, 3])
+def test_a_stop_while_paths_are_compiled_stores_no_choice(measured: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come before the first of them, between two, or when all are measured: its signal ends a compiler too."""
+    usual, seen = kind_of().usual_path(), list[ExecutionPath]()
+    compiled = [dataclasses.replace(COMPILED, layout=layout) for layout in ("channels_last", "channels_first")]
+    monkeypatch.setattr(StepKind, "candidates", lambda self: iter([usual, *compiled]))
+
+    def ended_compiler(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        seen.append(path)
+        if path.compiled:
+            raise ExecutionPathError("torch.compile could not compile a step here")
+        return lambda: 1.0
+
+    with pytest.raises(StopRequested, match="measured"):
+        choose_path(kind_of(), tmp_path, ended_compiler, should_stop=lambda: len(seen) >= measured)
+    assert seen == [usual, *compiled][:measured]
+    assert not list(tmp_path.iterdir())
+    assert choose_path(kind_of(), tmp_path, ended_compiler) == usual
+
+
 def test_a_shortage_of_memory_says_nothing_about_a_path(tmp_path: Path) -> None:
     """It passes, and the stored choice is for every later trial."""
 
@@ -100,12 +122,11 @@ def test_a_shortage_of_memory_says_nothing_about_a_path(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_unavailable_when_it_is_repeated_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")
     kind = kind_of()
-    assert not_repeating(kind.recipe, [compiled, ExecutionPath()], kind.image_shape, lambda *_: True) == [compiled]
+    assert not_repeating(kind.recipe, [COMPILED, ExecutionPath()], kind.image_shape, lambda *_: True) == [COMPILED]
     with pytest.raises(ExecutionPathError, match=r"repeats to the bit: .*TORCHDYNAMO_DISABLE"):
-        not_repeating(kind.recipe, [compiled], kind.image_shape, lambda *_: True)
+        not_repeating(kind.recipe, [COMPILED], kind.image_shape, lambda *_: True)
 
 
 def test_a_path_that_does_not_work_here_is_left_out(tmp_path: Path) -> None:
