@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.report.published import load_registries
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.committed_records import RESULTS, ROOT, CommittedResults
+from tests.orchestrator.report.written_report import write_report_folder
 
 SHOWN_TABLE = re.compile(r"(?<=<!-- )(results/[\w/]+/table\.md)( -->\n\n)(.*?)(?=\n\n<!-- end of table -->)", re.DOTALL)
 """A table in the README: the file it comes from, a separator, the table."""

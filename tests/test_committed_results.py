@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from fsl_core.episodes.statistics import confidence_interval_95, mean
 from fsl_core.errors import RecipeError
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.sweep.loader import load_sweep
 from orchestrator.sweep.plan import build_plan
 from tests.committed_records import FIRST_EDITION, FORMERLY, RESULTS, ROOT, read_export
 from tests.counts_by_step import counts_like
 from tests.orchestrator.report import reported_sweep, test_adaptation
+from tests.orchestrator.report.written_report import write_report_folder
 from tests.rerender_results import main as rerender
 from tests.rerender_results import rendered
 

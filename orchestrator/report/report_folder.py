@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,33 +13,16 @@ from orchestrator.records.trial_record import TrialRecord
 from orchestrator.report.drawing import draw_if_possible
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.json_keys import SCHEMA_VERSION
-from orchestrator.report.published import Registries
 from orchestrator.report.row_text import head
 from orchestrator.report.table import render
-from orchestrator.report.table_rows import CellRow, table_rows
+from orchestrator.report.table_rows import CellRow
 from orchestrator.sweep.plan import Plan
 
-_log = logging.getLogger(__name__)
 _TABLES = {"text": "table.txt", "md": "table.md", "csv": "table.csv", "latex": "table.tex", "json": "table.json"}
 
 
-def write_report_folder(
-    folder: Path,
-    plan: Plan,
-    records: Mapping[str, TrialRecord],
-    registries: Registries,
-    *,
-    run_ids: Mapping[str, str] | None = None,
-    notice: Notice = _log.warning,
-) -> tuple[Path, ...]:
-    """Write the report of a sweep, complete or not: the files of :func:`write_pages` and of :func:`write_parquet`."""
-    rows = table_rows(plan, records, registries)
-    pages = write_pages(folder, plan, records, rows, notice=notice)
-    return (*pages, *write_parquet(folder, plan, records, rows, run_ids=run_ids))
-
-
 def write_pages(
-    folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, notice: Notice = _log.warning
+    folder: Path, plan: Plan, records: Mapping[str, TrialRecord], rows: Sequence[CellRow], *, notice: Notice
 ) -> tuple[Path, ...]:
     """Write the table in every form, its figures and its provenance; each file appears whole or not at all.
 
@@ -64,7 +46,7 @@ def write_parquet(
     records: Mapping[str, TrialRecord],
     rows: Sequence[CellRow],
     *,
-    run_ids: Mapping[str, str] | None = None,
+    run_ids: Mapping[str, str],
 ) -> tuple[Path, ...]:
     """Write the exports; each file appears whole or not at all. ``trials.parquet`` has the ids of MLflow's runs too."""
     return tuple(write_exports(frames(plan, records, rows, run_ids=run_ids), folder, "parquet"))

@@ -12,11 +12,11 @@ from orchestrator.report import adaptation_figure as adaptation_module
 from orchestrator.report.adaptation_figure import adaptation_figure
 from orchestrator.report.canvas import Figure
 from orchestrator.report.export import frames
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished, plan_of, registries, score
 from tests.orchestrator.report.test_figures import BLUE, ORANGE, inked, picture
+from tests.orchestrator.report.written_report import write_report_folder
 
 SWEEP = """
 name: adapting

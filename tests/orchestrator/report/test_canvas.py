@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.drawing import draw_if_possible
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table_rows import table_rows
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+from tests.orchestrator.report.written_report import write_report_folder
 
 UGLY = (
     "axes.facecolor: red\nfont.size: 20\nbackend: TkAgg\nsavefig.dpi: 9\nfigure.dpi: 9\ntext.usetex: True\nsavefig.bbox: tight\n"

@@ -20,7 +20,7 @@ from orchestrator.records.trial_state import trial_state
 from orchestrator.report.export import frames, write_exports
 from orchestrator.report.export_columns import COLUMNS, LIST
 from orchestrator.report.json_keys import CELL_KEYS, PROVENANCE_KEYS, PROVENANCE_OF_TRIAL, TABULAR
-from orchestrator.report.report_folder import provenance, write_report_folder
+from orchestrator.report.report_folder import provenance
 from orchestrator.report.table import render
 from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.cell_settings import CellSettings
@@ -28,6 +28,7 @@ from orchestrator.sweep.flat_settings import recipe_settings
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import finished, plan_of, records_of, registries
 from tests.orchestrator.report.sql_words import SQLITE, STANDARD
+from tests.orchestrator.report.written_report import write_report_folder
 
 
 def tables(plan: Plan, correct: dict[int, list[int]]) -> dict[str, pd.DataFrame]:

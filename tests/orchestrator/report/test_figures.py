@@ -21,10 +21,10 @@ from orchestrator.report.cells_figure import cells_figure
 from orchestrator.report.curves_figure import curves_figure
 from orchestrator.report.episode_picture import episode_figure
 from orchestrator.report.line_styles import line_style
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import SWEEP, finished, plan_of, records_of, registries, score
+from tests.orchestrator.report.written_report import write_report_folder
 
 ROOT = Path(__file__).parents[3]
 BLUE, ORANGE, GREEN = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)

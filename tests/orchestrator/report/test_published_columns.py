@@ -19,11 +19,11 @@ from orchestrator.report.export import frames
 from orchestrator.report.json_keys import PUBLISHED_KEYS
 from orchestrator.report.published import Registries, load_registries
 from orchestrator.report.published_columns import MOST_COLUMNS, published_columns, registries_of
-from orchestrator.report.report_folder import write_report_folder
 from orchestrator.report.table import render
 from orchestrator.report.table_rows import CellRow, table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
+from tests.orchestrator.report.written_report import write_report_folder
 
 NAMES = ("anna_2020", "bert_2021", "carl_2022", "dora_2023", "emil_2024")
 ACCURACIES = {"anna_2020": 91.1, "bert_2021": 92.2, "carl_2022": 93.3, "dora_2023": 94.4, "emil_2024": 95.5}
