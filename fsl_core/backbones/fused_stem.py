@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from fsl_core.backbones.patch_passes import Responses, respond, summed, turn
+from fsl_core.backbones.patch_passes import Responses, backward_pass, double_backward_pass, forward_pass
 from fsl_core.backbones.patches import Patches
 
 
@@ -44,7 +44,7 @@ class _FusedStem(torch.autograd.Function):
         variance = (w_covariance * exact).sum(dim=2).clamp(min=0)
         spread = torch.rsqrt(variance + epsilon).to(w.dtype)
         m, factor = mean.to(w.dtype), g * spread
-        found = respond(patches, w.transpose(1, 2), g, factor, shift - m * factor)
+        found = forward_pass(patches, w.transpose(1, 2), g, factor, shift - m * factor)
         context.save_for_backward(
             kernels, scale, m, spread, w_covariance.to(w.dtype), sign, found.out, found.chosen, found.places
         )
@@ -55,8 +55,8 @@ class _FusedStem(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        twice = torch.is_grad_enabled()
-        derived = _FusedStemBackward.apply(gradients[0], context.patches, twice, *context.saved_tensors)
+        differentiable = torch.is_grad_enabled()
+        derived = _FusedStemBackward.apply(gradients[0], context.patches, differentiable, *context.saved_tensors)
         return (*derived, None, None)
 
 
@@ -66,7 +66,7 @@ class _FusedStemBackward(torch.autograd.Function):
         context: Any,
         gradient: torch.Tensor,
         patches: Patches,
-        twice: bool,
+        differentiable: bool,
         kernels: torch.Tensor,
         scale: torch.Tensor,
         mean: torch.Tensor,
@@ -77,15 +77,15 @@ class _FusedStemBackward(torch.autograd.Function):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """``grad w = g r (sum d P c - B a - S r w C)``; the other two as in :mod:`fsl_core.backbones.fused_norm`.
 
-        ``twice``: whether it will be differentiated.
+        ``differentiable``: whether it will be differentiated itself.
         """
-        sums = summed(patches, gradient, Responses(*found), keeps_d=twice)
+        sums = backward_pass(patches, gradient, Responses(*found), keeps_d=differentiable)
         of_shift = sums.of_d
         of_scale = (sums.with_responses - mean * of_shift) * spread
         sparse = sums.with_patches.transpose(1, 2)
         dense = of_shift.unsqueeze(2) * patches.mean.to(mean.dtype) + (of_scale * spread).unsqueeze(2) * w_covariance
         of_w = (scale * sign * spread).unsqueeze(2) * (sparse - dense)
-        if twice:
+        if differentiable:
             context.save_for_backward(sums.d, scale, mean, spread, w_covariance, sign, of_shift, of_scale, sparse, *found)
             context.patches = patches
         return of_w * sign.unsqueeze(2), of_scale * sign, of_shift
@@ -108,7 +108,7 @@ class _FusedStemBackward(torch.autograd.Function):
         extent = s - factor * u_along
         along = extent * spread
         constant = t - factor * u_mean - along * mean
-        d_along, of_gradient = turn(patches, Responses(*found), d, u.transpose(1, 2), (factor, along, constant))
+        d_along, of_gradient = double_backward_pass(patches, Responses(*found), d, u.transpose(1, 2), (factor, along, constant))
         total = d_along - of_shift * u_mean - of_scale * u_along
 
         by_x = -spread * ((extent - factor * u_along) * of_scale + factor * total)

@@ -45,7 +45,7 @@ class Sums:
     d: torch.Tensor | None
 
 
-def respond(
+def forward_pass(
     patches: Patches, kernels: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, constant: torch.Tensor
 ) -> Responses:
     """``relu(factor P w c + constant)``, where scale, factor and constant are ``[G, F]``.
@@ -68,7 +68,7 @@ def respond(
     return Responses(out, chosen, places)
 
 
-def summed(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_d: bool) -> Sums:
+def backward_pass(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_d: bool) -> Sums:
     """The sums over ``d = 1[out > 0] gradient``, for a gradient ``[G, N, F]``."""
     groups, _, features = shape = gradient.shape
     of_d, with_responses = gradient.new_zeros(groups, features), gradient.new_zeros(groups, features)
@@ -87,7 +87,7 @@ def summed(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_
     return Sums(of_d, with_responses, with_patches, kept)
 
 
-def turn(
+def double_backward_pass(
     patches: Patches, found: Responses, d: torch.Tensor, u: torch.Tensor, weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """``sum d P u c``, ``[G, F]``, and ``1[out > 0] (a P u c + b P w c + e)``, ``[G, N, F]``, for weights ``a, b, e`` ``[G, F]``."""
