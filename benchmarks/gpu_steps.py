@@ -21,9 +21,9 @@ from fsl_core.errors import ExecutionPathError
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import StepKind
 from fsl_core.training.state import start_training
 from fsl_core.training.step import StepSettings
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.step_runner import step_runner
 
 _BATCH_SECONDS = 0.02  # of steps launched before the host waits: a wait takes some 20 microseconds

@@ -14,9 +14,10 @@ from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.path_choice import StepKind, choose_path
+from fsl_core.training.path_choice import choose_path
 from fsl_core.training.state import start_training
 from fsl_core.training.step import StepSettings
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.step_runner import step_runner
 
 _PATHS = ExitStack()  # entered for the rest of the process

@@ -26,9 +26,9 @@ from fsl_core.recipe.algorithm_settings import PrototypicalSettings
 from fsl_core.recipe.data_settings import DataSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import StepKind
 from fsl_core.training.path_timing import step_along
 from fsl_core.training.stand_in import noise, stand_in_bank
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.timing import Timing, counted_seconds
 from fsl_core.training.trained_model import trained_model
 from fsl_core.training.unit_work import UnitWork, probed_episodes

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import StepKind, choose_path
+from fsl_core.training.path_choice import choose_path
 from fsl_core.training.pinned_path import begun_path, pin_path
 from fsl_core.training.stage_checkpoint import SELECT, newest_checkpoint
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.trial_checkpoint import path_of
 from fsl_core.training.trial_run import BegunTrial, PinnedTrial, Trial
 

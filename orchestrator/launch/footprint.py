@@ -38,7 +38,7 @@ def memory_bytes(recipe: TrainingRecipe) -> int:
 def measured_paths(recipe: TrainingRecipe, at_once: int) -> int:
     """The most execution paths that are measured together on a CPU, each with a training's state of its own.
 
-    As many as :class:`fsl_core.training.path_choice.StepKind` tries, without importing torch.
+    As many as :class:`fsl_core.training.step_kind.StepKind` tries, without importing torch.
     """
     other_sizes = min(3, at_once - 1)
     return other_sizes + (4 if recipe.algorithm.adapts else 3)

@@ -17,8 +17,8 @@ from fsl_core.recipe.recipe import Evaluation, TrainingRecipe, recipe_from_plain
 from fsl_core.training import step_runner, training
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.multiplying import check_precision_available, multiplying_in
-from fsl_core.training.path_choice import StepKind
 from fsl_core.training.result import TrialResult
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.trial import run_trial
 from fsl_core.training.trial_evaluation import evaluate_trial
 from fsl_core.training.trial_run import TrialRun

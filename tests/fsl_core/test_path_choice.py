@@ -14,11 +14,12 @@ from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopR
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_choice import StepKind, Stopwatch, choose_path
+from fsl_core.training.path_choice import Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
 from fsl_core.training.path_repetition import not_repeating, repeats_exactly
 from fsl_core.training.path_timing import stopwatch_of, training_along
 from fsl_core.training.state import TrainingState
+from fsl_core.training.step_kind import StepKind
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]

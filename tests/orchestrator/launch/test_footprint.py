@@ -8,7 +8,7 @@ from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.datasets.extent import image_shape
 from fsl_core.randomness import Stream
 from fsl_core.training.episode_memory import most_episodes_at_once
-from fsl_core.training.path_choice import StepKind
+from fsl_core.training.step_kind import StepKind
 from orchestrator.launch.footprint import measured_paths, memory_bytes, weight_count
 from orchestrator.sweep.cell_settings import CellSettings
 

@@ -1,0 +1,119 @@
+"""A kind of training step, and the execution paths on which it may run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import torch
+
+from fsl_core.backbones.kernels import Layout
+from fsl_core.processor import processor_name
+from fsl_core.recipe.fingerprint import as_plain
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.episode_memory import most_episodes_at_once
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.unit_work import step_bill
+
+_PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
+_USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
+_STEPS_THAT_REPAY_COMPILING = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepKind:
+    """The inputs of the choice: the work of a step, and the machine and libraries that do it.
+
+    ``seeds``: the number of seeds of the recipe that one process trains; on CUDA they may train together.
+    """
+
+    recipe: TrainingRecipe
+    image_shape: tuple[int, int, int]
+    device: str
+    threads: int
+    seeds: int = 1
+
+    def as_plain(self) -> dict[str, Any]:
+        """The kind as JSON types."""
+        (work, _), *_ = step_bill(self.recipe)
+        return {
+            "work": as_plain(work),
+            "meta_batch_size": self.recipe.meta_batch_size,
+            "image_shape": list(self.image_shape),
+            "device": self.device,
+            "device_name": torch.cuda.get_device_name() if self.device == "cuda" else processor_name(),
+            "threads": self.threads,
+            "torch": torch.__version__,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            **({"seeds": self.seeds} if self.seeds > 1 else {}),
+            **({"compiled": True} if self._repays_compiling() else {}),
+        }
+
+    def usual_path(self) -> ExecutionPath:
+        """The default path, used without measurement, for example in a prediction."""
+        on_cuda = self.device == "cuda"
+        at_once = self._most() if on_cuda else min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
+        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once, captured=on_cuda)
+
+    def candidates(self) -> Iterator[ExecutionPath]:
+        """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
+        yield from self._of_one_seed()
+        if self.device == "cuda" and self.seeds > 1:
+            yield from map(self.together, self._of_one_seed())
+        if self._repays_compiling():  # several seeds only together: compiling takes up to minutes, and that is as fast for each
+            yield from map(self.together, self.compiled()) if self.seeds > 1 else self.compiled()
+
+    def compiled(self) -> Iterator[ExecutionPath]:
+        """The compiled paths of one seed."""
+        plain = replace(self.usual_path(), normalisation="plain", stem="maps", compiled=True)
+        if plain.episodes_at_once > 1:
+            yield replace(plain, convolution="unfolded", layout="channels_first")
+        yield plain
+
+    def together(self, path: ExecutionPath) -> ExecutionPath:
+        """The path of all seeds together whose episodes take no more memory than those of one seed may."""
+        at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
+        return replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
+
+    def _of_one_seed(self) -> Iterator[ExecutionPath]:
+        usual, most = self.usual_path(), self._most()
+        yield usual
+        near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
+        for size in near if self.device == "cpu" else [most]:
+            if size != usual.episodes_at_once and size <= most:
+                yield replace(usual, episodes_at_once=size)
+        yield replace(usual, stem="maps")
+        if self.recipe.algorithm.adapts:
+            yield replace(usual, stem="reused_patches")
+        yield replace(usual, layout="channels_first")
+        if self.device == "cuda":
+            yield from _on_cuda(usual)
+
+    def _repays_compiling(self) -> bool:
+        """Whether compiled paths are candidates: a training must be long, and on a CPU compiled code is slower (docs/performance.md)."""
+        return self.device == "cuda" and self.recipe.steps >= _STEPS_THAT_REPAY_COMPILING
+
+    def _most(self) -> int:
+        """The number of episodes that memory allows to differentiate together."""
+        if self.device == "cuda":
+            return self._fitting(_PIXELS_AT_ONCE_ON_CUDA)
+        return most_episodes_at_once(self.recipe, self.image_shape)
+
+    def _fitting(self, pixels: int) -> int:
+        """The number of episodes of a meta-batch with at most so many pixels together, at least one."""
+        shape = self.recipe.episode
+        each = shape.way * shape.images_per_class * math.prod(self.image_shape)
+        return max(1, min(self.recipe.meta_batch_size, pixels // each))
+
+
+def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
+    yield replace(usual, stem="maps", layout="channels_first")
+    for layout in get_args(Layout):
+        yield replace(usual, normalisation="plain", layout=layout)
+        yield replace(usual, normalisation="plain", stem="maps", layout=layout)
+    if usual.episodes_at_once > 1:
+        yield replace(usual, convolution="unfolded", layout="channels_first")
+        yield replace(usual, convolution="unfolded", normalisation="plain", layout="channels_first")
+    yield replace(usual, captured=False)
