@@ -68,7 +68,7 @@ test-slow: setup
 
 # Without the setup: a machine with a GPU often has a torch of its own, whose warnings are not ours, and neither ray nor mlflow.
 test-cuda:
-	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pytest -m cuda -W default $$(grep -rl 'mark\.cuda' tests --include='*.py') $(PYTEST_ARGS)
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m pytest -m cuda -W default -o addopts="-ra --strict-markers" $$(grep -rl 'mark\.cuda' tests --include='*.py') $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .
