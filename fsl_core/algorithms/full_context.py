@@ -47,7 +47,8 @@ class FullContextEmbeddings:
         """``g``: backbone embeddings ``[E, S, D]`` in reading order to ``[E, S, D]`` in the same order."""
         parameters = [weights[name] for name in _SUPPORT]
         first = support.new_zeros(2, len(support), self.features)
-        states = torch.lstm(support, (first, first), parameters, True, 1, 0.0, False, True, True)[0]
+        differentiated = torch.is_grad_enabled()  # cuDNN differentiates only an LSTM that ran in training mode
+        states = torch.lstm(support, (first, first), parameters, True, 1, 0.0, differentiated, True, True)[0]
         forwards, backwards = states.chunk(2, dim=2)
         return forwards + backwards + support
 
