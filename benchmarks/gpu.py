@@ -20,16 +20,16 @@ import torch
 
 from benchmarks.gpu_page import file_stem, write_gpu_page
 from benchmarks.gpu_projection import algorithm_of, projected, requests_in
-from benchmarks.gpu_steps import fastest, kind_of, timed_paths
-from benchmarks.gpu_workloads import WORKLOADS, GpuWorkload, tiny
+from benchmarks.gpu_steps import PathTiming, fastest, kind_of, timed_paths
+from benchmarks.gpu_workloads import COMPILED, WORKLOADS, GpuWorkload, tiny
 from benchmarks.machine import this_machine
 from fsl_core.processor import processor_name
-from fsl_core.training.compiled_code import compiled_code_in
+from fsl_core.recipe.matmul_precision import device_has
+from fsl_core.training.compiled_code import compiled_code_in, environment_names_a_folder
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here, fix_cublas_workspace
 
 RESULTS = Path(__file__).parent / "results"
 _SEEDS = 3  # of the table: timed together on each step's fastest path
-_SHARE_OF_STEPS = 0.55  # of the time, if hours are projected too
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -42,7 +42,16 @@ def _arguments() -> argparse.ArgumentParser:
         "--workload", action="append", default=[], metavar="TEXT", help="only workloads with TEXT in the title; may be repeated"
     )
     parser.add_argument(
+        "--compile",
+        action="append",
+        metavar="TEXT",
+        help=f"time workloads with TEXT in the title on a compiled path too; may be repeated (default: {', '.join(COMPILED)})",
+    )
+    parser.add_argument(
         "--trials", type=Path, help="folder written by `fsl plan SWEEP --write-trials`: project the hours of its trials"
+    )
+    parser.add_argument(
+        "--projection-minutes", type=float, default=4.0, help="time nothing more for the projection after this many (default: 4)"
     )
     parser.add_argument("--results", type=Path, help="output folder (default: benchmarks/results; required with --device cpu)")
     return parser
@@ -66,15 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     document = _begun(given.device)
     target = (RESULTS if given.results is None else given.results) / file_stem(document["gpu"]["name"])
     workloads = chosen if given.device == "cuda" else [tiny(each) for each in chosen]
-    until = began + seconds * (_SHARE_OF_STEPS if requests else 1)
     with (
         tempfile.TemporaryDirectory() as code,
         compiled_code_in(Path(code)),
     ):  # empty: the time of compiling is that of a first time
-        winners = _time_steps(document, workloads, given.device, target, until=until)
+        winners = _time_steps(
+            document, workloads, given.device, target, until=began + seconds, compiled=given.compile or COMPILED
+        )
     if requests:
-        left = max(0.0, began + seconds - time.monotonic())
-        projection = projected(requests, given.device, winners, seconds=left)
+        projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
         document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
     document["seconds"] = time.monotonic() - began
     _write(document, target)
@@ -89,7 +98,14 @@ def _begun(device: str) -> dict[str, Any]:
         "cuda": torch.version.cuda if on_cuda else None,
         "driver": _driver() if on_cuda else None,
     }
-    return {"gpu": gpu, "machine": vars(this_machine()), "seconds": None, "steps": [], "projection": None}
+    return {
+        "gpu": gpu,
+        "machine": vars(this_machine()),
+        "code_compiled_before": environment_names_a_folder(),
+        "seconds": None,
+        "steps": [],
+        "projection": None,
+    }
 
 
 def _driver() -> str | None:
@@ -103,7 +119,13 @@ def _driver() -> str | None:
 
 
 def _time_steps(
-    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float
+    document: dict[str, Any],
+    workloads: Sequence[GpuWorkload],
+    device: str,
+    target: Path,
+    *,
+    until: float,
+    compiled: Sequence[str],
 ) -> dict[str, list[ExecutionPath]]:
     """Time every workload in equal shares of the remaining time.
 
@@ -115,17 +137,21 @@ def _time_steps(
         kind = kind_of(workload.recipe, device)
         timings = list(timed_paths(workload.recipe, kind.candidates(), until=now + (until - now) / (len(workloads) - number)))
         best = fastest(timings)
-        if workload.compiled:  # the first path of a call is timed, whatever time is left
+        if any(text in workload.title for text in compiled):  # the first path of a call is timed, whatever time is left
             timings += timed_paths(workload.recipe, islice(kind.compiled(), 1), until=now)
         first = fastest(timings)
-        if best is not None:  # the same forms for several seeds, whatever time is left
+        coarse: list[PathTiming] = []
+        if best is not None:  # the same forms for several seeds, and in TF32, whatever time is left
             timings += timed_paths(workload.recipe, [replace(kind, seeds=_SEEDS).together(best.path)], until=now)
+            if device_has(device, "tf32"):
+                coarse += timed_paths(replace(workload.recipe, matmul_precision="tf32"), [best.path], until=now)
         document["steps"].append(
             {
                 "title": workload.title,
                 "work": kind.as_plain(),
                 "fastest": None if first is None else first.as_plain(),
                 "paths": [each.as_plain() for each in timings],
+                "tf32": [each.as_plain() for each in coarse],
             }
         )
         _write(document, target)

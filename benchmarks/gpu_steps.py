@@ -28,7 +28,7 @@ from fsl_core.training.step_runner import step_runner
 
 _BATCH_SECONDS = 0.02  # of steps launched before the host waits: a wait takes some 20 microseconds
 _MOST_STEPS = 200  # per batch
-_ENOUGH_SECONDS = 0.4
+_ENOUGH_SECONDS = 0.2
 _LEAST_BATCHES, _MOST_BATCHES = 5, 100
 _SLOW_SECONDS = 0.3  # a slower step is a batch of its own, and three are enough
 _HOPELESS = 3.0  # times the best: one batch is enough
@@ -84,7 +84,7 @@ def fastest(timings: Iterable[PathTiming]) -> PathTiming | None:
 def _timed(recipe: TrainingRecipe, path: ExecutionPath, best: float | None) -> PathTiming:
     _release(path)
     try:
-        with path.active() as device:
+        with path.active(recipe.matmul_precision) as device:
             return _measured(recipe, path, device, best)
     except (RuntimeError, ExecutionPathError) as error:  # an unsupported operation, or out of memory: the next path may work
         return PathTiming(path=path, problem=f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}")

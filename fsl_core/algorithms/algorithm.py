@@ -6,9 +6,9 @@ An algorithm holds settings and a backbone, but no weights. Weights have a leadi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -16,6 +16,8 @@ from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights
 from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
 from fsl_core.randomness import Stream
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,39 @@ class Algorithm(Protocol):
         self, weights: Mapping[str, torch.Tensor], episodes: EpisodeBatch, *, loss_factor: float, kernels: Kernels
     ) -> MetaGradient:
         """The meta-gradient of the episodes at these weights, of the loss times ``loss_factor``."""
+        ...
+
+
+class ComputePart(Protocol):
+    """Computes ``function(*arguments)``, perhaps with code compiled for that name at the first call.
+
+    The arguments and the result are tensors, or tuples and dictionaries of tensors; the function reads nothing else that changes.
+    """
+
+    def __call__(self, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
+        """The result of the function."""
+        ...
+
+
+@runtime_checkable
+class RepeatingAlgorithm(Algorithm, Protocol):
+    """An algorithm whose meta-gradient may compute the same functions many times, so that they are compiled one by one."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it does so with its settings."""
+        ...
+
+    def meta_gradient_by_parts(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        episodes: EpisodeBatch,
+        *,
+        loss_factor: float,
+        kernels: Kernels,
+        compute: ComputePart,
+    ) -> MetaGradient:
+        """:meth:`meta_gradient`, with each function that repeats computed by ``compute``."""
         ...
 
 

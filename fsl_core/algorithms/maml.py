@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from fsl_core.algorithms.adapted_classifier import AdaptedClassifier
-from fsl_core.algorithms.algorithm import MetaGradient, class_labels, mean_of_groups, query_labels, right_share
+from fsl_core.algorithms.algorithm import (
+    ComputePart,
+    MetaGradient,
+    class_labels,
+    mean_of_groups,
+    right_share,
+)
 from fsl_core.algorithms.classifier import BACKBONE, HEAD, Classifier
 from fsl_core.algorithms.metric import cross_entropy
 from fsl_core.backbones.backbone import Backbone
@@ -53,15 +59,48 @@ class Maml(AdaptedClassifier):
             if second_order:
                 trail.append((leaves, gradients))
             fast = self._descended(leaves, gradients)
-        adjoint, loss, accuracy = self._query_gradient(fast, episodes, loss_factor, kernels)
+        adjoint, loss, accuracy = self._query_gradient(fast, episodes.query, loss_factor, kernels)
         while trail:
             adjoint = self._before_step(*trail.pop(), adjoint)
-        return MetaGradient(
-            gradient={name: mean_of_groups(values, seeds) for name, values in adjoint.items()},
-            statistics={},
-            loss=mean_of_groups(loss, seeds),
-            accuracy=mean_of_groups(accuracy, seeds),
-        )
+        return _meta_gradient(adjoint, loss, accuracy, seeds)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether training takes several adaptation steps."""
+        return self.settings.adaptation_steps > 1
+
+    def meta_gradient_by_parts(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        episodes: EpisodeBatch,
+        *,
+        loss_factor: float,
+        kernels: Kernels,
+        compute: ComputePart,
+    ) -> MetaGradient:
+        """:meth:`meta_gradient` from three functions: an adaptation step, the queries' gradient, and, back through a step, the adjoint.
+
+        No graph outlives a function, so that the last one computes the gradient of the support again.
+        """
+
+        def adapted(fast: Weights, images: torch.Tensor) -> Weights:
+            return self.adapt(fast, Images(images, reused=True), kernels=kernels)
+
+        def queried(fast: Weights, images: torch.Tensor) -> tuple[Weights, torch.Tensor, torch.Tensor]:
+            return self._query_gradient(fast, images, loss_factor, kernels)
+
+        def before(fast: Weights, images: torch.Tensor, adjoint: Weights) -> Weights:
+            differentiable = self._support_gradient(fast, Images(images, reused=True), kernels, differentiable=True)
+            return self._before_step(*differentiable, adjoint)
+
+        seeds, support = len(weights[HEAD]), episodes.support.flatten(1, 2)
+        trail = [{name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}]
+        for _ in range(self.settings.adaptation_steps):
+            trail.append(compute("adaptation step", adapted, trail[-1], support))
+        adjoint, loss, accuracy = compute("query gradient", queried, trail.pop(), episodes.query)
+        while trail and self.settings.order == 2:
+            adjoint = compute("adjoint before a step", before, trail.pop(), support, adjoint)
+        return _meta_gradient(adjoint, loss, accuracy, seeds)
 
     def adapt(self, weights: Mapping[str, torch.Tensor], support: Images, *, kernels: Kernels) -> Weights:
         """The fast weights ``[G, ...]`` one step of gradient descent on the support further, whose images are class by class."""
@@ -101,13 +140,13 @@ class Maml(AdaptedClassifier):
         }
 
     def _query_gradient(
-        self, fast: Weights, episodes: EpisodeBatch, loss_factor: float, kernels: Kernels
+        self, fast: Weights, query: torch.Tensor, loss_factor: float, kernels: Kernels
     ) -> tuple[Weights, torch.Tensor, torch.Tensor]:
         """The gradient of each episode's query loss in its fast weights, and the loss and accuracy ``[G]``."""
         leaves = {name: value.detach().requires_grad_() for name, value in fast.items()}
-        labels = query_labels(episodes.shape, device=episodes.query.device)
+        labels = class_labels(self.way, query.shape[2], device=query.device)
         with torch.enable_grad():
-            logits, _ = self.network.scores(leaves, Images(episodes.query.flatten(1, 2)), kernels)
+            logits, _ = self.network.scores(leaves, Images(query.flatten(1, 2)), kernels)
             loss = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(loss.sum() * loss_factor, list(leaves.values()))
         return dict(zip(leaves, gradients, strict=True)), loss.detach(), right_share(logits, labels)
@@ -150,3 +189,13 @@ class Maml(AdaptedClassifier):
             if step in adaptation_steps:
                 scores.append(self.network.answers(fast, query, kernels, support=support if inductive else None))
         return torch.stack(scores)
+
+
+def _meta_gradient(gradient: Weights, loss: torch.Tensor, accuracy: torch.Tensor, seeds: int) -> MetaGradient:
+    """The means over the episodes of each seed, of ``[G, ...]``."""
+    return MetaGradient(
+        gradient={name: mean_of_groups(values, seeds) for name, values in gradient.items()},
+        statistics={},
+        loss=mean_of_groups(loss, seeds),
+        accuracy=mean_of_groups(accuracy, seeds),
+    )

@@ -24,7 +24,7 @@ def compiled_code_in(folder: Path) -> Iterator[None]:
 
     Machines may share the folder: code for another processor is in a part of its own.
     """
-    if _named_by_the_user(os.environ.get(_FOLDER, "")):
+    if environment_names_a_folder():
         yield
         return
     before = {name: os.environ.get(name) for name in (_FOLDER, _KERNELS)}
@@ -39,6 +39,11 @@ def compiled_code_in(folder: Path) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def environment_names_a_folder() -> bool:
+    """Whether the environment names a folder for compiled code."""
+    return _named_by_the_user(os.environ.get(_FOLDER, ""))
 
 
 def _named_by_the_user(folder: str) -> bool:

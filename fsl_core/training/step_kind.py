@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from fsl_core.backbones.kernels import Layout
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -53,43 +52,48 @@ class StepKind:
 
     def usual_path(self) -> ExecutionPath:
         """The default path, used without measurement, for example in a prediction."""
-        on_cuda = self.device == "cuda"
-        at_once = self._most() if on_cuda else min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
-        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once, captured=on_cuda)
+        if self.device == "cuda":
+            usual = ExecutionPath(device="cuda", threads=self.threads, episodes_at_once=self._most(), stem="maps", captured=True)
+            return _unfolded(usual) if usual.episodes_at_once > 1 else usual
+        at_once = min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
+        return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once)
 
     def candidates(self) -> Iterator[ExecutionPath]:
         """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
         yield from self._of_one_seed()
         if self.device == "cuda" and self.seeds > 1:
-            yield from map(self.together, self._of_one_seed())
+            yield from dict.fromkeys(map(self.together, self._of_one_seed()))
         if self._repays_compiling():  # several seeds only together: compiling takes up to minutes, and that is as fast for each
             yield from map(self.together, self.compiled()) if self.seeds > 1 else self.compiled()
 
     def compiled(self) -> Iterator[ExecutionPath]:
-        """The compiled paths of one seed."""
+        """The compiled path of one seed."""
         plain = replace(self.usual_path(), normalisation="plain", stem="maps", compiled=True)
-        if plain.episodes_at_once > 1:
-            yield replace(plain, convolution="unfolded", layout="channels_first")
-        yield plain
+        yield _unfolded(plain) if plain.episodes_at_once > 1 else plain
 
     def together(self, path: ExecutionPath) -> ExecutionPath:
-        """The path of all seeds together whose episodes take no more memory than those of one seed may."""
+        """The path of all seeds together whose episodes take no more memory than those of one seed may.
+
+        Its convolution is unfolded: a grouped one may compute several groups as one product with zeros in between, and zero times the
+        NaN of a seed that diverged is NaN.
+        """
         at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
-        return replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
+        return replace(_unfolded(path), episodes_at_once=at_once, seeds_together=self.seeds)
 
     def _of_one_seed(self) -> Iterator[ExecutionPath]:
         usual, most = self.usual_path(), self._most()
         yield usual
+        if self.device == "cuda":
+            yield from _on_cuda(usual)
+            return
         near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
-        for size in near if self.device == "cpu" else [most]:
+        for size in near:
             if size != usual.episodes_at_once and size <= most:
                 yield replace(usual, episodes_at_once=size)
         yield replace(usual, stem="maps")
         if self.recipe.algorithm.adapts:
             yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
-        if self.device == "cuda":
-            yield from _on_cuda(usual)
 
     def _repays_compiling(self) -> bool:
         """Whether compiled paths are candidates: a training must be long, and on a CPU compiled code is slower (docs/performance.md)."""
@@ -109,11 +113,21 @@ class StepKind:
 
 
 def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
-    yield replace(usual, stem="maps", layout="channels_first")
-    for layout in get_args(Layout):
-        yield replace(usual, normalisation="plain", layout=layout)
-        yield replace(usual, normalisation="plain", stem="maps", layout=layout)
-    if usual.episodes_at_once > 1:
-        yield replace(usual, convolution="unfolded", layout="channels_first")
-        yield replace(usual, convolution="unfolded", normalisation="plain", layout="channels_first")
+    """The other paths on CUDA, the likely fastest first: a choice takes about a second for each."""
+    grouped = replace(usual, convolution="grouped", layout="channels_last")
+    if usual.convolution == "unfolded":
+        yield replace(usual, normalisation="plain")
+        yield replace(usual, stem="patches")
+        yield grouped
+        yield replace(grouped, normalisation="plain")
+    else:
+        yield replace(usual, normalisation="plain")
+        yield replace(usual, layout="channels_first")
+        yield replace(usual, normalisation="plain", layout="channels_first")
+        yield replace(usual, stem="patches")
     yield replace(usual, captured=False)
+
+
+def _unfolded(path: ExecutionPath) -> ExecutionPath:
+    """The path with one matrix product for all kernels of a group: cuDNN convolves groups one by one."""
+    return replace(path, convolution="unfolded", layout="channels_first")

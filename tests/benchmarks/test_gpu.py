@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import gpu_steps
+from benchmarks import gpu, gpu_steps
 from benchmarks.gpu import main
 from benchmarks.gpu_page import file_stem
 from benchmarks.gpu_projection import requests_in
 from benchmarks.gpu_workloads import WORKLOADS, tiny
+from benchmarks.score import quartiles
 from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
@@ -95,9 +96,10 @@ def check_projection(projection: dict[str, object], trials: Path) -> None:
 
 def test_trials_without_a_measured_unit_are_not_counted(trials: Path, tmp_path: Path) -> None:
     arguments = ["--device", "cpu", "--results", str(tmp_path), "--trials", str(trials)]
-    main([*arguments, "--minutes", "0", "--workload", "Prototypical Networks, Omniglot"])
+    main([*arguments, "--minutes", "0", "--projection-minutes", "0", "--workload", "Prototypical Networks, Omniglot"])
     (file,) = tmp_path.glob("*.json")
     document = json.loads(file.read_text())
+    assert document["steps"][0]["tf32"] == [], "a CPU has no TF32"
     assert [path["problem"] for path in document["steps"][0]["paths"]] == [None, *["no time was left"] * 2, None]
     projection = document["projection"]
     assert projection["unknown"] > 0
@@ -126,6 +128,27 @@ def test_a_path_that_does_not_work_leaves_its_reason_and_the_others(monkeypatch:
     assert (bad.milliseconds, bad.problem) == (None, "OutOfMemoryError: CUDA out of memory")
     assert gpu_steps.fastest([bad, good]) == good
     assert gpu_steps.fastest([bad]) is None
+
+
+def test_only_the_named_steps_are_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ExecutionPath] = []
+
+    def timed(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until: float) -> Iterator[gpu_steps.PathTiming]:
+        for path in paths:
+            asked.append(path)
+            yield gpu_steps.PathTiming(path=path, milliseconds=quartiles([1.0, 2.0]), preparing=0.5)
+
+    monkeypatch.setattr(gpu, "timed_paths", timed)
+    arguments = ["--device", "cpu", "--results", str(tmp_path), "--workload", "Prototypical", "--compile", "60-way"]
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    main(arguments)
+    assert [path.compiled for path in asked].count(True) == 1
+    page = next(tmp_path.glob("*.md")).read_text()
+    assert page.count(", compiled |") == 1
+    assert "compiled before" not in page
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/of/mine")
+    main(arguments)
+    assert "compiled before" in next(tmp_path.glob("*.md")).read_text()
 
 
 def test_a_file_is_named_after_its_device() -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -27,8 +27,9 @@ from fsl_core.backbones.weights import LayerStatistics
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.errors import ExecutionPathError, RecipeError, StopRequested
+from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training import compilation
+from fsl_core.training import compiled_functions
 from fsl_core.training.compilation import CompiledGradient
 from fsl_core.training.compiled_code import compiled_code_in
 from fsl_core.training.execution_path import ExecutionPath
@@ -53,7 +54,7 @@ compiles = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile
 @pytest.fixture
 def traced_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The traced graph takes the place of the code that would be generated from it."""
-    monkeypatch.setattr(compilation, "generated", lambda graph: graph)
+    monkeypatch.setattr(compiled_functions, "generated", lambda graph: graph)
 
 
 def assert_equal_gradients(algorithm: str, backbone: str, path: ExecutionPath, dtype: torch.dtype, tolerance: float) -> None:
@@ -144,8 +145,8 @@ def test_code_is_generated_once_for_each_shape_and_kept_in_its_folder(
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
     graphs: list[object] = []
-    generate = compilation.generated if compiled else lambda graph: graph
-    monkeypatch.setattr(compilation, "generated", lambda graph: graphs.append(graph) or generate(graph))
+    generate = compiled_functions.generated if compiled else lambda graph: graph
+    monkeypatch.setattr(compiled_functions, "generated", lambda graph: graphs.append(graph) or generate(graph))
     weights = {"matrix": torch.rand((1, 4, 2), generator=torch.Generator().manual_seed(1))}
     gradient, algorithm = CompiledGradient(OneMatrix()), OneMatrix()
     arguments: dict[str, Any] = {"loss_factor": 2.0, "kernels": COMPILED.kernels}
@@ -163,6 +164,23 @@ def test_code_is_generated_once_for_each_shape_and_kept_in_its_folder(
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert torch.backends.mkldnn.enabled and torch.backends.cudnn.enabled
+
+
+@pytest.mark.parametrize(("order", "functions"), [(1, 2), (2, 3)])
+def test_more_adaptation_steps_compile_no_more_functions(
+    order: Literal[1, 2], functions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adaptation step, the gradient of the queries and, at order 2, the adjoint before a step."""
+    compiled: list[object] = []
+    monkeypatch.setattr(compiled_functions, "generated", lambda graph: compiled.append(graph) or graph)
+    settings = MamlSettings(order=order, adaptation_steps=3, inner_lr=0.1)
+    pair, episodes = Pair.of(recipe_of(settings, backbones(settings)["mlp"])), episodes_of(2)
+    gradient = CompiledGradient(pair.learner.algorithm)
+    for _ in range(2):
+        taught = gradient(pair.learner.weights, episodes, loss_factor=1.0, kernels=COMPILED.kernels)
+    assert len(compiled) == functions
+    for name, values in pair.plain_gradient(episodes).items():
+        assert_near(taught.gradient[name][0], values, EXACT, name)
 
 
 @pytest.mark.usefixtures("traced_only")
@@ -186,10 +204,10 @@ def test_an_error_of_the_compiler_is_one_of_the_path(monkeypatch: pytest.MonkeyP
 
         return generated
 
-    monkeypatch.setattr(compilation, "generated", failing(RuntimeError("No working C++ compiler found\nin lines")))
+    monkeypatch.setattr(compiled_functions, "generated", failing(RuntimeError("No working C++ compiler found\nin lines")))
     with pytest.raises(ExecutionPathError, match=r"is compiled, but .* \(RuntimeError: No working C\+\+ compiler found\)"):
         CompiledGradient(OneMatrix())(weights, batch_of(1), **arguments)
-    monkeypatch.setattr(compilation, "generated", failing(torch.OutOfMemoryError("CUDA out of memory")))
+    monkeypatch.setattr(compiled_functions, "generated", failing(torch.OutOfMemoryError("CUDA out of memory")))
     with pytest.raises(torch.OutOfMemoryError):
         CompiledGradient(OneMatrix())(weights, batch_of(1), **arguments)
     assert not torch.are_deterministic_algorithms_enabled()
@@ -285,7 +303,7 @@ def test_a_stopped_trial_on_a_compiled_path_resumes_on_it(
     tmp_path: Path, glyphs: SplitDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(compilation, "generated", lambda graph: asked.append(graph) or graph)
+    monkeypatch.setattr(compiled_functions, "generated", lambda graph: asked.append(graph) or graph)
     check_a_stop_and_a_resume(tmp_path, glyphs)
     assert len(asked) == 3 * 2, "two shapes in each of three processes' worth of training"
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbones.kernels import Kernels
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.episodes.sampler import EpisodeSampler
@@ -53,6 +54,8 @@ stepped = pytest.mark.parametrize(("algorithm", "backbone"), STEPPED)
 FORMS_OF_A_COMPILED_PATH = ExecutionPath(
     device="cuda", episodes_at_once=2, normalisation="plain", stem="maps", convolution="unfolded", layout="channels_first"
 )
+TOGETHER = Kernels(convolution="unfolded", layout="channels_first")
+"""Of the paths on which several seeds train together."""
 compiled_steps = pytest.mark.parametrize(("algorithm", "backbone"), [("prototypical", "max_pool"), ("maml order 2", "max_pool")])
 """Each is compiled for some tens of seconds once, and read from the folder of compiled code by the later trainings."""
 captured_or_not = pytest.mark.parametrize("captured", [False, True], ids=["eager", "captured"])
@@ -82,11 +85,12 @@ class Training:
         captured: bool = False,
         compiled: bool = False,
         device: str = "cuda",
+        kernels: Kernels | None = None,
     ) -> None:
         bank, streams = glyphs.meta_train.to(device), [Stream(seed, "weights") for seed in seeds]
         algorithm = build_algorithm(of, image_shape=bank.image_shape)
         self.captured, self.compiled = captured, compiled
-        kernels = (FORMS_OF_A_COMPILED_PATH if compiled else ExecutionPath()).kernels
+        kernels = kernels or (FORMS_OF_A_COMPILED_PATH if compiled else ExecutionPath()).kernels
         self.settings = StepSettings.of(of, episodes_at_once=2, kernels=kernels)
         self.samplers = [EpisodeSampler(bank, of.episode, seed=seed, stream="train") for seed in seeds]
         self.state = start_training(algorithm, of.optimiser, streams=streams, kernels=kernels, device=device, captured=captured)
@@ -212,9 +216,10 @@ def test_seeds_trained_together_equal_each_trained_alone(
     algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
 ) -> None:
     of = recipe(algorithm, backbone)
-    together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured).stepped(STEPS)
+    together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured, kernels=TOGETHER).stepped(STEPS)
     for place, seed in enumerate((0, 1, 2)):
-        alone = Training(dataclasses.replace(of, seed=seed), glyphs, seeds=(seed,), captured=captured).stepped(STEPS)
+        own = dataclasses.replace(of, seed=seed)
+        alone = Training(own, glyphs, seeds=(seed,), captured=captured, kernels=TOGETHER).stepped(STEPS)
         assert_close(together, alone, place)
 
 
@@ -223,9 +228,9 @@ def test_seeds_trained_together_equal_each_trained_alone(
 def test_a_seed_that_is_nan_leaves_the_others_their_bits(
     algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
 ) -> None:
-    """A kernel that packed several groups into one product with zeros would spread it."""
+    """A kernel that packed several groups into one product with zeros would spread it; paths of several seeds have none."""
     of = recipe(algorithm, backbone)
-    whole, spoilt = (Training(of, glyphs, seeds=(0, 1, 2), captured=captured) for _ in range(2))
+    whole, spoilt = (Training(of, glyphs, seeds=(0, 1, 2), captured=captured, kernels=TOGETHER) for _ in range(2))
     for values in spoilt.state.weights.values():
         values[1] = float("nan")
     for training in (whole, spoilt):
@@ -238,7 +243,7 @@ def test_a_seed_that_is_nan_leaves_the_others_their_bits(
 
 def test_trials_that_train_together_have_their_bits_alone_and_after_a_stop(glyphs: SplitDataset, tmp_path: Path) -> None:
     """Their path is captured, so that a group also leaves and enters a CUDA graph at a checkpoint."""
-    path = ExecutionPath(device="cuda", seeds_together=3, captured=True)
+    path = ExecutionPath(device="cuda", seeds_together=3, captured=True, convolution="unfolded", layout="channels_first")
 
     def trained(name: str, seeds: Sequence[int] = (0, 1, 2), **run: object) -> dict[int, TrialResult]:
         begun = [

@@ -244,9 +244,11 @@ def test_several_seeds_are_tried_together_on_cuda_and_share_the_memory_of_one() 
     assert list(kind.candidates())[: len(alone)] == alone
     together = list(kind.candidates())[len(alone) :]
     assert {path.seeds_together for path in together} == {3}
-    assert [dataclasses.replace(path, seeds_together=1, episodes_at_once=1) for path in together] == [
-        dataclasses.replace(path, episodes_at_once=1) for path in alone
-    ]
+    assert {path.convolution for path in together} == {"unfolded"}, "no seed can reach another"
+    assert {(path.normalisation, path.stem, path.captured) for path in together} == {
+        (path.normalisation, path.stem, path.captured) for path in alone
+    }
+    assert len(set(together)) == len(together)
 
 
 def test_a_step_of_several_seeds_is_timed_for_each() -> None:
@@ -309,17 +311,18 @@ def test_a_hopeless_path_is_released_before_the_next_is_measured() -> None:
     assert max(most) == 2, "the best and the one that is measured"
 
 
-def test_on_cuda_every_form_is_captured_and_one_is_not() -> None:
-    paths = list(kind_of(device="cuda").candidates())
-    assert len(set(paths)) == len(paths)
-    assert [path.captured for path in paths].count(False) == 1
-    forms = {(path.layout, path.normalisation, path.stem) for path in paths if path.convolution == "grouped"}
-    assert {(layout, norm, stem) for layout, norm, stem in forms if stem in ("patches", "maps")} == {
-        (layout, norm, stem)
-        for layout in ("channels_last", "channels_first")
-        for norm in ("fused", "plain")
-        for stem in ("patches", "maps")
-    }
+def test_on_cuda_every_path_is_captured_but_one_and_groups_are_unfolded_first() -> None:
+    one, several = kind_of(device="cuda"), dataclasses.replace(kind_of(device="cuda"), recipe=glyphs_recipe(meta_batch_size=4))
+    for kind, convolutions in ((one, {"grouped"}), (several, {"grouped", "unfolded"})):
+        paths = list(kind.candidates())
+        assert paths[0] == kind.usual_path()
+        assert len(set(paths)) == len(paths)
+        assert [path.captured for path in paths].count(False) == 1
+        assert {path.convolution for path in paths} == convolutions
+        assert {path.layout for path in paths} == {"channels_last", "channels_first"}
+        assert {path.normalisation for path in paths} == {"fused", "plain"}
+        assert {path.stem for path in paths} == {"patches", "maps"}
+    assert several.usual_path().convolution == "unfolded"
 
 
 def long_kind(**changes: Any) -> StepKind:
@@ -331,10 +334,7 @@ def test_compiled_paths_are_candidates_only_of_long_trainings_on_cuda() -> None:
     short, on_a_cpu = kind_of(device="cuda"), dataclasses.replace(long_kind(), device="cpu")
     assert not [path for kind in (short, on_a_cpu) for path in kind.candidates() if path.compiled]
     compiled = [path for path in long_kind().candidates() if path.compiled]
-    assert {(path.convolution, path.layout) for path in compiled} == {
-        ("unfolded", "channels_first"),
-        ("grouped", "channels_last"),
-    }
+    assert [(path.convolution, path.layout) for path in compiled] == [("unfolded", "channels_first")]
     for path in compiled:
         path.check_sound()
         assert path.captured

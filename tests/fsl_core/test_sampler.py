@@ -10,20 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fsl_core.datasets.image_bank import ImageBank
 from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.episodes.sampler import EpisodeIndices, EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.errors import EpisodeError
 from fsl_core.randomness import Stream, word_at
+from tests.fsl_core.small_pools import TURNS, a_bank, pool_of
 from tests.fsl_core.splitmix import key_of, nth, signed
 
-TURNS = 4
 PAIR = EpisodeShape(way=2, shot=1, query=1)
-
-
-def pool_of(*sizes: int, turns: int = 1) -> ClassPool:
-    return ClassPool(torch.tensor(sizes), turns)
 
 
 def drawn(pool: ClassPool, shape: EpisodeShape, count: int, *, seed: int = 0) -> EpisodeIndices:
@@ -176,13 +171,6 @@ def test_more_episodes_begin_with_the_same_ones() -> None:
     first = next(many.parts(3))
     assert first.digest() == few.digest()
     assert len({part.digest() for part in many.parts(1)}) == 8
-
-
-def a_bank(classes: int = 8, images: int = 6, *, rotations: bool = False) -> ImageBank:
-    """Images whose every pixel says which class and image they are."""
-    values = torch.arange(classes * images, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
-    starts, sizes = torch.arange(classes) * images, torch.full((classes,), images)
-    return ImageBank(values, starts, sizes, tuple(f"class {c}" for c in range(classes)), rotations=rotations)
 
 
 def test_the_batch_shows_the_images_that_its_indices_name() -> None:

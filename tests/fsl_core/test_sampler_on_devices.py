@@ -7,7 +7,7 @@ from fsl_core.episodes.class_pool import ClassPool
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.episodes.sampler import EpisodeSampler, frozen_episodes, sample_episodes
 from fsl_core.randomness import Stream, word_at
-from tests.fsl_core.test_sampler import TURNS, a_bank, pool_of
+from tests.fsl_core.small_pools import TURNS, a_bank, pool_of
 from tests.fsl_core.watched_tensors import LargestTensor, ReadsOfTheDevice
 
 

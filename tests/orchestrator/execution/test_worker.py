@@ -14,7 +14,7 @@ import torch
 from fsl_core.datasets.catalogue import open_dataset, prepare
 from fsl_core.errors import CheckpointCorruptError
 from fsl_core.provenance import running_code
-from fsl_core.training import compilation, process_facts
+from fsl_core.training import compiled_functions, process_facts
 from fsl_core.training.bookkeeping import Bookkeeping
 from fsl_core.training.checkpoint import read_checkpoint, save_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
@@ -464,7 +464,7 @@ def test_a_compiled_trial_keeps_its_code_under_the_runs_root(tmp_path: Path, mon
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     folders: list[Path] = []
     monkeypatch.setattr(
-        compilation, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
+        compiled_functions, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
     )
     path = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
     assert kinds(run(dataclasses.replace(job_in(tmp_path), path=path)))[-1] == "finished"
@@ -484,6 +484,6 @@ def test_a_trial_whose_compiler_is_interrupted_has_stopped(
         raise RuntimeError("g++ ended by a signal")
 
     monkeypatch.setattr(worker, "_STOP_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(compilation, "generated", ended)
+    monkeypatch.setattr(compiled_functions, "generated", ended)
     path = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
     assert kinds(run(dataclasses.replace(job, path=path)))[-1] == end

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from fsl_core.sealed import SEAL, unsealed
 from fsl_core.train import main as train_command
-from fsl_core.training import compilation
+from fsl_core.training import compiled_functions
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, write_path
 from fsl_core.training.requested_trial import TrainingPlace, train_requested
@@ -304,7 +304,7 @@ def test_a_trial_with_a_compiled_path_in_its_folder_keeps_its_code_beside_the_im
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     folders: list[Path] = []
     monkeypatch.setattr(
-        compilation, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
+        compiled_functions, "generated", lambda graph: folders.append(Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])) or graph
     )
     folder = asked_for(elsewhere.plan, tmp_path, elsewhere.prepared)
     write_path(folder, ExecutionPath(normalisation="plain", stem="maps", compiled=True))
