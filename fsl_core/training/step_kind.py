@@ -62,7 +62,9 @@ class StepKind:
         """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
         yield from self._of_one_seed()
         if self.device == "cuda" and self.seeds > 1:
-            yield from dict.fromkeys(map(self.together, self._of_one_seed()))
+            yield from map(self.together, self._of_one_seed())
+            if self._most() == 1:
+                yield self.together(_unfolded(self.usual_path()))
         if self._repays_compiling():  # several seeds only together: compiling takes up to minutes, and that is as fast for each
             yield from map(self.together, self.compiled()) if self.seeds > 1 else self.compiled()
 
@@ -72,13 +74,9 @@ class StepKind:
         yield _unfolded(plain) if plain.episodes_at_once > 1 else plain
 
     def together(self, path: ExecutionPath) -> ExecutionPath:
-        """The path of all seeds together whose episodes take no more memory than those of one seed may.
-
-        Its convolution is unfolded: a grouped one may compute several groups as one product with zeros in between, and zero times the
-        NaN of a seed that diverged is NaN.
-        """
+        """The path of all seeds together whose episodes take no more memory than those of one seed may."""
         at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
-        return replace(_unfolded(path), episodes_at_once=at_once, seeds_together=self.seeds)
+        return replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
 
     def _of_one_seed(self) -> Iterator[ExecutionPath]:
         usual, most = self.usual_path(), self._most()
