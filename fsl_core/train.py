@@ -18,6 +18,7 @@ from types import FrameType
 from fsl_core.errors import FslError
 from fsl_core.provenance import running_code
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here
+from fsl_core.training.given_path import given_path
 from fsl_core.training.requested_trial import Ending, TrainingPlace, requested_together, train_requested
 
 COMPLETE, USAGE, TRIAL_FAILED, INCOMPLETE = 0, 2, 3, 4
@@ -58,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute; default auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of one operation; default 1")
     parser.add_argument(
+        "--path",
+        type=Path,
+        metavar="FILE",
+        help="execution path of trials that have none yet: a file such as a trial's path.json; default: the fastest, measured once",
+    )
+    parser.add_argument(
         "--seeds-together",
         type=int,
         default=1,
@@ -75,11 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepared = given.prepared.absolute()
     folders = [folder for folder in given.folders if not folder.is_file() and folder.absolute() != prepared]
     try:
-        ExecutionPath(device=device, threads=given.threads).check_available()
-    except FslError as error:
+        path = None if given.path is None else given_path(given.path, device=device, threads=given.threads)
+        (path or ExecutionPath(device=device, threads=given.threads)).check_available()
+    except (FslError, OSError) as error:
         parser.error(str(error))
     if given.seeds_together < 1 or (given.seeds_together > 1 and device != "cuda"):
         parser.error(f"--seeds-together is {given.seeds_together}; it must be 1, or more on CUDA")
+    if path is not None and given.seeds_together not in (1, path.seeds_together):
+        parser.error(f"--seeds-together is {given.seeds_together}, but the path is of {path.seeds_together} seeds together")
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         parser.error(f"no folder: {', '.join(absent)}")
     stop = _Stop()
@@ -91,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared=prepared,
         device=device,
         threads=given.threads,
-        seeds_together=given.seeds_together,
+        seeds_together=given.seeds_together if path is None else path.seeds_together,
+        path=path,
         should_stop=lambda: stop.asked,
         notice=_say,
     )

@@ -11,9 +11,11 @@ from torch import nn
 from fsl_core.backbones.weights import channels_last
 
 Layout = Literal["channels_last", "channels_first"]
-Normalisation = Literal["fused", "plain"]
+Normalisation = Literal["fused", "plain", "library"]
 Convolution = Literal["grouped", "unfolded"]
 Stem = Literal["patches", "reused_patches", "maps"]
+
+_PLACES_OF_AN_IMAGE = 64  # that fill a tile of a matrix product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +23,10 @@ class Kernels:
     """One way to compute a backbone; all compute the same function and differ only in rounding.
 
     ``layout``: the order of maps and kernels in memory. ``normalisation``: BatchNorm, pooling and ReLU as one operation with its own
-    first and second derivatives (``fused``), or as torch's operations (``plain``). ``convolution``: one grouped convolution, or one matrix
-    product of a group's kernels and its unfolded maps. ``stem``: the first block on image patches, whose moments replace passes over its
-    maps (``patches``); on patches only for images embedded more than once (``reused_patches``); or always on its ``maps``.
+    first and second derivatives (``fused``), as elementwise operations and sums (``plain``), or with torch's own BatchNorm, which is that
+    of cuDNN on CUDA (``library``). ``convolution``: one grouped convolution, or matrix products of a group's kernels and its unfolded
+    maps. ``stem``: the first block on image patches, whose moments replace passes over its maps (``patches``); on patches only for images
+    embedded more than once (``reused_patches``); or always on its ``maps``.
     """
 
     layout: Layout = "channels_last"
@@ -56,15 +59,18 @@ class Kernels:
         if self.convolution == "grouped" or groups == 1:
             kernels = weights.flatten(0, 1).contiguous(memory_format=self._format)
             return nn.functional.conv2d(maps, kernels, bias, stride=stride, padding=padding, groups=groups)
-        convolved = _by_product(maps, weights, stride=stride, padding=padding)
+        convolved = _by_products(maps, weights, stride=stride, padding=padding)
         return convolved if bias is None else convolved + bias.view(1, -1, 1, 1)
 
 
-def _by_product(maps: torch.Tensor, weights: torch.Tensor, *, stride: int, padding: int) -> torch.Tensor:
+def _by_products(maps: torch.Tensor, weights: torch.Tensor, *, stride: int, padding: int) -> torch.Tensor:
     groups, filters, channels = weights.shape[:3]
     size, _, height, width = maps.shape
-    columns = nn.functional.unfold(maps, 3, padding=padding, stride=stride)
-    columns = columns.reshape(size, groups, channels * 9, -1).permute(1, 2, 0, 3).flatten(2)
-    products = torch.bmm(weights.flatten(2), columns).reshape(groups, filters, size, -1)
     sides = [(side + 2 * padding - 3) // stride + 1 for side in (height, width)]
+    columns = nn.functional.unfold(maps, 3, padding=padding, stride=stride).reshape(size, groups, channels * 9, -1)
+    if groups < size and columns.shape[3] >= _PLACES_OF_AN_IMAGE:
+        # A product for each image: few long ones leave most of a GPU idle, above all in the gradient of the kernels, a sum over all places.
+        of_images = weights.flatten(2).expand(size, -1, -1, -1).flatten(0, 1)
+        return torch.bmm(of_images, columns.flatten(0, 1)).reshape(size, groups * filters, *sides)
+    products = torch.bmm(weights.flatten(2), columns.permute(1, 2, 0, 3).flatten(2)).reshape(groups, filters, size, -1)
     return products.permute(2, 0, 1, 3).reshape(size, groups * filters, *sides)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fsl_core.backbones.fused_norm import fused_norm
-from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.backbones.weights import LayerStatistics, Weights
 
 
@@ -53,8 +53,7 @@ class BatchNorm:
         """Normalise maps ``[B, G * F, H, W]`` by the batch's statistics, pool and rectify; also returns the statistics."""
         shift = weights[f"{self.name}.bias"]
         scale = weights.get(f"{self.name}.weight", torch.ones_like(shift))
-        form = fused_norm if kernels.normalisation == "fused" else _plain_norm
-        out, mean, variance = form(
+        out, mean, variance = _FORMS[kernels.normalisation](
             maps, scale.flatten(), shift.flatten(), epsilon=self.settings.batch_norm_epsilon, pools=self.pools
         )
         count = maps.numel() // maps.shape[1]
@@ -82,3 +81,20 @@ def _plain_norm(
     normalised = maps * factor.view(1, -1, 1, 1) + (shift - mean * factor).view(1, -1, 1, 1)
     pooled = nn.functional.max_pool2d(normalised, 2) if pools else normalised
     return torch.relu(pooled), mean.detach(), variance.detach()
+
+
+def _library_norm(
+    maps: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, *, epsilon: float, pools: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    count, used = maps.numel() // maps.shape[1], maps.new_zeros(2, maps.shape[1])
+    # With a momentum of 1 the running statistics are those of this batch; their variance is the unbiased one.
+    normalised = torch.batch_norm(maps, scale, shift, used[0], used[1], True, 1.0, epsilon, torch.backends.cudnn.enabled)
+    pooled = nn.functional.max_pool2d(normalised, 2) if pools else normalised
+    return torch.relu(pooled), used[0], used[1] * ((count - 1) / count)
+
+
+_FORMS: Mapping[Normalisation, Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {
+    "fused": fused_norm,
+    "plain": _plain_norm,
+    "library": _library_norm,
+}

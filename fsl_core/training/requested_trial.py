@@ -35,7 +35,8 @@ Ending = Literal["done", "diverged", "failed", "stopped", "held"]
 class TrainingPlace:
     """Where trials are trained: the sources of the images, the prepared ones, the device and its threads, and what hears of it.
 
-    ``seeds_together``: the most seeds of a recipe that this process trains together, where that is faster; on CUDA only.
+    ``seeds_together``: the most seeds of a recipe that this process trains together, where that is faster; on CUDA only. ``path``: the
+    execution path of trials that have none yet; by default the fastest.
     """
 
     data_root: Path | None
@@ -43,6 +44,7 @@ class TrainingPlace:
     device: str = "cpu"
     threads: int = 1
     seeds_together: int = 1
+    path: ExecutionPath | None = None
     should_stop: Callable[[], bool] = lambda: False
     notice: Notice = lambda message: None
 
@@ -166,6 +168,7 @@ class _RequestedTrial(HeldTrial):
             books=Bookkeeping.begin(request.recipe, self.trial.write_record, *before),
             images=functools.cache(lambda: self._images(request)),
             asked=ExecutionPath(device=self.place.device, threads=self.place.threads),
+            path=self.place.path,
             choices=self.place.prepared / ".paths",  # of this machine, as the prepared images are
             should_stop=self.place.should_stop,
         )

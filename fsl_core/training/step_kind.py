@@ -53,8 +53,9 @@ class StepKind:
     def usual_path(self) -> ExecutionPath:
         """The default path, used without measurement, for example in a prediction."""
         if self.device == "cuda":
-            usual = ExecutionPath(device="cuda", threads=self.threads, episodes_at_once=self._most(), stem="maps", captured=True)
-            return _unfolded(usual) if usual.episodes_at_once > 1 else usual
+            forms: dict[str, Any] = {"layout": "channels_first", "stem": "maps", "captured": True}
+            usual = ExecutionPath(device="cuda", threads=self.threads, episodes_at_once=self._most(), **forms)
+            return _unfolded(usual) if usual.episodes_at_once > 1 else replace(usual, normalisation="library")
         at_once = min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
         return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once)
 
@@ -115,14 +116,15 @@ def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
     grouped = replace(usual, convolution="grouped", layout="channels_last")
     if usual.convolution == "unfolded":
         yield replace(usual, normalisation="plain")
+        yield replace(usual, normalisation="library")
         yield replace(usual, stem="patches")
-        yield grouped
-        yield replace(grouped, normalisation="plain")
     else:
+        yield replace(usual, normalisation="fused")
         yield replace(usual, normalisation="plain")
-        yield replace(usual, layout="channels_first")
-        yield replace(usual, normalisation="plain", layout="channels_first")
-        yield replace(usual, stem="patches")
+    yield replace(grouped, normalisation="fused")
+    yield replace(grouped, normalisation="library")
+    if usual.convolution == "grouped":
+        yield replace(grouped, normalisation="fused", stem="patches")
     yield replace(usual, captured=False)
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsl_core.training.given_path import given_path
 from orchestrator.errors import TrackingError
 from orchestrator.execution.messages import Cluster
 from orchestrator.launch.driver import Reporter, SweepOutcome, run_sweep, sweep_folder
 from orchestrator.launch.execution_options import Device, ExecutionOptions, choose_device, make_executor, reach_cluster
 from orchestrator.launch.forecast import Forecast, done_trials
 from orchestrator.launch.forecasting import ProbingOptions, forecast
-from orchestrator.launch.given_path import given_path
 from orchestrator.launch.images import check_own_images, images_are_here, prepare_images
 from orchestrator.launch.jobs import LaunchOptions
 from orchestrator.launch.launches import check_name_is_free

@@ -318,7 +318,7 @@ def test_on_cuda_every_path_is_captured_but_one_and_groups_are_unfolded_first() 
         assert [path.captured for path in paths].count(False) == 1
         assert {path.convolution for path in paths} == convolutions
         assert {path.layout for path in paths} == {"channels_last", "channels_first"}
-        assert {path.normalisation for path in paths} == {"fused", "plain"}
+        assert {path.normalisation for path in paths} == {"fused", "plain", "library"}
         assert {path.stem for path in paths} == {"patches", "maps"}
     assert several.usual_path().convolution == "unfolded"
 

@@ -17,7 +17,7 @@ from fsl_core.sealed import SEAL, unsealed
 from fsl_core.train import main as train_command
 from fsl_core.training import compiled_functions
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.path_file import PATH_FILE, write_path
+from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from fsl_core.training.requested_trial import TrainingPlace, train_requested
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_paths import TrialPaths
@@ -310,6 +310,37 @@ def test_a_trial_with_a_compiled_path_in_its_folder_keeps_its_code_beside_the_im
     write_path(folder, ExecutionPath(normalisation="plain", stem="maps", compiled=True))
     assert train_requested([folder], TrainingPlace(data_root=None, prepared=elsewhere.prepared)) == ["done"]
     assert {each.parent for each in folders} == {elsewhere.prepared / ".compiled"}
+
+
+def test_a_given_path_is_that_of_a_trial_which_has_none(elsewhere: Elsewhere, tmp_path: Path):
+    folder = asked_for(elsewhere.plan, tmp_path / "asked", elsewhere.prepared)
+    path = ExecutionPath(layout="channels_first", normalisation="library", stem="maps")
+    write_path(tmp_path, path)
+    command = ["--prepared", str(elsewhere.prepared), "--device", "cpu", "--path", str(tmp_path / PATH_FILE)]
+    assert train_command([str(folder), *command]) == 0
+    assert read_path(folder / PATH_FILE) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (None, "holds no execution path"),
+        (ExecutionPath(threads=2), "give --device cpu --threads 2"),
+        (ExecutionPath(device="cuda"), "give --device cuda --threads 1"),
+    ],
+)
+def test_a_path_that_cannot_be_given_is_refused(
+    path: ExecutionPath | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    file = tmp_path / PATH_FILE
+    if path is None:
+        file.write_text("{}")
+    else:
+        write_path(tmp_path, path)
+    with pytest.raises(SystemExit) as refused:
+        train_command([str(tmp_path), "--device", "cpu", "--path", str(file)])
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_trial_that_is_to_see_other_images_is_not_trained(elsewhere: Elsewhere, tmp_path: Path):

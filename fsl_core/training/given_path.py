@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fsl_core.errors import ExecutionPathError
-
-if TYPE_CHECKING:
-    from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_file import path_from_plain
 
 
 def given_path(file: Path, *, device: str, threads: int) -> ExecutionPath:
@@ -18,8 +16,6 @@ def given_path(file: Path, *, device: str, threads: int) -> ExecutionPath:
     Raises:
         ExecutionPathError: there is none in it, or it is of another device or number of threads than the trials have.
     """
-    from fsl_core.training.path_file import path_from_plain
-
     try:
         path = path_from_plain(json.loads(file.read_bytes())["path"])
     except (ValueError, KeyError, TypeError) as error:
