@@ -29,12 +29,20 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
         "Float32; milliseconds of wall clock per step, and per seed where several train together, median [quartiles] of batches of "
         "steps, after each of which the host waits for the device. "
         "Preparing is the time until the first step is done: libraries, compilation, warm-up steps and the capture of the graph"
-        f"{'; the code of compiled paths was compiled before, by another process' if document['code_compiled_before'] else ''}. "
+        f"{'; compiled code may have been there from an earlier process' if document['code_compiled_before'] else ''}. "
         "Memory is the peak of tensors, and of all that the process held on the device."
     )
     yield "## The fastest path of each step"
     yield _table(
-        ["step", "ms", "3 seeds together, ms a seed", "TF32, not compiled, ms", "path", "preparing, s", "tensors / held, MB"],
+        [
+            "step",
+            "ms",
+            "seeds together, not compiled: ms a seed, seeds",
+            "TF32, not compiled, ms",
+            "path",
+            "preparing, s",
+            "tensors / held, MB",
+        ],
         [_fastest(each) for each in document["steps"] if each["fastest"] is not None],
     )
     for each in document["steps"]:
@@ -49,7 +57,7 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _fastest(step: Mapping[str, Any]) -> list[str]:
     milliseconds, *rest = _cells(step["fastest"])
-    together = [_cells(each)[0] for each in step["paths"] if each["path"]["seeds_together"] > 1]
+    together = [f"{_cells(each)[0]}, {seeds}" for each in step["paths"] if (seeds := each["path"]["seeds_together"]) > 1]
     coarse = [_cells(each)[0] for each in step["tf32"]]
     return [step["title"], milliseconds, *(together or [_ABSENT]), *(coarse or [_ABSENT]), *rest]
 

@@ -32,14 +32,14 @@ def _matching(data: Any, shot: int, **settings: Any) -> TrainingRecipe:
     return training_recipe(MatchingSettings(**settings), data, shape, clip_norm=1.0)
 
 
-COMPILED = ("Omniglot 5-way 1-shot, 32 episodes",)
+COMPILED = ("Omniglot 5-way 1-shot, 32 episodes, strides",)
 """Words of the titles of the steps that are timed on a compiled path too, unless others are given: compiling takes a minute for each."""
 
 WORKLOADS = (
-    GpuWorkload(title="MAML order 2, Omniglot 5-way 1-shot, 32 episodes", recipe=maml_omniglot(2, strides=True)),
-    GpuWorkload(title="MAML order 1, Omniglot 5-way 1-shot, 32 episodes", recipe=maml_omniglot(1, strides=True)),
+    GpuWorkload(title="MAML order 2, Omniglot 5-way 1-shot, 32 episodes, strides", recipe=maml_omniglot(2, strides=True)),
+    GpuWorkload(title="MAML order 1, Omniglot 5-way 1-shot, 32 episodes, strides", recipe=maml_omniglot(1, strides=True)),
     GpuWorkload(
-        title="MAML order 2, Omniglot 20-way 1-shot, 16 episodes, 5 steps",
+        title="MAML order 2, Omniglot 20-way 1-shot, 16 episodes, 5 steps, strides",
         recipe=maml_omniglot(2, strides=True, episodes=16, way=20, adaptation_steps=5),
     ),
     GpuWorkload(title="MAML order 2, miniImageNet 5-way 5-shot, 15 queries, 2 episodes, 5 steps", recipe=maml_mini_imagenet(2)),

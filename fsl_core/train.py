@@ -67,9 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds-together",
         type=int,
-        default=1,
         metavar="N",
-        help="seeds of a recipe that this process takes at once on CUDA, and trains in the same steps if that is faster; default 1",
+        help="seeds of a recipe that this process takes at once on CUDA, and trains in the same steps if that is faster; default 1, or "
+        "as many as the path has",
     )
     return parser
 
@@ -86,10 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (path or ExecutionPath(device=device, threads=given.threads)).check_available()
     except (FslError, OSError) as error:
         parser.error(str(error))
-    if given.seeds_together < 1 or (given.seeds_together > 1 and device != "cuda"):
-        parser.error(f"--seeds-together is {given.seeds_together}; it must be 1, or more on CUDA")
-    if path is not None and given.seeds_together not in (1, path.seeds_together):
-        parser.error(f"--seeds-together is {given.seeds_together}, but the path is of {path.seeds_together} seeds together")
+    together = _seeds_together(parser, given.seeds_together, path, device)
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         parser.error(f"no folder: {', '.join(absent)}")
     stop = _Stop()
@@ -101,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepared=prepared,
         device=device,
         threads=given.threads,
-        seeds_together=given.seeds_together if path is None else path.seeds_together,
+        seeds_together=together,
         path=path,
         should_stop=lambda: stop.asked,
         notice=_say,
@@ -111,6 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _train(folders, place)
     except KeyboardInterrupt:
         return INCOMPLETE
+
+
+def _seeds_together(parser: argparse.ArgumentParser, asked: int | None, path: ExecutionPath | None, device: str) -> int:
+    """The most seeds that train together, as `fsl run` decides it; a path that is given has its own number."""
+    if path is not None:
+        if asked not in (None, path.seeds_together):
+            parser.error(f"--seeds-together is {asked}, but the path has {path.seeds_together} seeds together")
+        return path.seeds_together
+    if asked is not None and (asked < 1 or (asked > 1 and device != "cuda")):
+        parser.error(f"--seeds-together is {asked}; it must be 1, or more on CUDA")
+    return asked or 1
 
 
 def _train(folders: Sequence[Path], place: TrainingPlace) -> int:

@@ -49,6 +49,11 @@ def test_what_is_imported_is_seen():
     assert loaded_by("import scipy.special, filelock") >= {"scipy", "numpy", "filelock"}
 
 
+def test_a_launch_imports_torch_only_where_it_trains():
+    """A finished sweep, run again on a CPU, needs none."""
+    assert "torch" not in loaded_by("import orchestrator.launch.launching")
+
+
 def test_help_needs_click_alone():
     assert loaded_by(CALL, "--help") == {"click"}
 

@@ -78,7 +78,7 @@ class Maml(AdaptedClassifier):
         kernels: Kernels,
         compute: ComputePart,
     ) -> MetaGradient:
-        """:meth:`meta_gradient` from three functions: an adaptation step, the queries' gradient, and, back through a step, the adjoint.
+        """:meth:`meta_gradient` from an adaptation step, the queries' gradient and, at order 2, the adjoint before a step.
 
         No graph outlives a function, so that the last one computes the gradient of the support again.
         """
@@ -94,11 +94,14 @@ class Maml(AdaptedClassifier):
             return self._before_step(*differentiable, adjoint)
 
         seeds, support = len(weights[HEAD]), episodes.support.flatten(1, 2)
-        trail = [{name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}]
+        fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
+        trail: list[Weights] = []
         for _ in range(self.settings.adaptation_steps):
-            trail.append(compute("adaptation step", adapted, trail[-1], support))
-        adjoint, loss, accuracy = compute("query gradient", queried, trail.pop(), episodes.query)
-        while trail and self.settings.order == 2:
+            if self.settings.order == 2:
+                trail.append(fast)
+            fast = compute("adaptation step", adapted, fast, support)
+        adjoint, loss, accuracy = compute("query gradient", queried, fast, episodes.query)
+        while trail:
             adjoint = compute("adjoint before a step", before, trail.pop(), support, adjoint)
         return _meta_gradient(adjoint, loss, accuracy, seeds)
 

@@ -90,7 +90,8 @@ def _library_norm(
     # With a momentum of 1 the running statistics are those of this batch; their variance is the unbiased one.
     normalised = torch.batch_norm(maps, scale, shift, used[0], used[1], True, 1.0, epsilon, torch.backends.cudnn.enabled)
     pooled = nn.functional.max_pool2d(normalised, 2) if pools else normalised
-    return torch.relu(pooled), used[0], used[1] * ((count - 1) / count)
+    variance = used[1] * ((count - 1) / count) if count > 1 else torch.zeros_like(used[1])
+    return torch.relu(pooled), used[0], variance
 
 
 _FORMS: Mapping[Normalisation, Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {

@@ -57,7 +57,7 @@ class CompiledGradient:
 def _parts(meta: MetaGradient) -> _Parts:
     """A meta-gradient as nested tuples and dictionaries."""
     statistics = {name: (each.mean, each.variance, each.count) for name, each in meta.statistics.items()}
-    return meta.gradient, statistics, meta.loss, meta.accuracy
+    return dict(meta.gradient), statistics, meta.loss, meta.accuracy
 
 
 def _meta_gradient(

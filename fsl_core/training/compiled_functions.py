@@ -6,6 +6,7 @@ compiled as it is.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,14 +32,15 @@ _OPTIONS = {
     "triton.cudagraphs": False,
 }
 """Nothing in the generated code depends on a timer, whatever the environment asks of the compiler."""
+_TENSOR = object()  # marks the place of a tensor among a result's constants
 
 
 @dataclass(frozen=True, eq=False)
 class CompiledFunctions:
     """Computes functions by code that is compiled at the first call for a name, a structure and the shapes of the arguments.
 
-    It is a :class:`fsl_core.algorithms.algorithm.ComputePart` for functions whose gradients are not wanted. A result may also contain
-    numbers, which are those of the first call.
+    It is a :class:`fsl_core.algorithms.algorithm.ComputePart` for functions whose gradients are not wanted. Arguments and results are
+    tensors, or tuples and dictionaries of them; a result may also contain numbers, which are those of the first call.
     """
 
     _functions: dict[object, _Compiled] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class CompiledFunctions:
         with torch.no_grad(), _repeatable():
             if key in self._functions:
                 return self._functions[key](tensors)  # type: ignore[no-any-return]
-            with _compiler_errors():
+            with _compiler_errors(), _without_its_advice():
                 compiled = _compiled(function, structure, tensors)
                 result = compiled(tensors)  # torch.compile compiles now
         self._functions[key] = compiled
@@ -73,8 +75,21 @@ class _Compiled:
 
     def __call__(self, tensors: Sequence[torch.Tensor]) -> Any:
         values = iter(self.code(*map(_laid_out, tensors, self.strides)))
-        leaves = [next(values) if constant is None else constant for constant in self.constants]
+        leaves = [next(values) if constant is _TENSOR else constant for constant in self.constants]
         return tree_unflatten(leaves, self.structure)
+
+
+def _constant(leaf: Any) -> Any:
+    """A number of a result, or the mark of a tensor.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(leaf, torch.Tensor):
+        return _TENSOR
+    if not isinstance(leaf, int | float):
+        raise TypeError(f"a compiled function returned {type(leaf).__name__}; its result must consist of tensors and numbers")
+    return leaf
 
 
 def _laid_out(value: torch.Tensor, strides: tuple[int, ...]) -> torch.Tensor:
@@ -89,7 +104,7 @@ def _compiled(function: Callable[..., Any], arguments: TreeSpec, tensors: Sequen
 
     def flat(*values: torch.Tensor) -> list[torch.Tensor]:
         leaves, structure = tree_flatten(function(*tree_unflatten(values, arguments)))
-        traced.append((structure, [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]))
+        traced.append((structure, [_constant(leaf) for leaf in leaves]))
         return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
     strides = [torch.empty_like(value).stride() for value in tensors]  # those of a copy, which has no stride of 0
@@ -136,6 +151,14 @@ def _repeatable() -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
         memory.fill_uninitialized_memory = fill
+
+
+@contextmanager
+def _without_its_advice() -> Iterator[None]:
+    """Inside the block the compiler does not warn: it advises TF32, which is a recipe's setting, and reports what it leaves out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\._inductor")
+        yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class ExecutionPath:
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
         truth("compiled", self.compiled)
         if self.compiled and (self.normalisation, self.stem) != ("plain", "maps"):
-            problem = "only torch's own operations can be compiled: normalisation 'plain' and stem 'maps'"
+            problem = "only elementwise operations, sums and products can be compiled: normalisation 'plain' and stem 'maps'"
             raise SettingError(
                 "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": "maps"}
             )
@@ -105,6 +106,8 @@ class ExecutionPath:
         """Compute on this path inside the block: its thread count, deterministic kernels, full float32 unless TF32 is requested."""
         if self.device == "cuda":
             fix_cublas_workspace()
+            # cuDNN's LSTM copies weights that are tensors of their own, as ours are, into one: that is cheap
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk", UserWarning)
         self.check_available(precision)
         threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
         benchmark = torch.backends.cudnn.benchmark

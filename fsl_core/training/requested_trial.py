@@ -35,8 +35,8 @@ Ending = Literal["done", "diverged", "failed", "stopped", "held"]
 class TrainingPlace:
     """Where trials are trained: the sources of the images, the prepared ones, the device and its threads, and what hears of it.
 
-    ``seeds_together``: the most seeds of a recipe that this process trains together, where that is faster; on CUDA only. ``path``: the
-    execution path of trials that have none yet; by default the fastest.
+    ``seeds_together``: the most seeds of a recipe that this process trains together, where that is faster, or as ``path`` has it.
+    ``path``: the execution path of trials that have none yet; by default the fastest.
     """
 
     data_root: Path | None

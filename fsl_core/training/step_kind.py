@@ -19,6 +19,7 @@ from fsl_core.training.unit_work import step_bill
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
 _STEPS_THAT_REPAY_COMPILING = 10_000
+_CUDA_CANDIDATES = 2  # the version of their list: a choice among others is made again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class StepKind:
             "instructions": torch.backends.cpu.get_cpu_capability(),
             **({"seeds": self.seeds} if self.seeds > 1 else {}),
             **({"compiled": True} if self._repays_compiling() else {}),
+            **({"candidates": _CUDA_CANDIDATES} if self.device == "cuda" else {}),
         }
 
     def usual_path(self) -> ExecutionPath:
@@ -66,18 +68,23 @@ class StepKind:
             yield from map(self.together, self._of_one_seed())
             if self._most() == 1:
                 yield self.together(_unfolded(self.usual_path()))
-        if self._repays_compiling():  # several seeds only together: compiling takes up to minutes, and that is as fast for each
-            yield from map(self.together, self.compiled()) if self.seeds > 1 else self.compiled()
+        if self._repays_compiling():
+            yield from self._compiled_candidates()
 
-    def compiled(self) -> Iterator[ExecutionPath]:
+    def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""
         plain = replace(self.usual_path(), normalisation="plain", stem="maps", compiled=True)
-        yield _unfolded(plain) if plain.episodes_at_once > 1 else plain
+        return _unfolded(plain) if plain.episodes_at_once > 1 else plain
 
     def together(self, path: ExecutionPath) -> ExecutionPath:
         """The path of all seeds together whose episodes take no more memory than those of one seed may."""
         at_once = min(path.episodes_at_once, self._fitting(_PIXELS_AT_ONCE_ON_CUDA // self.seeds))
         return replace(path, episodes_at_once=at_once, seeds_together=self.seeds)
+
+    def _compiled_candidates(self) -> Iterator[ExecutionPath]:
+        """Compiling takes up to minutes, so one path: of several seeds together, where their episodes are many groups anyway."""
+        several = self.seeds > 1 and self._most() > 1
+        yield self.together(self.compiled()) if several else self.compiled()
 
     def _of_one_seed(self) -> Iterator[ExecutionPath]:
         usual, most = self.usual_path(), self._most()
@@ -129,5 +136,5 @@ def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
 
 
 def _unfolded(path: ExecutionPath) -> ExecutionPath:
-    """The path with one matrix product for all kernels of a group: cuDNN convolves groups one by one."""
+    """The path with matrix products for all groups at once: cuDNN convolves groups one by one."""
     return replace(path, convolution="unfolded", layout="channels_first")

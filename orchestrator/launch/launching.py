@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsl_core.training.given_path import given_path
 from orchestrator.errors import TrackingError
 from orchestrator.execution.messages import Cluster
 from orchestrator.launch.driver import Reporter, SweepOutcome, run_sweep, sweep_folder
@@ -107,7 +106,11 @@ def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Wo
 
 
 def _given_path(options: ExecutionOptions, device: Device) -> ExecutionPath | None:
-    return None if options.path is None else given_path(options.path, device=device, threads=options.threads)
+    if options.path is None:
+        return None
+    from fsl_core.training.given_path import given_path  # only here: it imports torch
+
+    return given_path(options.path, device=device, threads=options.threads)
 
 
 def _forecast(

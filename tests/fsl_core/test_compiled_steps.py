@@ -195,6 +195,17 @@ def test_every_shape_of_a_meta_batch_has_code_of_its_own() -> None:
         torch.testing.assert_close(taught.gradient["matrix"], expected.gradient["matrix"])
 
 
+@pytest.mark.usefixtures("traced_only")
+def test_a_result_may_have_numbers_and_nothing_else_beside_tensors() -> None:
+    compute, ones = compiled_functions.CompiledFunctions(), torch.ones(3)
+    for value in (ones, 2 * ones):
+        total, count = compute("sum", lambda values: (values.sum(), len(values)), value)
+        assert (float(total), count) == (float(value.sum()), 3)
+    for result in (None, LayerStatistics(mean=ones, variance=ones, count=3)):
+        with pytest.raises(TypeError, match="must consist of tensors and numbers"):
+            compute(f"{type(result)}", lambda values, result=result: (values, result), ones)
+
+
 def test_an_error_of_the_compiler_is_one_of_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     weights, arguments = {"matrix": torch.zeros(1, 4, 2)}, {"loss_factor": 1.0, "kernels": COMPILED.kernels}
 

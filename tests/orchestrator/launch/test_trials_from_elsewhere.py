@@ -322,15 +322,17 @@ def test_a_given_path_is_that_of_a_trial_which_has_none(elsewhere: Elsewhere, tm
 
 
 @pytest.mark.parametrize(
-    ("path", "message"),
+    ("path", "more", "message"),
     [
-        (None, "holds no execution path"),
-        (ExecutionPath(threads=2), "give --device cpu --threads 2"),
-        (ExecutionPath(device="cuda"), "give --device cuda --threads 1"),
+        (None, [], "holds no execution path"),
+        (ExecutionPath(threads=2), [], "give --device cpu --threads 2"),
+        (ExecutionPath(device="cuda"), [], "give --device cuda --threads 1"),
+        (ExecutionPath(seeds_together=3), ["--seeds-together", "1"], "is 1, but the path has 3 seeds together"),
+        (ExecutionPath(), ["--path", "absent.json"], "absent.json"),
     ],
 )
 def test_a_path_that_cannot_be_given_is_refused(
-    path: ExecutionPath | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    path: ExecutionPath | None, more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     file = tmp_path / PATH_FILE
     if path is None:
@@ -338,9 +340,17 @@ def test_a_path_that_cannot_be_given_is_refused(
     else:
         write_path(tmp_path, path)
     with pytest.raises(SystemExit) as refused:
-        train_command([str(tmp_path), "--device", "cpu", "--path", str(file)])
+        train_command([str(tmp_path), "--device", "cpu", "--path", str(file), *more])
     assert refused.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_path_of_several_seeds_brings_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """On a CPU too; the folder itself is none of a trial."""
+    write_path(tmp_path, ExecutionPath(seeds_together=3))
+    for more in ([], ["--seeds-together", "3"]):
+        assert train_command([str(tmp_path), "--device", "cpu", "--path", str(tmp_path / PATH_FILE), *more]) == 3
+        assert "it has no request.json" in capsys.readouterr().err
 
 
 def test_a_trial_that_is_to_see_other_images_is_not_trained(elsewhere: Elsewhere, tmp_path: Path):
