@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from fsl_core.algorithms.anil import AnilSettings
-from fsl_core.backbones.kernels import Kernels, Layout, Normalisation, Stem
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, MatchingSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 
@@ -60,14 +60,11 @@ FORMS = [
     for name, algorithm in ALGORITHMS.items()
     for form in backbones(algorithm)
 ]
-_NORMALISATIONS = get_args(Normalisation)
 EVERY_KERNELS = [
     *(
-        Kernels(layout=layout, normalisation=normalisation, stem="maps")
-        for layout, normalisation in product(get_args(Layout), _NORMALISATIONS)
+        Kernels(layout=layout, normalisation=normalisation, convolution=convolution, stem="maps")
+        for layout, normalisation, convolution in product(get_args(Layout), get_args(Normalisation), get_args(Convolution))
     ),
-    *(Kernels(layout="channels_first", normalisation=each, convolution="unfolded", stem="maps") for each in _NORMALISATIONS),
-    Kernels(layout="channels_last", convolution="unfolded", stem="maps"),
     *(Kernels(layout=layout, stem=stem) for layout in get_args(Layout) for stem in get_args(Stem) if stem != "maps"),
 ]
 
@@ -75,5 +72,5 @@ EVERY_KERNELS = [
 def kernels_of(backbone: BackboneSettings) -> list[Kernels]:
     """The ways that differ for a backbone: without convolutions the layout and the convolution do nothing."""
     if isinstance(backbone, MlpSettings):
-        return [Kernels(normalisation=normalisation) for normalisation in _NORMALISATIONS]
+        return [Kernels(normalisation=normalisation) for normalisation in get_args(Normalisation)]
     return EVERY_KERNELS

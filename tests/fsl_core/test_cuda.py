@@ -9,6 +9,7 @@ import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.kernels import Kernels
+from fsl_core.backbones.weights import Weights
 from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeBatch
 from fsl_core.episodes.sampler import EpisodeSampler
@@ -17,6 +18,7 @@ from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import OptimiserSettings, TrainingRecipe
 from fsl_core.training.compilation import CompiledGradient
 from fsl_core.training.execution_path import ExecutionPath
+from fsl_core.training.path_repetition import repeats_exactly
 from fsl_core.training.result import TrialResult
 from fsl_core.training.seed_groups import begun_trial, seed_groups
 from fsl_core.training.state import TrainingState, start_training
@@ -40,13 +42,14 @@ EXACT = 1e-9
 """Of each tensor's largest entry, in float64: sums are taken in another order than on a CPU."""
 FLOAT32 = 1e-3
 STEPS = 6
-FEW, TRAJECTORY = 2, 0.1
-"""After two steps in float32 two trainings are apart by at most this part of the way that they went, as root mean squares over the weights.
-
-Adam moves an entry whose gradient is all rounding by some of a step either way: two forms on a CPU are apart by up to 0.03. From the third
-step on MAML of the perceptron amplifies that, to 0.4 after six."""
-LOSSES = 1e-3
-"""Of the sum of their losses."""
+TRAJECTORY = 2e-4
+"""Of 6 steps of 1e-3 in float32, where Adam may move an entry whose gradient is all rounding by some of a step the other way."""
+AMPLIFYING = {("prototypical", "max_pool"), ("maml order 2", "mlp")}
+"""Forms whose trainings part by more than that: two forms on a CPU do, too. The last shift of Prototypical Networks has hardly a gradient;
+MAML of the perceptron amplifies rounding to 0.4 of the way within six steps."""
+FEW, PART, LOSSES = 2, 0.1, 1e-3
+"""Such trainings are compared after two steps: they are apart by at most this part of the way that they went, as root mean squares over the
+weights (two forms on a CPU by 0.03), and by this part of their losses."""
 STEPPED = [
     ("prototypical", "max_pool"),
     ("matching full context", "max_pool"),
@@ -124,23 +127,40 @@ def assert_same_bits(one: TrainingState, other: TrainingState) -> None:
     assert not [name for name, value in bits(one).items() if not torch.equal(value, theirs[name])]
 
 
-def assert_close(one: TrainingState, other: Training, seed: int = 0) -> None:
-    """A training, and one of a single seed, agree to :data:`TRAJECTORY` and :data:`LOSSES` after :data:`FEW` steps."""
+def assert_close(one: TrainingState, other: TrainingState, seed: int = 0) -> None:
+    """The weights and statistics of two trainings, of which the second has one seed, agree to :data:`TRAJECTORY`."""
+    theirs = other.named()
+    for name, value in one.named(seed).items():
+        distance, largest = float((value.cpu() - theirs[name].cpu()).abs().max()), float(theirs[name].abs().max())
+        assert distance <= TRAJECTORY * max(1.0, largest), name
+
+
+def assert_close_for_their_way(one: TrainingState, other: TrainingState, first: Weights, seed: int = 0) -> None:
+    """Two trainings, of which the second has one seed, agree to :data:`PART` of their way from the first weights, and in their losses."""
+    theirs, mine = other.named(), one.named(seed)
+    apart = torch.cat([(mine[name].cpu() - theirs[name].cpu()).flatten() for name in first]).square().mean().sqrt()
+    way = torch.cat([(first[name][0].cpu() - theirs[name].cpu()).flatten() for name in first]).square().mean().sqrt()
+    assert float(way) > 0
+    assert float(apart) <= PART * float(way)
+    for name in other.statistics:
+        assert_near(mine[name].cpu(), theirs[name].double().cpu(), PART, name)
+    assert float(one.interval_loss[seed]) == pytest.approx(float(other.interval_loss[0]), rel=LOSSES)
+
+
+def assert_same_training(form: tuple[str, str], one: TrainingState, other: Training, seed: int = 0) -> None:
+    """A training of a form, after :func:`steps_of` it, and one of a single seed that has yet to take its steps."""
     first = {name: value.clone() for name, value in other.state.weights.items()}
-    alone = other.stepped(FEW)
-    assert one.step == alone.step == FEW
-    apart, went = (
-        torch.cat([(values[name][0] - value[0].cpu()).flatten() for name, value in alone.weights.items()]).square().mean().sqrt()
-        for values in (
-            {name: value[seed].cpu().unsqueeze(0) for name, value in one.weights.items()},
-            {name: value.cpu() for name, value in first.items()},
-        )
-    )
-    assert went > 0
-    assert float(apart) <= TRAJECTORY * float(went)
-    for name, theirs in alone.statistics.items():
-        assert_near(one.statistics[name][seed].cpu(), theirs[0].double().cpu(), TRAJECTORY, name)
-    assert float(one.interval_loss[seed]) == pytest.approx(float(alone.interval_loss[0]), rel=LOSSES)
+    stepped = other.stepped(steps_of(form))
+    assert one.step == stepped.step
+    if form in AMPLIFYING:
+        assert_close_for_their_way(one, stepped, first, seed)
+    else:
+        assert_close(one, stepped, seed)
+
+
+def steps_of(form: tuple[str, str]) -> int:
+    """The number of steps after which trainings of a form are compared."""
+    return FEW if form in AMPLIFYING else STEPS
 
 
 @pytest.mark.parametrize(("algorithm", "backbone"), FORMS)
@@ -165,11 +185,13 @@ def test_loss_and_gradient_are_those_of_the_plain_loop_on_a_cpu(algorithm: str, 
 
 @stepped
 def test_a_captured_training_is_the_uncaptured_one_and_that_of_a_cpu(algorithm: str, backbone: str, glyphs: SplitDataset) -> None:
-    of = recipe(algorithm, backbone)
-    captured = Training(of, glyphs, captured=True).stepped(FEW)
-    assert captured.step == int(captured.clock) == FEW
-    assert_close(captured, Training(of, glyphs))
-    assert_close(captured, Training(of, glyphs, device="cpu"))
+    of, form = recipe(algorithm, backbone), (algorithm, backbone)
+    captured = Training(of, glyphs, captured=True).stepped(STEPS)
+    assert captured.step == int(captured.clock) == STEPS
+    assert_close(captured, Training(of, glyphs).stepped(STEPS))
+    captured = Training(of, glyphs, captured=True).stepped(steps_of(form))
+    assert_same_training(form, captured, Training(of, glyphs, device="cpu"))
+    assert float(captured.interval_loss) > 0
 
 
 @stepped
@@ -224,17 +246,25 @@ def test_a_compiled_and_captured_training_repeats_and_resumes_to_the_bit(
     assert_same_bits(resumed.stepped(STEPS - STEPS // 2), whole)
 
 
+@compiled_steps
+def test_a_compiled_path_repeats_before_it_is_chosen(algorithm: str, backbone: str) -> None:
+    path = dataclasses.replace(FORMS_OF_A_COMPILED_PATH, compiled=True, captured=True)
+    with path.active():
+        assert repeats_exactly(recipe(algorithm, backbone), path, (1, 28, 28))
+
+
 @stepped
 @captured_or_not
 def test_seeds_trained_together_equal_each_trained_alone(
     algorithm: str, backbone: str, captured: bool, glyphs: SplitDataset
 ) -> None:
-    of = recipe(algorithm, backbone)
+    of, form = recipe(algorithm, backbone), (algorithm, backbone)
     for kernels in TOGETHER:
-        together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured, kernels=kernels).stepped(FEW)
+        together = Training(of, glyphs, seeds=(0, 1, 2), captured=captured, kernels=kernels).stepped(steps_of(form))
         for place, seed in enumerate((0, 1, 2)):
             own = dataclasses.replace(of, seed=seed)
-            assert_close(together, Training(own, glyphs, seeds=(seed,), captured=captured, kernels=kernels), place)
+            alone = Training(own, glyphs, seeds=(seed,), captured=captured, kernels=kernels)
+            assert_same_training(form, together, alone, place)
 
 
 @stepped
@@ -249,7 +279,7 @@ def test_a_seed_that_is_nan_leaves_the_others_their_bits(
         for values in spoilt.state.weights.values():
             values[1] = float("nan")
         for training in (whole, spoilt):
-            training.stepped(FEW)
+            training.stepped(STEPS)
         assert not spoilt.state.is_finite(1)
         for seed in (0, 2):
             theirs = bits(whole.state, seed)

@@ -28,8 +28,8 @@ from tests.fsl_core.forms import ALGORITHMS, backbones
 from tests.fsl_core.pairs import recipe_of
 from tests.fsl_core.test_recipe import recipes
 
-TOLERANCE = 0.1
-"""Of each point of the loss curves of 20 steps; on an H200 MAML of order 2 differed by 0.03."""
+TOLERANCE = {"prototypical": 0.02, "matching full context": 0.02, "maml order 2": 0.1}
+"""Of each point of the loss curves of 20 steps, by algorithm; on an H200 MAML of order 2 differed by 0.03."""
 TF32 = glyphs_recipe(matmul_precision="tf32")
 
 
@@ -135,7 +135,7 @@ has_tf32 = pytest.mark.skipif(
 @pytest.mark.cuda
 @has_tf32
 @pytest.mark.parametrize("captured", [False, True], ids=["eager", "captured"])
-@pytest.mark.parametrize("algorithm", ["prototypical", "matching full context", "maml order 2"])
+@pytest.mark.parametrize("algorithm", TOLERANCE)
 def test_tf32_changes_the_bits_and_hardly_the_loss(algorithm: str, captured: bool, glyphs: SplitDataset, tmp_path: Path) -> None:
     """Both are scored in full float32; the same seed sees the same episodes."""
     chosen, path = ALGORITHMS[algorithm], ExecutionPath(device="cuda", captured=captured)
@@ -150,7 +150,7 @@ def test_tf32_changes_the_bits_and_hardly_the_loss(algorithm: str, captured: boo
     assert other.weights_digest == again.weights_digest
     for curve in ("train_loss", "validation_loss"):
         for (step, theirs), (_, ours) in zip(one.curves[curve], other.curves[curve], strict=True):
-            assert ours == pytest.approx(theirs, rel=TOLERANCE), f"{curve} at step {step}"
+            assert ours == pytest.approx(theirs, rel=TOLERANCE[algorithm]), f"{curve} at step {step}"
     steps = 1 if "maml" in algorithm else None
     evaluation = Evaluation(shape=full.episode, episodes=20, adaptation_steps=steps)
     assert evaluate_trial(other, evaluation, folder=tmp_path / "tf32", dataset=glyphs, device="cuda").correct
