@@ -121,12 +121,12 @@ def _forecast(
     todo = len(done_trials(workspace.plan, workspace.records)) < len(workspace.plan.trials)
     if todo and not images_are_here(workspace.plan.spec, workspace.places):
         _prepare(workspace, view)
-    view.phase("the time that it takes is being predicted")
+    view.phase("predicting the duration")
     return forecast(workspace, device=device, options=request.execution, cluster=cluster, probing=request.probing)
 
 
 def _prepare(workspace: Workspace, view: SweepView) -> None:
-    view.phase("the images are being looked at")
+    view.phase("checking the images")
     prepare_images(workspace.plan, workspace.records, workspace.places, workspace.callbacks)
 
 

@@ -241,8 +241,8 @@ def test_on_a_narrow_terminal_columns_give_way_and_nothing_is_broken_over_lines(
 
 def test_a_terminal_says_what_is_going_on_while_no_trial_does(plan: Plan):
     shown = Screen(100)
-    shown.view.phase("the images are being looked at")  # before there is a table
-    assert shown.out.getvalue() == "the images are being looked at\n"
+    shown.view.phase("checking the images")  # before there is a table
+    assert shown.out.getvalue() == "checking the images\n"
     shown.view.trials = views_at_start(plan, {}, {})
     shown.view.phase("Ray is starting")
     shown.clock.now += 12
