@@ -83,7 +83,7 @@ class End:
 
     ``finished``: every trial ended, or was skipped because of a stop; ``memory``: Ray's monitor ended a worker because memory ran out,
     which Tune does not survive; ``refused``: Ray did not start, or the cluster cannot be joined; ``died``: the process ended without
-    a message, as it does when a part of Ray dies.
+    a message, as it does when a part of Ray dies, or did not notice the death of one.
     """
 
     why: Literal["finished", "memory", "refused", "died"]

@@ -9,16 +9,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import psutil
-
 from fsl_core.code_digest import code_digest, code_location
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.messages import Hello
+from orchestrator.execution.ray_parts import RayParts
 
 _SECONDS_TO_END = 5.0
 _START = "import sys; from orchestrator.execution.ray_driver import main; main(int(sys.argv[1]))"
@@ -28,13 +27,17 @@ _START = "import sys; from orchestrator.execution.ray_driver import main; main(i
 class RayProcess:
     """A running process of Ray: the pipe to it, the process itself, and the log of its and Ray's output.
 
-    ``greeted``: it has started, and runs this process's own code.
+    ``greeted``: it has started, and runs this process's own code. ``parts``: the processes that it has started.
     """
 
     connection: Connection
     process: subprocess.Popen[bytes]
     log: Path
     greeted: bool = False
+    parts: RayParts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = RayParts(self.process.pid)
 
     def ask(self, request: object) -> None:
         """Send it a request. :meth:`next_message` reports a process that has died."""
@@ -100,30 +103,20 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
         try:
             yield running
         finally:
-            _end(process)
+            _end(process, running.parts)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], parts: RayParts) -> None:
     """End the process and its descendants: first by a request, then by force."""
-    started = _descendants(process)
+    parts.look()
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_SECONDS_TO_END)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    for each in started:
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
     process.wait()
-    psutil.wait_procs(started, timeout=_SECONDS_TO_END)
-
-
-def _descendants(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    try:
-        return psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    parts.kill(_SECONDS_TO_END)
 
 
 def wait_for_end(running: RayProcess, seconds: float) -> None:

@@ -56,7 +56,7 @@ class RayTuneExecutor:
         """See :class:`orchestrator.execution.executor.Executor`.
 
         If Ray ends workers because memory runs out, the remaining trials are relaunched, fewer at a time. If a part of Ray itself dies
-        (its raylet, agent or store), Ray is restarted.
+        (its raylet, agent or store), Ray is restarted, even where Ray itself does not notice it.
 
         Raises:
             ExecutorError: Ray does not start, died too often, or the cluster cannot be joined.
@@ -140,6 +140,8 @@ class _Launch:
                     wait_for_end(process, _SECONDS_TO_SHUT_DOWN)
                     return message
                 self._take(message)
+                if (lost := process.parts.lost()) is not None:
+                    return End("died", f"{lost} died, and Ray did not notice it")
         except EOFError:
             return End("died", process.last_words())
         return None

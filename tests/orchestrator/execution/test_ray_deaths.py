@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from orchestrator.errors import ExecutorError
-from orchestrator.execution import ray_tune
+from orchestrator.execution import ray_parts, ray_tune
 from orchestrator.execution.cluster import describe_cluster
 from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.messages import Hello
 from orchestrator.execution.ray_address import CONNECT_SECONDS, given_address
+from orchestrator.execution.ray_parts import VITAL_PARTS
 from orchestrator.execution.ray_process import RayProcess
 from orchestrator.execution.ray_tune import RAY_DEATHS_FORGIVEN, RayTuneExecutor
 from tests.orchestrator.executors import Followed
@@ -29,10 +30,14 @@ from tests.orchestrator.small_sweep import Recorder, contents, launch, small_pla
 
 @dataclass(frozen=True, kw_only=True)
 class Killer:
-    """Kills one of Ray's own processes after a trial has made some steps: once, or after each start of Ray."""
+    """Kills one of Ray's own processes after a trial has made some steps: once, or after each start of Ray.
+
+    ``unnoticed``: it first pauses the process that uses Ray, which then cannot notice the death.
+    """
 
     victim: str
     each_time: bool = False
+    unnoticed: bool = False
     killed: list[int] = field(default_factory=list)
 
     def beside(self, ray: RayTuneExecutor) -> Followed:
@@ -48,8 +53,10 @@ class Killer:
             self._kill()
 
     def _kill(self) -> None:
-        for process in psutil.Process().children(recursive=True):
+        for process in psutil.Process().children(recursive=True):  # a parent comes before its children
             with suppress(psutil.Error):  # one of them may end meanwhile
+                if self.unnoticed and "ray_driver" in " ".join(process.cmdline()):
+                    process.suspend()
                 if self.victim in process.name() or self.victim in "".join(process.cmdline()[:1]):
                     process.kill()
                     self.killed.append(process.pid)
@@ -69,6 +76,20 @@ def test_ray_restarts_when_a_part_of_it_dies_and_the_results_are_the_same(tmp_pa
     assert killer.killed
     assert outcome.complete and outcome.broken is None
     assert contents(runs) == contents(undisturbed)
+    assert "Ray died and is restarted (1 of 3 times)" in view.phases
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", VITAL_PARTS)
+def test_ray_restarts_though_it_does_not_notice_the_death_of_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    monkeypatch.setattr(ray_parts, "GRACE_SECONDS", 3.0)
+    killer, view = Killer(victim=victim, unnoticed=True), Recorder()
+    plan = small_plan(tmp_path, seeds="0", way="[5]", steps="200")
+    outcome = launch(plan, tmp_path, view=view, executor=killer.beside(RayTuneExecutor(storage=tmp_path / "ray" / "launch")))
+    assert killer.killed
+    assert outcome.complete and outcome.broken is None
     assert "Ray died and is restarted (1 of 3 times)" in view.phases
 
 
