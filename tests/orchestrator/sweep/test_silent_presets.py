@@ -17,7 +17,7 @@ PINNED = {
     "anil": "ad55f89c97a7c4f9",
     "article_2018": "035731e1fa2827b1",
     "inner_steps": "97da179d677a4a6a",
-    "maml_omniglot": "296783f7b4e1e995",
+    "maml_omniglot": "881f1d3bceca1f35",
     "matching_2018": "ed2e1939dec31b2f",
     "matching_omniglot": "3e17c88a26a9314f",
     "mini_imagenet": "8385083002519d0e",
