@@ -78,8 +78,13 @@ class CommittedResults:
         return {str(name): str(run) for name, run in self._trials["mlflow_run_id"].dropna().items()}
 
     def records(self, plan: Plan) -> dict[str, TrialRecord]:
-        """The record of every trial of a plan."""
-        return {trial.fingerprint: self._record(trial) for trial in plan.trials}
+        """The record of every trial of a plan; an empty one for a trial that the folder does not list."""
+        return {
+            trial.fingerprint: self._record(trial)
+            if trial.fingerprint in self._trials.index
+            else TrialRecord(fingerprint=trial.fingerprint)
+            for trial in plan.trials
+        }
 
     def _record(self, trial: PlannedTrial) -> TrialRecord:
         row = self._trials.loc[trial.fingerprint]

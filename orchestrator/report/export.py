@@ -141,7 +141,7 @@ def _provenance(execution: ExecutionRecord | None) -> Row:
 
 _SAME = (
     "algorithm", "variant", "preset", "dataset", "way", "shot", "maml_order", "inductive", "seeds_done", "seeds_wanted", "verdict",
-    "verdict_label", "training_ended", "doubt", "short",
+    "verdict_label", "training_ended", "code_versions", "doubt", "short",
 )  # fmt: skip
 
 

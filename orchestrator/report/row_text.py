@@ -126,12 +126,17 @@ def _verdict(row: CellRow, brief: bool) -> tuple[str, tuple[str, ...]]:
 
 
 def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence[str]) -> list[str]:
-    """The footnotes: reasons and assumptions of the verdict, differences from the published run, and remarks on published numbers."""
+    """The footnotes of a row.
+
+    They are: reasons and assumptions of the verdict, how its seeds were trained, differences from the published run, and remarks on
+    published numbers.
+    """
     beside = f"unlike {row.compared.label}" if row.compared else "of ours"
     return [
         *(f"{row.verdict_label}: {reason}" for reason in reasons),
         *(f"for the verdict {text}" for text in row.assumed),
         *([f"training ended: {row.training_ended}"] if row.cut_short else []),
+        *([f"{row.code_versions} versions of the code trained the seeds; provenance.json names them"] if row.code_versions > 1 else []),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
         *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices and row.published else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),

@@ -26,7 +26,7 @@ class CellScore:
     standard deviation of the seeds' accuracies. The two are never pooled, because the seeds share their episodes. ``answers``: the
     correlation of a training's answers in an episode. ``trained``: the results of all seeds whose training ended, even if it diverged.
     ``ci95_classes``: half the 95% interval that covers other test classes, see :mod:`orchestrator.report.class_bootstrap`.
-    ``data_digest``: of the images of the seeds combined; None without any.
+    ``data_digest``: of the images of the seeds combined; None without any. ``code_versions``: how many versions of the code trained them.
     """
 
     measured: Measured | None
@@ -37,6 +37,7 @@ class CellScore:
     trained: tuple[TrialResult, ...]
     ci95_classes: float | None = None
     data_digest: str | None = None
+    code_versions: int = 0
 
     @property
     def reproduced(self) -> float | None:
@@ -65,6 +66,7 @@ class CellScore:
 def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
     """Combine the finished seeds of a cell, without those whose images or episodes differ from the first seed's."""
     finished: list[EvaluationResult] = []
+    codes: dict[str, str | None] = {}
     trained: list[TrialResult] = []
     for recipe in cell.recipes:
         record = records.get(recipe.fingerprint)
@@ -74,6 +76,7 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
         score = record.evaluations.get(cell.evaluation.fingerprint)
         if score is not None:
             finished.append(score)
+            codes[recipe.fingerprint] = record.execution.code_digest if record.execution else None
     alike = [score for score in finished if _questions(score) == _questions(finished[0])]
     left_out = len(finished) - len(alike)
     mixed = f"{left_out} of {len(finished)} seeds left out: they saw other images or episodes" if left_out else None
@@ -88,6 +91,7 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
         trained=tuple(trained),
         ci95_classes=ci95_classes(np.array(by_episode), alike[0].classes.characters()) if alike else None,
         data_digest=alike[0].data_digest if alike else None,
+        code_versions=len({codes[score.recipe_fingerprint] for score in alike}),
     )
 
 

@@ -32,6 +32,7 @@ class CellRow:
     seeds; ``choices`` lists the preset's
     choices where its source is silent. ``short`` and ``overrides`` are the sweep's: intentionally shorter, and changed on the command
     line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: of the row, of its evaluation, and of its seeds' trials.
+    ``code_versions`` is how many versions of the code trained the seeds combined.
     ``ci95_classes`` is half the interval that covers other test classes.
     ``ci95_difference`` is half the interval behind the verdict, and ``assumed`` lists its assumptions. ``json_keys.py`` describes the
     exported fields for readers.
@@ -71,6 +72,7 @@ class CellRow:
     preset: str | None = None
     ci95_difference: float | None = None
     assumed: tuple[str, ...] = ()
+    code_versions: int = 0
 
     @property
     def form(self) -> str:
@@ -145,6 +147,7 @@ def _row(
         preset=cell.settings.preset,
         ci95_difference=decided.half,
         assumed=both.assumed if both and decided.half is not None else (),
+        code_versions=score.code_versions,
     )
 
 
