@@ -17,7 +17,10 @@ _LOOK_SECONDS = 2.0
 
 @dataclass
 class RayParts:
-    """The descendants of one process that runs Ray, as seen so far. Workers outlive their parent, and must be found after its death."""
+    """The descendants of one process that runs Ray, as seen so far.
+
+    A worker that outlives its parent, the raylet, is no descendant any more, but keeps the lock of its trial: it must be ended too.
+    """
 
     root: int
     seen: set[psutil.Process] = field(default_factory=set)

@@ -140,6 +140,8 @@ class _Launch:
                     wait_for_end(process, _SECONDS_TO_SHUT_DOWN)
                     return message
                 self._take(message)
+                if isinstance(message, TrialEvent) and message.kind == "started":
+                    process.parts.look()  # its worker, which might outlive Ray and keep the trial's lock
                 if (lost := process.parts.lost()) is not None:
                     return End("died", f"{lost} died, and Ray did not notice it")
         except EOFError:

@@ -136,12 +136,18 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
         *(f"{row.verdict_label}: {reason}" for reason in reasons),
         *(f"for the verdict {text}" for text in row.assumed),
         *([f"training ended: {row.training_ended}"] if row.cut_short else []),
-        *([f"{row.code_versions} versions of the code trained the seeds; provenance.json names them"] if row.code_versions > 1 else []),
+        *_code(row),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
         *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices and row.published else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),
         *(f"{number.label}: {number.doubt}" for number in shown if number.doubt),
     ]
+
+
+def _code(row: CellRow) -> list[str]:
+    """A footnote where the seeds are not of one version of the code."""
+    many = row.code_versions > 1
+    return [f"{row.code_versions} versions of the code trained the seeds; provenance.json names them"] if many else []
 
 
 _VERDICT = (

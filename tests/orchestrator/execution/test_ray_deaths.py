@@ -32,12 +32,12 @@ from tests.orchestrator.small_sweep import Recorder, contents, launch, small_pla
 class Killer:
     """Kills one of Ray's own processes after a trial has made some steps: once, or after each start of Ray.
 
-    ``unnoticed``: it first pauses the process that uses Ray, which then cannot notice the death.
+    ``paused``: part of the command lines of processes that it first pauses, which then cannot notice the death.
     """
 
     victim: str
     each_time: bool = False
-    unnoticed: bool = False
+    paused: str | None = None
     killed: list[int] = field(default_factory=list)
 
     def beside(self, ray: RayTuneExecutor) -> Followed:
@@ -53,13 +53,22 @@ class Killer:
             self._kill()
 
     def _kill(self) -> None:
-        for process in psutil.Process().children(recursive=True):  # a parent comes before its children
+        if self.paused is not None:
+            paused = [process for process in psutil.Process().children(recursive=True) if _has(process, self.paused)]
+            assert paused, self.paused
+            for process in paused:
+                process.suspend()
+        for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # one of them may end meanwhile
-                if self.unnoticed and "ray_driver" in " ".join(process.cmdline()):
-                    process.suspend()
                 if self.victim in process.name() or self.victim in "".join(process.cmdline()[:1]):
                     process.kill()
                     self.killed.append(process.pid)
+
+
+def _has(process: psutil.Process, part: str) -> bool:
+    with suppress(psutil.Error):
+        return part in " ".join(process.cmdline())
+    return False
 
 
 @pytest.mark.slow
@@ -85,9 +94,18 @@ def test_ray_restarts_though_it_does_not_notice_the_death_of_a_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
     monkeypatch.setattr(ray_parts, "GRACE_SECONDS", 3.0)
-    killer, view = Killer(victim=victim, unnoticed=True), Recorder()
-    plan = small_plan(tmp_path, seeds="0", way="[5]", steps="200")
-    outcome = launch(plan, tmp_path, view=view, executor=killer.beside(RayTuneExecutor(storage=tmp_path / "ray" / "launch")))
+    killer, view = Killer(victim=victim, paused="ray_driver"), Recorder()
+    _resumes_after(killer, view, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_worker_that_outlives_ray_does_not_keep_its_trial(tmp_path: Path) -> None:
+    _resumes_after(Killer(victim="raylet", paused="ray::"), Recorder(), tmp_path)
+
+
+def _resumes_after(killer: Killer, view: Recorder, runs: Path) -> None:
+    plan = small_plan(runs, seeds="0", way="[5]", steps="200")
+    outcome = launch(plan, runs, view=view, executor=killer.beside(RayTuneExecutor(storage=runs / "ray" / "launch")))
     assert killer.killed
     assert outcome.complete and outcome.broken is None
     assert "Ray died and is restarted (1 of 3 times)" in view.phases
