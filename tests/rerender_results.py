@@ -4,7 +4,8 @@
     .venv/bin/python -m tests.rerender_results maml_omniglot    # some
     .venv/bin/python -m tests.rerender_results matching_omniglot --with DIR    # with further trials, from a report of part of the sweep
 
-No number changes: what is written comes from ``trials``, ``episodes``, ``curves``, ``adaptation`` and ``provenance.json`` there.
+Without ``--with`` no number changes: what is written comes from ``trials``, ``episodes``, ``curves``, ``adaptation`` and
+``provenance.json`` there.
 Those of ``results/first_edition/`` stay as they are: today's sweep files mean other trials.
 """
 
@@ -37,9 +38,11 @@ def rendered(committed: Path, folder: Path, *, sweeps: Path = ROOT / "sweeps", f
     )
     registries = load_registries(ROOT / "sweeps" / "published")
     records, run_ids = known.records(plan), known.run_ids()
-    for other in map(CommittedResults, further):
-        assert other.provenance["edition"] == known.provenance["edition"], "trials of another edition"
+    for path in further:
+        other = CommittedResults(path)
+        assert other.provenance.get("edition") == known.provenance["edition"], f"{path} has trials of another edition"
         new = {name: record for name, record in other.records(plan).items() if record.result and not records[name].result}
+        assert new, f"{path} has no trial that {committed} lacks"
         records |= new
         run_ids |= {name: run for name, run in other.run_ids().items() if name in new}
     return write_report_folder(folder, plan, records, registries, run_ids=run_ids)
@@ -52,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(by_name) or 'none yet'}; default: all")
     parser.add_argument("--with", dest="further", action="append", default=[], type=Path, metavar="DIR", help="further trials")
     given = parser.parse_args(arguments)
+    if given.further and len(given.names) != 1:
+        parser.error("--with needs the NAME of one folder")
     if unknown := [name for name in given.names if name not in by_name]:
         parser.exit(1, f"{', '.join(unknown)}: not a folder that is made again ({', '.join(by_name) or 'there are none yet'})\n")
     for folder in [by_name[name] for name in given.names or by_name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -100,26 +101,58 @@ def test_a_sweep_file_that_means_other_trials_than_a_folder_is_refused(folder: P
 
 def test_further_trials_are_taken_from_the_report_of_a_part_of_the_sweep(folder: Path, tmp_path: Path) -> None:
     """A folder with the first seed, and a report of the other seeds, are together the folder of all seeds."""
-    sweep = tmp_path / f"{folder.name}.yaml"
-    plan, rest = (build_plan(load_sweep(sweep, seeds=seeds)) for seeds in (None, "1,2"))
-    records = CommittedResults(folder).records(plan)
-    first = {
-        trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) if trial.recipe.seed else records[trial.fingerprint]
-        for trial in plan.trials
-    }
-    begun, part = tmp_path / "begun" / folder.name, tmp_path / "part" / folder.name
-    write_report_folder(begun, plan, first, reported_sweep.registries())
-    write_report_folder(part, rest, CommittedResults(folder).records(rest), reported_sweep.registries())
+    begun, part = in_two_parts(folder, tmp_path, part="1,2")
     assert stale_files(folder, tmp_path / "first", sweeps=tmp_path, committed=begun)
     assert not stale_files(folder, tmp_path / "again", sweeps=tmp_path, committed=begun, further=[part])
 
 
-def test_the_first_edition_is_not_made_again(capsys: pytest.CaptureFixture[str]) -> None:
-    for folder in FIRST_EDITION:
-        if folder.name not in {each.name for each in RESULTS}:
-            with pytest.raises(SystemExit):
-                rerender([folder.name])
-            assert capsys.readouterr().err.startswith(f"{folder.name}: not a folder that is made again")
+def test_a_trial_that_the_folder_has_is_not_taken_from_elsewhere(folder: Path, tmp_path: Path) -> None:
+    begun, part = in_two_parts(folder, tmp_path, part="0,1,2")
+    trials = pd.read_parquet(part / "trials.parquet")
+    trials.assign(host="host-elsewhere", mlflow_run_id="run-elsewhere").to_parquet(part / "trials.parquet")
+    rendered(begun, tmp_path / "again", sweeps=tmp_path, further=[part])
+    taken = pd.read_parquet(tmp_path / "again" / "trials.parquet").query("status == 'done'")
+    assert set(taken["seed"]) > {0}
+    assert list(taken["host"]) == ["host-elsewhere" if seed else "host-h" for seed in taken["seed"]]
+    assert list(taken["mlflow_run_id"].fillna("")) == ["run-elsewhere" if seed else "" for seed in taken["seed"]]
+
+
+def test_a_report_that_adds_no_trial_or_is_of_another_edition_is_refused(folder: Path, tmp_path: Path) -> None:
+    begun, part = in_two_parts(folder, tmp_path, part="0")
+    with pytest.raises(AssertionError, match=r"has no trial that .* lacks"):
+        rendered(begun, tmp_path / "again", sweeps=tmp_path, further=[part])
+    provenance = json.loads((part / "provenance.json").read_text())
+    (part / "provenance.json").write_text(json.dumps({**provenance, "edition": 1}))
+    with pytest.raises(AssertionError, match="another edition"):
+        rendered(begun, tmp_path / "again", sweeps=tmp_path, further=[part])
+
+
+def in_two_parts(folder: Path, tmp_path: Path, *, part: str) -> tuple[Path, Path]:
+    """Reports of the same records: of the whole sweep, of which only seed 0 is done, and of the seeds ``part``."""
+    sweep = tmp_path / f"{folder.name}.yaml"
+    plan, rest = (build_plan(load_sweep(sweep, seeds=seeds)) for seeds in (None, part))
+    known = CommittedResults(folder).records(plan)
+    empty = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials if trial.recipe.seed}
+    folders = (tmp_path / "begun" / folder.name, tmp_path / "part" / folder.name)
+    write_report_folder(folders[0], plan, {**known, **empty}, reported_sweep.registries())
+    write_report_folder(folders[1], rest, known, reported_sweep.registries())
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_folder"], "no_such_folder: not a folder that is made again"),
+        (["--with", "folder"], "--with needs the NAME of one folder"),
+        (["a", "b", "--with", "folder"], "--with needs the NAME of one folder"),
+    ],
+)
+def test_a_name_that_is_no_committed_folder_is_refused(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        rerender(arguments)
+    assert refused.value.code and message in capsys.readouterr().err
 
 
 def stale_files(

@@ -82,8 +82,8 @@ class End:
     """The reason for which Ray's process ended.
 
     ``finished``: every trial ended, or was skipped because of a stop; ``memory``: Ray's monitor ended a worker because memory ran out,
-    which Tune does not survive; ``refused``: Ray did not start, or the cluster cannot be joined; ``died``: the process ended without
-    a message, as it does when a part of Ray dies, or did not notice the death of one.
+    which Tune does not survive; ``refused``: Ray did not start, or the cluster cannot be joined; ``died``: a part of Ray died, and the
+    process ended without a message, as it then usually does, or the driver ends it, because it did not notice the death.
     """
 
     why: Literal["finished", "memory", "refused", "died"]

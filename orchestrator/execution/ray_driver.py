@@ -1,6 +1,6 @@
 """The process that runs Ray: it connects, has Tune schedule the trials, and forwards their events.
 
-:mod:`orchestrator.execution.ray_process` starts it, because the death of a part of Ray silently ends the process that uses Ray.
+:mod:`orchestrator.execution.ray_process` starts it, because the death of a part of Ray usually ends the process that uses Ray silently.
 Tune only schedules. The store decides which jobs are missing, every launch gives Tune a fresh grid of them, and a trial resumes from its
 own checkpoint; so Tune's experiment state is discarded.
 """

@@ -14,10 +14,12 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import psutil
+
 from fsl_core.code_digest import code_digest, code_location
 from orchestrator.errors import ExecutorError
 from orchestrator.execution.messages import Hello
-from orchestrator.execution.ray_parts import RayParts
+from orchestrator.execution.ray_parts import RayParts, kill_all
 
 _SECONDS_TO_END = 5.0
 _START = "import sys; from orchestrator.execution.ray_driver import main; main(int(sys.argv[1]))"
@@ -27,7 +29,7 @@ _START = "import sys; from orchestrator.execution.ray_driver import main; main(i
 class RayProcess:
     """A running process of Ray: the pipe to it, the process itself, and the log of its and Ray's output.
 
-    ``greeted``: it has started, and runs this process's own code. ``parts``: the processes that it has started.
+    ``greeted``: it has started, and runs this process's own code. ``parts``: what it runs of Ray.
     """
 
     connection: Connection
@@ -37,7 +39,7 @@ class RayProcess:
     parts: RayParts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parts = RayParts(self.process.pid)
+        self.parts = RayParts(psutil.Process(self.process.pid))
 
     def ask(self, request: object) -> None:
         """Send it a request. :meth:`next_message` reports a process that has died."""
@@ -108,15 +110,16 @@ def ray_process(environment: Mapping[str, str], *, folder: Path, log: Path) -> I
 
 def _end(process: subprocess.Popen[bytes], parts: RayParts) -> None:
     """End the process and its descendants: first by a request, then by force."""
-    parts.look()
+    started = parts.look()
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_SECONDS_TO_END)
+    started |= parts.look()
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    parts.kill(_SECONDS_TO_END)
+    kill_all(started, _SECONDS_TO_END)
 
 
 def wait_for_end(running: RayProcess, seconds: float) -> None:

@@ -56,7 +56,7 @@ class RayTuneExecutor:
         """See :class:`orchestrator.execution.executor.Executor`.
 
         If Ray ends workers because memory runs out, the remaining trials are relaunched, fewer at a time. If a part of Ray itself dies
-        (its raylet, agent or store), Ray is restarted, even where Ray itself does not notice it.
+        (its raylet, agent or store), Ray is restarted; where it is a local Ray, even if Ray itself does not notice the death.
 
         Raises:
             ExecutorError: Ray does not start, died too often, or the cluster cannot be joined.
@@ -71,7 +71,7 @@ class RayTuneExecutor:
             except OSError as error:  # no space or no permission for Ray's own files
                 raise ExecutorError(f"Ray: {error.strerror}: {error.filename or 'a file'}; {_RESUME}") from error
             left = [rest for job in left if (rest := job.without(trials.ended)) is not None]
-            if end is None or end.why == "finished" or jobs[0].stop_file.exists():
+            if not left or end is None or end.why == "finished" or jobs[0].stop_file.exists():
                 return
             if end.why == "refused":
                 raise ExecutorError(f"{end.detail}; {_RESUME}")
@@ -142,11 +142,16 @@ class _Launch:
                 self._take(message)
                 if isinstance(message, TrialEvent) and message.kind == "started":
                     process.parts.look()  # its worker, which might outlive Ray and keep the trial's lock
-                if (lost := process.parts.lost()) is not None:
+                if self._watched and (lost := process.parts.lost()) is not None:
                     return End("died", f"{lost} died, and Ray did not notice it")
         except EOFError:
-            return End("died", process.last_words())
+            return End("died", f"its last output: {process.last_words()}")
         return None
+
+    @property
+    def _watched(self) -> bool:
+        """Whether the parts of Ray are this launch's own, and have started: before that Ray itself reports what dies."""
+        return self.executor.address is None and self.waiting is None
 
     def _take(self, message: object) -> None:
         if isinstance(message, TrialEvent):
@@ -179,10 +184,10 @@ class _Launch:
         return time.monotonic() - self.stopping_since > _SECONDS_TO_STOP
 
 
-def _after_ray_died(trials: RunningTrials, on_phase: Callable[[str], None], deaths: int, last_words: str) -> None:
+def _after_ray_died(trials: RunningTrials, on_phase: Callable[[str], None], deaths: int, how: str) -> None:
     """Report that Ray is restarted. Raises ExecutorError when it died too often."""
     if deaths > RAY_DEATHS_FORGIVEN:
-        raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between (its last output: {last_words}); {_RESUME}")
+        raise ExecutorError(f"Ray died {deaths} times, and no trial ended in between ({how}); {_RESUME}")
     trials.all_died("Ray died; the trial resumes from its last checkpoint")
     on_phase(f"Ray died and is restarted ({deaths} of {RAY_DEATHS_FORGIVEN} times)")
 

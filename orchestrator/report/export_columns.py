@@ -104,7 +104,10 @@ COLUMNS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "verdict": (TEXT, "with its reasons"),
         "verdict_label": (TEXT, "the verdict's first words alone"),
         "training_ended": (TEXT, "how the trainings of its seeds ended, and with the weights of which step"),
-        "code_versions": (WHOLE, "how many versions of the code trained the seeds that the numbers come from"),
+        "code_versions": (
+            WHOLE,
+            "how many versions of the code computed these seeds; any changed file makes another version",
+        ),
         "assumed": (LIST, "what the verdict takes for granted"),
         "differs": (LIST, "settings unlike those of the number compared with"),
         "choices": (LIST, "what the preset chose where its source is silent"),

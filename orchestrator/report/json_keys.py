@@ -41,7 +41,7 @@ CELL_KEYS: Mapping[str, str] = {
     "verdict_label": "its first words alone",
     "verdict_reasons": "a list of the rest",
     "training_ended": "how the trainings of its seeds ended, and with the weights of which step",
-    "code_versions": "how many versions of the code trained the seeds that the numbers come from",
+    "code_versions": "how many versions of the code computed these seeds; any changed file makes another version",
     "assumed": "a list of what the verdict takes for granted, for want of a number",
     "differs": "a list of settings unlike those of the first published number",
     "choices": "a list of what the preset chose where its source is silent",

@@ -18,6 +18,7 @@ _SEEDS_SAID = {
     SPREAD: "std (seeds): standard deviation over training seeds, and how many of them are done.",
     SEEDS: "seeds: how many trainings of those wanted are done.",
 }
+_VERSIONS = "{} versions of the code, of one edition of the recipes, computed the seeds; provenance.json has the digest of each"
 TEXTS_FIRST = 2
 """The number of leading columns of words: algorithm and data set. The last column, the verdict, has words too; the others are numbers."""
 
@@ -136,18 +137,12 @@ def _footnotes(row: CellRow, shown: Sequence[PublishedNumber], reasons: Sequence
         *(f"{row.verdict_label}: {reason}" for reason in reasons),
         *(f"for the verdict {text}" for text in row.assumed),
         *([f"training ended: {row.training_ended}"] if row.cut_short else []),
-        *_code(row),
+        *([_VERSIONS.format(row.code_versions)] if row.code_versions > 1 else []),
         *([f"{beside}: {'; '.join(row.differs)}"] if row.differs else []),
         *([f"ours, where the source is silent: {'; '.join(row.choices)}"] if row.choices and row.published else []),
         *(f"{number.label}: {number.choice}" for number in shown if number.choice),
         *(f"{number.label}: {number.doubt}" for number in shown if number.doubt),
     ]
-
-
-def _code(row: CellRow) -> list[str]:
-    """A footnote where the seeds are not of one version of the code."""
-    many = row.code_versions > 1
-    return [f"{row.code_versions} versions of the code trained the seeds; provenance.json names them"] if many else []
 
 
 _VERDICT = (

@@ -26,7 +26,8 @@ class CellScore:
     standard deviation of the seeds' accuracies. The two are never pooled, because the seeds share their episodes. ``answers``: the
     correlation of a training's answers in an episode. ``trained``: the results of all seeds whose training ended, even if it diverged.
     ``ci95_classes``: half the 95% interval that covers other test classes, see :mod:`orchestrator.report.class_bootstrap`.
-    ``data_digest``: of the images of the seeds combined; None without any. ``code_versions``: how many versions of the code trained them.
+    ``data_digest``: of the images of the seeds combined; None without any. ``code_versions``: how many
+    versions of the code, as far as known, computed their trainings.
     """
 
     measured: Measured | None
@@ -65,8 +66,7 @@ class CellScore:
 
 def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
     """Combine the finished seeds of a cell, without those whose images or episodes differ from the first seed's."""
-    finished: list[EvaluationResult] = []
-    codes: dict[str, str | None] = {}
+    finished: list[tuple[EvaluationResult, str | None]] = []
     trained: list[TrialResult] = []
     for recipe in cell.recipes:
         record = records.get(recipe.fingerprint)
@@ -75,9 +75,9 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
         trained.append(record.result)
         score = record.evaluations.get(cell.evaluation.fingerprint)
         if score is not None:
-            finished.append(score)
-            codes[recipe.fingerprint] = record.execution.code_digest if record.execution else None
-    alike = [score for score in finished if _questions(score) == _questions(finished[0])]
+            finished.append((score, record.execution.code_digest if record.execution else None))
+    combined = [(score, code) for score, code in finished if _questions(score) == _questions(finished[0][0])]
+    alike = [score for score, _ in combined]
     left_out = len(finished) - len(alike)
     mixed = f"{left_out} of {len(finished)} seeds left out: they saw other images or episodes" if left_out else None
     diverged = sum(result.status == "diverged" for result in trained)
@@ -91,7 +91,7 @@ def score_cell(cell: Cell, records: Mapping[str, TrialRecord]) -> CellScore:
         trained=tuple(trained),
         ci95_classes=ci95_classes(np.array(by_episode), alike[0].classes.characters()) if alike else None,
         data_digest=alike[0].data_digest if alike else None,
-        code_versions=len({codes[score.recipe_fingerprint] for score in alike}),
+        code_versions=len({code for _, code in combined if code is not None}),
     )
 
 

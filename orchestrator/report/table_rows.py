@@ -32,7 +32,7 @@ class CellRow:
     seeds; ``choices`` lists the preset's
     choices where its source is silent. ``short`` and ``overrides`` are the sweep's: intentionally shorter, and changed on the command
     line. ``cell``, ``evaluation`` and ``trials`` are fingerprints: of the row, of its evaluation, and of its seeds' trials.
-    ``code_versions`` is how many versions of the code trained the seeds combined.
+    ``code_versions`` is how many versions of the code, as far as known, computed the trainings of the seeds combined.
     ``ci95_classes`` is half the interval that covers other test classes.
     ``ci95_difference`` is half the interval behind the verdict, and ``assumed`` lists its assumptions. ``json_keys.py`` describes the
     exported fields for readers.

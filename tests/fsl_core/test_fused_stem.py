@@ -53,10 +53,29 @@ def test_it_equals_torchs_block_and_its_first_two_derivatives(
     weights = tuple(drawn(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes, start=1))
     assert (weights[1] < 0).any() and (weights[1] > 0).any()
 
+    ours, theirs = fused_stem(patches, *weights, epsilon=1e-5)[0], block(images, *weights, pools=pools, pads=pads)
+    torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
+    for mine, reference in zip(derivatives(ours, weights), derivatives(theirs, weights), strict=True):
+        torch.testing.assert_close(mine, reference, rtol=1e-9, atol=1e-10)
+
+
+def derivatives(out: torch.Tensor, weights: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The gradient of a random projection of ``out``, and that of a random projection of it, by the weights and by the first projection."""
+    by = drawn(*out.shape, seed=7).requires_grad_()
+    first = torch.autograd.grad(out, weights, by, create_graph=True)
+    along = [drawn(*gradient.shape, seed=seed) for seed, gradient in enumerate(first, start=8)]
+    return (*first, *torch.autograd.grad(first, (*weights, by), along))
+
+
+def test_its_first_two_derivatives_are_those_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patch_passes, "_VALUES_AT_ONCE", 250)
+    patches = patches_of(drawn(GROUPS, IMAGES, 1, 6, 5), pools=True, pads_evenly=True)
+    shapes = ((GROUPS, 2, 9), (GROUPS, 2), (GROUPS, 2))
+    weights = tuple(drawn(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes, start=1))
+
     def ours(*weights: torch.Tensor) -> torch.Tensor:
         return fused_stem(patches, *weights, epsilon=1e-5)[0]
 
-    torch.testing.assert_close(ours(*weights), block(images, *weights, pools=pools, pads=pads), rtol=1e-11, atol=1e-12)
     assert torch.autograd.gradcheck(ours, weights)
     assert torch.autograd.gradgradcheck(ours, weights)
 

@@ -51,6 +51,7 @@ def test_ray_and_in_process_give_the_same_bytes_and_ray_prints_nothing(
     assert outcome.complete
     assert contents(tmp_path) == contents(in_process)
     assert [event.kind for event in view.events].count("finished") == 2
+    assert not [phase for phase in view.phases if "died" in phase]
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "ray" / "launch").exists()
 

@@ -1,4 +1,4 @@
-"""A row says when its seeds were trained by more than one version of the code."""
+"""A row says when more than one version of the code computed its seeds."""
 
 import dataclasses
 import json
@@ -13,11 +13,11 @@ from orchestrator.report.table_rows import table_rows
 from orchestrator.sweep.plan import Plan
 from tests.orchestrator.report.reported_sweep import plan_of, records_of, registries
 
-NOTE = "2 versions of the code trained the seeds; provenance.json names them"
+NOTE = "2 versions of the code, of one edition of the recipes, computed the seeds; provenance.json has the digest of each"
 
 
 def trained_by(plan: Plan, *codes: str | None) -> dict[str, TrialRecord]:
-    """The records of a plan whose seeds 0, 1, … were trained by these versions of the code; later seeds are missing."""
+    """The records of a plan: these versions of the code, None if unknown, computed its seeds 0, 1, …; later seeds are missing."""
     records = records_of(plan, {seed: [74] for seed in range(len(codes))})
     for trial in plan.trials:
         execution = records[trial.fingerprint].execution
@@ -29,13 +29,22 @@ def trained_by(plan: Plan, *codes: str | None) -> dict[str, TrialRecord]:
 
 @pytest.mark.parametrize(
     ("codes", "versions"),
-    [((), 0), (("a",), 1), (("a", "a", "a"), 1), (("a", "b"), 2), (("a", "b", "a"), 2), (("a", "b", "c"), 3), ((None, "a"), 2)],
+    [
+        ((), 0),
+        (("a",), 1),
+        (("a", "a", "a"), 1),
+        (("a", "b"), 2),
+        (("a", "b", "a"), 2),
+        (("a", "b", "c"), 3),
+        ((None, "a"), 1),
+        ((None, None), 0),
+    ],
 )
 def test_a_row_counts_the_versions_of_the_code_of_its_seeds(tmp_path: Path, codes: tuple[str | None, ...], versions: int) -> None:
     plan = plan_of(tmp_path)
     rows = table_rows(plan, trained_by(plan, *codes), registries())
     assert [row.code_versions for row in rows] == [versions, versions]
-    assert ("versions of the code trained" in render(rows, "md", spec=plan.spec)) == (versions > 1)
+    assert ("versions of the code" in render(rows, "md", spec=plan.spec)) == (versions > 1)
 
 
 @pytest.mark.parametrize("form", ["text", "md", "latex"])
