@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fsl_core.algorithms.algorithm import MetricAlgorithm, class_labels
@@ -202,6 +202,7 @@ def test_a_confident_wrong_answer_still_has_a_gradient() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(SHAPES, DISTANCES, st.sampled_from([1e-8, 1e-3, 0.2]), st.floats(0.1, 20), SEEDS)
+@example((3, 1, 1), "squared_euclidean", 1e-8, 12.0, 11)
 def test_a_clamped_loss_is_that_of_clamped_probabilities(
     shape: tuple[int, int, int], distance: str, clamp: float, scale: float, seed: int
 ) -> None:
