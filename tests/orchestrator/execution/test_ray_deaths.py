@@ -24,6 +24,7 @@ from orchestrator.execution.ray_address import CONNECT_SECONDS, given_address
 from orchestrator.execution.ray_parts import AGENT, SERVERS
 from orchestrator.execution.ray_process import RayProcess
 from orchestrator.execution.ray_tune import RAY_DEATHS_FORGIVEN, RayTuneExecutor
+from orchestrator.launch.driver import SweepOutcome
 from tests.orchestrator.executors import Followed
 from tests.orchestrator.small_sweep import Recorder, contents, launch, small_plan
 
@@ -96,20 +97,25 @@ def test_ray_restarts_though_it_does_not_notice_the_death_of_a_part(
 ) -> None:
     monkeypatch.setattr(ray_parts, "GRACE_SECONDS", 3.0)
     killer, view = Killer(victim=victim, paused="ray_driver"), Recorder()
-    _resumes_after(killer, view, tmp_path)
+    outcome = _launched_beside(killer, view, tmp_path)
+    assert killer.killed
+    assert outcome.complete and outcome.broken is None
+    assert "Ray died and is restarted (1 of 3 times)" in view.phases
 
 
 @pytest.mark.slow
 def test_a_worker_that_outlives_ray_does_not_keep_its_trial(tmp_path: Path) -> None:
-    _resumes_after(Killer(victim="raylet", paused="ray::"), Recorder(), tmp_path)
-
-
-def _resumes_after(killer: Killer, view: Recorder, runs: Path) -> None:
-    plan = small_plan(runs, seeds="0", way="[5]", steps="200")
-    outcome = launch(plan, runs, view=view, executor=killer.beside(RayTuneExecutor(storage=runs / "ray" / "launch")))
+    killer, view = Killer(victim="raylet", paused="ray::"), Recorder()
+    outcome = _launched_beside(killer, view, tmp_path)
     assert killer.killed
     assert outcome.complete and outcome.broken is None
     assert "Ray died and is restarted (1 of 3 times)" in view.phases
+
+
+def _launched_beside(killer: Killer, view: Recorder, runs: Path) -> SweepOutcome:
+    """How a launch of one trial ends."""
+    plan = small_plan(runs, seeds="0", way="[5]", steps="200")
+    return launch(plan, runs, view=view, executor=killer.beside(RayTuneExecutor(storage=runs / "ray" / "launch")))
 
 
 @pytest.mark.slow
