@@ -67,9 +67,14 @@ def derivatives(out: torch.Tensor, weights: tuple[torch.Tensor, ...]) -> tuple[t
     return (*first, *torch.autograd.grad(first, (*weights, by), along))
 
 
-def test_its_first_two_derivatives_are_those_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patch_passes, "_VALUES_AT_ONCE", 250)
-    patches = patches_of(drawn(GROUPS, IMAGES, 1, 6, 5), pools=True, pads_evenly=True)
+@pytest.mark.parametrize("values_at_once", [12, 250, 131_072])
+@pytest.mark.parametrize(("pools", "pads", "sides"), FORMS)
+def test_its_first_two_derivatives_are_those_of_finite_differences(
+    pools: bool, pads: bool, sides: tuple[int, int], values_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer channels and filters than above, as finite differences take a step for each number."""
+    monkeypatch.setattr(patch_passes, "_VALUES_AT_ONCE", values_at_once)
+    patches = patches_of(drawn(GROUPS, IMAGES, 1, *sides), pools=pools, pads_evenly=pads)
     shapes = ((GROUPS, 2, 9), (GROUPS, 2), (GROUPS, 2))
     weights = tuple(drawn(*shape, seed=seed).requires_grad_() for seed, shape in enumerate(shapes, start=1))
 
