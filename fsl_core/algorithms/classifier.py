@@ -8,7 +8,6 @@ import torch
 
 from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import initial_values
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights, part, prefixed
 from fsl_core.randomness import Stream
@@ -17,7 +16,7 @@ BACKBONE, HEAD, HEAD_BIAS = "network.0.", "network.1.weight", "network.1.bias"
 
 
 class Classifier:
-    """The backbone and a linear layer with an output for each of ``way`` classes, whose bias begins at zero.
+    """The backbone and a linear layer with an output for each of ``way`` classes.
 
     BatchNorm sees one batch at a time, and normalises by its statistics unless others are given. No running statistics are kept.
     """
@@ -28,9 +27,9 @@ class Classifier:
 
     def initial_weights(self, stream: Stream) -> Weights:
         """The first weights, without a group axis."""
-        head = initial_values({"weight": (self.way, self.backbone.features)}, stream.within("head"), self.backbone.head_draw)
+        head = self.backbone.initial_head(self.way, stream.within("head"))
         backbone = prefixed(self.backbone.initial_weights(stream.within("backbone")), BACKBONE)
-        return {**backbone, HEAD: head["weight"], HEAD_BIAS: torch.zeros(self.way)}
+        return {**backbone, HEAD: head["weight"], HEAD_BIAS: head["bias"]}
 
     def embed(
         self, weights: Mapping[str, torch.Tensor], images: Images, kernels: Kernels, statistics: Statistics | None = None

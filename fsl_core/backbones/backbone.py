@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import Draw
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights
 from fsl_core.randomness import Stream
@@ -27,13 +26,12 @@ class Backbone(Protocol):
         """The channels of each BatchNorm layer, by its name."""
         ...
 
-    @property
-    def head_draw(self) -> Draw:
-        """The initialisation of a linear layer behind it."""
-        ...
-
     def initial_weights(self, stream: Stream) -> Weights:
         """The initial weights, without a group axis, each sampled from the part of ``stream`` that has its name."""
+        ...
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        """The initial ``weight`` ``[outputs, D]`` and ``bias`` ``[outputs]`` of a linear layer behind it, without a group axis."""
         ...
 
     def apply(

@@ -11,7 +11,7 @@ from torch import nn
 
 from fsl_core.backbones.fused_stem import fused_stem
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
+from fsl_core.backbones.initialisation import backbone_draw, initial_head, initial_values, scale_draw
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
@@ -43,11 +43,6 @@ class Conv4:
         return {norm.name: norm.channels for norm in self._norms}
 
     @property
-    def head_draw(self) -> Draw:
-        """The initialisation of a linear layer behind it."""
-        return head_draw(self.settings)
-
-    @property
     def _averages(self) -> bool:
         return self.settings.downsampling == "stride"
 
@@ -56,7 +51,10 @@ class Conv4:
         # Paper: no paper states BatchNorm's weights or its epsilon. MAML's authors' code has only a shift, and 1e-3.
         filters, pools = self.settings.filters, not self._averages
         names = [f"blocks.{block}.norm" for block in range(BLOCKS)]
-        return tuple(BatchNorm(name=name, channels=filters, settings=self.settings, pools=pools) for name in names)
+        scale = scale_draw(self.settings)
+        return tuple(
+            BatchNorm(name=name, channels=filters, settings=self.settings, pools=pools, scale_draw=scale) for name in names
+        )
 
     def initial_weights(self, stream: Stream) -> Weights:
         """The initial weights, without a group axis."""
@@ -65,8 +63,12 @@ class Conv4:
         for block, norm in enumerate(self._norms):
             shape = (filters, filters if block else channels, 3, 3)
             weights |= initial_values({f"blocks.{block}.conv.weight": shape}, stream, backbone_draw(self.settings))
-            weights |= norm.initial_weights()
+            weights |= norm.initial_weights(stream)
         return weights
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        """The initial weights of a linear layer behind it, without a group axis."""
+        return initial_head(self.settings, outputs, self.features, stream)
 
     def apply(
         self,

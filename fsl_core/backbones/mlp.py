@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import Draw, backbone_draw, head_draw, initial_values
+from fsl_core.backbones.initialisation import backbone_draw, initial_head, initial_values, scale_draw
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.normalisation import BatchNorm
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
@@ -36,15 +36,12 @@ class Mlp:
         """The channels of each BatchNorm layer, by its name."""
         return {norm.name: norm.channels for norm in self._norms}
 
-    @property
-    def head_draw(self) -> Draw:
-        """The initialisation of a linear layer behind it."""
-        return head_draw(self.settings)
-
     @cached_property
     def _norms(self) -> tuple[BatchNorm, ...]:
+        scale = scale_draw(self.settings)
         return tuple(
-            BatchNorm(name=f"layers.{layer}.1", channels=width, settings=self.settings) for layer, width in enumerate(WIDTHS)
+            BatchNorm(name=f"layers.{layer}.1", channels=width, settings=self.settings, scale_draw=scale)
+            for layer, width in enumerate(WIDTHS)
         )
 
     def initial_weights(self, stream: Stream) -> Weights:
@@ -53,8 +50,12 @@ class Mlp:
         inputs, weights = (math.prod(self.image_shape), *WIDTHS), Weights()
         for layer, norm in enumerate(self._norms):
             shapes = {f"layers.{layer}.0.weight": (norm.channels, inputs[layer])}
-            weights |= initial_values(shapes, stream, backbone_draw(self.settings)) | norm.initial_weights()
+            weights |= initial_values(shapes, stream, backbone_draw(self.settings)) | norm.initial_weights(stream)
         return weights
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        """The initial weights of a linear layer behind it, without a group axis."""
+        return initial_head(self.settings, outputs, self.features, stream)
 
     def apply(
         self,

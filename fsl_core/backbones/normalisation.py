@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from fsl_core.backbones.fused_norm import fused_norm
+from fsl_core.backbones.initialisation import Draw, initial_values, ones
 from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.backbones.weights import LayerStatistics, Weights
+from fsl_core.randomness import Stream
 
 
 class NormSettings(Protocol):
@@ -32,19 +34,20 @@ class NormSettings(Protocol):
 class BatchNorm:
     """A BatchNorm layer with a shift and perhaps a scale, followed by ReLU and, with ``pools``, by 2x2 max-pooling.
 
-    Its weights ``<name>.weight`` and ``<name>.bias``, ``[G, F]``, start at 1 and 0.
+    Its scales ``<name>.weight`` ``[G, F]`` start as ``scale_draw`` samples them, at 1 by default, and its shifts ``<name>.bias`` at 0.
     """
 
     name: str
     channels: int
     settings: NormSettings
     pools: bool = False
+    scale_draw: Draw = ones
 
-    def initial_weights(self) -> Weights:
+    def initial_weights(self, stream: Stream) -> Weights:
         """The initial weights, without a group axis."""
-        weights = {f"{self.name}.bias": torch.zeros(self.channels)}
+        weights: Weights = {f"{self.name}.bias": torch.zeros(self.channels)}
         if self.settings.batch_norm_scale:
-            weights[f"{self.name}.weight"] = torch.ones(self.channels)
+            weights |= initial_values({f"{self.name}.weight": (self.channels,)}, stream, self.scale_draw)
         return weights
 
     def rectified(

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import torch
 
     from fsl_core.backbones.images import Images
-    from fsl_core.backbones.initialisation import Draw
     from fsl_core.backbones.kernels import Kernels
     from fsl_core.backbones.normalisation import BatchNorm
     from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights
@@ -114,13 +113,6 @@ class ResNet12:
         """Channels of each layer of BatchNorm, by its name."""
         return {layer.norm.name: layer.norm.channels for block in self.blocks for layer in block}
 
-    @property
-    def head_draw(self) -> Draw:
-        """How a linear layer behind it is initialised."""
-        from fsl_core.backbones.initialisation import uniform_by_fan_in
-
-        return uniform_by_fan_in
-
     @cached_property
     def blocks(self) -> tuple[tuple[_Layer, ...], ...]:
         """The layers of each block, that of the shortcut last."""
@@ -142,8 +134,15 @@ class ResNet12:
 
         weights = Weights()
         for layer in (layer for block in self.blocks for layer in block):
-            weights |= initial_values({layer.kernels: layer.shape}, stream, normal_by_fan_out) | layer.norm.initial_weights()
+            weights |= initial_values({layer.kernels: layer.shape}, stream, normal_by_fan_out)
+            weights |= layer.norm.initial_weights(stream)
         return weights
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        """The initial weights of a linear layer behind it, without a group axis: PyTorch's, with a bias of 0."""
+        from fsl_core.backbones.initialisation import initial_linear
+
+        return initial_linear(outputs, self.features, stream)
 
     def apply(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fsl_core.catalogue import Catalogue
 from fsl_core.datasets.cifar_fs import CIFAR_FS
-from fsl_core.datasets.data_set import DataSet, ImageRequest, data_set_problem
+from fsl_core.datasets.data_set import DataSet, ImageRequest, Normalisation, data_set_problem
 from fsl_core.datasets.folder_images import FOLDER_IMAGES
 from fsl_core.datasets.glyphs import GLYPHS
 from fsl_core.datasets.mini_imagenet import MINI_IMAGENET
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class SplitDataset:
     """A data set cut into disjoint class splits.
 
-    ``digest`` is the SHA-256 of the images, the classes of each split and, where images are normalised, the normalisation.
+    ``digest`` is the SHA-256 of the images, the classes of each split and, where images are normalised or inverted, how.
     ``check_unchanged`` raises DataChangedError if the image file was written to after it was verified.
     """
 
@@ -110,7 +110,7 @@ def open_dataset(
     source = DATASETS[data.dataset]
     parts = source.split_classes(data, prepared.class_names) if prepared.state is None else prepared.state.splits
     facts = [prepared.digest, data.rotations, sorted((part, list(names)) for part, names in parts.items())]
-    normalisation = source.normalisation if data.normalise else None
+    normalisation = _normalisation(source, data)
     document = json.dumps(facts if normalisation is None else [*facts, normalisation])
     return SplitDataset(
         name=data.dataset,
@@ -121,11 +121,19 @@ def open_dataset(
     )
 
 
+def _normalisation(source: DataSet, data: DataSettings) -> Normalisation | None:
+    """The mean and deviation of each channel by which images are normalised: 1 and -1 turn ``x`` into ``1 - x``."""
+    if data.black_on_white:
+        channels = source.image_shape(data)[0]
+        return (1.0,) * channels, (-1.0,) * channels
+    return source.normalisation if data.normalise else None
+
+
 def _bank(
     prepared: PreparedImages,
     names: Sequence[str],
     rotations: bool,
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None,
+    normalisation: Normalisation | None,
 ) -> ImageBank:
     import torch
 

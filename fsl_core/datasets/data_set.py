@@ -18,6 +18,8 @@ PARTS = ("meta_train", "meta_validation", "meta_test")
 """The disjoint parts of the classes of a data set."""
 Classes = Mapping[str, Sequence[str]]
 """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``."""
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+"""The mean and the standard deviation of each channel, in 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class DataSet:
         inspect: inspects the source alone; None if there is none.
         state: the part of a source that its user may change; None if it never changes, or is absent.
         downloadable: whether it can be downloaded.
-        normalisation: mean and standard deviation of each channel, in 0..1, for recipes that normalise.
+        normalisation: the normalisation of recipes that normalise.
     """
 
     name: str
@@ -93,7 +95,7 @@ class DataSet:
     state: Callable[[DataSettings, Path | None], SourceState | None] = lambda data, data_root: None
     downloadable: bool = True
     choices: Mapping[str, object] = field(default_factory=dict)
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    normalisation: Normalisation | None = None
 
 
 def data_set_problem(entry: object) -> str | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Downsampling = Literal["max_pool", "stride"]
 BatchNormStatistics = Literal["running", "batch"]
-Initialisation = Literal["fan_in", "finn_2017"]
+Initialisation = Literal["fan_in", "finn_2017", "pytorch_2018"]
 Padding = Literal["symmetric", "same"]
 CONV4_BLOCKS = 4
 MLP_WIDTHS = (256, 128, 64, 64)
@@ -65,7 +65,9 @@ _CODE_ALONE = "the text says nothing of it, so that a number made without it ans
 _BATCH_NORM = setting("statistics by which BatchNorm normalises when scored: running or batch")
 _BATCH_NORM_SCALE = setting("whether BatchNorm learns a scale beside its shift", weight="noted", reason=_CODE_ALONE)
 _BATCH_NORM_EPSILON = setting("number that BatchNorm adds to the variance", weight="noted", reason=_CODE_ALONE)
-_INITIALISATION = setting("distribution of the first weights: fan_in or finn_2017", weight="noted", reason=_CODE_ALONE)
+_INITIALISATION = setting(
+    "distribution of the first weights: fan_in, finn_2017 or pytorch_2018", weight="noted", reason=_CODE_ALONE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,9 @@ class Conv4Settings(BackboneSettings):
     space, as MAML's authors do on Omniglot. ``padding`` of convolutions with stride: a pixel on every side, or TensorFlow's "SAME",
     which pads an even side only at its end. ``batch_norm``: the statistics that normalise in scoring: the ``running`` ones of training,
     for metric algorithms, or those of the ``batch`` itself, for adapting ones. ``batch_norm_scale``: whether BatchNorm
-    learns a scale besides its shift; ``batch_norm_epsilon`` is added to the variance. ``initialisation``: weights uniform within
-    1 / sqrt(fan-in), or as in MAML's authors' code, including MAML's last layer.
+    learns a scale besides its shift; ``batch_norm_epsilon`` is added to the variance. ``initialisation``, including MAML's last
+    layer: ``fan_in``, uniform within 1 / sqrt(fan-in), scales 1 and biases 0; ``finn_2017``, as in MAML's authors' code; ``pytorch_2018``,
+    the defaults of PyTorch before 1.2, which are ``fan_in`` but for the scales, uniform in [0, 1), and the last layer's bias.
     """
 
     name: ClassVar[str] = "conv4"

@@ -26,7 +26,9 @@ class DataSettings:
     """The data set, its class split, and which classes may meet in an episode.
 
     ``rotations`` adds each class rotated by 90, 180 and 270 degrees as new classes. With ``distinct_characters`` no episode of training,
-    validation or test has two rotations of one character: characters are sampled first, then a rotation of each.
+    validation or test has two rotations of one character: characters are sampled first, then a rotation of each. With
+    ``black_on_white`` drawings are black (0) on white (1); otherwise the ink is 1, as in the authors' code of Prototypical Networks and
+    of MAML.
 
     ``resize``, for Omniglot: ``antialiased``, in greys, or ``nearest``, which keeps every pixel ink or paper, as the authors of
     Prototypical Networks and of MAML do. ``normalise``, for miniImageNet: by each channel's mean and standard deviation, or else only
@@ -43,6 +45,16 @@ class DataSettings:
             "whether an episode never has two turns of one character",
             weight="noted",
             reason="few episodes hold two turns of one character",
+        ),
+    )
+    black_on_white: bool = field(
+        default=False,
+        metadata=setting(
+            "whether the ink of drawings is 0 and the paper 1, and not the other way round",
+            weight="noted",
+            reason="the same drawings",
+            word=either("black on white", "white on black"),
+            added_later=True,
         ),
     )
     resize: Resize | None = field(
@@ -85,6 +97,10 @@ class DataSettings:
             where, beside = (f"in {self.dataset}", "dataset") if photographs else ("without rotations", "rotations")
             problem = f"{where} there are no turns of a character to keep apart"
             raise SettingError("distinct_characters", True, problem, (beside,), give={"distinct_characters": False})
+        truth("black_on_white", self.black_on_white)
+        if self.black_on_white and not self._set.rotations:
+            problem = f"{self.dataset} has photographs, not drawings"
+            raise SettingError("black_on_white", True, problem, beside=("dataset",), give={"black_on_white": False})
         self._fill_choices()
         if self.resize is not None:
             one_of("resize", self.resize, get_args(Resize))

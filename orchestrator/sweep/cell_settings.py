@@ -187,7 +187,7 @@ else:
         kw_only=True,
     )
 
-_AFTER = {"algorithm": "algorithm", "distinct_characters": "dataset", "backbone": "backbone"}
+_AFTER = {"algorithm": "algorithm", "black_on_white": "dataset", "backbone": "backbone"}
 """The key of every cell after which the keys are listed that a choice brings."""
 
 

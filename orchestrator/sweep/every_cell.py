@@ -40,6 +40,7 @@ class EveryCell:
     split: str = field(metadata=_IMAGES["split"])
     rotations: bool | None = field(default=None, metadata=_IMAGES["rotations"])
     distinct_characters: bool = field(default=False, metadata=_IMAGES["distinct_characters"])
+    black_on_white: bool = field(default=False, metadata=_IMAGES["black_on_white"])
     way: int = field(metadata=setting("classes of a scored episode"))
     shot: int = field(metadata=setting("support images per class of a scored episode"))
     query: int = field(

@@ -16,7 +16,7 @@ _FORM_KEYS = [key for key, said in descriptions().items() if said.form and key n
 _FORM = (*_FORM_KEYS, *_AFTER_ALGORITHM)
 """The settings that name an algorithm, its own ones first."""
 _DATA = ("dataset", "shape")
-_IMAGES = ("split", "rotations", "distinct_characters", *owners_of_choices())
+_IMAGES = ("split", "rotations", "distinct_characters", "black_on_white", *owners_of_choices())
 _KIND = (*_FORM, *_DATA)
 """The settings that define a kind. A setting that they determine in the whole plan is omitted."""
 _LEADING = ("preset", "train_way")

@@ -18,7 +18,6 @@ from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.matching import MatchingNetworks
 from fsl_core.algorithms.prototypical import PrototypicalNetworks
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import uniform_by_fan_in
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import LayerStatistics, Statistics, Weights, one_group
 from fsl_core.datasets.image_bank import ROTATIONS, ImageBank
@@ -77,9 +76,11 @@ class SameBackbone:
 
     features = FEATURES
     norms = {"layers.1": FEATURES}  # noqa: RUF012
-    head_draw = staticmethod(uniform_by_fan_in)
 
     def initial_weights(self, stream: Stream) -> Weights:
+        raise AssertionError("scoring initialises nothing")
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
         raise AssertionError("scoring initialises nothing")
 
     def apply(

@@ -9,19 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsl_core.algorithms.catalogue import build_algorithm
 from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.conv4 import Conv4
 from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.mlp import Mlp
 from fsl_core.backbones.weights import Weights, one_group
-from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.randomness import Stream
-from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
-from fsl_core.recipe.recipe import ValidationSettings
-from tests.fsl_core.conftest import glyphs_recipe
+from tests.fsl_core.first_weights import Array, is_normal, is_uniform, matrices, weights_of
 
 THEIRS: dict[str, Any] = {
     "batch_norm": "batch",
@@ -32,7 +28,6 @@ THEIRS: dict[str, Any] = {
 STRIDED = Conv4Settings(downsampling="stride", padding="same", **THEIRS)
 POOLED = Conv4Settings(filters=32, **THEIRS)
 PERCEPTRON = MlpSettings(**THEIRS)
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def padded_as_tensorflow(images: Array, stride: int) -> Array:
@@ -130,37 +125,6 @@ def test_the_network_without_convolutions_has_only_a_shift() -> None:
     np.testing.assert_allclose(embedded(network, weights, torch.from_numpy(images)), values, rtol=1e-9, atol=1e-9)
 
 
-def weights_of(backbone: BackboneSettings, *, way: int = 5, seed: int = 0) -> dict[str, Array]:
-    """The first weights of MAML, by the number of the layer, the head's last."""
-    shape = EpisodeShape(way=way, shot=1, query=1)
-    validation = ValidationSettings(shape=shape, every=5, adaptation_steps=1)
-    recipe = glyphs_recipe(algorithm=MamlSettings(), backbone=backbone, episode=shape, validation=validation, seed=seed)
-    algorithm = build_algorithm(recipe, image_shape=(1, 28, 28))
-    weights = algorithm.initial_weights(Stream(seed, "select/weights"))
-    return {name: value.double().numpy() for name, value in weights.items()}
-
-
-def matrices(weights: dict[str, Array]) -> list[Array]:
-    return [value for value in weights.values() if value.ndim > 1]
-
-
-def is_uniform(values: Array, variance: float) -> bool:
-    """By the Kolmogorov distance to the uniform distribution of mean 0 with that variance; 2.2 / root n has a chance of 1e-4."""
-    bound = math.sqrt(3 * variance)
-    ordered = np.sort(values.ravel())
-    distance = np.abs((ordered + bound) / (2 * bound) - (np.arange(ordered.size) + 0.5) / ordered.size).max()
-    return bool(np.abs(values).max() <= bound and distance < 2.25 / math.sqrt(ordered.size))
-
-
-def is_normal(values: Array, deviation: float, *, cut: float = math.inf) -> bool:
-    """By the Kolmogorov distance to a normal distribution, given that a value lies within ``cut`` deviations."""
-    below = math.erfc(cut / math.sqrt(2)) / 2
-    ordered = np.sort(values.ravel()) / deviation
-    expected = (np.array([math.erfc(-value / math.sqrt(2)) / 2 for value in ordered]) - below) / (1 - 2 * below)
-    distance = np.abs(expected - (np.arange(ordered.size) + 0.5) / ordered.size).max()
-    return bool(np.abs(ordered).max() <= cut + 1e-5 and distance < 2.25 / math.sqrt(ordered.size))
-
-
 @pytest.mark.parametrize("backbone", [STRIDED, POOLED], ids=["stride", "max_pool"])
 def test_convolutions_are_xavier_uniform_over_the_kernels_pixels(backbone: Conv4Settings) -> None:
     *convolutions, head = matrices(weights_of(backbone, way=20))
@@ -188,12 +152,3 @@ def test_biases_start_at_zero_and_every_weight_is_sampled_from_the_seed(backbone
     for name, value in first.items():
         assert np.array_equal(value, again[name])
         assert (not value.any()) if value.ndim == 1 else not np.array_equal(value, other[name])
-
-
-@pytest.mark.parametrize("backbone", [Conv4Settings(batch_norm="batch"), MlpSettings()], ids=lambda chosen: chosen.name)
-def test_otherwise_weights_are_uniform_by_fan_in(backbone: BackboneSettings) -> None:
-    weights = weights_of(backbone)
-    for value in matrices(weights):
-        assert is_uniform(value, 1 / (3 * math.prod(value.shape[1:])))
-    scales = [value for name, value in weights.items() if value.ndim == 1 and name.endswith("weight")]
-    assert len(scales) == 4 and all((scale == 1).all() for scale in scales)

@@ -77,7 +77,7 @@ def backbones(statistics: str) -> st.SearchStrategy[BackboneSettings]:
         "batch_norm": st.just(statistics),
         "batch_norm_scale": st.booleans(),
         "batch_norm_epsilon": st.floats(1e-6, 1e-2),
-        "initialisation": st.sampled_from(["fan_in", "finn_2017"]),
+        "initialisation": st.sampled_from(["fan_in", "finn_2017", "pytorch_2018"]),
     }
     filters, paddings = st.integers(1, 128), st.sampled_from(["symmetric", "same"])
     pooled = st.builds(Conv4Settings, filters=filters, **norm)
@@ -92,6 +92,7 @@ data = (
         dataset=st.just("omniglot"),
         split=st.sampled_from(["vinyals", "background-evaluation"]),
         distinct_characters=distinct,
+        black_on_white=st.booleans(),
         resize=st.none() | st.sampled_from(["antialiased", "nearest"]),
     )
     | st.builds(
@@ -163,7 +164,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("backbone", MlpSettings(batch_norm="running"), {}, NORM),
     ("data", DataSettings(dataset="omniglot", split="vinyals"), {}, {
         "dataset": {"dataset": "glyphs", "split": "glyphs", "resize": None}, "split": "background-evaluation", "rotations": False,
-        "distinct_characters": True,
+        "distinct_characters": True, "black_on_white": True,
         "resize": "nearest", "normalise": {"dataset": "mini_imagenet", "split": "ravi", "rotations": False, "resize": None},
         "image_size": {**OWN, "resize": None, "image_size": 32}, "channels": {**OWN, "resize": None, "channels": 1},
     }),
@@ -174,6 +175,7 @@ FIELDS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
         "distinct_characters": {
             "dataset": "glyphs", "split": "glyphs", "normalise": None, "rotations": True, "distinct_characters": True,
         },
+        "black_on_white": {"dataset": "glyphs", "split": "glyphs", "normalise": None, "black_on_white": True},
         "resize": {"dataset": "omniglot", "split": "vinyals", "normalise": None, "resize": "nearest"}, "normalise": False,
         "image_size": {**OWN, "normalise": None, "image_size": 32}, "channels": {**OWN, "normalise": None, "channels": 1},
     }),
@@ -225,6 +227,7 @@ def test_the_fingerprints_of_known_recipes_never_change() -> None:
 
 
 def test_a_field_added_later_is_omitted_at_its_default() -> None:
+    assert "black_on_white" not in as_plain(DataSettings(dataset="omniglot", split="vinyals"))
     assert as_plain(OptimiserSettings()) == {"name": "adam", "outer_lr": 1e-3, "halve_every": 2000}
 
 
@@ -286,10 +289,18 @@ def test_rotations_are_true_or_false(value: Any) -> None:
         DataSettings(dataset="omniglot", split="vinyals", rotations=value)
 
 
+@pytest.mark.parametrize("name", ["distinct_characters", "black_on_white"])
 @pytest.mark.parametrize("value", ["no", 1, None])
-def test_distinct_characters_are_true_or_false(value: Any) -> None:
-    with pytest.raises(RecipeError, match=re.escape(str(SettingError("distinct_characters", value, "it must be true or false")))):
-        DataSettings(dataset="omniglot", split="vinyals", distinct_characters=value)
+def test_distinct_characters_and_black_on_white_are_true_or_false(name: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=re.escape(str(SettingError(name, value, "it must be true or false")))):
+        DataSettings(dataset="omniglot", split="vinyals", **{name: value})
+
+
+def test_photographs_are_not_black_on_white() -> None:
+    problem = "mini_imagenet has photographs, not drawings; give black_on_white: false"
+    with pytest.raises(SettingError, match=problem) as caught:
+        dataclasses.replace(PHOTOGRAPHS, black_on_white=True)
+    assert caught.value.beside == ("dataset",)
 
 
 @pytest.mark.parametrize(

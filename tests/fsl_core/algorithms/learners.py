@@ -13,7 +13,7 @@ from fsl_core.algorithms.algorithm import MetaGradient
 from fsl_core.algorithms.maml import Maml
 from fsl_core.algorithms.metric import MetricNetworks
 from fsl_core.backbones.images import Images
-from fsl_core.backbones.initialisation import Draw, uniform_by_fan_in
+from fsl_core.backbones.initialisation import initial_linear
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.weights import Statistics, Weights, of_group, one_group
 from fsl_core.episodes.episode import EpisodeBatch
@@ -29,10 +29,12 @@ class AsTheyAre:
 
     features: int
     norms: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    head_draw: Draw = uniform_by_fan_in
 
     def initial_weights(self, stream: Stream) -> Weights:
         return {}
+
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        return initial_linear(outputs, self.features, stream)
 
     def apply(
         self,

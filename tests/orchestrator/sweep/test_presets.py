@@ -197,10 +197,10 @@ NETWORK = {"initialisation", "batch_norm_scale", "batch_norm_epsilon"}
 
 def test_the_papers_preset_differs_from_the_papers_only_as_documented() -> None:
     """No second training on meta-validation classes, a scale where the sweep gives one, and what is of the codes' networks and pixels."""
-    assert unlike("paper", "prototypical", "omniglot") == {"trained", "resize"}
-    assert unlike("paper", "prototypical", "mini_imagenet") == set()
+    assert unlike("paper", "prototypical", "omniglot") == {"trained", "resize", "initialisation"}
+    assert unlike("paper", "prototypical", "mini_imagenet") == {"initialisation"}
     assert unlike("paper", "matching", "omniglot", only=["distance=cosine"]) == {"scale"}
-    assert unlike("paper", "matching", "mini_imagenet") == {"scale", "clip_norm"}
+    assert unlike("paper", "matching", "mini_imagenet") == {"scale", "clip_norm", "initialisation"}
     scored = {"evaluation_episodes"}
     assert unlike("paper", "maml", "omniglot") == {*NETWORK, *scored, "padding", "resize", ORDER_OF_A_DIRECTORY}
     assert unlike("paper", "maml", "mini_imagenet") == {*NETWORK, *scored, "normalise", "clip_value"}
@@ -293,11 +293,13 @@ def test_each_form_has_an_untrained_network(name: str) -> None:
         ("reference", "algorithm: maml, dataset: omniglot", {*NETWORK, "padding", "resize", "evaluation_episodes"}),
         ("reference", "algorithm: maml, dataset: omniglot, backbone: mlp", {*NETWORK, "resize", "evaluation_episodes"}),
         ("reference", "algorithm: prototypical, dataset: omniglot",
-         {"resize", "steps", "patience", "retrain", "validation_episodes"}),
-        ("article_2018", "algorithm: prototypical, dataset: omniglot", {"split", "selection", "first_halving", "steps", "patience"}),
-        ("article_2018", "algorithm: matching, dataset: omniglot", {"split", "selection", "clamp", "halve_every", "patience"}),
+         {"initialisation", "resize", "steps", "patience", "retrain", "validation_episodes"}),
+        ("article_2018", "algorithm: prototypical, dataset: omniglot",
+         {"initialisation", "black_on_white", "split", "selection", "first_halving", "steps", "patience"}),
+        ("article_2018", "algorithm: matching, dataset: omniglot",
+         {"initialisation", "black_on_white", "split", "selection", "clamp", "halve_every", "patience"}),
         ("article_2018", "algorithm: maml, dataset: mini_imagenet",
-         {"inner_reduction", "outer_reduction", "adapt_batch_norm", "selection", "filters", "query", "validation_query", "train_query",
+         {"initialisation", "inner_reduction", "outer_reduction", "adapt_batch_norm", "selection", "filters", "query", "validation_query", "train_query",
           "evaluation_episodes", "steps"}),
     ],
 )  # fmt: skip

@@ -15,10 +15,10 @@ from orchestrator.sweep.spec import SweepSpec, with_dataset
 SWEEPS = PRESETS.parent
 PINNED = {
     "anil": "ad55f89c97a7c4f9",
-    "article_2018": "035731e1fa2827b1",
+    "article_2018": "907127d1d17320ea",
     "inner_steps": "97da179d677a4a6a",
-    "maml_omniglot": "881f1d3bceca1f35",
-    "matching_2018": "ed2e1939dec31b2f",
+    "maml_omniglot": "2f58ebd3a797983a",
+    "matching_2018": "c41abcb614aab3a6",
     "matching_omniglot": "3e17c88a26a9314f",
     "mini_imagenet": "8385083002519d0e",
     "mini_imagenet_short": "9178a23b1b3e63ae",
