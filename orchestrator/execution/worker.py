@@ -44,16 +44,20 @@ def execute(job: TrialJob, on_event: EventListener) -> None:
     """
     if job.stop_file.exists():
         return
-    works = (_TrialWork.opened(each, on_event) for each in sorted(job.trials, key=lambda each: each.fingerprint))
-    waiting = [work for work in works if work is not None]
-    while waiting:  # for a trial that another process holds only while no trial is held here
-        held = [work for work in waiting if work.locks(wait=False)]
-        waiting = [work for work in waiting if not work.over]
-        if not held and waiting:
-            held = [work for work in waiting[:1] if work.locks(wait=True)]
-        with compiled_code_in(job.runs_root / COMPILED_CODE):
-            attempt_all(held)
-        waiting = [work for work in waiting if not work.over]
+    opened = [_TrialWork.opened(each, on_event) for each in sorted(job.trials, key=lambda each: each.fingerprint)]
+    waiting = works = [work for work in opened if work is not None]
+    try:
+        while waiting:  # for a trial that another process holds only while no trial is held here
+            held = [work for work in waiting if work.locks(wait=False)]
+            waiting = [work for work in waiting if not work.over]
+            if not held and waiting:
+                held = [work for work in waiting[:1] if work.locks(wait=True)]
+            with compiled_code_in(job.runs_root / COMPILED_CODE):
+                attempt_all(held)
+            waiting = [work for work in waiting if not work.over]
+    finally:  # of an interrupted job too
+        for work in works:
+            work.holds.close()
 
 
 @dataclass(eq=False)
@@ -87,7 +91,8 @@ class _TrialWork(HeldTrial):
     def locks(self, *, wait: bool) -> bool:
         """Lock the trial; false if another process holds it, or where that ends this work."""
         try:
-            self.holds.enter_context(trial_lock(self.store.paths(self.job.fingerprint).lock, self.should_stop if wait else None))
+            lock, should_stop = self.store.paths(self.job.fingerprint).lock, self.should_stop if wait else None
+            self.holds.enter_context(trial_lock(lock, should_stop, on_wait=self._waits))
         except TrialHeldError:
             return False
         except StopRequested as stop:
@@ -95,6 +100,9 @@ class _TrialWork(HeldTrial):
         except Exception as error:
             self.failed(error)
         return not self.over
+
+    def _waits(self) -> None:
+        self.journal.notice("waiting for another process, which works on this trial")
 
     def _end(self) -> None:
         self.over = True

@@ -24,14 +24,18 @@ class TrialHeldError(Exception):
 
 
 @contextmanager
-def trial_lock(path: Path, should_stop: Callable[[], bool] | None) -> Iterator[None]:
+def trial_lock(
+    path: Path, should_stop: Callable[[], bool] | None, *, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Lock the trial for the block, after waiting for another holder, such as a worker that outlived its driver.
+
+    ``on_wait`` is called once, when another process has held the trial for half a second.
 
     Raises:
         StopRequested: ``should_stop`` returned true while another process held the trial.
         TrialHeldError: another process holds the trial, and without ``should_stop`` nothing is waited for.
     """
-    lock = filelock.FileLock(path)
+    lock, waits = filelock.FileLock(path), False
     while True:
         try:
             lock.acquire(timeout=_POLL_SECONDS if should_stop else 0)
@@ -41,6 +45,9 @@ def trial_lock(path: Path, should_stop: Callable[[], bool] | None) -> Iterator[N
                 raise TrialHeldError from error
             if should_stop():
                 raise StopRequested("stopped while another process works on this trial") from error
+            if not waits:
+                on_wait()
+            waits = True
     try:
         yield
     finally:

@@ -29,9 +29,13 @@ from orchestrator.execution.running_trials import record_failure
 from orchestrator.execution.worker import execute
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
+from orchestrator.records.trial_lock import is_held
 from orchestrator.records.trial_state import trial_state
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
+
+
+WAITS = "waiting for another process, which works on this trial"
 
 
 def job_in(runs: Path, **changes: str) -> TrialJob:
@@ -136,9 +140,11 @@ def test_two_processes_never_work_on_one_trial_at_once(tmp_path: Path):
     with filelock.FileLock(paths_of(job).lock):
         worker.start()
         worker.join(1.5)
-        assert worker.is_alive() and events == []
+        assert worker.is_alive()
+        assert [(event.kind, event.message) for event in events] == [("notice", WAITS)]
     worker.join(60)
     assert kinds(events)[-1] == "finished"
+    assert paths_of(job).log.read_text().count(WAITS) == 1
 
 
 def test_a_job_that_waits_for_another_process_can_be_stopped(tmp_path: Path):
@@ -150,7 +156,7 @@ def test_a_job_that_waits_for_another_process_can_be_stopped(tmp_path: Path):
         worker.start()
         job.stop_file.touch()
         worker.join(60)
-    assert kinds(events) in (["stopped"], [])
+    assert kinds(events) in (["stopped"], ["notice", "stopped"], [])
     assert not paths_of(job).result.exists()
 
 
@@ -397,6 +403,7 @@ def test_seconds_and_attempts_add_up_over_interruptions(tmp_path: Path):
 
     with pytest.raises(KeyboardInterrupt):
         run(job, stop)
+    assert not is_held(paths_of(job).lock)
     progress = Store(tmp_path).read(job.fingerprint).progress
     assert progress is not None and (progress.step, progress.attempts) == (10, 1)
     events = run(job)

@@ -299,8 +299,8 @@ def test_each_form_has_an_untrained_network(name: str) -> None:
         ("article_2018", "algorithm: matching, dataset: omniglot",
          {"initialisation", "black_on_white", "split", "selection", "clamp", "halve_every", "patience"}),
         ("article_2018", "algorithm: maml, dataset: mini_imagenet",
-         {"initialisation", "inner_reduction", "outer_reduction", "adapt_batch_norm", "selection", "filters", "query", "validation_query", "train_query",
-          "evaluation_episodes", "steps"}),
+         {"initialisation", "inner_reduction", "outer_reduction", "adapt_batch_norm", "selection", "filters", "query",
+          "validation_query", "train_query", "evaluation_episodes", "steps"}),
     ],
 )  # fmt: skip
 def test_presets_differ_from_the_papers_in_this_and_nothing_else(
