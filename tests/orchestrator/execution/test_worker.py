@@ -28,12 +28,11 @@ from orchestrator.execution.job import TrialEvent, TrialJob
 from orchestrator.execution.running_trials import record_failure
 from orchestrator.execution.worker import execute
 from orchestrator.records.store import Store
-from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_lock import is_held
+from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import trial_state
 from tests.orchestrator.records.edited_record import edit
 from tests.orchestrator.small_sweep import contents, small_plan
-
 
 WAITS = "waiting for another process, which works on this trial"
 
