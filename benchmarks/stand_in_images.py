@@ -19,6 +19,6 @@ def stand_in_bank(recipe: TrainingRecipe) -> ImageBank:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (classes * images, *image_shape(recipe.data)), dtype=torch.uint8, generator=generator)
     sizes = torch.full((classes,), images)
-    grey = torch.full(image_shape(recipe.data)[:1], 0.5) if recipe.data.normalise else None
+    grey = torch.full(image_shape(recipe.data)[:1], 0.5) if recipe.data.normalise or recipe.data.black_on_white else None
     names = tuple(map(str, range(classes)))
     return ImageBank(pixels, sizes.cumsum(0) - sizes, sizes, names, recipe.data.rotations, grey, grey)

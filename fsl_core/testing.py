@@ -177,6 +177,9 @@ def _check_predictions(recipe: TrainingRecipe, images: SplitDataset) -> None:
     said = recipe.backbone.weight_count(shape) + recipe.algorithm.weight_count(features, recipe.episode.way)
     found = sum(weight.numel() for weight in weights.values())
     require(said == found, f"weight_count() is {said}, but there are {found} weights")
+    head = recipe.backbone.build(shape).initial_head(3, Stream(0, "head"))
+    shapes, wanted = {name: tuple(value.shape) for name, value in head.items()}, {"weight": (3, features), "bias": (3,)}
+    require(shapes == wanted, f"initial_head() gives tensors of the shapes {shapes}, not {wanted}")
 
 
 def _check_seeds_together(recipe: TrainingRecipe, images: SplitDataset) -> None:

@@ -67,7 +67,7 @@ class Conv4:
         return weights
 
     def initial_head(self, outputs: int, stream: Stream) -> Weights:
-        """The initial weights of a linear layer behind it, without a group axis."""
+        """The initial ``weight`` ``[outputs, D]`` and ``bias`` ``[outputs]`` of a linear layer behind it, without a group axis."""
         return initial_head(self.settings, outputs, self.features, stream)
 
     def apply(

@@ -45,7 +45,7 @@ def uniform_within(bound: float, key: int, shape: tuple[int, ...]) -> torch.Tens
 
 def ones(_: int, shape: tuple[int, ...]) -> torch.Tensor:
     """1 everywhere, as PyTorch's BatchNorm starts since version 1.2."""
-    return torch.ones(shape)
+    return torch.ones(shape, dtype=torch.float64)
 
 
 def backbone_draw(settings: Conv4Settings | MlpSettings) -> Draw:
@@ -69,7 +69,7 @@ def head_draw(settings: Conv4Settings | MlpSettings) -> Draw:
 
 
 def initial_head(settings: Conv4Settings | MlpSettings, outputs: int, features: int, stream: Stream) -> Weights:
-    """The initial weights of MAML's last layer behind such a backbone; see :func:`initial_linear`."""
+    """The initial ``weight`` ``[outputs, features]`` and ``bias`` ``[outputs]`` of MAML's last layer behind such a backbone."""
     bias = settings.initialisation == "pytorch_2018"
     return initial_linear(outputs, features, stream, draw=head_draw(settings), bias=bias)
 

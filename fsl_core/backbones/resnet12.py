@@ -139,7 +139,7 @@ class ResNet12:
         return weights
 
     def initial_head(self, outputs: int, stream: Stream) -> Weights:
-        """The initial weights of a linear layer behind it, without a group axis: PyTorch's, with a bias of 0."""
+        """The initial ``weight`` ``[outputs, D]`` and ``bias`` ``[outputs]`` of a linear layer behind it: PyTorch's, with a bias of 0."""
         from fsl_core.backbones.initialisation import initial_linear
 
         return initial_linear(outputs, self.features, stream)

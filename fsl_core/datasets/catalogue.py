@@ -122,11 +122,14 @@ def open_dataset(
 
 
 def _normalisation(source: DataSet, data: DataSettings) -> Normalisation | None:
-    """The mean and deviation of each channel by which images are normalised: 1 and -1 turn ``x`` into ``1 - x``."""
-    if data.black_on_white:
-        channels = source.image_shape(data)[0]
-        return (1.0,) * channels, (-1.0,) * channels
-    return source.normalisation if data.normalise else None
+    """The normalisation of gathered images; None if they stay in 0..1."""
+    usual = source.normalisation if data.normalise else None
+    if not data.black_on_white:
+        return usual
+    channels = source.image_shape(data)[0]
+    means, deviations = ((0.0,) * channels, (1.0,) * channels) if usual is None else usual
+    # (1 - x - mean) / deviation, of an image whose pixel x is white on black
+    return tuple(1 - mean for mean in means), tuple(-deviation for deviation in deviations)
 
 
 def _bank(

@@ -19,7 +19,7 @@ PARTS = ("meta_train", "meta_validation", "meta_test")
 Classes = Mapping[str, Sequence[str]]
 """The class names of ``meta_train``, ``meta_validation`` and ``meta_test``."""
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-"""The mean and the standard deviation of each channel, in 0..1."""
+"""What is subtracted from each channel of images in 0..1, and what the rest is divided by: its mean and its standard deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ class ImageBank:
     ``images``: uint8 ``[total, C, H, W]``, ink or intensity in 0..255; may be a memory-mapped view shared by several banks.
     ``starts`` and ``sizes``: int64 ``[base classes]``; base class ``b`` owns ``images[starts[b] : starts[b] + sizes[b]]``. With
     ``rotations`` every base class counts as four: class ``4 * b + r`` is base class ``b`` rotated by ``r`` times 90 degrees; the
-    rotated images are not stored. ``mean`` and ``std``: float32 ``[C]`` in 0..1, both or neither; they normalise gathered images.
+    rotated images are not stored. ``mean`` and ``std``: float32 ``[C]``, both or neither; gathered images are ``(x - mean) / std``, which
+    normalises them or, by 1 and -1, inverts them.
 
     Raises:
         ValueError: if only one of ``mean`` and ``std`` is given, or one has not one value per channel.
@@ -65,7 +66,7 @@ class ImageBank:
     def gather(self, class_index: torch.Tensor, image_index: torch.Tensor) -> torch.Tensor:
         """The images at these indices, each rotated as its class requires: float32 ``[..., C, H, W]``.
 
-        They are in 0..1 or, if the bank has ``mean`` and ``std``, normalised per channel.
+        They are in 0..1 or, if the bank has ``mean`` and ``std``, normalised or inverted by channel.
         """
         pixels = self.pixels(class_index, image_index)
         if self.mean is None or self.std is None:

@@ -99,7 +99,8 @@ class DataSettings:
             raise SettingError("distinct_characters", True, problem, (beside,), give={"distinct_characters": False})
         truth("black_on_white", self.black_on_white)
         if self.black_on_white and not self._set.rotations:
-            problem = f"{self.dataset} has photographs, not drawings"
+            drawn = ", ".join(each.name for each in data_sets().values() if each.rotations)
+            problem = f"dataset {self.dataset!r} is not inverted, only {drawn}"
             raise SettingError("black_on_white", True, problem, beside=("dataset",), give={"black_on_white": False})
         self._fill_choices()
         if self.resize is not None:

@@ -7,10 +7,14 @@ from typing import ClassVar
 import pytest
 
 from fsl_core.algorithms.catalogue import ALGORITHMS
+from fsl_core.backbones.backbone import Backbone
 from fsl_core.backbones.catalogue import BACKBONES
+from fsl_core.backbones.mlp import Mlp
+from fsl_core.backbones.weights import Weights
 from fsl_core.datasets.catalogue import DATASETS, SplitDataset, is_available
+from fsl_core.randomness import Stream
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, PrototypicalSettings
-from fsl_core.recipe.backbone_settings import BackboneSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, ImageShape, MlpSettings
 from fsl_core.recipe.data_settings import usual_data
 from fsl_core.recipe.setting import setting
 from fsl_core.testing import check_data_set, check_loads_without_torch, check_settings, check_training
@@ -58,6 +62,19 @@ class _Redescribed(PrototypicalSettings):
     )
 
 
+class _WithoutBias(Mlp):
+    def initial_head(self, outputs: int, stream: Stream) -> Weights:
+        return {"weight": super().initial_head(outputs, stream)["weight"]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Headless(MlpSettings):
+    name: ClassVar[str] = "headless"
+
+    def build(self, image_shape: ImageShape) -> Backbone:
+        return _WithoutBias(image_shape, self)
+
+
 @pytest.mark.parametrize("kind", [*ALGORITHMS.values(), *BACKBONES.values()])
 def test_every_key_has_one_description(kind: type[AlgorithmSettings | BackboneSettings]) -> None:
     check_settings(kind)
@@ -80,3 +97,11 @@ def test_a_wrong_prediction_is_refused(monkeypatch: pytest.MonkeyPatch, glyphs: 
     replace_entry(monkeypatch, ALGORITHMS, _Heavier)
     with pytest.raises(AssertionError, match=r"weight_count\(\) is"):
         check_training(algorithm="heavier", dataset=glyphs, folder=tmp_path)
+
+
+def test_an_incomplete_head_is_refused_before_an_algorithm_needs_it(
+    monkeypatch: pytest.MonkeyPatch, glyphs: SplitDataset, tmp_path: Path
+) -> None:
+    replace_entry(monkeypatch, BACKBONES, _Headless)
+    with pytest.raises(AssertionError, match=r"initial_head\(\) gives tensors of the shapes {'weight': \(3, 64\)}, not"):
+        check_training(backbone="headless", dataset=glyphs, folder=tmp_path)

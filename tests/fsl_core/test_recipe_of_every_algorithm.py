@@ -297,7 +297,7 @@ def test_distinct_characters_and_black_on_white_are_true_or_false(name: str, val
 
 
 def test_photographs_are_not_black_on_white() -> None:
-    problem = "mini_imagenet has photographs, not drawings; give black_on_white: false"
+    problem = "dataset 'mini_imagenet' is not inverted, only omniglot, glyphs; give black_on_white: false"
     with pytest.raises(SettingError, match=problem) as caught:
         dataclasses.replace(PHOTOGRAPHS, black_on_white=True)
     assert caught.value.beside == ("dataset",)

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fsl_core.datasets.catalogue import SplitDataset, open_dataset
+from fsl_core.datasets.catalogue import DATASETS, SplitDataset, open_dataset
+from fsl_core.datasets.glyphs import GLYPHS as INVENTED
 from fsl_core.recipe.data_settings import DataSettings
 from tests.fsl_core.datasets.test_omniglot import DATA_ROOT, needs_omniglot
+from tests.replaced_entry import replace_entry
 
 GLYPHS = DataSettings(dataset="glyphs", split="glyphs")
 OMNIGLOT = DataSettings(dataset="omniglot", split="vinyals")
@@ -29,3 +31,15 @@ def test_every_pixel_is_inverted_and_one_folder_serves_both(tmp_path: Path, data
         white, black = (bank.gather(index, torch.zeros_like(index)) for bank in banks)
         assert white.min() == 0 and white.max() > 0.9 and white.mean() < 0.5
         assert black.equal(1 - white)
+
+
+def test_inverted_drawings_are_normalised_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an addition may want: a data set of drawings that also has a normalisation."""
+    choosing = dataclasses.replace(INVENTED, choices={"normalise": True}, normalisation=((0.9,), (0.2,)))
+    replace_entry(monkeypatch, DATASETS, choosing)
+    index = torch.arange(0, 40, 7)
+    pixels, normalised = (
+        open_dataset(data, data_root=None, cache_root=tmp_path).meta_validation.gather(index, torch.zeros_like(index))
+        for data in (dataclasses.replace(GLYPHS, normalise=False), dataclasses.replace(GLYPHS, black_on_white=True))
+    )
+    torch.testing.assert_close(normalised, (1 - pixels - 0.9) / 0.2)

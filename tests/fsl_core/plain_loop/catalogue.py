@@ -48,6 +48,7 @@ def _algorithm(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream
 
 
 def _backbone(recipe: TrainingRecipe, image_shape: tuple[int, int, int], stream: Stream) -> Conv4 | Mlp:
+    assert recipe.backbone.initialisation != "pytorch_2018", "scales start at 1 here"  # type: ignore[attr-defined]
     if isinstance(recipe.backbone, Conv4Settings):
         return Conv4(image_shape, recipe.backbone, stream=stream)
     return Mlp(image_shape, recipe.backbone, stream=stream)

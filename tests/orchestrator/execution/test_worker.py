@@ -138,6 +138,8 @@ def test_two_processes_never_work_on_one_trial_at_once(tmp_path: Path):
     worker = threading.Thread(target=execute, args=(job, events.append))
     with filelock.FileLock(paths_of(job).lock):
         worker.start()
+        while not events:
+            worker.join(0.1)
         worker.join(1.5)
         assert worker.is_alive()
         assert [(event.kind, event.message) for event in events] == [("notice", WAITS)]
@@ -400,9 +402,9 @@ def test_seconds_and_attempts_add_up_over_interruptions(tmp_path: Path):
         if event.kind == "progress" and event.step == 10:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         run(job, stop)
-    assert not is_held(paths_of(job).lock)
+    assert not is_held(paths_of(job).lock) and caught.traceback  # which would keep an open lock alive
     progress = Store(tmp_path).read(job.fingerprint).progress
     assert progress is not None and (progress.step, progress.attempts) == (10, 1)
     events = run(job)

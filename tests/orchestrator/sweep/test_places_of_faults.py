@@ -193,7 +193,7 @@ def test_a_wrong_value_is_reported_with_its_place(
         ({"inductive": True}, "inductive", "prototypical does not adapt"),
         ({"dataset": "mini_imagenet", "split": "ravi", "rotations": True}, "rotations", "is no new class; give rotations: false"),
         ({"distinct_characters": True, "rotations": False}, "distinct_characters", "no turns of a character to keep apart"),
-        ({"dataset": "mini_imagenet", "split": "ravi", "black_on_white": True}, "black_on_white", "photographs, not drawings"),
+        ({"dataset": "mini_imagenet", "split": "ravi", "black_on_white": True}, "black_on_white", "is not inverted, only omniglot, gl"),
         ({"normalise": False}, "normalise", "normalise is false; dataset 'omniglot' has none, only mini_imagenet"),
         ({"dataset": "glyphs", "split": "glyphs", "resize": "nearest"}, "resize", "dataset 'glyphs' has none, only omniglot"),
         ({"dataset": "mini_imagenet"}, "split", "split is 'vinyals'; accepted: 'ravi'"),
