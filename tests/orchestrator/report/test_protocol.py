@@ -20,6 +20,7 @@ def unlike(source: str = "snell_2017", **changes: object) -> tuple[Difference, .
         "train_way": 60,
         "retrain": True,
         "resize": "nearest",
+        "initialisation": "pytorch_2018",
         **changes,
     }
     settings = CellSettings(**plain)  # type: ignore[arg-type]
@@ -47,6 +48,8 @@ def test_the_papers_own_protocol_does_not_differ() -> None:
         ({"halve_every": None}, "halve_every null, published 2000", "noted"),
         ({"meta_batch_size": 4}, "meta_batch_size 4, published 1", "noted"),
         ({"retrain": False}, "trained on meta-train classes alone, published with meta-validation classes added", "noted"),
+        ({"initialisation": "fan_in"}, "initialisation fan_in, published pytorch_2018", "noted"),
+        ({"black_on_white": True}, "black_on_white true, published false", "noted"),
         ({"matmul_precision": "tf32"}, "matmul_precision tf32, published without a word of it", "noted"),
         ({"optimiser": "sgd"}, "optimiser sgd, published without a word of it", "material"),
         ({"steps": 200}, "steps 200, a full training has 10000", "budget"),
@@ -67,7 +70,7 @@ WATCHED = Difference("published: the training watched the test classes", "noted"
 def test_a_published_budget_is_compared_in_both_directions() -> None:
     """The 2018 scripts say how long they trained: 4,000 episodes; and what they did that nothing here does is said last."""
     common: dict[str, Any] = {"source": "knagg_2018", "split": "background-evaluation", "retrain": False, "query": 1}
-    common |= {"evaluation_episodes": 100, "first_halving": 1900}
+    common |= {"evaluation_episodes": 100, "first_halving": 1900, "black_on_white": True}
     assert unlike(**common, steps=4000) == (CLASSES, WATCHED)
     assert unlike(**common, steps=3000) == (Difference("steps 3000, published 4000", "budget"), CLASSES, WATCHED)
     assert unlike(**common, steps=10_000) == (Difference("steps 10000, published 4000", "noted"), CLASSES, WATCHED)
