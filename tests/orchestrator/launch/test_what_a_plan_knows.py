@@ -98,8 +98,8 @@ def test_the_registries_of_a_preset_are_not_asked_for_where_the_sweep_has_its_ow
 @pytest.mark.parametrize(
     ("broken", "place"),
     [
-        (("accuracy: 98.8,", "accuracy: 988,"), "snell_2017.yaml:41: cells[0].accuracy: 988"),
-        (("dataset: omniglot, way: 5, shot: 1,", "dataset: omniglt, way: 5, shot: 1,"), "snell_2017.yaml:41: cells[0].dataset: 'omniglt'"),
+        (("accuracy: 98.8,", "accuracy: 988,"), "snell_2017.yaml:43: cells[0].accuracy: 988"),
+        (("dataset: omniglot, way: 5, shot: 1,", "dataset: omniglt, way: 5, shot: 1,"), "snell_2017.yaml:43: cells[0].dataset: 'omniglt'"),
         (("  omniglot:\n", "  omniglt:\n"), "snell_2017.yaml:8: protocols.omniglt"),
     ],
 )  # fmt: skip
