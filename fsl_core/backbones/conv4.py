@@ -116,11 +116,12 @@ class Conv4:
     ) -> tuple[torch.Tensor, LayerStatistics]:
         stride = 2 if self._averages else 1
         padded, padding = self._padded(maps)
+        convolve = kernels.convolve_images if norm is self._norms[0] else kernels.convolve
         if given is None:
-            return norm.rectified(kernels.convolve(padded, weights[name], stride=stride, padding=padding), weights, kernels)
+            return norm.rectified(convolve(padded, weights[name], stride=stride, padding=padding), weights, kernels)
         factor, constant = norm.as_affine(weights, given)  # folded into the kernels, which saves a pass over the maps
         scaled = weights[name] * factor[:, :, None, None, None]
-        return norm.rectify(kernels.convolve(padded, scaled, constant.flatten(), stride=stride, padding=padding)), given
+        return norm.rectify(convolve(padded, scaled, constant.flatten(), stride=stride, padding=padding)), given
 
     def _padded(self, maps: torch.Tensor) -> tuple[torch.Tensor, int]:
         """The maps, and the padding that the convolution must add."""

@@ -8,14 +8,16 @@ from typing import Literal
 import torch
 from torch import nn
 
+from fsl_core.backbones.convolution import convolution
 from fsl_core.backbones.weights import channels_last
 
 Layout = Literal["channels_last", "channels_first"]
 Normalisation = Literal["fused", "plain", "library"]
 Convolution = Literal["grouped", "unfolded"]
-Stem = Literal["patches", "reused_patches", "maps"]
+Stem = Literal["patches", "reused_patches", "maps", "products"]
 
 _PLACES_OF_AN_IMAGE = 64  # that fill a tile of a matrix product
+_ALIGNED = 4  # numbers of a row of a matrix, for which a GPU's tensor cores have fast products
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,8 @@ class Kernels:
     first and second derivatives (``fused``), as elementwise operations and sums (``plain``), or with torch's own BatchNorm, which is that
     of cuDNN on CUDA (``library``). ``convolution``: one grouped convolution, or matrix products of a group's kernels and its unfolded
     maps. ``stem``: the first block on image patches, whose moments replace passes over its maps (``patches``); on patches only for images
-    embedded more than once (``reused_patches``); or always on its ``maps``.
+    embedded more than once (``reused_patches``); always on its ``maps``; or on maps that are products of patches and kernels, as an image's
+    few channels leave most of a GPU's convolution idle (``products``).
     """
 
     layout: Layout = "channels_last"
@@ -58,9 +61,44 @@ class Kernels:
         groups = len(weights)
         if self.convolution == "grouped" or groups == 1:
             kernels = weights.flatten(0, 1).contiguous(memory_format=self._format)
+            if bias is None:
+                return convolution(maps, kernels, stride=stride, padding=padding, groups=groups)
             return nn.functional.conv2d(maps, kernels, bias, stride=stride, padding=padding, groups=groups)
         convolved = _by_products(maps, weights, stride=stride, padding=padding)
         return convolved if bias is None else convolved + bias.view(1, -1, 1, 1)
+
+    def convolve_images(
+        self, images: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None = None, *, stride: int, padding: int
+    ) -> torch.Tensor:
+        """:meth:`convolve` for the first block: images need no gradient, so that on ``products`` they are unfolded by one copy."""
+        if self.stem != "products":
+            return self.convolve(images, weights, bias, stride=stride, padding=padding)
+        convolved = self._of_patches(_windows(images, len(weights), stride=stride, padding=padding), weights)
+        return convolved if bias is None else convolved + bias.view(1, -1, 1, 1)
+
+    def _of_patches(self, windows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The products of each image's windows ``[B, G, C, h, w, 3, 3]`` and its group's kernels, in this layout."""
+        size, groups, _, height, width = windows.shape[:5]
+        kernels = weights.flatten(2)
+        if self.layout == "channels_first":
+            columns = windows.permute(0, 1, 2, 5, 6, 3, 4).reshape(size * groups, kernels.shape[2], -1)
+            products = torch.bmm(kernels.expand(size, -1, -1, -1).flatten(0, 1), columns)
+            return products.reshape(size, -1, height, width)
+        numbers = kernels.shape[2]
+        missing = -numbers % _ALIGNED
+        rows = windows.new_empty(size, groups, height, width, numbers + missing)
+        rows[..., numbers:].zero_()
+        torch.unflatten(rows[..., :numbers], -1, (-1, 3, 3)).copy_(windows.permute(0, 1, 3, 4, 2, 5, 6))
+        aligned = nn.functional.pad(kernels, (0, missing)).mT.expand(size, -1, -1, -1)
+        products = torch.bmm(rows.flatten(2, 3).flatten(0, 1), aligned.flatten(0, 1))
+        return products.reshape(size, groups, height, width, -1).permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
+
+
+def _windows(images: torch.Tensor, groups: int, *, stride: int, padding: int) -> torch.Tensor:
+    """The 3x3 windows of images ``[B, G * C, H, W]``: a view of the padded images ``[B, G, C, h, w, 3, 3]``."""
+    padded = torch.unflatten(nn.functional.pad(images, (padding,) * 4), 1, (groups, -1))
+    windows: torch.Tensor = padded.unfold(3, 3, stride).unfold(4, 3, stride)
+    return windows
 
 
 def _by_products(maps: torch.Tensor, weights: torch.Tensor, *, stride: int, padding: int) -> torch.Tensor:

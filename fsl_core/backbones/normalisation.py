@@ -81,9 +81,21 @@ def _plain_norm(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     variance, mean = torch.var_mean(maps, dim=(0, 2, 3), correction=0)
     factor = scale * torch.rsqrt(variance + epsilon)
-    normalised = maps * factor.view(1, -1, 1, 1) + (shift - mean * factor).view(1, -1, 1, 1)
-    pooled = nn.functional.max_pool2d(normalised, 2) if pools else normalised
-    return torch.relu(pooled), mean.detach(), variance.detach()
+    # Normalised after pooling, so that the gradient's sums are over pooled maps. The compiler fuses the gradient of pooling into sums over
+    # the maps themselves, and leaves each channel's sum to a single block of a GPU: that takes several times as long as all the rest.
+    chosen = _pooled(maps, _by_channel(scale.detach().sign())) if pools else maps
+    return torch.relu(chosen * _by_channel(factor) + _by_channel(shift - mean * factor)), mean.detach(), variance.detach()
+
+
+def _pooled(maps: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
+    """The value of each window that is the largest once scaled; the first one where the scale, whose ``sign`` is given, is 0."""
+    largest = nn.functional.max_pool2d(maps * sign, 2) * sign
+    rows, columns = largest.shape[2:]
+    return torch.where(sign == 0, maps[:, :, : 2 * rows : 2, : 2 * columns : 2], largest)
+
+
+def _by_channel(values: torch.Tensor) -> torch.Tensor:
+    return values.view(1, -1, 1, 1)
 
 
 def _library_norm(

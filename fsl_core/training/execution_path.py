@@ -79,8 +79,10 @@ class ExecutionPath:
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
         truth("compiled", self.compiled)
-        if self.compiled and (self.normalisation, self.stem) != ("plain", "maps"):
-            problem = "only elementwise operations, sums and products can be compiled: normalisation 'plain' and stem 'maps'"
+        if self.compiled and (self.normalisation != "plain" or self.stem not in ("maps", "products")):
+            problem = (
+                "only elementwise operations, sums and products can be compiled: normalisation 'plain', stem 'maps' or 'products'"
+            )
             raise SettingError(
                 "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": "maps"}
             )

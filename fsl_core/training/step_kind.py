@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from fsl_core.backbones.kernels import Normalisation
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -19,7 +20,8 @@ from fsl_core.training.unit_work import step_bill
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
 _STEPS_THAT_REPAY_COMPILING = 10_000
-_CUDA_CANDIDATES = 2  # the version of their list: a choice among others is made again
+_CUDA_CANDIDATES = 3  # the version of their list: a choice among others is made again
+_PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # for up to so many, cuDNN convolves many groups more slowly than they are multiplied
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,10 @@ class StepKind:
     def usual_path(self) -> ExecutionPath:
         """The default path, used without measurement, for example in a prediction."""
         if self.device == "cuda":
-            forms: dict[str, Any] = {"layout": "channels_first", "stem": "maps", "captured": True}
-            usual = ExecutionPath(device="cuda", threads=self.threads, episodes_at_once=self._most(), **forms)
-            return _unfolded(usual) if usual.episodes_at_once > 1 else replace(usual, normalisation="library")
+            usual = ExecutionPath(device="cuda", threads=self.threads, episodes_at_once=self._most(), stem="maps", captured=True)
+            if self._has_many_small_groups():
+                return _unfolded(usual)
+            return usual if self.recipe.algorithm.adapts else replace(usual, normalisation="library")
         at_once = min(self._most(), self._fitting(_USUAL_PIXELS_AT_ONCE))
         return ExecutionPath(device=self.device, threads=self.threads, episodes_at_once=at_once)
 
@@ -73,8 +76,8 @@ class StepKind:
 
     def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""
-        plain = replace(self.usual_path(), normalisation="plain", stem="maps", compiled=True)
-        return _unfolded(plain) if plain.episodes_at_once > 1 else plain
+        usual = replace(self.usual_path(), normalisation="plain", compiled=True)
+        return usual if usual.convolution == "unfolded" else replace(usual, stem="products")
 
     def together(self, path: ExecutionPath) -> ExecutionPath:
         """The path of all seeds together whose episodes take no more memory than those of one seed may."""
@@ -111,6 +114,10 @@ class StepKind:
             return self._fitting(_PIXELS_AT_ONCE_ON_CUDA)
         return most_episodes_at_once(self.recipe, self.image_shape)
 
+    def _has_many_small_groups(self) -> bool:
+        """Whether many groups of small maps are computed together."""
+        return self._most() > 1 and math.prod(self.image_shape[1:]) <= _PIXELS_OF_A_SMALL_IMAGE
+
     def _fitting(self, pixels: int) -> int:
         """The number of episodes of a meta-batch with at most so many pixels together, at least one."""
         shape = self.recipe.episode
@@ -120,21 +127,24 @@ class StepKind:
 
 def _on_cuda(usual: ExecutionPath) -> Iterator[ExecutionPath]:
     """The other paths on CUDA, the likely fastest first: a choice takes about a second for each."""
-    grouped = replace(usual, convolution="grouped", layout="channels_last")
+    yield replace(usual, stem="products")
     if usual.convolution == "unfolded":
-        yield replace(usual, normalisation="plain")
         yield replace(usual, normalisation="library")
-        yield replace(usual, stem="patches")
-    else:
-        yield replace(usual, normalisation="fused")
         yield replace(usual, normalisation="plain")
-    yield replace(grouped, normalisation="fused")
-    yield replace(grouped, normalisation="library")
-    if usual.convolution == "grouped":
-        yield replace(grouped, normalisation="fused", stem="patches")
+        yield replace(usual, stem="patches")
+        grouped = replace(usual, convolution="grouped", layout="channels_last")
+        yield grouped
+        yield replace(grouped, normalisation="library")
+    else:
+        other: Normalisation = "library" if usual.normalisation == "fused" else "fused"
+        yield replace(usual, normalisation=other)
+        yield replace(usual, normalisation=other, stem="products")
+        yield replace(usual, layout="channels_first")
+        if usual.episodes_at_once > 1:
+            yield _unfolded(usual)
     yield replace(usual, captured=False)
 
 
 def _unfolded(path: ExecutionPath) -> ExecutionPath:
-    """The path with matrix products for all groups at once: cuDNN convolves groups one by one."""
+    """The path with matrix products for all groups at once: cuDNN convolves many groups one by one."""
     return replace(path, convolution="unfolded", layout="channels_first")

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopRequested
-from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.recipe.algorithm_settings import MamlSettings
+from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import Stopwatch, choose_path
@@ -23,8 +26,6 @@ from fsl_core.training.step_kind import StepKind
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]
-COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
-
 COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True)
 
 
@@ -309,18 +310,46 @@ def test_a_hopeless_path_is_released_before_the_next_is_measured() -> None:
     assert max(most) == 2, "the best and the one that is measured"
 
 
-def test_on_cuda_every_path_is_captured_but_one_and_groups_are_unfolded_first() -> None:
+def test_on_cuda_every_path_is_captured_but_one() -> None:
     one, several = kind_of(device="cuda"), dataclasses.replace(kind_of(device="cuda"), recipe=glyphs_recipe(meta_batch_size=4))
-    for kind, convolutions in ((one, {"grouped"}), (several, {"grouped", "unfolded"})):
+    for kind in (one, several, photographs()):
         paths = list(kind.candidates())
         assert paths[0] == kind.usual_path()
         assert len(set(paths)) == len(paths)
         assert [path.captured for path in paths].count(False) == 1
-        assert {path.convolution for path in paths} == convolutions
         assert {path.layout for path in paths} == {"channels_last", "channels_first"}
-        assert {path.normalisation for path in paths} == {"fused", "plain", "library"}
-        assert {path.stem for path in paths} == {"patches", "maps"}
-    assert several.usual_path().convolution == "unfolded"
+        assert {path.normalisation for path in paths} >= {"fused", "library"}
+        assert {path.stem for path in paths} >= {"maps", "products"}
+    assert {path.convolution for path in one.candidates()} == {"grouped"}
+    assert {path.normalisation for path in several.candidates()} == {"fused", "plain", "library"}
+    assert {path.stem for path in several.candidates()} == {"patches", "maps", "products"}
+
+
+def test_on_cuda_groups_of_small_images_are_unfolded_first_and_groups_of_large_ones_convolved() -> None:
+    several = dataclasses.replace(kind_of(device="cuda"), recipe=glyphs_recipe(meta_batch_size=4))
+    for kind, first in ((several, "unfolded"), (photographs(), "grouped")):
+        assert kind.usual_path().episodes_at_once > 1
+        assert kind.usual_path().convolution == kind.compiled().convolution == first
+        assert {path.convolution for path in kind.candidates()} == {"grouped", "unfolded"}
+    compiled = photographs().compiled()
+    compiled.check_sound()
+    assert (compiled.stem, compiled.layout) == ("products", "channels_last")
+
+
+def test_on_cuda_the_usual_batch_norm_is_torchs_where_nothing_is_differentiated_twice() -> None:
+    assert kind_of(device="cuda").usual_path().normalisation == "library"
+    assert photographs().usual_path().normalisation == "fused"
+
+
+def photographs() -> StepKind:
+    """The kind of MAML's steps on 84 x 84 photographs, two episodes at a time, on CUDA."""
+    recipe = glyphs_recipe(
+        algorithm=MamlSettings(adaptation_steps=2, inner_lr=0.1),
+        backbone=Conv4Settings(batch_norm="batch"),
+        validation=ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=5), every=5, adaptation_steps=2),
+        meta_batch_size=2,
+    )
+    return StepKind(recipe=recipe, image_shape=(3, 84, 84), device="cuda", threads=1)
 
 
 def long_kind(**changes: Any) -> StepKind:
