@@ -10,7 +10,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from benchmarks.gpu_workloads import COMPILED, WORKLOADS, GpuWorkload, tiny
 from benchmarks.machine import this_machine
 from fsl_core.processor import processor_name
 from fsl_core.recipe.matmul_precision import device_has
+from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.compiled_code import compiled_code_in, environment_names_a_folder
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here, fix_cublas_workspace
 
@@ -45,6 +46,11 @@ def _arguments() -> argparse.ArgumentParser:
         action="append",
         metavar="TEXT",
         help=f"time workloads with TEXT in the title on a compiled path too; may be repeated (default: {', '.join(COMPILED)})",
+    )
+    parser.add_argument(
+        "--only-compiled",
+        action="store_true",
+        help="time only the compiled paths, and add them to the results of an earlier call on this device, of the same commit",
     )
     parser.add_argument(
         "--trials", type=Path, help="folder written by `fsl plan SWEEP --write-trials`: project the hours of its trials"
@@ -73,18 +79,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seconds, began = 60 * given.minutes, time.monotonic()
     document = _begun(given.device)
     target = (RESULTS if given.results is None else given.results) / file_stem(document["gpu"]["name"])
+    if given.only_compiled:
+        try:
+            document = _earlier(target.with_suffix(".json"), document)
+        except ValueError as error:
+            parser.error(str(error))
     workloads = chosen if given.device == "cuda" else [tiny(each) for each in chosen]
     with (
         tempfile.TemporaryDirectory() as code,
         compiled_code_in(Path(code)),
     ):  # empty: the time of compiling is that of a first time
-        winners = _time_steps(
-            document, workloads, given.device, target, until=began + seconds, compiled=given.compile or COMPILED
-        )
-    if requests:
-        projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
-        document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
-    document["seconds"] = time.monotonic() - began
+        if not given.only_compiled:
+            winners = _time_steps(document, workloads, given.device, target, until=began + seconds)
+            if requests:
+                projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
+                document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
+                _write(document, target)
+        _time_compiled_steps(document, workloads, given.device, target, asked=given.compile or COMPILED)
+    document["seconds"] = (document["seconds"] or 0.0) + time.monotonic() - began
     _write(document, target)
     print(f"written: {target}.json and .md, after {document['seconds']:.0f} s")
 
@@ -107,6 +119,24 @@ def _begun(device: str) -> dict[str, Any]:
     }
 
 
+def _earlier(file: Path, begun: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of an earlier call.
+
+    Raises:
+        ValueError: there is none for this device and commit.
+    """
+    try:
+        document: dict[str, Any] = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{file} is absent: --only-compiled adds to the results of an earlier call") from None
+    for part, name in (("gpu", "name"), ("machine", "commit")):
+        if document[part][name] != begun[part][name]:
+            raise ValueError(
+                f"{file} is of the {part if part == 'gpu' else name} {document[part][name]}, not {begun[part][name]}"
+            )
+    return {**document, "code_compiled_before": document["code_compiled_before"] or begun["code_compiled_before"]}
+
+
 def _driver() -> str | None:
     """The version of NVIDIA's driver, if nvidia-smi reports it."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -118,32 +148,24 @@ def _driver() -> str | None:
 
 
 def _time_steps(
-    document: dict[str, Any],
-    workloads: Sequence[GpuWorkload],
-    device: str,
-    target: Path,
-    *,
-    until: float,
-    compiled: Sequence[str],
+    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float
 ) -> dict[str, list[ExecutionPath]]:
-    """Time every workload in equal shares of the remaining time.
+    """Time every workload in equal shares of the remaining time, on paths that are not compiled.
 
-    Returns the fastest paths of one seed by kind of algorithm, without the compiled ones: a projection has no time to compile.
+    Returns the fastest paths of one seed by kind of algorithm.
     """
     winners: dict[str, list[ExecutionPath]] = {}
     for number, workload in enumerate(workloads):
         now = time.monotonic()
         kind = kind_of(workload.recipe, device)
-        timings = list(timed_paths(workload.recipe, kind.candidates(), until=now + (until - now) / (len(workloads) - number)))
-        best = fastest(timings)
-        if any(text in workload.title for text in compiled):  # the first path of a call is timed, whatever time is left
-            timings += timed_paths(workload.recipe, [kind.compiled()], until=now)
+        share = now + (until - now) / (len(workloads) - number)
+        timings = list(timed_paths(workload.recipe, (path for path in kind.candidates() if not path.compiled), until=share))
         first = fastest(timings)
         coarse: list[PathTiming] = []
-        if best is not None:  # the same forms for several seeds, and in TF32, whatever time is left
-            timings += timed_paths(workload.recipe, [replace(kind, seeds=_SEEDS).together(best.path)], until=now)
-            if device_has(device, "tf32"):
-                coarse += timed_paths(replace(workload.recipe, matmul_precision="tf32"), [best.path], until=now)
+        if first is not None:  # the same forms for several seeds, and in TF32, whatever time is left
+            timings += timed_paths(workload.recipe, [replace(kind, seeds=_SEEDS).together(first.path)], until=now)
+            coarse = _in_tf32(workload.recipe, first.path, device)
+            winners.setdefault(algorithm_of(workload.recipe), []).append(first.path)
         document["steps"].append(
             {
                 "title": workload.title,
@@ -154,13 +176,46 @@ def _time_steps(
             }
         )
         _write(document, target)
-        found = (
-            "none works" if first is None or first.milliseconds is None else f"{first.milliseconds.median:.3f} ms, {first.path}"
-        )
-        print(f"{workload.title}: {found}", flush=True)
-        if best is not None:
-            winners.setdefault(algorithm_of(workload.recipe), []).append(best.path)
+        _say(workload.title, first)
     return winners
+
+
+def _time_compiled_steps(
+    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, asked: Sequence[str]
+) -> None:
+    """Add the timings on a compiled path, in float32 and in TF32, of the workloads whose titles have words that are ``asked`` for."""
+    steps = {step["title"]: step for step in document["steps"]}
+    for workload in workloads:
+        step = steps.get(workload.title)
+        if step is None or not any(text in workload.title for text in asked):
+            continue
+        path = kind_of(workload.recipe, device).compiled()
+        timings = list(timed_paths(workload.recipe, [path], until=time.monotonic()))  # the first path of a call is always timed
+        first = fastest(timings)
+        if first is not None and (step["fastest"] is None or _median(first.as_plain()) < _median(step["fastest"])):
+            step["fastest"] = first.as_plain()
+        step["paths"] += [each.as_plain() for each in timings]
+        step["tf32"] += [each.as_plain() for each in _in_tf32(workload.recipe, path, device)]
+        _write(document, target)
+        _say(f"{workload.title}, compiled", first)
+
+
+def _in_tf32(recipe: TrainingRecipe, path: ExecutionPath, device: str) -> list[PathTiming]:
+    """The timing of a path in TF32, on a device that has it."""
+    if not device_has(device, "tf32"):
+        return []
+    return list(timed_paths(replace(recipe, matmul_precision="tf32"), [path], until=time.monotonic()))
+
+
+def _median(timing: Mapping[str, Any]) -> float:
+    return float(timing["milliseconds"]["median"])
+
+
+def _say(title: str, timing: PathTiming | None) -> None:
+    if timing is None or timing.milliseconds is None:
+        print(f"{title}: none works", flush=True)
+    else:
+        print(f"{title}: {timing.milliseconds.median:.3f} ms, {timing.path}", flush=True)
 
 
 def _write(document: dict[str, Any], target: Path) -> None:

@@ -38,7 +38,7 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
             "step",
             "ms",
             "seeds together, not compiled: ms a seed, seeds",
-            "TF32, not compiled, ms",
+            "TF32, ms",
             "path",
             "preparing, s",
             "tensors / held, MB",
@@ -49,7 +49,10 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"### {each['title']}"
         yield _table(
             ["ms", "path", "preparing, s", "tensors / held, MB"],
-            [_cells(timing) for timing in sorted(each["paths"], key=_median)],
+            [
+                *(_cells(timing) for timing in sorted(each["paths"], key=_median)),
+                *([f"{ms} in TF32", *rest] for ms, *rest in map(_cells, sorted(each["tf32"], key=_median))),
+            ],
         )
     if document["projection"] is not None:
         yield from _projection(document["projection"])
@@ -58,8 +61,9 @@ def _sections(document: Mapping[str, Any]) -> Iterator[str]:
 def _fastest(step: Mapping[str, Any]) -> list[str]:
     milliseconds, *rest = _cells(step["fastest"])
     together = [f"{_cells(each)[0]}, {seeds}" for each in step["paths"] if (seeds := each["path"]["seeds_together"]) > 1]
-    coarse = [_cells(each)[0] for each in step["tf32"]]
-    return [step["title"], milliseconds, *(together or [_ABSENT]), *(coarse or [_ABSENT]), *rest]
+    coarse = min(step["tf32"], key=_median, default=None)
+    in_tf32 = _ABSENT if coarse is None else f"{_cells(coarse)[0]}{', compiled' if coarse['path']['compiled'] else ''}"
+    return [step["title"], milliseconds, *(together or [_ABSENT]), in_tf32, *rest]
 
 
 def _projection(projection: Mapping[str, Any]) -> Iterator[str]:
