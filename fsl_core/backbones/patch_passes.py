@@ -59,12 +59,11 @@ def forward_pass(
     out, chosen = kernels.new_empty(shape), kernels.new_empty(shape)
     places = kernels.new_empty(shape, dtype=torch.uint8) if len(patches.parts) > 1 else None
     for block, parts in _blocks(patches, shape):
-        own = block[0]
-        largest, place = _largest(parts, kernels[own], alike[own] if any_alike else None)
-        chosen[block] = largest
+        own, largest = block[0], chosen[block]
+        place = _write_largest(largest, parts, kernels[own], alike[own] if any_alike else None)
         if places is not None:
             places[block] = place
-        out[block] = torch.addcmul(constant[own].unsqueeze(1), largest, factor[own].unsqueeze(1)).relu_()
+        torch.addcmul(constant[own].unsqueeze(1), largest, factor[own].unsqueeze(1), out=out[block]).relu_()
     return Responses(out, chosen, places)
 
 
@@ -75,9 +74,9 @@ def backward_pass(patches: Patches, gradient: torch.Tensor, found: Responses, *,
     with_patches = gradient.new_zeros(groups, patches.parts[0].shape[1], features)
     kept = torch.empty_like(found.out) if keeps_d else None
     for block, parts in _blocks(patches, shape):
-        own, d = block[0], _aten.threshold_backward(gradient[block], found.out[block], 0)
-        if kept is not None:
-            kept[block] = d
+        own = block[0]
+        d = torch.empty_like(found.out[block]) if kept is None else kept[block]
+        _aten.threshold_backward.grad_input(gradient[block], found.out[block], 0, grad_input=d)
         of_d[own].add_(d.sum(dim=1))
         with_responses[own].add_((d * found.chosen[block]).sum(dim=1))
         places = _places(found, block)
@@ -98,7 +97,7 @@ def double_backward_pass(
         response = _at_places(parts, u[own], _places(found, block))
         total[own].add_((d[block] * response).sum(dim=1))
         combined = torch.addcmul(e, found.chosen[block], b).addcmul_(response, a)
-        result[block] = _aten.threshold_backward(combined, found.out[block], 0)
+        _aten.threshold_backward.grad_input(combined, found.out[block], 0, grad_input=result[block])
     return total, result
 
 
@@ -128,23 +127,23 @@ def _equal(places: torch.Tensor, place: int) -> torch.Tensor:
     return torch.eq(places, place, out=torch.empty_like(places))
 
 
-def _largest(
-    parts: Sequence[torch.Tensor], kernels: torch.Tensor, alike: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest response ``[G, N, F]`` of each window, and its place, the first among equals, in the same type.
+def _write_largest(
+    largest: torch.Tensor, parts: Sequence[torch.Tensor], kernels: torch.Tensor, alike: torch.Tensor | None
+) -> torch.Tensor:
+    """Write the largest response ``[G, N, F]`` of each window; return its place, the first among equals, in the same type.
 
-    If a window is a single place, the second value means nothing.
+    If a window is a single place, the result means nothing.
     """
-    largest = torch.bmm(parts[0].transpose(1, 2), kernels)
-    places = torch.zeros_like(largest) if len(parts) > 1 else largest
+    torch.bmm(parts[0].transpose(1, 2), kernels, out=largest)
+    places = largest
     for place, part in enumerate(parts[1:], start=1):
         response = torch.bmm(part.transpose(1, 2), kernels)
         if alike is not None:
             response = torch.where(alike, largest, response)
         beats = torch.gt(response, largest, out=torch.empty_like(largest))
-        torch.maximum(places, beats.mul_(place), out=places)
+        places = beats if place == 1 else torch.maximum(places, beats.mul_(place), out=places)
         torch.maximum(largest, response, out=largest)
-    return largest, places
+    return places
 
 
 def _at_places(parts: Sequence[torch.Tensor], kernels: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
