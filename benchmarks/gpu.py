@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         requests = () if given.trials is None else requests_in(given.trials)
     except FileNotFoundError as error:
         parser.error(str(error))
+    if given.only_compiled and given.trials is not None:
+        parser.error("--only-compiled projects nothing: --trials belongs to the earlier call")
     chosen = [each for each in WORKLOADS if not given.workload or any(text in each.title for text in given.workload)]
     fix_cublas_workspace()
     seconds, began = 60 * given.minutes, time.monotonic()
@@ -129,12 +131,22 @@ def _earlier(file: Path, begun: Mapping[str, Any]) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise ValueError(f"{file} is absent: --only-compiled adds to the results of an earlier call") from None
-    for part, name in (("gpu", "name"), ("machine", "commit")):
-        if document[part][name] != begun[part][name]:
-            raise ValueError(
-                f"{file} is of the {part if part == 'gpu' else name} {document[part][name]}, not {begun[part][name]}"
-            )
+    earlier, now = _what_it_is_of(document), _what_it_is_of(begun)
+    for what, value in now.items():
+        if earlier[what] != value:
+            raise ValueError(f"{file} is of {what} {earlier[what]}, not {value}")
     return {**document, "code_compiled_before": document["code_compiled_before"] or begun["code_compiled_before"]}
+
+
+def _what_it_is_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    gpu, machine = document["gpu"], document["machine"]
+    return {
+        "the device": gpu["name"],
+        "driver": gpu["driver"],
+        "CUDA": gpu["cuda"],
+        "torch": machine["versions"]["torch"],
+        "commit": machine["commit"],
+    }
 
 
 def _driver() -> str | None:
@@ -191,13 +203,13 @@ def _time_compiled_steps(
             continue
         path = kind_of(workload.recipe, device).compiled()
         timings = list(timed_paths(workload.recipe, [path], until=time.monotonic()))  # the first path of a call is always timed
-        first = fastest(timings)
-        if first is not None and (step["fastest"] is None or _median(first.as_plain()) < _median(step["fastest"])):
-            step["fastest"] = first.as_plain()
-        step["paths"] += [each.as_plain() for each in timings]
-        step["tf32"] += [each.as_plain() for each in _in_tf32(workload.recipe, path, device)]
+        new = {"paths": timings, "tf32": _in_tf32(workload.recipe, path, device)}
+        for name, own in new.items():  # in place of those of an earlier call
+            step[name] = [each for each in step[name] if not each["path"]["compiled"]] + [each.as_plain() for each in own]
+        alone = [each for each in step["paths"] if each["milliseconds"] is not None and each["path"]["seeds_together"] == 1]
+        step["fastest"] = min(alone, key=_median, default=None)
         _write(document, target)
-        _say(f"{workload.title}, compiled", first)
+        _say(f"{workload.title}, compiled", fastest(timings))
 
 
 def _in_tf32(recipe: TrainingRecipe, path: ExecutionPath, device: str) -> list[PathTiming]:

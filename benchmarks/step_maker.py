@@ -12,7 +12,7 @@ import torch._dynamo  # noqa: F401 - the optimisers import it in their first ste
 from benchmarks.allocator import keep_freed_memory
 from benchmarks.baseline.sampler import EpisodeSampler
 from benchmarks.contenders import BASELINE, OURS, Contender
-from benchmarks.installed_peers import find_peers
+from benchmarks.installed_peers import peer_module
 from benchmarks.peers.in_memory_loader import loaded_episodes
 from benchmarks.stand_in_images import stand_in_bank
 from benchmarks.workloads import Workload
@@ -41,9 +41,8 @@ def make_step(contender: Contender, workload: Workload, *, threads: int) -> Call
 
 
 def _peer_step(contender: Contender, workload: Workload, bank: ImageBank) -> Callable[[], None]:
-    find_peers()
     dtype = getattr(torch, contender.dtype)
-    learner = importlib.import_module(f"benchmarks.{contender.module}").learner(workload.recipe, bank.image_shape)
+    learner = peer_module(contender.module).learner(workload.recipe, bank.image_shape)
     learner.trained.to(dtype)
     source = loaded_episodes(bank, workload.recipe.episode) if workload.loading else _given_episodes(workload, bank)
 

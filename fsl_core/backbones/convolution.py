@@ -1,4 +1,4 @@
-"""A grouped convolution whose second derivative is made of convolutions as large as the first ones.
+"""A grouped convolution whose second derivative consists of convolutions of the sizes of the first derivative's.
 
 A convolution is linear in its maps and in its kernels. So its derivatives, and theirs, are the same three operations on other tensors: the
 convolution, and its gradients in the maps and in the kernels. Autograd's own second derivative takes the gradient of the kernels as a
@@ -27,7 +27,7 @@ class _Geometry:
     def gradients(
         self, gradient: torch.Tensor, maps: torch.Tensor, kernels: torch.Tensor, wanted: tuple[bool, bool]
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Of ``<gradient, convolve(maps, kernels)>``: in the maps, which depends on the kernels, and in the kernels, on the maps."""
+        """The gradients of ``<gradient, convolve(maps, kernels)>`` in the maps, which needs the kernels, and in the kernels."""
         stride, padding = [self.stride] * 2, [self.padding] * 2
         of_maps, of_kernels, _ = _aten.convolution_backward(
             gradient, maps, kernels, None, stride, padding, [1, 1], False, [0, 0], self.groups, [*wanted, False]
@@ -38,7 +38,7 @@ class _Geometry:
 def convolution(maps: torch.Tensor, kernels: torch.Tensor, *, stride: int, padding: int, groups: int) -> torch.Tensor:
     """Convolve maps ``[B, G * C, H, W]`` with kernels ``[G * F, C, k, k]`` in ``groups``: ``[B, G * F, h, w]``.
 
-    It can be differentiated twice; third derivatives are not supported.
+    It can be differentiated twice; third derivatives are not tested.
     """
     convolved: torch.Tensor = _Convolution.apply(maps, kernels, _Geometry(stride, padding, groups))
     return convolved

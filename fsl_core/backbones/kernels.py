@@ -17,7 +17,7 @@ Convolution = Literal["grouped", "unfolded"]
 Stem = Literal["patches", "reused_patches", "maps", "products"]
 
 _PLACES_OF_AN_IMAGE = 64  # that fill a tile of a matrix product
-_ALIGNED = 4  # numbers of a row of a matrix, for which a GPU's tensor cores have fast products
+_ALIGNED = 4  # a GPU multiplies matrices fast only if their rows have a multiple of this many numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Kernels:
     def convolve_images(
         self, images: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None = None, *, stride: int, padding: int
     ) -> torch.Tensor:
-        """:meth:`convolve` for the first block: images need no gradient, so that on ``products`` they are unfolded by one copy."""
+        """:meth:`convolve` for the first block: images need no gradient, so that on ``products`` each call unfolds them by one copy."""
         if self.stem != "products":
             return self.convolve(images, weights, bias, stride=stride, padding=padding)
         convolved = self._of_patches(_windows(images, len(weights), stride=stride, padding=padding), weights)
@@ -88,6 +88,7 @@ class Kernels:
         missing = -numbers % _ALIGNED
         rows = windows.new_empty(size, groups, height, width, numbers + missing)
         rows[..., numbers:].zero_()
+        # A split of an axis is always a view, so that a compiled graph, which has reshape in place of view, writes to the rows too.
         torch.unflatten(rows[..., :numbers], -1, (-1, 3, 3)).copy_(windows.permute(0, 1, 3, 4, 2, 5, 6))
         aligned = nn.functional.pad(kernels, (0, missing)).mT.expand(size, -1, -1, -1)
         products = torch.bmm(rows.flatten(2, 3).flatten(0, 1), aligned.flatten(0, 1))
@@ -96,8 +97,8 @@ class Kernels:
 
 def _windows(images: torch.Tensor, groups: int, *, stride: int, padding: int) -> torch.Tensor:
     """The 3x3 windows of images ``[B, G * C, H, W]``: a view of the padded images ``[B, G, C, h, w, 3, 3]``."""
-    padded = torch.unflatten(nn.functional.pad(images, (padding,) * 4), 1, (groups, -1))
-    windows: torch.Tensor = padded.unfold(3, 3, stride).unfold(4, 3, stride)
+    padded = nn.functional.pad(images, (padding,) * 4) if padding else images
+    windows: torch.Tensor = torch.unflatten(padded, 1, (groups, -1)).unfold(3, 3, stride).unfold(4, 3, stride)
     return windows
 
 

@@ -81,8 +81,8 @@ def _plain_norm(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     variance, mean = torch.var_mean(maps, dim=(0, 2, 3), correction=0)
     factor = scale * torch.rsqrt(variance + epsilon)
-    # Normalised after pooling, so that the gradient's sums are over pooled maps. The compiler fuses the gradient of pooling into sums over
-    # the maps themselves, and leaves each channel's sum to a single block of a GPU: that takes several times as long as all the rest.
+    # Normalised after pooling, so that the first gradient's sums are over pooled maps. The compiler fuses the gradient of pooling into sums
+    # over the maps themselves, and leaves each channel's sum to a single block of a GPU, which then takes most of a step.
     chosen = _pooled(maps, _by_channel(scale.detach().sign())) if pools else maps
     return torch.relu(chosen * _by_channel(factor) + _by_channel(shift - mean * factor)), mean.detach(), variance.detach()
 

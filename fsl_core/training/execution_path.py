@@ -83,8 +83,9 @@ class ExecutionPath:
             problem = (
                 "only elementwise operations, sums and products can be compiled: normalisation 'plain', stem 'maps' or 'products'"
             )
+            stem = self.stem if self.stem in ("maps", "products") else "maps"
             raise SettingError(
-                "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": "maps"}
+                "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": stem}
             )
 
     def check_available(self, precision: MatmulPrecision = "float32") -> None:

@@ -21,7 +21,7 @@ _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together:
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
 _STEPS_THAT_REPAY_COMPILING = 10_000
 _CUDA_CANDIDATES = 3  # the version of their list: a choice among others is made again
-_PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # for up to so many, cuDNN convolves many groups more slowly than they are multiplied
+_PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # cuDNN convolves many groups of images up to this size more slowly than matrix products do
 
 
 @dataclass(frozen=True, kw_only=True)

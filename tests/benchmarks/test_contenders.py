@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from benchmarks import ours
 from benchmarks.baseline.catalogue import build_algorithm
 from benchmarks.baseline.training_step import Training
 from benchmarks.contenders import BASELINE, CONTENDERS, OURS, Contender
-from benchmarks.installed_peers import is_installed
+from benchmarks.installed_peers import is_installed, peer_module
 from benchmarks.weight_names import gradients_of, take_weights, weights_of
 from benchmarks.workloads import WORKLOADS, Workload
 from fsl_core.datasets.extent import image_shape
@@ -66,7 +65,7 @@ def by_peer(peer: Contender, recipe: TrainingRecipe, weights: Gradient, episodes
     """A peer's loss and gradient under given weights."""
     if peer.needs is not None and not is_installed(peer.needs):
         pytest.skip(f"{peer.needs} is not installed: make bench does it")
-    learner = importlib.import_module(f"benchmarks.{peer.module}").learner(recipe, tuple(episodes.support.shape[-3:]))
+    learner = peer_module(peer.module).learner(recipe, tuple(episodes.support.shape[-3:]))
     learner.trained.to(episodes.support.dtype)
     take_weights(learner.network, weights)
     return learner.backward(episodes).detach(), gradients_of(learner.network)
@@ -124,7 +123,7 @@ def test_easyfsl_answers_by_the_plain_distances_of_our_embeddings() -> None:
         pytest.skip("easyfsl is not installed: make bench does it")
     recipe = tiny(WORKLOADS["prototypical_omniglot"])
     episodes = episodes_of(recipe, torch.float64)
-    learner = importlib.import_module("benchmarks.peers.easyfsl_metric").learner(recipe, (1, 28, 28))
+    learner = peer_module("peers.easyfsl_metric").learner(recipe, (1, 28, 28))
     learner.trained.double()
     algorithm = build_algorithm(recipe, image_shape=(1, 28, 28)).double()
     take_weights(algorithm, weights_of(learner.network))
@@ -149,7 +148,7 @@ def test_a_peer_with_another_loss_lowers_it(workload: Workload, peer: Contender)
     torch.manual_seed(0)
     recipe = tiny(workload)
     episodes = episodes_of(recipe, torch.float32)
-    learner = importlib.import_module(f"benchmarks.{peer.module}").learner(recipe, (1, 28, 28))
+    learner = peer_module(peer.module).learner(recipe, (1, 28, 28))
     before = learner.backward(episodes).item()
     for _ in range(5):
         learner.step(episodes)

@@ -116,6 +116,12 @@ def test_what_it_cannot_do_is_refused(arguments: list[str]) -> None:
         main(arguments)
 
 
+def test_a_projection_belongs_to_the_first_call(trials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--device", "cpu", "--results", str(tmp_path), "--only-compiled", "--trials", str(trials)])
+    assert "--only-compiled projects nothing" in capsys.readouterr().err
+
+
 def test_a_path_that_does_not_work_leaves_its_reason_and_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tiny(WORKLOADS[5]).recipe
     usual = gpu_steps.kind_of(recipe, "cpu").usual_path()
@@ -174,16 +180,23 @@ def test_compiled_paths_can_be_added_to_the_results_of_an_earlier_call(
     main([*arguments, "--compile", "nothing"])
     assert not [path for path in asked if path.compiled]
     asked.clear()
-    main(later)
-    assert [path.compiled for path in asked] == [True]
+    monkeypatch.setattr(gpu, "device_has", lambda device, precision: True)
+    for _ in range(2):  # the second call's timings take the place of the first one's
+        main(later)
+    assert [path.compiled for path in asked] == [True] * 4, "in float32 and in TF32"
     (file,) = tmp_path.glob("*.json")
     document = json.loads(file.read_text())
+    (step,) = [each for each in document["steps"] if "60-way" in each["title"]]
+    assert [[path["path"]["compiled"] for path in step[name]].count(True) for name in ("paths", "tf32")] == [1, 1]
+    page = file.with_suffix(".md").read_text()
+    assert page.count(" in TF32 | ") == 1
+    assert page.count("0.5 [0.5, 0.5], compiled | ") == 1
     by_title = {each["title"]: each for each in document["steps"]}
     assert [each["fastest"]["path"]["compiled"] for each in by_title.values()] == ["60-way" in title for title in by_title]
     file.write_text(json.dumps({**document, "machine": {**document["machine"], "commit": "another"}}))
     with pytest.raises(SystemExit):
         main(later)
-    assert "is of the commit another" in capsys.readouterr().err
+    assert "is of commit another" in capsys.readouterr().err
 
 
 def test_a_file_is_named_after_its_device() -> None:

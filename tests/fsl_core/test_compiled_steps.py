@@ -48,6 +48,7 @@ EXACT, FLOAT32 = 1e-11, 1e-3
 """Of each tensor's largest entry, as between the eager paths."""
 COMPILED = ExecutionPath(normalisation="plain", stem="maps", compiled=True, episodes_at_once=2)
 UNFOLDED = dataclasses.replace(COMPILED, convolution="unfolded", layout="channels_first")
+PRODUCTS = dataclasses.replace(COMPILED, stem="products")
 compiles = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs the C++ compiler g++ on a CPU")
 
 
@@ -85,8 +86,10 @@ def assert_equal_gradients(algorithm: str, backbone: str, path: ExecutionPath, d
 @pytest.mark.usefixtures("traced_only")
 @pytest.mark.parametrize(("algorithm", "backbone", "path"), [
     ("prototypical", "max_pool", COMPILED),
+    ("prototypical", "max_pool", PRODUCTS),
     ("matching full context", "mlp", COMPILED),
     ("maml order 1", "mlp", COMPILED),
+    ("maml order 2", "max_pool", PRODUCTS),
     pytest.param("maml order 2", "max_pool", UNFOLDED, marks=pytest.mark.slow),
     ("maml order 2", "mlp", COMPILED),
     pytest.param("maml order 2", "stride, padded at the end, shift alone", UNFOLDED, marks=pytest.mark.slow),
@@ -104,6 +107,7 @@ def test_the_traced_gradient_is_that_of_the_plain_loop(algorithm: str, backbone:
     ("matching full context", "mlp", COMPILED),
     ("maml order 1", "max_pool", COMPILED),
     ("maml order 2", "max_pool", UNFOLDED),
+    ("maml order 2", "max_pool", PRODUCTS),
 ])  # fmt: skip
 def test_the_compiled_gradient_is_that_of_the_plain_loop(
     algorithm: str, backbone: str, path: ExecutionPath, tmp_path: Path

@@ -1,12 +1,14 @@
 """Every form of a convolution over groups, and its two derivatives, are those of torch for each group, whatever the sizes."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fsl_core.backbones.convolution import convolution
 from fsl_core.backbones.kernels import Kernels
@@ -106,6 +108,40 @@ def test_a_second_derivative_is_complete_whichever_gradients_are_wanted(wanted: 
 
     for one, other in zip(second(ours), second(of_torch), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+class Kernel3x3(TorchDispatchMode):
+    """Counts convolutions and their gradients, all of which must have kernels of 3 x 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default):
+            kernels = args[1] if func is torch.ops.aten.convolution.default else args[2]
+            self.sizes.append(tuple(kernels.shape[2:]))
+        return func(*args, **(kwargs or {}))
+
+
+def sizes_in_a_second_derivative(convolve: Convolve, groups: int) -> list[tuple[int, ...]]:
+    maps, weights = random(2, groups * 2, 7, 7, seed=0).requires_grad_(), random(groups, 3, 2, 3, 3, seed=1).requires_grad_()
+    with Kernel3x3() as seen:
+        derivatives(convolve(maps, weights), (maps, weights))
+    return seen.sizes
+
+
+def test_a_second_derivative_has_kernels_of_the_same_size_and_no_convolution_for_each_group() -> None:
+    def by_kernels(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return Kernels().convolve(maps, weights, stride=1, padding=1)
+
+    def by_torch(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv2d(maps, weights.flatten(0, 1), padding=1, groups=len(weights))
+
+    assert set(sizes_in_a_second_derivative(by_kernels, 3)) == {(3, 3)}
+    assert len(sizes_in_a_second_derivative(by_kernels, 3)) == len(sizes_in_a_second_derivative(by_kernels, 1))
+    theirs = sizes_in_a_second_derivative(by_torch, 3)
+    assert (7, 7) in theirs and len(theirs) > len(sizes_in_a_second_derivative(by_torch, 1)), "then ours is not needed"
 
 
 def test_a_convolution_passes_torchs_own_checks_of_derivatives() -> None:

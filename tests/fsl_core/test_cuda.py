@@ -65,6 +65,8 @@ TOGETHER = (
     Kernels(),
     Kernels(layout="channels_first", normalisation="library", stem="maps"),
     Kernels(layout="channels_first", convolution="unfolded", stem="maps"),
+    Kernels(stem="products"),
+    Kernels(normalisation="plain", stem="products"),
 )
 """Of paths on which several seeds train together."""
 compiled_steps = pytest.mark.parametrize(("algorithm", "backbone"), [("prototypical", "max_pool"), ("maml order 2", "stride")])

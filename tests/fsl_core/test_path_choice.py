@@ -336,7 +336,7 @@ def test_on_cuda_groups_of_small_images_are_unfolded_first_and_groups_of_large_o
     assert (compiled.stem, compiled.layout) == ("products", "channels_last")
 
 
-def test_on_cuda_the_usual_batch_norm_is_torchs_where_nothing_is_differentiated_twice() -> None:
+def test_on_cuda_the_usual_batch_norm_is_torchs_for_an_algorithm_that_does_not_adapt() -> None:
     assert kind_of(device="cuda").usual_path().normalisation == "library"
     assert photographs().usual_path().normalisation == "fused"
 

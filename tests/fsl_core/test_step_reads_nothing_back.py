@@ -52,7 +52,16 @@ class StatisticsOnMeta(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("kernels", [Kernels(), Kernels(convolution="unfolded", layout="channels_first")], ids=str)
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        Kernels(),
+        Kernels(convolution="unfolded", layout="channels_first"),
+        Kernels(stem="products"),
+        Kernels(normalisation="plain", stem="products", layout="channels_first"),
+    ],
+    ids=str,
+)
 def test_a_gradient_reads_no_value_back_to_the_host(name: str, kernels: Kernels) -> None:
     """Tensors of the meta device have none: whoever asks for one there gets an error."""
     state, settings = begun(name, "meta", kernels)
