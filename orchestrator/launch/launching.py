@@ -86,16 +86,16 @@ def launch(sweep: Sweep, request: LaunchRequest, hooks: LaunchHooks) -> tuple[Wo
     view = hooks.view or LineView(sweep.callbacks.notice)
     if request.execution.cluster_address:
         view.phase(f"the Ray cluster at {request.execution.cluster_address} is being reached")
-    cluster = reach_cluster(request.execution)  # first: a stale address must not wait for images
+    cluster = reach_cluster(request.execution)  # first: nothing that is refused must wait for images
+    device = choose_device(request.execution, cluster)
+    path = _given_path(request.execution, device)
+    check_seeds_together(request.execution, path, device)
     workspace = sweep.open_for_launch()
     workspace.store.check_writable()
     folder = sweep_folder(workspace.places.runs_root, workspace.plan)
     refuse_running(folder)  # now: the driver takes the lock once all is downloaded, timed and verified
     if not request.replace:
         check_name_is_free(folder, workspace.plan)
-    device = choose_device(request.execution, cluster)
-    path = _given_path(request.execution, device)  # now: a wrong file must not wait for images
-    check_seeds_together(request.execution, path, device)
     expected = _forecast(workspace, request, device, cluster, view=view)
     hooks.predicted(expected)
     if expected.left:

@@ -100,6 +100,25 @@ def test_check_says_what_lies_there(tmp_path: Path, name: str) -> None:
     assert result.exit_code == 2 and "mini-imagenet-cache-train.pkl (a pickle, never opened here" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "message", "code"),
+    [
+        (["--path", "wrong.json"], "holds no execution path", 2),
+        (["--device", "cuda"], "cuda", 2),
+        (["--seeds-together", "3", "--device", "cpu"], "seeds", 2),
+        (["--executor", "ray", "--address", "127.0.0.1:1"], "127.0.0.1:1", 4),
+    ],
+)
+def test_what_is_refused_does_not_wait_for_images(options: list[str], message: str, code: int, tmp_path: Path) -> None:
+    """A sweep with a fallback data set prepares its own images before anything else, which takes seconds, or minutes of a download."""
+    (tmp_path / "wrong.json").write_text("{}")
+    quick = Path(__file__).parents[3] / "sweeps" / "quick.yaml"
+    given = [str(tmp_path / each) if each.endswith(".json") else each for each in options]
+    result = fsl("run", quick, "--data-root", tmp_path, "--runs-root", tmp_path / "runs", "--yes", *given)
+    assert result.exit_code == code and message in result.stderr
+    assert "omniglot" not in result.stderr.lower()
+
+
 def test_a_sweep_on_its_fallback_says_what_lies_in_place_of_its_own_data(tmp_path: Path) -> None:
     (tmp_path / "omniglot").mkdir()
     (tmp_path / "omniglot" / "images_background.rar").write_bytes(b"Rar!")
