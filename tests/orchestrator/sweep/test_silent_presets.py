@@ -18,7 +18,7 @@ PINNED = {
     "article_2018": "907127d1d17320ea",
     "inner_steps": "97da179d677a4a6a",
     "maml_omniglot": "2f58ebd3a797983a",
-    "matching_2018": "c41abcb614aab3a6",
+    "matching_2018": "464ed06f32ce5a7a",
     "matching_omniglot": "3e17c88a26a9314f",
     "mini_imagenet": "8385083002519d0e",
     "mini_imagenet_short": "9178a23b1b3e63ae",
