@@ -272,7 +272,7 @@ def test_the_short_sweeps_reuse_trials_of_the_long_ones() -> None:
     fixed_scale = {trial.fingerprint for trial in matching.trials if not getattr(trial.recipe.algorithm, "learn_scale", True)}
     assert fixed_scale and fixed_scale < trials(matching) and fixed_scale <= trials(plan_of("paper"))
     as_in_2018 = plan_of("matching_2018")
-    assert (len(as_in_2018.cells), len(as_in_2018.trials)) == (8, 2) and trials(as_in_2018) <= trials(plan_of("article_2018"))
+    assert (len(as_in_2018.cells), len(as_in_2018.trials)) == (8, 6) and trials(as_in_2018) <= trials(plan_of("article_2018"))
     trained = {trial.fingerprint for trial in plan_of("maml_omniglot").trials if trial.recipe.steps}
     assert len(trained) == 6 and trained <= trials(plan_of("article_2018"))
 
