@@ -1,5 +1,9 @@
-"""What holds for every test: no choice of an execution path hangs on a timer. ``--fast`` leaves out the files that take seconds."""
+"""What holds for every test: no choice of an execution path hangs on a timer, and no process that a test starts ignores a signal.
 
+``--fast`` leaves out the files that take seconds.
+"""
+
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,17 @@ def no_timer() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as equal:
         equal.setattr("fsl_core.training.path_choice.stopwatch_of", lambda *_: lambda: 1.0)
         yield
+
+
+def pytest_configure() -> None:
+    """Ignored signals are inherited: in the background of a shell, and under nohup, the tests of signals would fail.
+
+    A signal that has a handler here has its default in what the tests start, and a hangup still does not end the tests.
+    """
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
