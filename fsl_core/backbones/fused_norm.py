@@ -34,7 +34,8 @@ def fused_norm(
     return out, mean, variance
 
 
-def _by_channel(values: torch.Tensor) -> torch.Tensor:
+def by_channel(values: torch.Tensor) -> torch.Tensor:
+    """Values ``[C]`` as factors or summands of maps ``[B, C, H, W]``."""
     return values.view(1, -1, 1, 1)
 
 
@@ -48,10 +49,17 @@ def _pooled(maps: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torc
     if scale.device.type == "cpu" and bool((scale > 0).all()):
         values, places = _aten.max_pool2d_with_indices(maps, [2, 2], [2, 2])
         return values, places
-    sign = _by_channel(scale.sign())
+    return pooled_by_sign(maps, by_channel(scale.sign()))
+
+
+def pooled_by_sign(maps: torch.Tensor, sign: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The value of each window that is largest after scaling, and its place; ``sign`` is that of the scales, ``[1, C, 1, 1]``.
+
+    Where it is 0, the value is the first one: a scale of 0 makes all values of a window equal.
+    """
     values, places = _aten.max_pool2d_with_indices(maps * sign, [2, 2], [2, 2])
     rows, columns = values.shape[2:]
-    first = maps[:, :, : 2 * rows : 2, : 2 * columns : 2]  # a scale of 0 makes all values of a window equal
+    first = maps[:, :, : 2 * rows : 2, : 2 * columns : 2]
     return torch.where(sign == 0, first, values * sign), places
 
 
@@ -80,7 +88,7 @@ class _FusedNorm(torch.autograd.Function):
         spread = torch.rsqrt(variance + epsilon)
         chosen, places = _pooled(maps, scale) if pools else (maps, None)
         factor = scale * spread
-        out = torch.addcmul(_by_channel(shift - mean * factor), chosen, _by_channel(factor)).relu_()
+        out = torch.addcmul(by_channel(shift - mean * factor), chosen, by_channel(factor)).relu_()
         context.save_for_backward(maps, scale, chosen, places, out, mean, spread)
         context.mark_non_differentiable(mean, variance)
         return out, mean, variance
@@ -112,10 +120,10 @@ class _FusedNormBackward(torch.autograd.Function):
         by_map = -factor * spread * of_scale / count
         constant = -factor * of_shift / count - by_map * mean
         if places is None:
-            of_maps = torch.addcmul(_by_channel(constant), maps, _by_channel(by_map)).addcmul_(d, _by_channel(factor))
+            of_maps = torch.addcmul(by_channel(constant), maps, by_channel(by_map)).addcmul_(d, by_channel(factor))
         else:
-            of_maps = _put_back(d * _by_channel(factor), maps, places)
-            of_maps.addcmul_(maps, _by_channel(by_map)).add_(_by_channel(constant))
+            of_maps = _put_back(d * by_channel(factor), maps, places)
+            of_maps.addcmul_(maps, by_channel(by_map)).add_(by_channel(constant))
         context.save_for_backward(d, maps, scale, chosen, places, out, mean, spread, of_shift, of_scale)
         return of_maps, of_scale, of_shift
 
@@ -141,15 +149,15 @@ class _FusedNormBackward(torch.autograd.Function):
 
         along = extent * spread
         constant = t - factor * u_sum / count - along * mean
-        of_gradient = torch.addcmul(_by_channel(constant), chosen, _by_channel(along)).addcmul_(u_chosen, _by_channel(factor))
+        of_gradient = torch.addcmul(by_channel(constant), chosen, by_channel(along)).addcmul_(u_chosen, by_channel(factor))
         of_gradient = _aten.threshold_backward(of_gradient, out, 0)
 
         by_u = -factor * spread * of_scale / count
         by_x = -spread * ((extent - factor * u_along / count) * of_scale + factor * total) / count
         shift = -spread * (extent * of_shift - factor * of_scale * u_sum / count) / count - by_x * mean * spread
-        of_maps = torch.addcmul(_by_channel(shift), maps, _by_channel(by_x * spread)).addcmul_(u, _by_channel(by_u))
+        of_maps = torch.addcmul(by_channel(shift), maps, by_channel(by_x * spread)).addcmul_(u, by_channel(by_u))
         if places is None:
-            of_maps.addcmul_(d, _by_channel(along))
+            of_maps.addcmul_(d, by_channel(along))
         else:
-            of_maps.add_(_put_back(d * _by_channel(along), maps, places))
+            of_maps.add_(_put_back(d * by_channel(along), maps, places))
         return of_gradient, of_maps, spread * total, None, None, None, None, None

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from fsl_core.backbones.fused_norm import fused_norm
+from fsl_core.backbones.fused_norm import by_channel, fused_norm, pooled_by_sign
 from fsl_core.backbones.initialisation import Draw, initial_values, ones
 from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.backbones.weights import LayerStatistics, Weights
@@ -83,19 +83,8 @@ def _plain_norm(
     factor = scale * torch.rsqrt(variance + epsilon)
     # Normalised after pooling, so that the first gradient's sums are over pooled maps. The compiler fuses the gradient of pooling into sums
     # over the maps themselves, and leaves each channel's sum to a single block of a GPU, which then takes most of a step.
-    chosen = _pooled(maps, _by_channel(scale.detach().sign())) if pools else maps
-    return torch.relu(chosen * _by_channel(factor) + _by_channel(shift - mean * factor)), mean.detach(), variance.detach()
-
-
-def _pooled(maps: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-    """The value of each window that is the largest once scaled; the first one where the scale, whose ``sign`` is given, is 0."""
-    largest = nn.functional.max_pool2d(maps * sign, 2) * sign
-    rows, columns = largest.shape[2:]
-    return torch.where(sign == 0, maps[:, :, : 2 * rows : 2, : 2 * columns : 2], largest)
-
-
-def _by_channel(values: torch.Tensor) -> torch.Tensor:
-    return values.view(1, -1, 1, 1)
+    chosen = pooled_by_sign(maps, by_channel(scale.detach().sign()))[0] if pools else maps
+    return torch.relu(chosen * by_channel(factor) + by_channel(shift - mean * factor)), mean.detach(), variance.detach()
 
 
 def _library_norm(

@@ -26,6 +26,7 @@ from fsl_core.training.multiplying import check_precision_available, multiplying
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 _MIB = 2**20
+_STEMS_TO_COMPILE: tuple[Stem, ...] = ("maps", "products")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,11 @@ class ExecutionPath:
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
         truth("compiled", self.compiled)
-        if self.compiled and (self.normalisation != "plain" or self.stem not in ("maps", "products")):
+        if self.compiled and (self.normalisation != "plain" or self.stem not in _STEMS_TO_COMPILE):
             problem = (
                 "only elementwise operations, sums and products can be compiled: normalisation 'plain', stem 'maps' or 'products'"
             )
-            stem = self.stem if self.stem in ("maps", "products") else "maps"
+            stem = self.stem if self.stem in _STEMS_TO_COMPILE else _STEMS_TO_COMPILE[0]
             raise SettingError(
                 "compiled", True, problem, beside=("normalisation", "stem"), give={"normalisation": "plain", "stem": stem}
             )
