@@ -273,8 +273,11 @@ def test_the_short_sweeps_reuse_trials_of_the_long_ones() -> None:
     assert fixed_scale and fixed_scale < trials(matching) and fixed_scale <= trials(plan_of("paper"))
     as_in_2018 = plan_of("matching_2018")
     assert (len(as_in_2018.cells), len(as_in_2018.trials)) == (8, 6) and trials(as_in_2018) <= trials(plan_of("article_2018"))
-    trained = {trial.fingerprint for trial in plan_of("maml_omniglot").trials if trial.recipe.steps}
+    black_on_white = plan_of("maml_omniglot", only=["black_on_white=true"])
+    trained = {trial.fingerprint for trial in black_on_white.trials if trial.recipe.steps}
     assert len(trained) == 6 and trained <= trials(plan_of("article_2018"))
+    as_in_the_paper = trials(plan_of("maml_omniglot_paper"))
+    assert len(as_in_the_paper) == 6 and as_in_the_paper <= trials(plan_of("omniglot"))
 
 
 @pytest.mark.parametrize("name", ["maml_omniglot", "mini_imagenet_short"])
