@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,17 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from benchmarks.gpu_document import earlier_document, new_document, with_steps_in
 from benchmarks.gpu_page import file_stem, write_gpu_page
 from benchmarks.gpu_projection import algorithm_of, projected, requests_in
 from benchmarks.gpu_steps import PathTiming, fastest, kind_of, timed_paths
 from benchmarks.gpu_workloads import COMPILED, WORKLOADS, GpuWorkload, tiny
-from benchmarks.machine import this_machine
-from fsl_core.processor import processor_name
 from fsl_core.recipe.matmul_precision import device_has
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.compiled_code import compiled_code_in, environment_names_a_folder
+from fsl_core.training.compiled_code import compiled_code_in
 from fsl_core.training.execution_path import ExecutionPath, cuda_is_here, fix_cublas_workspace
 
 RESULTS = Path(__file__).parent / "results"
@@ -50,7 +46,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only-compiled",
         action="store_true",
-        help="time only the compiled paths, and add them to the results of an earlier call on this device, of the same commit",
+        help="time only the compiled paths, and add them to the results of an earlier call on this device, of the same code",
     )
     parser.add_argument(
         "--trials", type=Path, help="folder written by `fsl plan SWEEP --write-trials`: project the hours of its trials"
@@ -77,13 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.only_compiled and given.trials is not None:
         parser.error("--only-compiled projects nothing: --trials belongs to the earlier call")
     chosen = [each for each in WORKLOADS if not given.workload or any(text in each.title for text in given.workload)]
+    asked = given.compile or COMPILED
     fix_cublas_workspace()
     seconds, began = 60 * given.minutes, time.monotonic()
-    document = _begun(given.device)
+    document = new_document(given.device)
     target = (RESULTS if given.results is None else given.results) / file_stem(document["gpu"]["name"])
     if given.only_compiled:
         try:
-            document = _earlier(target.with_suffix(".json"), document)
+            document = earlier_document(target.with_suffix(".json"), document)
+            chosen = with_steps_in(document, chosen, asked)
         except ValueError as error:
             parser.error(str(error))
     workloads = chosen if given.device == "cuda" else [tiny(each) for each in chosen]
@@ -97,66 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
                 document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
                 _write(document, target)
-        _time_compiled_steps(document, workloads, given.device, target, asked=given.compile or COMPILED)
+        _time_compiled_steps(document, workloads, given.device, target, asked=asked)
     document["seconds"] = (document["seconds"] or 0.0) + time.monotonic() - began
     _write(document, target)
     print(f"written: {target}.json and .md, after {document['seconds']:.0f} s")
-
-
-def _begun(device: str) -> dict[str, Any]:
-    on_cuda = device == "cuda"
-    gpu = {
-        "name": torch.cuda.get_device_name() if on_cuda else f"cpu {processor_name()}",
-        "memory_mb": torch.cuda.get_device_properties(0).total_memory // 2**20 if on_cuda else None,
-        "cuda": torch.version.cuda if on_cuda else None,
-        "driver": _driver() if on_cuda else None,
-    }
-    return {
-        "gpu": gpu,
-        "machine": vars(this_machine()),
-        "code_compiled_before": environment_names_a_folder(),
-        "seconds": None,
-        "steps": [],
-        "projection": None,
-    }
-
-
-def _earlier(file: Path, begun: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of an earlier call.
-
-    Raises:
-        ValueError: there is none for this device and commit.
-    """
-    try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise ValueError(f"{file} is absent: --only-compiled adds to the results of an earlier call") from None
-    earlier, now = _what_it_is_of(document), _what_it_is_of(begun)
-    for what, value in now.items():
-        if earlier[what] != value:
-            raise ValueError(f"{file} is of {what} {earlier[what]}, not {value}")
-    return {**document, "code_compiled_before": document["code_compiled_before"] or begun["code_compiled_before"]}
-
-
-def _what_it_is_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    gpu, machine = document["gpu"], document["machine"]
-    return {
-        "the device": gpu["name"],
-        "driver": gpu["driver"],
-        "CUDA": gpu["cuda"],
-        "torch": machine["versions"]["torch"],
-        "commit": machine["commit"],
-    }
-
-
-def _driver() -> str | None:
-    """The version of NVIDIA's driver, if nvidia-smi reports it."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer[0] if answer else None
 
 
 def _time_steps(

@@ -46,6 +46,7 @@ class ResNet12Settings(BackboneSettings):
 
     name: ClassVar[str] = "resnet12"
     title: ClassVar[str] = "ResNet-12"
+    forms: ClassVar[frozenset[str]] = frozenset({"layout", "convolution"})
     filters: int = field(default=64, metadata=_AS_CONV4["filters"])
     growth: Growth = field(
         default="wide", metadata=setting("widths of ResNet-12's blocks: wide, 1:2.5:5:10, or doubling, 1:2:4:8")

@@ -30,11 +30,13 @@ class BackboneSettings(ABC):
     """The base of a backbone's settings, which are a frozen dataclass; each field is a key of sweep files.
 
     ``name``: the backbone's name in sweep files; ``title``: its name in tables. ``batch_norm``: the statistics that normalise in scoring:
-    the ``running`` ones of training, for metric algorithms, or those of the ``batch`` itself, for adapting ones.
+    the ``running`` ones of training, for metric algorithms, or those of the ``batch`` itself, for adapting ones. ``forms``: the fields of
+    :class:`fsl_core.backbones.kernels.Kernels` that change its computation; execution paths that differ in others alone are timed once.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    forms: ClassVar[frozenset[str]] = frozenset({"layout", "normalisation", "convolution", "stem"})
     batch_norm: BatchNormStatistics
 
     @classmethod
@@ -137,6 +139,7 @@ class MlpSettings(BackboneSettings):
 
     name: ClassVar[str] = "mlp"
     title: ClassVar[str] = "MLP"
+    forms: ClassVar[frozenset[str]] = frozenset({"normalisation"})
     batch_norm: BatchNormStatistics = field(default="batch", metadata=_BATCH_NORM)
     batch_norm_scale: bool = field(default=True, metadata=_BATCH_NORM_SCALE)
     batch_norm_epsilon: float = field(default=1e-5, metadata=_BATCH_NORM_EPSILON)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 
-from fsl_core.backbones.kernels import Normalisation
+from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -66,6 +66,18 @@ class StepKind:
 
     def candidates(self) -> Iterator[ExecutionPath]:
         """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
+        known: set[ExecutionPath] = set()
+        for path in self._paths():
+            if (computed := self._computed(path)) not in known:
+                known.add(computed)
+                yield path
+
+    def _computed(self, path: ExecutionPath) -> ExecutionPath:
+        """The path without the forms that its backbone does not use: equal for paths on which a step is the same computation."""
+        used, usual = self.recipe.backbone.forms, Kernels()
+        return replace(path, **{form.name: getattr(usual, form.name) for form in fields(Kernels) if form.name not in used})
+
+    def _paths(self) -> Iterator[ExecutionPath]:
         yield from self._of_one_seed()
         if self.device == "cuda" and self.seeds > 1:
             yield from map(self.together, self._of_one_seed())

@@ -193,10 +193,13 @@ def test_compiled_paths_can_be_added_to_the_results_of_an_earlier_call(
     assert page.count("0.5 [0.5, 0.5], compiled | ") == 1
     by_title = {each["title"]: each for each in document["steps"]}
     assert [each["fastest"]["path"]["compiled"] for each in by_title.values()] == ["60-way" in title for title in by_title]
-    file.write_text(json.dumps({**document, "machine": {**document["machine"], "commit": "another"}}))
+    with pytest.raises(SystemExit):
+        main([*arguments, "--only-compiled", "--compile", "nothing"])
+    assert "no step of the earlier call fits; it timed: Prototypical Networks" in capsys.readouterr().err
+    file.write_text(json.dumps({**document, "code_digest": "another"}))
     with pytest.raises(SystemExit):
         main(later)
-    assert "is of commit another" in capsys.readouterr().err
+    assert "is of code another" in capsys.readouterr().err
 
 
 def test_a_file_is_named_after_its_device() -> None:
@@ -205,6 +208,6 @@ def test_a_file_is_named_after_its_device() -> None:
 
 def test_it_needs_torch_alone() -> None:
     """And what torch brings: a GPU machine has neither the orchestrator nor its libraries."""
-    for file in ("gpu", "gpu_page", "gpu_projection", "gpu_steps", "gpu_workloads"):
+    for file in ("gpu", "gpu_document", "gpu_page", "gpu_projection", "gpu_steps", "gpu_workloads"):
         names = {name.partition(".")[0] for _, name in imported((ROOT / "benchmarks" / f"{file}.py").read_text())}
         assert not names & {"ray", "mlflow", "pandas", "click", "orchestrator", "scipy", "yaml"}, file

@@ -70,7 +70,5 @@ EVERY_KERNELS = [
 
 
 def kernels_of(backbone: BackboneSettings) -> list[Kernels]:
-    """The ways that differ for a backbone: without convolutions the layout and the convolution do nothing."""
-    if isinstance(backbone, MlpSettings):
-        return [Kernels(normalisation=normalisation) for normalisation in get_args(Normalisation)]
-    return EVERY_KERNELS
+    """The ways that differ for a backbone."""
+    return list({tuple(getattr(kernels, form) for form in backbone.forms): kernels for kernels in EVERY_KERNELS}.values())

@@ -5,15 +5,17 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
+from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
+from fsl_core.backbones.resnet12 import ResNet12Settings
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopRequested
-from fsl_core.recipe.algorithm_settings import MamlSettings
-from fsl_core.recipe.backbone_settings import Conv4Settings
+from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, PrototypicalSettings
+from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training import path_repetition
 from fsl_core.training.execution_path import ExecutionPath
@@ -339,6 +341,46 @@ def test_on_cuda_groups_of_small_images_are_unfolded_first_and_groups_of_large_o
 def test_on_cuda_the_usual_batch_norm_is_torchs_for_an_algorithm_that_does_not_adapt() -> None:
     assert kind_of(device="cuda").usual_path().normalisation == "library"
     assert photographs().usual_path().normalisation == "fused"
+
+
+@pytest.mark.parametrize("backbone", [MlpSettings(batch_norm="running"), ResNet12Settings(filters=2)], ids=lambda each: each.name)
+def test_paths_on_which_a_backbone_computes_the_same_are_timed_once(backbone: BackboneSettings) -> None:
+    for device in ("cpu", "cuda"):
+        kind = dataclasses.replace(kind_of(device=device), recipe=glyphs_recipe(backbone=backbone, meta_batch_size=4))
+        forms = [
+            (path.captured, path.episodes_at_once, *(getattr(path, form) for form in backbone.forms))
+            for path in kind.candidates()
+        ]
+        assert len(forms) == len(set(forms)) > 1
+        assert next(kind.candidates()) == kind.usual_path()
+
+
+@pytest.mark.parametrize("algorithm", [PrototypicalSettings(), MamlSettings(order=2, adaptation_steps=2, inner_lr=0.1)])
+@pytest.mark.parametrize("backbone", [MlpSettings(batch_norm="running"), ResNet12Settings(filters=2)], ids=lambda each: each.name)
+def test_a_form_that_a_backbone_does_not_name_changes_no_bit(backbone: BackboneSettings, algorithm: AlgorithmSettings) -> None:
+    statistics = "batch" if algorithm.adapts else "running"
+    steps = 2 if algorithm.adapts else None
+    recipe = glyphs_recipe(
+        algorithm=algorithm,
+        backbone=dataclasses.replace(backbone, batch_norm=statistics),  # type: ignore[type-var]
+        validation=ValidationSettings(shape=EpisodeShape(way=5, shot=1, query=5), every=5, adaptation_steps=steps),
+    )
+    forms: dict[str, Any] = {"layout": Layout, "normalisation": Normalisation, "convolution": Convolution, "stem": Stem}
+    assert forms.keys() == {form.name for form in dataclasses.fields(Kernels)} > backbone.forms
+    usual = ended(recipe, ExecutionPath())
+    for form, values in forms.items():
+        for value in get_args(values) if form not in backbone.forms else ():
+            path = dataclasses.replace(ExecutionPath(), **{form: value})
+            assert all(torch.equal(values, usual[name]) for name, values in ended(recipe, path).items()), path
+
+
+def ended(recipe: TrainingRecipe, path: ExecutionPath) -> dict[str, torch.Tensor]:
+    """The weights and statistics after a few steps on a path."""
+    with path.active():
+        state, take_step = training_along(recipe, path, (1, 28, 28), torch.device("cpu"))
+        for _ in range(2):
+            take_step()
+    return state.weights | state.statistics
 
 
 def photographs() -> StepKind:
