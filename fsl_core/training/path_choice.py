@@ -99,6 +99,8 @@ def _measured(kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bo
         problem = ""
         for path in kind.candidates():
             if path.compiled:
+                if not kind.repays_compiling(min(least.values(), default=math.inf)):
+                    continue
                 _stop_if(should_stop)
             timed = _first_time(kind, path, stopwatch)
             if isinstance(timed, str):

@@ -19,8 +19,10 @@ from fsl_core.training.unit_work import step_bill
 
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
-_STEPS_THAT_REPAY_COMPILING = 10_000
-_CUDA_CANDIDATES = 3  # the version of their list: a choice among others is made again
+_SECONDS_THAT_REPAY_COMPILING = (
+    120.0  # of training: a compiled step takes half the time, and compiling a minute (docs/performance.md)
+)
+_CUDA_CANDIDATES = 4  # the version of their list: a choice among others is made again
 _PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # cuDNN convolves many groups of images up to this size more slowly than matrix products do
 
 
@@ -50,8 +52,7 @@ class StepKind:
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             **({"seeds": self.seeds} if self.seeds > 1 else {}),
-            **({"compiled": True} if self._repays_compiling() else {}),
-            **({"candidates": _CUDA_CANDIDATES} if self.device == "cuda" else {}),
+            **({"steps": self.recipe.steps, "candidates": _CUDA_CANDIDATES} if self.device == "cuda" else {}),
         }
 
     def usual_path(self) -> ExecutionPath:
@@ -83,8 +84,13 @@ class StepKind:
             yield from map(self.together, self._of_one_seed())
             if self._most() == 1:
                 yield self.together(_unfolded(self.usual_path()))
-        if self._repays_compiling():
+        if self.device == "cuda":  # on a CPU compiled code is slower (docs/performance.md)
             yield from self._compiled_candidates()
+
+    def repays_compiling(self, seconds_an_episode: float) -> bool:
+        """Whether compiling may shorten a training that otherwise takes so long for each episode, to the end of its budget."""
+        episodes = self.seeds * self.recipe.steps * self.recipe.meta_batch_size
+        return seconds_an_episode * episodes >= _SECONDS_THAT_REPAY_COMPILING
 
     def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""
@@ -115,10 +121,6 @@ class StepKind:
         if self.recipe.algorithm.adapts:
             yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
-
-    def _repays_compiling(self) -> bool:
-        """Whether compiled paths are candidates: a training must be long, and on a CPU compiled code is slower (docs/performance.md)."""
-        return self.device == "cuda" and self.recipe.steps >= _STEPS_THAT_REPAY_COMPILING
 
     def _most(self) -> int:
         """The number of episodes that memory allows to differentiate together."""
