@@ -13,15 +13,13 @@ from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.processor import processor_name
 from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.compiling import repays_compiling
 from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.unit_work import step_bill
 
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
-_SECONDS_THAT_REPAY_COMPILING = (
-    120.0  # of training: a compiled step takes half the time, and compiling a minute (docs/performance.md)
-)
 _CUDA_CANDIDATES = 4  # the version of their list: a choice among others is made again
 _PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # cuDNN convolves many groups of images up to this size more slowly than matrix products do
 
@@ -90,7 +88,7 @@ class StepKind:
     def repays_compiling(self, seconds_an_episode: float) -> bool:
         """Whether compiling may shorten a training that otherwise takes so long for each episode, to the end of its budget."""
         episodes = self.seeds * self.recipe.steps * self.recipe.meta_batch_size
-        return seconds_an_episode * episodes >= _SECONDS_THAT_REPAY_COMPILING
+        return repays_compiling(seconds_an_episode * episodes)
 
     def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""

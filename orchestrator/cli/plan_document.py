@@ -6,8 +6,9 @@ import dataclasses
 from typing import Any
 
 from orchestrator.api.planning import PlannedSweep
-from orchestrator.launch.forecast import Forecast, Parts
+from orchestrator.launch.forecast import Forecast
 from orchestrator.launch.images import images_text
+from orchestrator.launch.prediction import Parts
 from orchestrator.launch.setting_origins import plain_settings
 from orchestrator.launch.span import Span
 from orchestrator.records.trial_state import TrialState

@@ -12,6 +12,7 @@ from orchestrator.launch.cost import OTHER_CODE_RANGE, PROBE_RANGE, TRIALS_RANGE
 from orchestrator.launch.duration import duration_text, range_text
 from orchestrator.launch.forecast import RAY_START, Forecast, StartUp
 from orchestrator.launch.images import images_text, prepare_command
+from orchestrator.launch.path_choices import CHOOSING, COMPILING, PathChoice
 from orchestrator.launch.probing import ENOUGH_SECONDS
 from orchestrator.launch.span import Span
 from orchestrator.launch.workspace import Workspace
@@ -75,6 +76,7 @@ def _notes(expected: Forecast) -> Iterator[str]:
     if ranges:
         yield f"the range: {', or '.join(ranges)}; to the end of each budget, or where another seed ended"
         yield f"counted: training, validation, evaluation; start-up, {_start_text(expected.start)}"
+        yield from _choice_notes(list(expected.choices.values()))
     if (earliest := expected.earliest_seconds) is not None:
         yield f"patience may end trials sooner: about {duration_text(earliest)} if all end as soon as they can"
     if 0 < expected.compute.gpus < 1 < expected.slots:
@@ -105,9 +107,23 @@ def _ranges(sources: Set[str]) -> list[str]:
     return ranges
 
 
+def _choice_notes(choices: Sequence[PathChoice]) -> Iterator[str]:
+    """How the choice of execution paths is counted."""
+    kinds, compiled = sum(each.first for each in choices), sum(each.first and each.compiles for each in choices)
+    if kinds:
+        yield f"counted: choosing the execution path of {counted(kinds, 'kind')} of steps, {_seconds_text(CHOOSING)} each"
+    if compiled:
+        yield f"counted: compiling the steps of {counted(compiled, 'kind')}, {_seconds_text(COMPILING)} each"
+    if any(each.compiles for each in choices):
+        yield "a compiled training takes down to half the time of one that is not: the range begins there"
+
+
+def _seconds_text(span: Span) -> str:
+    return f"{span.low:g} to {span.high:g} s"
+
+
 def _start_text(start: StartUp) -> str:
-    of_launch, of_trial = (f"{span.low:g} to {span.high:g} s" for span in (start.launch, start.trial))
-    return f"{of_launch} and for each trial {of_trial}"
+    return f"{_seconds_text(start.launch)} and for each trial {_seconds_text(start.trial)}"
 
 
 def _image_note(data: DataSettings) -> str:

@@ -1,23 +1,20 @@
-"""What a plan will take: each trial's seconds, memory and disk, and the whole on so many slots. What is not known stays unknown."""
+"""What a plan will take on so many slots. What is not known stays unknown."""
 
 from __future__ import annotations
 
-import functools
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
-from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.unit_work import earliest_end
 from orchestrator.execution.compute import ONE_CPU, Compute
-from orchestrator.launch.cost import FREE, Basis, Cost, CostBook, together
-from orchestrator.launch.footprint import disk_bytes, memory_bytes
+from orchestrator.launch.cost import CostBook
+from orchestrator.launch.path_choices import NO_CHOICE, PathChoice, path_choices
+from orchestrator.launch.prediction import Prediction, predict
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import Machine
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.records.trial_state import is_done
-from orchestrator.sweep.plan import Plan, PlannedTrial
+from orchestrator.sweep.plan import Plan
 
 ASK_FROM_SECONDS = 1800.0
 """A launch that is predicted to take longer asks first,"""
@@ -38,70 +35,11 @@ IN_PROCESS_START = StartUp(launch=Span(low=5, likely=12, high=40), trial=Span(lo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What the seconds of a trial are made of.
-
-    ``start_up``: of its process. ``training``: the steps, with the validations between them. ``evaluations``: the scoring of the trained
-    network. The first trial of each kind of step also measures which execution path is the fastest: a few steps along each, not counted.
-    """
-
-    start_up: Cost
-    training: Cost = FREE
-    evaluations: Cost = FREE
-
-    @cached_property
-    def work(self) -> Cost:
-        """All but the start-up."""
-        return together([self.training, self.evaluations])
-
-    @cached_property
-    def whole(self) -> Cost:
-        """All of it."""
-        return together([self.start_up, self.work])
-
-
-_NO_PARTS = Parts(start_up=FREE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The seconds of one trial, of all of it and of what is not done yet.
-
-    ``earliest``: of what is left if patience ends the training as early as it can.
-    """
-
-    of_all: Parts
-    of_the_rest: Parts
-    earliest: float | None
-    memory_bytes: int
-    disk_bytes: int
-
-    @property
-    def whole(self) -> Span | None:
-        """All of it; None where some part is unknown."""
-        return self.of_all.whole.seconds
-
-    @property
-    def left(self) -> Span | None:
-        """What is not done yet; None where some part is unknown."""
-        return self.of_the_rest.whole.seconds
-
-    @property
-    def basis(self) -> Basis:
-        """Where the least sure part of the whole was learnt."""
-        return self.of_all.whole.basis
-
-    @property
-    def left_basis(self) -> Basis:
-        """Where the least sure part of what is left was learnt."""
-        return self.of_the_rest.whole.basis
-
-
-@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
 
     ``compute`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
+    ``choices``: those of execution paths on CUDA.
     """
 
     predictions: Mapping[str, Prediction]
@@ -111,6 +49,7 @@ class Forecast:
     machine: Machine
     compute: Compute = ONE_CPU
     on_cluster: bool = False
+    choices: Mapping[str, PathChoice] = field(default_factory=dict)
 
     @property
     def left(self) -> Mapping[str, Prediction]:
@@ -178,8 +117,11 @@ def make_forecast(
     on_cluster: bool = False,
 ) -> Forecast:
     """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
+    choices = path_choices(plan, records, book)
     predictions = {
-        trial.fingerprint: predict(trial, records[trial.fingerprint], book, start=start.trial) for trial in plan.trials
+        name: predict(trial, records[name], book, start=start.trial, choice=choices.get(name, NO_CHOICE))
+        for trial in plan.trials
+        for name in [trial.fingerprint]
     }
     return Forecast(
         predictions=predictions,
@@ -189,45 +131,13 @@ def make_forecast(
         machine=book.machine,
         compute=compute,
         on_cluster=on_cluster,
+        choices=choices,
     )
 
 
 def done_trials(plan: Plan, records: Mapping[str, TrialRecord]) -> frozenset[str]:
     """The fingerprints of the trials that need nothing more."""
     return frozenset(trial.fingerprint for trial in plan.trials if is_done(trial, records[trial.fingerprint]))
-
-
-def predict(trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: Span) -> Prediction:
-    """What one trial takes, whole and from where it stands."""
-    recipe, own, steps = trial.recipe, Cost(start, "earlier trials"), book.steps(trial.recipe)
-    evaluations = {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
-    scoring = together(list(evaluations.values()))
-    rest = early = _NO_PARTS
-    if not is_done(trial, record):
-        missing = together([cost for name, cost in evaluations.items() if name not in record.evaluations])
-        left = functools.partial(Parts, start_up=own, evaluations=missing)
-        rest = left(training=_training_left(book, recipe, record, steps))
-        soonest = Span.of([min(steps.likely, earliest_end(recipe))])
-        early = left(training=_training_left(book, recipe, record, soonest))
-    return Prediction(
-        of_all=Parts(start_up=own, training=book.training(recipe, steps), evaluations=scoring),
-        of_the_rest=rest,
-        earliest=early.whole.seconds.likely if early.whole.seconds else None,
-        memory_bytes=memory_bytes(recipe),
-        disk_bytes=disk_bytes(trial),
-    )
-
-
-def _training_left(book: CostBook, recipe: TrainingRecipe, record: TrialRecord, steps: Span) -> Cost:
-    """What is left of a training that ends after ``steps`` steps."""
-    if record.result is not None:
-        return FREE
-    reached = 0 if record.progress is None or recipe.retrain else record.progress.step  # of which of two trainings is not known
-    return book.training(recipe, _less(steps, reached))
-
-
-def _less(steps: Span, done: float) -> Span:
-    return Span(low=max(0.0, steps.low - done), likely=max(0.0, steps.likely - done), high=max(0.0, steps.high - done))
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:

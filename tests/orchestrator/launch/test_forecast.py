@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from fsl_core.training.trial_records import ProgressRecord
 from orchestrator.launch.cost import UNKNOWN, Cost, CostBook
-from orchestrator.launch.forecast import ASK_FROM_TRIALS, Forecast, Parts, Prediction, StartUp, make_forecast, makespan
+from orchestrator.launch.forecast import ASK_FROM_TRIALS, Forecast, StartUp, make_forecast, makespan
+from orchestrator.launch.path_choices import CHOOSING, COMPILING, LOADING
+from orchestrator.launch.prediction import Parts, Prediction
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.trial_record import TrialRecord
 from orchestrator.sweep.plan import Plan
@@ -147,3 +149,58 @@ def test_a_launch_of_very_many_short_trials_asks_as_well(tmp_path: Path) -> None
 
 def test_a_long_launch_asks(tmp_path: Path) -> None:
     assert forecast(small_plan(tmp_path), start=StartUp(launch=Span.of([1801.0]), trial=NOTHING)).asks_first
+
+
+GPU = dataclasses.replace(HERE, device="cuda", device_name="a GPU")
+
+
+def on_a_gpu(plan: Plan, seconds: float, **records: TrialRecord) -> Forecast:
+    """Each unit of work takes so many seconds on a GPU."""
+    book = CostBook(GPU)
+    for trial in plan.trials:
+        for work in book.unknown_work(trial.recipe, trial.evaluations):
+            book.probed(work, quiet(seconds))
+    book.learn(records.values())
+    found = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials} | records
+    return make_forecast(plan, found, book, slots=1, start=START)
+
+
+def test_on_a_gpu_the_first_trial_of_each_kind_of_step_chooses_its_path(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, seeds="0,1")
+    kinds = {trial.recipe.without_seed for trial in plan.trials}
+    expected = on_a_gpu(plan, 1e-3)
+    firsts = [name for name, choice in expected.choices.items() if choice.first]
+    assert len(firsts) == len(kinds) < len(plan.trials) == len(expected.choices)
+    assert not any(choice.compiles for choice in expected.choices.values()), "the trainings are short"
+    for trial in plan.trials:
+        start_up = expected.predictions[trial.fingerprint].of_the_rest.start_up.seconds
+        assert start_up == (START.trial + CHOOSING if trial.fingerprint in firsts else START.trial)
+        assert expected.predictions[trial.fingerprint].of_all.start_up.seconds == START.trial
+    assert not forecast(plan).choices, "on a CPU it takes a few steps"
+
+
+def test_the_compilation_of_a_long_training_is_counted_and_may_halve_it(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, seeds="0,1")
+    expected = on_a_gpu(plan, 100.0)
+    assert all(choice.compiles for choice in expected.choices.values())
+    for name, choice in expected.choices.items():
+        prediction = expected.predictions[name]
+        assert prediction.of_the_rest.start_up.seconds == START.trial + (CHOOSING + COMPILING if choice.first else LOADING)
+        left, whole = prediction.of_the_rest.training.seconds, prediction.of_all.training.seconds
+        assert left is not None and whole is not None
+        assert (left.low, left.likely, left.high) == (whole.low / 2, whole.likely, whole.high)
+
+
+def test_a_kind_of_step_that_has_its_path_chooses_none(tmp_path: Path) -> None:
+    """One that began, here or in a training that is known; another length of training has a choice of its own."""
+    plan, longer = small_plan(tmp_path, seeds="0,1"), small_plan(tmp_path, seeds="0,1", steps="40")
+    first = plan.trials[0]
+    progress = ProgressRecord(step=1, steps=20, best=None, train_seconds=1, attempts=1, started_at="", at="")
+    begun = TrialRecord(fingerprint=first.fingerprint, progress=progress)
+    kinds = {trial.recipe.without_seed for trial in plan.trials}
+    assert sum(choice.first for choice in on_a_gpu(plan, 1e-3, **{first.fingerprint: begun}).choices.values()) == len(kinds) - 1
+    finished = record(first.recipe, 5, device="cuda", device_name="a GPU")
+    expected = on_a_gpu(plan, 1e-3, **{first.fingerprint: finished})
+    alike = [trial.fingerprint for trial in plan.trials if trial.recipe.without_seed == first.recipe.without_seed]
+    assert not set(alike) & expected.choices.keys()
+    assert sum(choice.first for choice in on_a_gpu(longer, 1e-3).choices.values()) == len(kinds)

@@ -12,9 +12,10 @@ from orchestrator.execution.in_process import InProcessExecutor
 from orchestrator.execution.job import EventKind, TrialEvent
 from orchestrator.launch.cost import UNKNOWN, CostBook
 from orchestrator.launch.driver import sweep_folder
-from orchestrator.launch.forecast import Forecast, Parts, StartUp, make_forecast
+from orchestrator.launch.forecast import Forecast, StartUp, make_forecast
 from orchestrator.launch.launch_times import LaunchClock, LaunchTimes, Uncompared
 from orchestrator.launch.launches import MOST_TIMES, launch_on_record, record_launch, record_times
+from orchestrator.launch.prediction import Parts
 from orchestrator.launch.span import Span
 from orchestrator.records.store import Store
 from orchestrator.records.trial_record import TrialRecord
