@@ -16,6 +16,7 @@ import torch
 from fsl_core.atomic_file import write_atomically, write_if_absent
 from fsl_core.errors import ExecutionPathError, StopRequested
 from fsl_core.json_digest import json_digest
+from fsl_core.listeners import Notice
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import path_as_document, path_as_plain, read_path
@@ -38,13 +39,14 @@ def choose_path(
     repetition: Repetition | None = None,
     *,
     should_stop: Callable[[], bool] = lambda: False,
+    notice: Notice = lambda message: None,
 ) -> ExecutionPath:
     """Choose the path of this kind of step: the one stored in ``choices``, or the fastest, which is stored before any training.
 
     A path on CUDA must repeat to the bit. If several processes measure concurrently, the first to write decides for all. The default
     stopwatch is :func:`fsl_core.training.path_timing.stopwatch_of`; the default ``repetition``, on CUDA alone,
     :func:`fsl_core.training.path_repetition.repeats_exactly`. ``should_stop`` is asked around candidates that are compiled, for minutes:
-    an interrupt ends the compiler's processes too, which is no reason against their paths.
+    an interrupt ends the compiler's processes too, which is no reason against their paths. ``notice`` receives a sentence before each.
 
     Raises:
         ExecutionPathError: no path works here, or none repeats.
@@ -54,7 +56,7 @@ def choose_path(
     file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
     if file is not None and (kept := read_path(file)) is not None:
         return kept
-    measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch, should_stop)
+    measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch, should_stop, notice)
     if repetition is None and kind.device == "cuda":  # on a CPU every path repeats
         repetition = repeats_exactly
     by_speed = sorted(measured, key=lambda path: measured[path])
@@ -88,7 +90,9 @@ def _stop_if(should_stop: Callable[[], bool]) -> None:
         raise StopRequested("stopped while execution paths were measured")
 
 
-def _measured(kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bool]) -> dict[ExecutionPath, float]:
+def _measured(
+    kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bool], notice: Notice
+) -> dict[ExecutionPath, float]:
     """Measure the least seconds per episode of each candidate that works here.
 
     Hopeless candidates are released at once: each captured step holds the memory of all its activations.
@@ -102,6 +106,7 @@ def _measured(kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bo
                 if not kind.repays_compiling(min(least.values(), default=math.inf)):
                     continue
                 _stop_if(should_stop)
+                notice("compiling the steps of this training, which takes about a minute")
             timed = _first_time(kind, path, stopwatch)
             if isinstance(timed, str):
                 problem = problem or timed

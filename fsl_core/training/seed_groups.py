@@ -58,7 +58,7 @@ def _new_path(new: Sequence[Trial]) -> ExecutionPath:
     shape = run.dataset.meta_train.image_shape
     seeds = len(new) if run.device == "cuda" else 1
     kind = StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads, seeds=seeds)
-    return choose_path(kind, run.choices, should_stop=lambda: any(trial.run.should_stop() for trial in new))
+    return choose_path(kind, run.choices, should_stop=lambda: any(trial.run.should_stop() for trial in new), notice=run.notice)
 
 
 def _pinned(trial: Trial, path: ExecutionPath) -> PinnedTrial:

@@ -411,7 +411,9 @@ def test_only_a_training_of_two_minutes_is_compiled(
     def halved(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
         return lambda: seconds / 2 if path.compiled else seconds
 
-    assert choose_path(kind, None, halved) == (COMPILED if compiles else usual)
+    notices: list[str] = []
+    assert choose_path(kind, None, halved, notice=notices.append) == (COMPILED if compiles else usual)
+    assert [notice.startswith("compiling the steps") for notice in notices] == [True] * compiles
 
 
 def test_compiled_paths_are_candidates_on_cuda_alone() -> None:

@@ -199,6 +199,8 @@ def test_a_kind_of_step_that_has_its_path_chooses_none(tmp_path: Path) -> None:
     begun = TrialRecord(fingerprint=first.fingerprint, progress=progress)
     kinds = {trial.recipe.without_seed for trial in plan.trials}
     assert sum(choice.first for choice in on_a_gpu(plan, 1e-3, **{first.fingerprint: begun}).choices.values()) == len(kinds) - 1
+    elsewhere = on_a_gpu(plan, 1e-3, **{first.fingerprint: record(first.recipe, 5)})
+    assert sum(choice.first for choice in elsewhere.choices.values()) == len(kinds), "its path is one of a CPU"
     finished = record(first.recipe, 5, device="cuda", device_name="a GPU")
     expected = on_a_gpu(plan, 1e-3, **{first.fingerprint: finished})
     alike = [trial.fingerprint for trial in plan.trials if trial.recipe.without_seed == first.recipe.without_seed]
