@@ -72,8 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if given.only_compiled and given.trials is not None:
         parser.error("--only-compiled projects nothing: --trials belongs to the earlier call")
-    chosen = [each for each in WORKLOADS if not given.workload or any(text in each.title for text in given.workload)]
-    asked = given.compile or COMPILED
+    workloads = WORKLOADS if given.device == "cuda" else [tiny(each) for each in WORKLOADS]
+    chosen = [each for each in workloads if not given.workload or any(text in each.title for text in given.workload)]
+    compiled = [each for each in chosen if any(text in each.title for text in given.compile or COMPILED)]
     fix_cublas_workspace()
     seconds, began = 60 * given.minutes, time.monotonic()
     document = new_document(given.device)
@@ -81,21 +82,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.only_compiled:
         try:
             document = earlier_document(target.with_suffix(".json"), document)
-            chosen = with_steps_in(document, chosen, asked)
+            compiled = with_steps_in(document, compiled)
         except ValueError as error:
             parser.error(str(error))
-    workloads = chosen if given.device == "cuda" else [tiny(each) for each in chosen]
     with (
         tempfile.TemporaryDirectory() as code,
         compiled_code_in(Path(code)),
     ):  # empty: the time of compiling is that of a first time
         if not given.only_compiled:
-            winners = _time_steps(document, workloads, given.device, target, until=began + seconds)
+            winners = _time_steps(document, chosen, given.device, target, until=began + seconds)
             if requests:
                 projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
                 document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
                 _write(document, target)
-        _time_compiled_steps(document, workloads, given.device, target, asked=asked)
+        _time_compiled_steps(document, compiled, given.device, target)
     document["seconds"] = (document["seconds"] or 0.0) + time.monotonic() - began
     _write(document, target)
     print(f"written: {target}.json and .md, after {document['seconds']:.0f} s")
@@ -134,16 +134,11 @@ def _time_steps(
     return winners
 
 
-def _time_compiled_steps(
-    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, asked: Sequence[str]
-) -> None:
-    """Add the timings on a compiled path, in float32 and in TF32, of the workloads whose titles have words that are ``asked`` for."""
+def _time_compiled_steps(document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path) -> None:
+    """Add the timings of workloads, whose other paths are in the document, on a compiled path, in float32 and in TF32."""
     steps = {step["title"]: step for step in document["steps"]}
     for workload in workloads:
-        step = steps.get(workload.title)
-        if step is None or not any(text in workload.title for text in asked):
-            continue
-        path = kind_of(workload.recipe, device).compiled()
+        step, path = steps[workload.title], kind_of(workload.recipe, device).compiled()
         timings = list(timed_paths(workload.recipe, [path], until=time.monotonic()))  # the first path of a call is always timed
         new = {"paths": timings, "tf32": _in_tf32(workload.recipe, path, device)}
         for name, own in new.items():  # in place of those of an earlier call

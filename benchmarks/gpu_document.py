@@ -1,4 +1,4 @@
-"""The document of a GPU's timings: what it is of, and that of an earlier call which is added to."""
+"""The document of a GPU's timings: a new one, and an earlier one to which timings are added."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 
+import fsl_core
 from benchmarks.gpu_workloads import GpuWorkload
 from benchmarks.machine import this_machine
-from fsl_core.code_digest import step_code_digest
+from fsl_core.code_digest import code_digest
 from fsl_core.processor import processor_name
 from fsl_core.training.compiled_code import environment_names_a_folder
+
+_HERE = Path(__file__).parent
 
 
 def new_document(device: str) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def new_document(device: str) -> dict[str, Any]:
     return {
         "gpu": gpu,
         "machine": vars(this_machine()),
-        "code_digest": step_code_digest(),
+        "code_digest": code_digest((Path(fsl_core.__file__).parent, *sorted(_HERE.glob("gpu*.py")))),
         "code_compiled_before": environment_names_a_folder(),
         "seconds": None,
         "steps": [],
@@ -50,18 +53,18 @@ def earlier_document(file: Path, now: Mapping[str, Any]) -> dict[str, Any]:
     then = _what_it_is_of(document)
     for what, value in _what_it_is_of(now).items():
         if then[what] != value:
-            raise ValueError(f"{file} is of {what} {then[what]}, not {value}")
+            raise ValueError(f"{file} is of {what} {then[what] or 'unknown'}, not {value}")
     return {**document, "code_compiled_before": document["code_compiled_before"] or now["code_compiled_before"]}
 
 
-def with_steps_in(document: Mapping[str, Any], workloads: Sequence[GpuWorkload], asked: Sequence[str]) -> list[GpuWorkload]:
-    """The workloads that are ``asked`` for and have steps in a document.
+def with_steps_in(document: Mapping[str, Any], workloads: Sequence[GpuWorkload]) -> list[GpuWorkload]:
+    """The workloads that have steps in a document.
 
     Raises:
         ValueError: there is none.
     """
     titles = [step["title"] for step in document["steps"]]
-    found = [each for each in workloads if each.title in titles and any(text in each.title for text in asked)]
+    found = [each for each in workloads if each.title in titles]
     if not found:
         raise ValueError(f"no step of the earlier call fits; it timed: {'; '.join(titles)}")
     return found

@@ -164,6 +164,8 @@ def _own(kind: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
 def _check_recipe(recipe: TrainingRecipe) -> None:
     check_settings(type(recipe.algorithm))
     check_settings(type(recipe.backbone))
+    others = type(recipe.backbone).forms - {form.name for form in dataclasses.fields(Kernels)}
+    require(not others, f"forms are fields of Kernels; it has none of these: {', '.join(sorted(others))}")
     again = recipe_from_plain(as_plain(recipe))
     require(again == recipe and again.fingerprint == recipe.fingerprint, "reading it back from its record gives another recipe")
 

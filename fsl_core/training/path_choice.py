@@ -46,7 +46,8 @@ def choose_path(
     A path on CUDA must repeat to the bit. If several processes measure concurrently, the first to write decides for all. The default
     stopwatch is :func:`fsl_core.training.path_timing.stopwatch_of`; the default ``repetition``, on CUDA alone,
     :func:`fsl_core.training.path_repetition.repeats_exactly`. ``should_stop`` is asked around candidates that are compiled, for minutes:
-    an interrupt ends the compiler's processes too, which is no reason against their paths. ``notice`` receives a sentence before each.
+    an interrupt ends the compiler's processes too, which is no reason against their paths. ``notice`` receives a sentence before one is
+    compiled.
 
     Raises:
         ExecutionPathError: no path works here, or none repeats.
@@ -64,7 +65,7 @@ def choose_path(
     fastest = by_speed[len(others)]
     if kind.device == "cuda":
         _leave_no_trace()
-    if any(path.compiled for path in kind.candidates()):
+    if any(path.compiled for path in measured):
         _stop_if(should_stop)
     if file is None:
         return fastest
@@ -103,11 +104,13 @@ def _measured(
         problem = ""
         for path in kind.candidates():
             if path.compiled:
-                if not kind.repays_compiling(min(least.values(), default=math.inf)):
+                if not kind.is_worth_compiling(min(least.values(), default=math.inf)):
                     continue
                 _stop_if(should_stop)
-                notice("compiling the steps of this training, which takes about a minute")
+                notice("compiling the steps of this training, which may take a minute")
             timed = _first_time(kind, path, stopwatch)
+            if path.compiled:
+                _stop_if(should_stop)
             if isinstance(timed, str):
                 problem = problem or timed
             else:

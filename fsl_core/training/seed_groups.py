@@ -58,6 +58,8 @@ def _new_path(new: Sequence[Trial]) -> ExecutionPath:
     shape = run.dataset.meta_train.image_shape
     seeds = len(new) if run.device == "cuda" else 1
     kind = StepKind(recipe=recipe, image_shape=shape, device=run.device, threads=run.threads, seeds=seeds)
+    if run.device == "cuda" and not recipe.steps:  # an untrained network takes no step that could be timed
+        return kind.usual_path()
     return choose_path(kind, run.choices, should_stop=lambda: any(trial.run.should_stop() for trial in new), notice=run.notice)
 
 

@@ -11,16 +11,13 @@ import torch
 
 from fsl_core.backbones.kernels import Kernels, Normalisation
 from fsl_core.processor import processor_name
-from fsl_core.recipe.fingerprint import as_plain
 from fsl_core.recipe.recipe import TrainingRecipe
-from fsl_core.training.compiling import repays_compiling
 from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.unit_work import step_bill
+from fsl_core.training.recorded_kind import most_steps, recorded_kind, repays_compiling
 
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
-_CUDA_CANDIDATES = 4  # the version of their list: a choice among others is made again
 _PIXELS_OF_A_SMALL_IMAGE = 40 * 40  # cuDNN convolves many groups of images up to this size more slowly than matrix products do
 
 
@@ -39,18 +36,13 @@ class StepKind:
 
     def as_plain(self) -> dict[str, Any]:
         """The kind as JSON types."""
-        (work, _), *_ = step_bill(self.recipe)
         return {
-            "work": as_plain(work),
-            "meta_batch_size": self.recipe.meta_batch_size,
-            "image_shape": list(self.image_shape),
-            "device": self.device,
+            **recorded_kind(self.recipe, self.image_shape, self.device),
             "device_name": torch.cuda.get_device_name() if self.device == "cuda" else processor_name(),
             "threads": self.threads,
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
             **({"seeds": self.seeds} if self.seeds > 1 else {}),
-            **({"steps": self.recipe.steps, "candidates": _CUDA_CANDIDATES} if self.device == "cuda" else {}),
         }
 
     def usual_path(self) -> ExecutionPath:
@@ -67,11 +59,11 @@ class StepKind:
         """The paths to measure, the usual one first. On CUDA several seeds are also tried together."""
         known: set[ExecutionPath] = set()
         for path in self._paths():
-            if (computed := self._computed(path)) not in known:
+            if (computed := self._without_unused_forms(path)) not in known:
                 known.add(computed)
                 yield path
 
-    def _computed(self, path: ExecutionPath) -> ExecutionPath:
+    def _without_unused_forms(self, path: ExecutionPath) -> ExecutionPath:
         """The path without the forms that its backbone does not use: equal for paths on which a step is the same computation."""
         used, usual = self.recipe.backbone.forms, Kernels()
         return replace(path, **{form.name: getattr(usual, form.name) for form in fields(Kernels) if form.name not in used})
@@ -85,9 +77,9 @@ class StepKind:
         if self.device == "cuda":  # on a CPU compiled code is slower (docs/performance.md)
             yield from self._compiled_candidates()
 
-    def repays_compiling(self, seconds_an_episode: float) -> bool:
-        """Whether compiling may shorten a training that otherwise takes so long for each episode, to the end of its budget."""
-        episodes = self.seeds * self.recipe.steps * self.recipe.meta_batch_size
+    def is_worth_compiling(self, seconds_an_episode: float) -> bool:
+        """Whether compiling may shorten the training of all seeds, to the end of its budget, that otherwise takes so long an episode."""
+        episodes = self.seeds * most_steps(self.recipe) * self.recipe.meta_batch_size
         return repays_compiling(seconds_an_episode * episodes)
 
     def compiled(self) -> ExecutionPath:

@@ -108,14 +108,13 @@ def _ranges(sources: Set[str]) -> list[str]:
 
 
 def _choice_notes(choices: Sequence[PathChoice]) -> Iterator[str]:
-    """How the choice of execution paths is counted."""
-    kinds, compiled = sum(each.first for each in choices), sum(each.first and each.compiles for each in choices)
-    if kinds:
-        yield f"counted: choosing the execution path of {counted(kinds, 'kind')} of steps, {_seconds_text(CHOOSING)} each"
+    """How the choice of execution paths is counted, and the compilation of steps."""
+    chosen, compiled = sum(each.chooses for each in choices), sum(each.compiles for each in choices)
+    if chosen:
+        yield f"counted: choosing an execution path, {counted(chosen, 'time')}, {_seconds_text(CHOOSING)} each"
     if compiled:
-        yield f"counted: compiling the steps of {counted(compiled, 'kind')}, {_seconds_text(COMPILING)} each"
-    if any(each.compiles for each in choices):
-        yield "a compiled training takes down to half the time of one that is not: the range begins there"
+        yield f"counted: compiling a training step, {counted(compiled, 'time')}, {_seconds_text(COMPILING)} each"
+        yield "not counted: compiled steps may take half as long"
 
 
 def _seconds_text(span: Span) -> str:
@@ -142,7 +141,7 @@ def _cells_text(workspace: Workspace, expected: Forecast, *, all_of_them: bool) 
     for cell in cells:
         names = [recipe.fingerprint for recipe in cell.recipes]
         done = f"{sum(name in expected.done for name in names)}/{len(names)}"
-        rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[0]].whole)))
+        rows.append((cell.name, cell.settings.preset or "–", done, _spelt(expected.predictions[names[-1]].whole)))
     more = len(workspace.plan.cells) - len(cells)
     return aligned(rows) + (f"\n… and {counted(more, 'more cell')}; --trials lists all" if more else "")
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 EventKind = Literal["started", "notice", "progress", "scoring", "finished", "diverged", "failed", "stopped"]
 ENDS: frozenset[EventKind] = frozenset({"finished", "diverged", "failed", "stopped"})
 """The kinds of the last event of a job."""
+CHOICES = "paths"
+"""The folder under a runs root of the execution paths that were chosen, one for each kind of training step."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.result import EvaluationResult, TrialResult
 from orchestrator.execution.code_check import check_code
 from orchestrator.execution.full_disk import advice
-from orchestrator.execution.job import EventListener, TrialEvent, TrialJob
+from orchestrator.execution.job import CHOICES, EventListener, TrialEvent, TrialJob
 from orchestrator.execution.journal import Journal
 from orchestrator.execution.running_trials import recorded_so_far
 from orchestrator.records.store import Store
@@ -31,8 +31,6 @@ from orchestrator.records.trial_lock import TrialHeldError, trial_lock
 from orchestrator.records.trial_record import TrialRecord
 
 _STOP_POLL_SECONDS = 0.5
-CHOICES = "paths"
-"""Folder of the execution paths that were chosen under a runs root, one for each kind of training step."""
 
 
 def execute(job: TrialJob, on_event: EventListener) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.execution.compute import ONE_CPU, Compute
 from orchestrator.launch.cost import CostBook
-from orchestrator.launch.path_choices import NO_CHOICE, PathChoice, path_choices
+from orchestrator.launch.path_choices import NO_CHOICE, KnownPaths, PathChoice, path_choices
 from orchestrator.launch.prediction import Prediction, predict
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.remembered import Machine
@@ -39,7 +39,7 @@ class Forecast:
     """What each trial of a plan takes on ``machine``, by fingerprint, and which are done; ``slots`` is how many run at once.
 
     ``compute`` is what each takes of a machine. ``on_cluster``: the slots are a cluster's, each taken to be as fast as this machine.
-    ``choices``: those of execution paths on CUDA.
+    ``choices``: those of the trials' execution paths, on CUDA.
     """
 
     predictions: Mapping[str, Prediction]
@@ -115,9 +115,13 @@ def make_forecast(
     start: StartUp,
     compute: Compute = ONE_CPU,
     on_cluster: bool = False,
+    known: KnownPaths | None = None,
 ) -> Forecast:
-    """What the trials of a plan take, as far as the book knows; ``records`` say what of them is done already."""
-    choices = path_choices(plan, records, book)
+    """What the trials of a plan take, as far as the book knows.
+
+    ``records`` say what of them is done already, ``known`` which execution paths need no choice.
+    """
+    choices = path_choices(plan, records, book, known)
     predictions = {
         name: predict(trial, records[name], book, start=start.trial, choice=choices.get(name, NO_CHOICE))
         for trial in plan.trials

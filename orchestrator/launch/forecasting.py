@@ -8,12 +8,14 @@ from fsl_core.recipe.seeds import groups_of_seeds
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.compute import Compute
+from orchestrator.execution.job import CHOICES
 from orchestrator.execution.messages import Cluster
 from orchestrator.launch.cost import CostBook
 from orchestrator.launch.execution_options import Device, ExecutionOptions
 from orchestrator.launch.forecast import IN_PROCESS_START, RAY_START, Forecast, make_forecast
 from orchestrator.launch.gpu_memory import gpu_share
 from orchestrator.launch.known_costs import KnownCosts
+from orchestrator.launch.path_choices import KnownPaths
 from orchestrator.launch.probing import Measure
 from orchestrator.launch.workspace import Workspace
 from orchestrator.records.trial_state import is_done
@@ -57,6 +59,7 @@ def forecast(
         start=IN_PROCESS_START if alone else RAY_START,
         compute=compute,
         on_cluster=cluster is not None,
+        known=KnownPaths.read(workspace.store.runs_root / CHOICES, machine, given=options.path),
     )
 
 

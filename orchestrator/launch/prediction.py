@@ -21,19 +21,19 @@ from orchestrator.sweep.plan import PlannedTrial
 class Parts:
     """What the seconds of a trial are made of.
 
-    ``start_up``: of its process. ``training``: the steps, with the validations between them. ``evaluations``: the scoring of the trained
-    network. On CUDA the first trial of each kind of step also chooses its execution path, as part of its start-up; on a CPU that takes a
-    few steps, which are not counted.
+    ``start_up``: of its process. ``choice``: of its execution path, on CUDA, with the compilation of its steps. ``training``: the steps,
+    with the validations between them. ``evaluations``: the scoring of the trained network.
     """
 
     start_up: Cost
+    choice: Cost = FREE
     training: Cost = FREE
     evaluations: Cost = FREE
 
     @cached_property
     def work(self) -> Cost:
         """All but the start-up."""
-        return together([self.training, self.evaluations])
+        return together([self.choice, self.training, self.evaluations])
 
     @cached_property
     def whole(self) -> Cost:
@@ -81,19 +81,20 @@ class Prediction:
 def predict(
     trial: PlannedTrial, record: TrialRecord, book: CostBook, *, start: Span, choice: PathChoice = NO_CHOICE
 ) -> Prediction:
-    """What one trial takes, whole and from where it stands; ``choice`` is that of its path, which it makes before it trains."""
-    recipe, own, steps = trial.recipe, Cost(start, "earlier trials"), book.steps(trial.recipe)
+    """What one trial takes, whole and from where it stands; ``choice`` is what it does before its first step."""
+    recipe, steps = trial.recipe, book.steps(trial.recipe)
+    begin = functools.partial(Parts, start_up=Cost(start, "earlier trials"), choice=Cost(choice.seconds, "earlier trials"))
     evaluations = {each.fingerprint: book.evaluation(recipe, each) for each in trial.evaluations}
     scoring = together(list(evaluations.values()))
     rest = early = _NO_PARTS
     if not is_done(trial, record):
         missing = together([cost for name, cost in evaluations.items() if name not in record.evaluations])
-        left = functools.partial(Parts, start_up=Cost(start + choice.seconds, "earlier trials"), evaluations=missing)
-        rest = left(training=_training_left(book, recipe, record, steps).times(choice.of_training))
+        left = functools.partial(begin, evaluations=missing)
+        rest = left(training=_training_left(book, recipe, record, steps))
         soonest = Span.of([min(steps.likely, earliest_end(recipe))])
-        early = left(training=_training_left(book, recipe, record, soonest).times(choice.of_training))
+        early = left(training=_training_left(book, recipe, record, soonest))
     return Prediction(
-        of_all=Parts(start_up=own, training=book.training(recipe, steps), evaluations=scoring),
+        of_all=begin(training=book.training(recipe, steps), evaluations=scoring),
         of_the_rest=rest,
         earliest=early.whole.seconds.likely if early.whole.seconds else None,
         memory_bytes=memory_bytes(recipe),

@@ -15,8 +15,10 @@ from fsl_core.training.checkpoint import read_checkpoint
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_file import PATH_FILE, read_path, write_path
 from fsl_core.training.result import TrialResult
+from fsl_core.training.seed_groups import begun_trial, seed_groups
+from fsl_core.training.step_kind import StepKind
 from fsl_core.training.trial import run_trial
-from fsl_core.training.trial_run import TrialRun
+from fsl_core.training.trial_run import Trial, TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 from tests.fsl_core.test_path_choice import no_timer, preferring
 from tests.fsl_core.test_trial import StopAfter, retraining_recipe, text
@@ -140,6 +142,29 @@ def test_a_path_of_an_absent_device_is_refused_and_kept(glyphs: SplitDataset, fo
         run_trial(glyphs_recipe(), TrialRun(folder=folder, dataset=glyphs))
     assert read_path(folder / PATH_FILE) == elsewhere
     assert not (folder / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("steps", [0, 20])
+def test_an_untrained_network_takes_the_usual_path_on_cuda(
+    steps: int, glyphs: SplitDataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no step that could be timed; any other recipe is timed."""
+    monkeypatch.setattr("fsl_core.training.execution_path.cuda_is_here", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(TIMER, no_timer)
+    recipe = glyphs_recipe(steps=steps)
+    trial = begun_trial(
+        Trial(recipe=recipe, run=TrialRun(folder=folder, dataset=glyphs, device="cuda", choices=folder / "choices"))
+    )
+    if steps:
+        with pytest.raises(AssertionError, match="it measured"):
+            seed_groups([trial])
+        return
+    folder.mkdir()
+    [[pinned]] = seed_groups([trial])
+    kind = StepKind(recipe=recipe, image_shape=glyphs.meta_train.image_shape, device="cuda", threads=1)
+    assert pinned.path == read_path(folder / PATH_FILE) == kind.usual_path()
+    assert not (folder / "choices").exists()
 
 
 def test_a_path_unlike_the_checkpoint_is_refused(glyphs: SplitDataset, folder: Path, prefer: Prefer) -> None:

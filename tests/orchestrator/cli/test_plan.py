@@ -255,7 +255,7 @@ def test_a_plan_for_a_gpu_says_how_it_counts_the_choice_of_paths(tmp_path: Path)
     assert workplace.run("--no-probe", "--seeds", "0", "--set", "steps=5").exit_code == 0
     (execution,) = workplace.runs.glob("trials/*/execution.json")
     scores = json.loads(execution.read_text())["evaluations"]
-    longer, as_long = (("plan", "--set", f"steps={steps}", "--device", "cuda", "--seeds", "0,1,2") for steps in (6, 5))
+    arguments = ("plan", "--set", "steps=5", "--device", "cuda", "--seeds", "0,1,2")
     for train_seconds, compiled in ((5.0, False), (500.0, True)):
         on_gpu = {"device": "cuda", "device_name": "a GPU", "code_digest": "another"}
         edit(
@@ -264,12 +264,14 @@ def test_a_plan_for_a_gpu_says_how_it_counts_the_choice_of_paths(tmp_path: Path)
             train_seconds=train_seconds,
             evaluations={name: {**each, **on_gpu} for name, each in scores.items()},
         )
-        assert "execution path" not in workplace.read(*as_long).stdout, "its kind of steps has a path"
-        printed = workplace.read(*longer).stdout
-        assert "counted: choosing the execution path of 1 kind of steps, 5 to 40 s each" in printed
-        assert ("counted: compiling the steps of 1 kind, 45 to 160 s each" in printed) == compiled
-        assert ("down to half the time of one that is not" in printed) == compiled
-    assert "execution path" not in workplace.read(*longer[:3], "--device", "cpu", "--no-probe").stdout
+        printed = workplace.read(*arguments).stdout
+        assert "counted: choosing an execution path, 1 time, 5 to 40 s each" in printed
+        assert ("counted: compiling a training step, 1 time, 45 to 160 s each" in printed) == compiled
+        assert ("not counted: compiled steps may take half as long" in printed) == compiled
+    (path,) = workplace.runs.glob("trials/*/path.json")
+    given = workplace.run("--dry-run", *arguments[1:], "--path", path)
+    assert given.exit_code == 0 and "execution path" not in given.stdout
+    assert "execution path" not in workplace.read(*arguments[:3], "--device", "cpu", "--no-probe").stdout
 
 
 CLUSTER = Cluster(nodes=(Node(cpus=64), Node(cpus=4, gpus=4), Node(cpus=3)))

@@ -1,16 +1,22 @@
 """Forecasts: start-up counted, what is done not, ranges kept, and unknown is never 0."""
 
 import dataclasses
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsl_core.datasets.extent import image_shape
+from fsl_core.recipe.recipe import TrainingRecipe
+from fsl_core.training.recorded_kind import recorded_kind
 from fsl_core.training.trial_records import ProgressRecord
 from orchestrator.launch.cost import UNKNOWN, Cost, CostBook
 from orchestrator.launch.forecast import ASK_FROM_TRIALS, Forecast, StartUp, make_forecast, makespan
-from orchestrator.launch.path_choices import CHOOSING, COMPILING, LOADING
+from orchestrator.launch.path_choices import CHOOSING, COMPILING, LOADING, KnownPaths, PathChoice
 from orchestrator.launch.prediction import Parts, Prediction
 from orchestrator.launch.span import NOTHING, Span
 from orchestrator.records.trial_record import TrialRecord
@@ -154,55 +160,101 @@ def test_a_long_launch_asks(tmp_path: Path) -> None:
 GPU = dataclasses.replace(HERE, device="cuda", device_name="a GPU")
 
 
-def on_a_gpu(plan: Plan, seconds: float, **records: TrialRecord) -> Forecast:
-    """Each unit of work takes so many seconds on a GPU."""
+def on_a_gpu(
+    plan: Plan, seconds: float, *, learnt: Sequence[TrialRecord] = (), known: KnownPaths | None = None, **records: TrialRecord
+) -> Forecast:
+    """Each unit of work takes so many seconds on a GPU; ``learnt`` are other trials under the runs root."""
     book = CostBook(GPU)
     for trial in plan.trials:
         for work in book.unknown_work(trial.recipe, trial.evaluations):
             book.probed(work, quiet(seconds))
-    book.learn(records.values())
+    book.learn([*records.values(), *learnt])
     found = {trial.fingerprint: TrialRecord(fingerprint=trial.fingerprint) for trial in plan.trials} | records
-    return make_forecast(plan, found, book, slots=1, start=START)
+    return make_forecast(plan, found, book, slots=1, start=START, known=known)
+
+
+def begun(name: str) -> TrialRecord:
+    progress = ProgressRecord(step=1, steps=20, best=None, train_seconds=1, attempts=1, started_at="", at="")
+    return TrialRecord(fingerprint=name, progress=progress)
+
+
+def stored(folder: Path, recipe: TrainingRecipe, *, compiled: bool = False, **changes: Any) -> KnownPaths:
+    """The choice that a launch left for the recipe's kind of step."""
+    kind = recorded_kind(recipe, image_shape(recipe.data), "cuda")
+    machine = {"device_name": "a GPU", "threads": 1, "torch": HERE.torch, "instructions": "AVX2", "seeds": 3}
+    document = {"path": {"device": "cuda", "compiled": compiled}, "kind": {**kind, **machine, **changes}, "measured": []}
+    (folder / "choices").mkdir(exist_ok=True)
+    (folder / "choices" / "0123456789abcdef.json").write_text(json.dumps(document))
+    return KnownPaths.read(folder / "choices", GPU, given=None)
 
 
 def test_on_a_gpu_the_first_trial_of_each_kind_of_step_chooses_its_path(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, seeds="0,1")
     kinds = {trial.recipe.without_seed for trial in plan.trials}
     expected = on_a_gpu(plan, 1e-3)
-    firsts = [name for name, choice in expected.choices.items() if choice.first]
+    firsts = [name for name, choice in expected.choices.items() if choice == PathChoice(chooses=True)]
     assert len(firsts) == len(kinds) < len(plan.trials) == len(expected.choices)
-    assert not any(choice.compiles for choice in expected.choices.values()), "the trainings are short"
-    for trial in plan.trials:
-        start_up = expected.predictions[trial.fingerprint].of_the_rest.start_up.seconds
-        assert start_up == (START.trial + CHOOSING if trial.fingerprint in firsts else START.trial)
-        assert expected.predictions[trial.fingerprint].of_all.start_up.seconds == START.trial
+    for name, prediction in expected.predictions.items():
+        for parts in (prediction.of_all, prediction.of_the_rest):
+            assert parts.start_up.seconds == START.trial
+            assert parts.choice.seconds == (CHOOSING if name in firsts else NOTHING)
+        assert prediction.whole == prediction.left
     assert not forecast(plan).choices, "on a CPU it takes a few steps"
 
 
-def test_the_compilation_of_a_long_training_is_counted_and_may_halve_it(tmp_path: Path) -> None:
-    plan = small_plan(tmp_path, seeds="0,1")
-    expected = on_a_gpu(plan, 100.0)
-    assert all(choice.compiles for choice in expected.choices.values())
+def test_the_compilation_of_a_long_training_is_counted(tmp_path: Path) -> None:
+    expected = on_a_gpu(small_plan(tmp_path, seeds="0,1"), 100.0)
+    assert {choice.chooses for choice in expected.choices.values()} == {True, False}
     for name, choice in expected.choices.items():
-        prediction = expected.predictions[name]
-        assert prediction.of_the_rest.start_up.seconds == START.trial + (CHOOSING + COMPILING if choice.first else LOADING)
-        left, whole = prediction.of_the_rest.training.seconds, prediction.of_all.training.seconds
-        assert left is not None and whole is not None
-        assert (left.low, left.likely, left.high) == (whole.low / 2, whole.likely, whole.high)
+        assert choice == (PathChoice(chooses=True, compiles=True) if choice.chooses else PathChoice(loads=True))
+        seconds = expected.predictions[name].of_the_rest.work.seconds
+        assert seconds is not None and seconds.likely > choice.seconds.likely
+        assert choice.seconds == (CHOOSING + COMPILING if choice.chooses else LOADING)
 
 
-def test_a_kind_of_step_that_has_its_path_chooses_none(tmp_path: Path) -> None:
-    """One that began, here or in a training that is known; another length of training has a choice of its own."""
-    plan, longer = small_plan(tmp_path, seeds="0,1"), small_plan(tmp_path, seeds="0,1", steps="40")
-    first = plan.trials[0]
-    progress = ProgressRecord(step=1, steps=20, best=None, train_seconds=1, attempts=1, started_at="", at="")
-    begun = TrialRecord(fingerprint=first.fingerprint, progress=progress)
-    kinds = {trial.recipe.without_seed for trial in plan.trials}
-    assert sum(choice.first for choice in on_a_gpu(plan, 1e-3, **{first.fingerprint: begun}).choices.values()) == len(kinds) - 1
-    elsewhere = on_a_gpu(plan, 1e-3, **{first.fingerprint: record(first.recipe, 5)})
-    assert sum(choice.first for choice in elsewhere.choices.values()) == len(kinds), "its path is one of a CPU"
-    finished = record(first.recipe, 5, device="cuda", device_name="a GPU")
-    expected = on_a_gpu(plan, 1e-3, **{first.fingerprint: finished})
-    alike = [trial.fingerprint for trial in plan.trials if trial.recipe.without_seed == first.recipe.without_seed]
-    assert not set(alike) & expected.choices.keys()
-    assert sum(choice.first for choice in on_a_gpu(longer, 1e-3).choices.values()) == len(kinds)
+def test_a_trial_whose_kind_of_step_has_a_path_here_chooses_none(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, seeds="0,1")
+    first = plan.trials[0].recipe
+    alike = [trial.fingerprint for trial in plan.trials if trial.recipe.without_seed == first.without_seed]
+    for compiled in (False, True):
+        choices = on_a_gpu(plan, 1e-3, known=stored(tmp_path, first, compiled=compiled)).choices
+        assert {choices[name] for name in alike} == {PathChoice(loads=compiled)}
+    elsewhere: list[dict[str, Any]] = [
+        {"device_name": "another GPU"},
+        {"threads": 2},
+        {"torch": "1"},
+        {"candidates": 1},
+        {"steps": 1},
+    ]
+    for changes in elsewhere:
+        assert on_a_gpu(plan, 1e-3, known=stored(tmp_path, first, **changes)).choices == on_a_gpu(plan, 1e-3).choices
+    (tmp_path / "choices" / "0123456789abcdef.json").write_text("[]")
+    assert KnownPaths.read(tmp_path / "choices", GPU, given=None) == KnownPaths()
+
+
+def test_a_trial_of_another_length_does_not_spare_the_choice(tmp_path: Path) -> None:
+    """Its steps cost the same, but whether compiling pays depends on their number."""
+    short, long = small_plan(tmp_path, seeds="0"), small_plan(tmp_path, seeds="0", steps="400000")
+    finished = [record(trial.recipe, 5, device="cuda", device_name="a GPU") for trial in short.trials]
+    expected = on_a_gpu(long, 1e-3, learnt=finished)
+    assert {prediction.left_basis for prediction in expected.predictions.values()} != {"unknown"}
+    assert {choice.compiles for choice in expected.choices.values()} == {True}
+
+
+def test_a_trial_that_began_chooses_none(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, seeds="0,1")
+    name, recipe = plan.trials[0].fingerprint, plan.trials[0].recipe
+    assert name not in on_a_gpu(plan, 100.0, **{name: begun(name)}).choices, "what it has is not known"
+    known = stored(tmp_path, recipe, compiled=True)
+    assert on_a_gpu(plan, 100.0, known=known, **{name: begun(name)}).choices[name] == PathChoice(loads=True)
+    done = record(recipe, 5, device="cuda", device_name="a GPU")
+    assert name not in on_a_gpu(plan, 100.0, **{name: done}).choices
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_given_path_is_not_chosen_but_may_be_compiled(compiled: bool, tmp_path: Path) -> None:
+    plan, file = small_plan(tmp_path, seeds="0,1"), tmp_path / "path.json"
+    file.write_text(json.dumps({"path": {"device": "cuda", "compiled": compiled}}))
+    choices = on_a_gpu(plan, 100.0, known=KnownPaths.read(tmp_path / "none", GPU, given=file)).choices.values()
+    wanted = {PathChoice(compiles=True), PathChoice(loads=True)} if compiled else {PathChoice()}
+    assert len(choices) == len(plan.trials) and set(choices) == wanted

@@ -277,15 +277,22 @@ def test_the_short_sweeps_reuse_trials_of_the_long_ones() -> None:
     trained = {trial.fingerprint for trial in black_on_white.trials if trial.recipe.steps}
     assert len(trained) == 6 and trained <= trials(plan_of("article_2018"))
     as_in_the_paper = trials(plan_of("maml_omniglot_paper"))
-    assert len(as_in_the_paper) == 6 and as_in_the_paper <= trials(plan_of("omniglot"))
+    assert len(as_in_the_paper) == 6 and as_in_the_paper <= trials(plan_of("omniglot")) & trials(plan_of("paper"))
 
 
 @pytest.mark.parametrize("name", ["maml_omniglot", "mini_imagenet_short"])
 def test_each_form_has_an_untrained_network(name: str) -> None:
     """One for both orders of MAML, which begin with the same weights."""
     cells = plan_of(name).cells
-    trained = {(cell.algorithm, cell.settings.fce) for cell in cells if cell.settings.steps}
-    assert trained == {(cell.algorithm, cell.settings.fce) for cell in cells if not cell.settings.steps}
+    trained, untrained = (
+        {
+            (cell.algorithm, cell.settings.fce, cell.settings.black_on_white)
+            for cell in cells
+            if bool(cell.settings.steps) == learnt
+        }
+        for learnt in (True, False)
+    )
+    assert trained == untrained
     assert all(cell.label.endswith("untrained") == (cell.settings.steps == 0) for cell in cells)
 
 
