@@ -80,6 +80,14 @@ def uniform(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     return _shifted(words(key, shape), 64 - _FLOAT64_BITS).double().mul_(2.0**-_FLOAT64_BITS)
 
 
+def uniform_of_each(own: torch.Tensor, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """Uniform float64 values ``[G, *shape]`` in [0, 1), a function of each of the ``G`` int64 words ``own`` and of a name."""
+    keys = mix(own + Stream(0, name).key)
+    positions = torch.arange(1, math.prod(shape) + 1, device=own.device).mul_(_GOLDEN)
+    values = _shifted(mix(keys.unsqueeze(1) + positions), 64 - _FLOAT64_BITS).double().mul_(2.0**-_FLOAT64_BITS)
+    return values.reshape(len(own), *shape)
+
+
 def standard_normal(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Normal float64 values ``shape`` of mean 0 and standard deviation 1, by the inverse of the distribution function."""
     centres = _shifted(words(key, shape), 65 - _FLOAT64_BITS).double().add_(0.5)  # 52 bits and a half: exact, never 0 nor 1

@@ -52,14 +52,14 @@ class Maml(AdaptedClassifier):
         """
         seeds, second_order = len(weights[HEAD]), self.settings.order == 2
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
-        support = Images(episodes.support.flatten(1, 2), reused=self.settings.adaptation_steps > 1)
+        support = _support(episodes.support.flatten(1, 2), episodes.words, reused=self.settings.adaptation_steps > 1)
         trail: list[tuple[Weights, Gradients]] = []
         for _ in range(self.settings.adaptation_steps):
             leaves, gradients = self._support_gradient(fast, support, kernels, differentiable=second_order)
             if second_order:
                 trail.append((leaves, gradients))
             fast = self._descended(leaves, gradients)
-        adjoint, loss, accuracy = self._query_gradient(fast, episodes.query, loss_factor, kernels)
+        adjoint, loss, accuracy = self._query_gradient(fast, _query(episodes.query, episodes.words), loss_factor, kernels)
         while trail:
             adjoint = self._before_step(*trail.pop(), adjoint)
         return _meta_gradient(adjoint, loss, accuracy, seeds)
@@ -83,26 +83,27 @@ class Maml(AdaptedClassifier):
         No graph outlives a function, so that the last one computes the gradient of the support again.
         """
 
-        def adapted(fast: Weights, images: torch.Tensor) -> Weights:
-            return self.adapt(fast, Images(images, reused=True), kernels=kernels)
+        def adapted(fast: Weights, images: torch.Tensor, *words: torch.Tensor) -> Weights:
+            return self.adapt(fast, _support(images, *words, reused=True), kernels=kernels)
 
-        def queried(fast: Weights, images: torch.Tensor) -> tuple[Weights, torch.Tensor, torch.Tensor]:
-            return self._query_gradient(fast, images, loss_factor, kernels)
+        def queried(fast: Weights, images: torch.Tensor, *words: torch.Tensor) -> tuple[Weights, torch.Tensor, torch.Tensor]:
+            return self._query_gradient(fast, _query(images, *words), loss_factor, kernels)
 
-        def before(fast: Weights, images: torch.Tensor, adjoint: Weights) -> Weights:
-            differentiable = self._support_gradient(fast, Images(images, reused=True), kernels, differentiable=True)
-            return self._before_step(*differentiable, adjoint)
+        def before(fast: Weights, adjoint: Weights, images: torch.Tensor, *words: torch.Tensor) -> Weights:
+            support = _support(images, *words, reused=True)
+            return self._before_step(*self._support_gradient(fast, support, kernels, differentiable=True), adjoint)
 
+        words = () if episodes.words is None else (episodes.words,)
         seeds, support = len(weights[HEAD]), episodes.support.flatten(1, 2)
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
         trail: list[Weights] = []
         for _ in range(self.settings.adaptation_steps):
             if self.settings.order == 2:
                 trail.append(fast)
-            fast = compute("adaptation step", adapted, fast, support)
-        adjoint, loss, accuracy = compute("query gradient", queried, fast, episodes.query)
+            fast = compute("adaptation step", adapted, fast, support, *words)
+        adjoint, loss, accuracy = compute("query gradient", queried, fast, episodes.query, *words)
         while trail:
-            adjoint = compute("adjoint before a step", before, trail.pop(), support, adjoint)
+            adjoint = compute("adjoint before a step", before, trail.pop(), adjoint, support, *words)
         return _meta_gradient(adjoint, loss, accuracy, seeds)
 
     def adapt(self, weights: Mapping[str, torch.Tensor], support: Images, *, kernels: Kernels) -> Weights:
@@ -143,13 +144,13 @@ class Maml(AdaptedClassifier):
         }
 
     def _query_gradient(
-        self, fast: Weights, query: torch.Tensor, loss_factor: float, kernels: Kernels
+        self, fast: Weights, query: Images, loss_factor: float, kernels: Kernels
     ) -> tuple[Weights, torch.Tensor, torch.Tensor]:
         """The gradient of each episode's query loss in its fast weights, and the loss and accuracy ``[G]``."""
         leaves = {name: value.detach().requires_grad_() for name, value in fast.items()}
-        labels = class_labels(self.way, query.shape[2], device=query.device)
+        labels = class_labels(self.way, query.pixels.shape[1] // self.way, device=query.pixels.device)
         with torch.enable_grad():
-            logits, _ = self.network.scores(leaves, Images(query.flatten(1, 2)), kernels)
+            logits, _ = self.network.scores(leaves, query, kernels)
             loss = cross_entropy(logits, labels)
             gradients = torch.autograd.grad(loss.sum() * loss_factor, list(leaves.values()))
         return dict(zip(leaves, gradients, strict=True)), loss.detach(), right_share(logits, labels)
@@ -192,6 +193,14 @@ class Maml(AdaptedClassifier):
             if step in adaptation_steps:
                 scores.append(self.network.answers(fast, query, kernels, support=support if inductive else None))
         return torch.stack(scores)
+
+
+def _support(images: torch.Tensor, words: torch.Tensor | None = None, *, reused: bool) -> Images:
+    return Images(images, reused=reused, words=words, part="support")
+
+
+def _query(images: torch.Tensor, words: torch.Tensor | None = None) -> Images:
+    return Images(images.flatten(1, 2), words=words, part="query")
 
 
 def _meta_gradient(gradient: Weights, loss: torch.Tensor, accuracy: torch.Tensor, seeds: int) -> MetaGradient:

@@ -76,7 +76,7 @@ class MetricNetworks(ABC):
         shape, own = episodes.shape, part(weights, _BACKBONE)
         each = len(episodes) // len(next(iter(own.values())))
         repeats = {name: repeated(value, each) for name, value in own.items()}
-        images = Images(torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1))
+        images = Images(torch.cat([episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)], dim=1), words=episodes.words)
         embedded, statistics = self.backbone.apply(repeats, images, kernels=kernels)
         support, query = torch.split(embedded, [shape.way * shape.shot, shape.queries], dim=1)
         ways = (shape.way, -1)

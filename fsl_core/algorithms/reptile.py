@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fsl_core.algorithms.algorithm import MetaGradient
     from fsl_core.algorithms.classifier import Classifier
     from fsl_core.backbones.backbone import Backbone
+    from fsl_core.backbones.images import Images
     from fsl_core.backbones.kernels import Kernels
     from fsl_core.backbones.weights import Weights
     from fsl_core.episodes.episode import EpisodeBatch, EpisodeShape
@@ -116,7 +117,8 @@ class Reptile(AdaptedClassifier):
 
         settings, seeds = self.settings, len(next(iter(weights.values())))
         first = self._repeated(weights, len(episodes))
-        *_, fast = self._trained(first, episodes, settings.adaptation_steps, settings.inner_batch_size, kernels)
+        steps, size = settings.adaptation_steps, settings.inner_batch_size
+        *_, fast = self._trained(first, episodes, steps, size, kernels, words=episodes.words)
         logits = self.network.answers(fast, Images(episodes.query.flatten(1, 2)), kernels)
         labels = query_labels(episodes.shape, device=logits.device)
         return MetaGradient(
@@ -152,16 +154,26 @@ class Reptile(AdaptedClassifier):
         return torch.stack([self.network.answers(fast, query, kernels, support=support) for fast in scored])
 
     def _trained(
-        self, weights: Weights, episodes: EpisodeBatch, steps: int, batch_size: int, kernels: Kernels
+        self,
+        weights: Weights,
+        episodes: EpisodeBatch,
+        steps: int,
+        batch_size: int,
+        kernels: Kernels,
+        *,
+        words: torch.Tensor | None = None,
     ) -> Iterator[Weights]:
-        """The weights ``[G, ...]`` after 0, 1, … ``steps`` steps on batches of each episode's support."""
+        """The weights ``[G, ...]`` after 0, 1, … ``steps`` steps on batches of each episode's support; ``words``: of its images."""
+        from fsl_core.backbones.images import Images
+
         support, shot = episodes.support.flatten(1, 2), episodes.shape.shot
         places = inner_batches(episodes.words, images=support.shape[1], batch_size=batch_size, steps=steps)
         moments: Weights = {}
         yield weights
         for step in range(steps):
             own = places[:, step]
-            gradient = self._gradient(weights, _taken(support, own), own // shot, kernels)
+            batch = Images(_taken(support, own), words=words, part=f"step {step}")
+            gradient = self._gradient(weights, batch, own // shot, kernels)
             if self.settings.inner_optimiser == "adam":
                 moments = _second_moments(moments, gradient)
                 weights = _adams_step(weights, gradient, moments, rate=self.settings.inner_lr, step=step + 1)
@@ -169,16 +181,15 @@ class Reptile(AdaptedClassifier):
                 weights = {name: value.add(gradient[name], alpha=-self.settings.inner_lr) for name, value in weights.items()}
             yield weights
 
-    def _gradient(self, weights: Weights, images: torch.Tensor, labels: torch.Tensor, kernels: Kernels) -> Weights:
-        """The gradient of each group's mean cross-entropy on its images ``[G, B, C, H, W]`` with labels ``[G, B]``."""
+    def _gradient(self, weights: Weights, images: Images, labels: torch.Tensor, kernels: Kernels) -> Weights:
+        """The gradient of each group's mean cross-entropy on its images, which have labels ``[G, B]``."""
         import torch
 
         from fsl_core.algorithms.metric import cross_entropy
-        from fsl_core.backbones.images import Images
 
         leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
         with torch.enable_grad():
-            loss = cross_entropy(self.network.scores(leaves, Images(images), kernels)[0], labels).sum()
+            loss = cross_entropy(self.network.scores(leaves, images, kernels)[0], labels).sum()
             gradients = torch.autograd.grad(loss, list(leaves.values()))
         return dict(zip(leaves, gradients, strict=True))
 

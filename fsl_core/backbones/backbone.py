@@ -45,6 +45,7 @@ class Backbone(Protocol):
         """Embed the images of each group as ``[G, B, D]`` with the group's weights ``[G, ...]``.
 
         BatchNorm normalises by ``statistics`` or, if they are None, by those of each group's own batch. The statistics used are
-        returned. The function is pure: it reads only its arguments and writes nothing.
+        returned. The function is pure: it reads only its arguments and writes nothing. What is random in training comes from
+        :meth:`fsl_core.backbones.images.Images.uniform`.
         """
         ...
