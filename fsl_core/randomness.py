@@ -77,15 +77,19 @@ def words(
 
 def uniform(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Uniform float64 values ``shape`` in [0, 1): multiples of 2^-53."""
-    return _shifted(words(key, shape), 64 - _FLOAT64_BITS).double().mul_(2.0**-_FLOAT64_BITS)
+    return _fractions(words(key, shape))
 
 
 def uniform_of_each(own: torch.Tensor, name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Uniform float64 values ``[G, *shape]`` in [0, 1), a function of each of the ``G`` int64 words ``own`` and of a name."""
     keys = mix(own + Stream(0, name).key)
     positions = torch.arange(1, math.prod(shape) + 1, device=own.device).mul_(_GOLDEN)
-    values = _shifted(mix(keys.unsqueeze(1) + positions), 64 - _FLOAT64_BITS).double().mul_(2.0**-_FLOAT64_BITS)
-    return values.reshape(len(own), *shape)
+    return _fractions(mix(keys.unsqueeze(1) + positions)).reshape(len(own), *shape)
+
+
+def _fractions(words: torch.Tensor) -> torch.Tensor:
+    """Words as multiples of 2^-53 in [0, 1): float64."""
+    return _shifted(words, 64 - _FLOAT64_BITS).double().mul_(2.0**-_FLOAT64_BITS)
 
 
 def standard_normal(key: int | torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

@@ -115,11 +115,10 @@ class Anil(AdaptedClassifier):
         from fsl_core.backbones.images import Images
 
         own, second_order = self._repeated(weights, len(episodes)), self.settings.order == 2
-        parts = {"support": episodes.support, "query": episodes.query}
-        images = {part: Images(each.flatten(1, 2), words=episodes.words, part=part) for part, each in parts.items()}
         with torch.set_grad_enabled(second_order):
-            support, _ = self.network.embed(own, images["support"], kernels)
-        query, _ = self.network.embed(own, images["query"], kernels)
+            images = Images(episodes.support.flatten(1, 2), words=episodes.words, part="support")
+            support, _ = self.network.embed(own, images, kernels)
+        query, _ = self.network.embed(own, Images(episodes.query.flatten(1, 2), words=episodes.words, part="query"), kernels)
         for _ in range(self.settings.adaptation_steps):
             own = self.adapt(own, support)
         logits, labels = head_scores(own, query), query_labels(episodes.shape, device=query.device)

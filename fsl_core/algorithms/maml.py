@@ -59,7 +59,9 @@ class Maml(AdaptedClassifier):
             if second_order:
                 trail.append((leaves, gradients))
             fast = self._descended(leaves, gradients)
-        adjoint, loss, accuracy = self._query_gradient(fast, _query(episodes.query, episodes.words), loss_factor, kernels)
+        adjoint, loss, accuracy = self._query_gradient(
+            fast, _query(episodes.query.flatten(1, 2), episodes.words), loss_factor, kernels
+        )
         while trail:
             adjoint = self._before_step(*trail.pop(), adjoint)
         return _meta_gradient(adjoint, loss, accuracy, seeds)
@@ -94,14 +96,14 @@ class Maml(AdaptedClassifier):
             return self._before_step(*self._support_gradient(fast, support, kernels, differentiable=True), adjoint)
 
         words = () if episodes.words is None else (episodes.words,)
-        seeds, support = len(weights[HEAD]), episodes.support.flatten(1, 2)
+        seeds, support, query = len(weights[HEAD]), episodes.support.flatten(1, 2), episodes.query.flatten(1, 2)
         fast = {name: repeated(value.detach(), len(episodes) // seeds) for name, value in weights.items()}
         trail: list[Weights] = []
         for _ in range(self.settings.adaptation_steps):
             if self.settings.order == 2:
                 trail.append(fast)
             fast = compute("adaptation step", adapted, fast, support, *words)
-        adjoint, loss, accuracy = compute("query gradient", queried, fast, episodes.query, *words)
+        adjoint, loss, accuracy = compute("query gradient", queried, fast, query, *words)
         while trail:
             adjoint = compute("adjoint before a step", before, trail.pop(), adjoint, support, *words)
         return _meta_gradient(adjoint, loss, accuracy, seeds)
@@ -200,7 +202,7 @@ def _support(images: torch.Tensor, words: torch.Tensor | None = None, *, reused:
 
 
 def _query(images: torch.Tensor, words: torch.Tensor | None = None) -> Images:
-    return Images(images.flatten(1, 2), words=words, part="query")
+    return Images(images, words=words, part="query")
 
 
 def _meta_gradient(gradient: Weights, loss: torch.Tensor, accuracy: torch.Tensor, seeds: int) -> MetaGradient:
