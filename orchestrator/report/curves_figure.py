@@ -33,6 +33,7 @@ _SELECTED_BY: Mapping[Selection, str] = {
     "accuracy": "highest validation accuracy",
     "last": "the last step",
 }
+_NOTHING_DONE = "no trial is done yet"
 _ALIKE = 2
 """The largest ratio of two budgets whose curves are readable on one axis."""
 
@@ -51,7 +52,7 @@ def curves_figure(plan: Plan, records: Mapping[str, TrialRecord], path: Path) ->
     rows = {row: [trial for trial in trained if _row(trial) == row] for row in map(_row, trained)}
     if not rows:
         return None
-    heights = [_height(_kinds(trials)) for trials in rows.values()]
+    heights = [_height(_labels(trials, records)) for trials in rows.values()]
     figure = Figure(figsize=(13, 0.4 + sum(heights)), layout="constrained")
     panels = figure.subplots(len(rows), 2, squeeze=False, height_ratios=heights)
     _share(panels, rows)
@@ -71,13 +72,16 @@ def _kinds(trials: Sequence[PlannedTrial]) -> list[str]:
     return list(dict.fromkeys(trial.kind for trial in trials))
 
 
-def _height(kinds: Sequence[str]) -> float:
+def _height(labels: Sequence[str]) -> float:
     """The height of a row in inches, with room for the legend beside the panels."""
-    return max(3.6, 1.2 + 0.155 * sum(_label(kind).count("\n") + 1 for kind in kinds))
+    return max(3.6, 1.2 + 0.155 * sum(label.count("\n") + 1 for label in labels))
 
 
-def _label(kind: str) -> str:
-    return wrapped(kind, _LABEL_CHARACTERS)
+def _labels(trials: Sequence[PlannedTrial], records: Mapping[str, TrialRecord]) -> list[str]:
+    """The text of each kind in the legend; beside kinds with curves, those without say so."""
+    done = {trial.kind for trial in trials if (record := records.get(trial.fingerprint)) and record.result}
+    texts = {kind: wrapped(kind, _LABEL_CHARACTERS) for kind in _kinds(trials)}
+    return [text if kind in done or not done else f"{text}\n({_NOTHING_DONE})" for kind, text in texts.items()]
 
 
 def _share(panels: np.ndarray, rows: Mapping[Row, Sequence[PlannedTrial]]) -> None:
@@ -109,21 +113,21 @@ def _draw_row(accuracy: Axes, loss: Axes, row: Row, trials: Sequence[PlannedTria
         axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps:,.0f}"))
     if not any(axes.lines for axes in (accuracy, loss)):
         _write_that_no_trial_is_done(accuracy, loss)
-    _draw_legend(loss, kinds, {trial.recipe.validation.selection for trial in trials})
+    _draw_legend(loss, _labels(trials, records), {trial.recipe.validation.selection for trial in trials})
 
 
 def _write_that_no_trial_is_done(*panels: Axes) -> None:
     """Replaces the numbers of the axes, which would be meaningless."""
     for axes in panels:
         axes.tick_params(labelbottom=False, labelleft=False)
-        axes.text(0.5, 0.5, "no trial is done yet", transform=axes.transAxes, ha="center", va="center")
+        axes.text(0.5, 0.5, _NOTHING_DONE, transform=axes.transAxes, ha="center", va="center")
 
 
-def _draw_legend(loss: Axes, kinds: Sequence[str], selections: Collection[Selection]) -> None:
+def _draw_legend(loss: Axes, labels: Sequence[str], selections: Collection[Selection]) -> None:
     """Draws the legend beside the panels, where it hides no curve."""
-    for number, kind in enumerate(kinds):
+    for number, label in enumerate(labels):
         colour, dash = line_style(number)
-        loss.plot([], [], dash, color=colour, label=_label(kind))
+        loss.plot([], [], dash, color=colour, label=label)
     why = " or ".join(_SELECTED_BY[selection] for selection in sorted(selections))
     title = f"a line a seed,\nthe dot is the selected step\n({why})"
     loss.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=8, title=title, title_fontsize=8, alignment="left")

@@ -286,6 +286,20 @@ def test_the_legend_of_the_curves_says_what_selects_the_step(tmp_path: Path, fig
     assert legends and all("(lowest validation loss)" in legend.get_title().get_text() for legend in legends)
 
 
+def test_the_legend_of_the_curves_says_which_kinds_have_none_yet(tmp_path: Path, figures: list[Figure]) -> None:
+    plan = plan_of(tmp_path, SWEEP.replace("grid: {", "grid: {distance: [squared_euclidean, cosine], "))
+    done, first = trained_alike(plan), plan.trials[0].kind
+    others = {trial.fingerprint: done[trial.fingerprint] for trial in plan.trials if trial.kind != first}
+    curves_figure(plan, others, tmp_path / "some.png")
+    curves_figure(plan, done, tmp_path / "all.png")
+    some, all_done = (
+        [text.get_text() for axes in figure.axes if (legend := axes.get_legend()) for text in legend.get_texts()]
+        for figure in figures
+    )
+    assert sum("(no trial is done yet)" in text for text in some) == 1 < len(some)
+    assert not any("no trial" in text for text in all_done)
+
+
 def test_no_line_of_a_wrapped_name_ends_or_begins_with_the_dot() -> None:
     for width in range(12, 40):
         lines = wrapped("maml order 1 · omniglot 5-way 1-shot · 1,000 steps", width).splitlines()
