@@ -21,7 +21,7 @@ from fsl_core.code_digest import code_digest
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _USED_OF_GIT = ("GIT_CONFIG_GLOBAL",)
-_LIBRARIES = ("torch", "torchvision", "numpy", "ray", "mlflow", "few-shot-sweeps")
+_LIBRARIES = ("torch", "torchvision", "numpy", "numba", "ray", "mlflow", "few-shot-sweeps")
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 
 

@@ -12,7 +12,7 @@ from tests.orchestrator.small_sweep import SMALL
 ROOT = Path(__file__).parents[1]
 COMPILER = "sympy"
 """The compiler of torch, by a library that it alone imports."""
-HEAVY = {COMPILER, "torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "ray", "mlflow", "sqlalchemy"}
+HEAVY = {COMPILER, "torch", "torchvision", "scipy", "pandas", "pyarrow", "matplotlib", "numba", "ray", "mlflow", "sqlalchemy"}
 LIGHTER = {"click", "numpy", "PIL", "pydantic", "ruamel", "rich", "filelock", "psutil"}
 
 REPORT = """import atexit, sys

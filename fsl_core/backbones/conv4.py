@@ -80,12 +80,12 @@ class Conv4:
     ) -> tuple[torch.Tensor, Statistics]:
         """Embed the images of each group as ``[G, B, D]``; also returns the statistics that BatchNorm normalised by."""
         used, first = Statistics(), self._norms[0]
-        by_patches = statistics is None and (kernels.stem == "patches" or (kernels.stem == "reused_patches" and images.reused))
-        if by_patches:
+        fuses = statistics is None and kernels.fuses_stem(channels=self.image_shape[0], reused=images.reused)
+        if fuses:
             maps, used[first.name] = self._stem(images, weights, first, kernels)
         else:
             maps = kernels.fold(images.pixels)
-        for block, norm in list(enumerate(self._norms))[int(by_patches) :]:
+        for block, norm in list(enumerate(self._norms))[int(fuses) :]:
             given = None if statistics is None else statistics[norm.name]
             maps, used[norm.name] = self._block(maps, weights, f"blocks.{block}.conv.weight", norm, kernels=kernels, given=given)
         of_groups = torch.unflatten(maps, 1, (images.groups, -1)).transpose(0, 1)
@@ -94,15 +94,14 @@ class Conv4:
     def _stem(
         self, images: Images, weights: Mapping[str, torch.Tensor], norm: BatchNorm, kernels: Kernels
     ) -> tuple[torch.Tensor, LayerStatistics]:
-        """Compute the first block on the images' patches: ``[B, G * F, rows, columns]``."""
-        patches = images.patches(pools=not self._averages, pads_evenly=self.settings.padding == "symmetric")
+        """Compute the first block as one operation: ``[B, G * F, rows, columns]``."""
+        pads_evenly = self.settings.padding == "symmetric"
+        passes = images.passes(pools=not self._averages, pads_evenly=pads_evenly, loops=kernels.stem == "loops")
         shift, own = weights[f"{norm.name}.bias"], weights["blocks.0.conv.weight"].flatten(2)
         scale = weights.get(f"{norm.name}.weight", torch.ones_like(shift))
-        out, mean, variance = fused_stem(patches, own, scale, shift, epsilon=self.settings.batch_norm_epsilon)
-        places = torch.unflatten(out, 1, (patches.images, patches.rows, patches.columns))
-        maps = places.permute(1, 2, 3, 0, 4).flatten(3).permute(0, 3, 1, 2)
+        maps, mean, variance = fused_stem(passes, own, scale, shift, epsilon=self.settings.batch_norm_epsilon)
         laid_out = maps if kernels.layout == "channels_last" else maps.contiguous()
-        return laid_out, LayerStatistics(mean=mean, variance=variance, count=patches.count)
+        return laid_out, LayerStatistics(mean=mean, variance=variance, count=passes.moments.count)
 
     def _block(
         self,

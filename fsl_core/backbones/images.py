@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fsl_core.backbones.patches import Patches, patches_of
+from fsl_core.backbones.loop_compiler import pixel_loops
+from fsl_core.backbones.patch_passes import PatchPasses
+from fsl_core.backbones.patches import patches_of
+from fsl_core.backbones.stem_passes import StemPasses
 from fsl_core.randomness import uniform_of_each
 
 
@@ -22,7 +25,7 @@ class Images:
     reused: bool = False
     words: torch.Tensor | None = None
     part: str = ""
-    _patches: dict[tuple[bool, bool], Patches] = field(default_factory=dict, init=False, repr=False)
+    _passes: dict[tuple[bool, bool, bool], StemPasses] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def groups(self) -> int:
@@ -37,10 +40,16 @@ class Images:
         """
         return None if self.words is None else uniform_of_each(self.words, f"{self.part}/{name}", shape)
 
-    def patches(self, *, pools: bool, pads_evenly: bool) -> Patches:
-        """Their patches with moments; see :func:`fsl_core.backbones.patches.patches_of`."""
-        key = (pools, pads_evenly)
-        if key not in self._patches:
-            with torch.no_grad():
-                self._patches[key] = patches_of(self.pixels, pools=pools, pads_evenly=pads_evenly)
-        return self._patches[key]
+    def passes(self, *, pools: bool, pads_evenly: bool, loops: bool) -> StemPasses:
+        """The passes over their windows, by compiled ``loops`` or by torch's operations on their patches."""
+        key = (pools, pads_evenly, loops)
+        if key not in self._passes:
+            self._passes[key] = _passes_over(self.pixels, pools=pools, pads_evenly=pads_evenly, loops=loops)
+        return self._passes[key]
+
+
+@torch.no_grad()
+def _passes_over(pixels: torch.Tensor, *, pools: bool, pads_evenly: bool, loops: bool) -> StemPasses:
+    if loops:
+        return pixel_loops().over(pixels, pools=pools, pads_evenly=pads_evenly)
+    return PatchPasses(patches_of(pixels, pools=pools, pads_evenly=pads_evenly))

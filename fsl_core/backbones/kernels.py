@@ -14,7 +14,7 @@ from fsl_core.backbones.weights import channels_last
 Layout = Literal["channels_last", "channels_first"]
 Normalisation = Literal["fused", "plain", "library"]
 Convolution = Literal["grouped", "unfolded"]
-Stem = Literal["patches", "reused_patches", "maps", "products"]
+Stem = Literal["patches", "reused_patches", "maps", "products", "loops"]
 
 _PLACES_OF_AN_IMAGE = 64  # that fill a tile of a matrix product
 _ALIGNED = 4  # a GPU multiplies matrices fast only if their rows have a multiple of this many numbers
@@ -28,14 +28,19 @@ class Kernels:
     first and second derivatives (``fused``), as elementwise operations and sums (``plain``), or with torch's own BatchNorm, which is that
     of cuDNN on CUDA (``library``). ``convolution``: one grouped convolution, or matrix products of a group's kernels and its unfolded
     maps. ``stem``: the first block on image patches, whose moments replace passes over its maps (``patches``); on patches only for images
-    embedded more than once (``reused_patches``); always on its ``maps``; or on maps that are products of patches and kernels, as an image's
-    few channels leave most of a GPU's convolution idle (``products``).
+    embedded more than once (``reused_patches``); always on its ``maps``; on maps that are products of patches and kernels, as an image's
+    few channels leave most of a GPU's convolution idle (``products``); or, on a CPU, by compiled ``loops`` over images of one channel,
+    which need neither patches nor maps, and on maps for other images.
     """
 
     layout: Layout = "channels_last"
     normalisation: Normalisation = "fused"
     convolution: Convolution = "grouped"
     stem: Stem = "patches"
+
+    def fuses_stem(self, *, channels: int, reused: bool) -> bool:
+        """Whether the first block is one operation, for images of so many channels that are embedded once or are ``reused``."""
+        return {"patches": True, "reused_patches": reused, "loops": channels == 1}.get(self.stem, False)
 
     @property
     def _format(self) -> torch.memory_format:

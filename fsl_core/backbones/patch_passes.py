@@ -1,10 +1,8 @@
-"""The passes over all patches that the first block and its derivatives need, in blocks that fit the cache of a CPU's core.
+"""The first block's passes over patches in torch's operations, in parts that fit the cache of a CPU's core.
 
-A pass reads and writes tensors of the size of the pooled maps. Within a block, every operation after the first finds its operands in the
-cache, which on a CPU saves up to half of the time. On CUDA the whole pass is one block.
-
-The letters are those of :mod:`fsl_core.backbones.fused_stem`. ``N`` counts the windows of all images, ``F`` the kernels, ``K`` the numbers
-of a patch. Kernels are ``[G, K, F]`` here.
+A pass reads and writes tensors of the size of the pooled maps, ``[G, N, F]``, where ``N`` counts the windows of all images. Within a part,
+every operation after the first finds its operands in the cache, which on a CPU saves up to half of the time. On CUDA the whole pass is one
+part.
 """
 
 from __future__ import annotations
@@ -15,106 +13,82 @@ from dataclasses import dataclass
 import torch
 
 from fsl_core.backbones.patches import Patches
+from fsl_core.backbones.stem_passes import Moments, Responses
 
 _aten = torch.ops.aten
 _VALUES_AT_ONCE = 131_072  # half a megabyte of float32: a few such tensors fit the second-level cache of a core
 
 
 @dataclass(frozen=True)
-class Responses:
-    """The first block's result ``out``, and the largest response of each window, ``chosen``: ``[G, N, F]`` each.
+class PatchPasses:
+    """Passes over the patches of images: see :class:`fsl_core.backbones.stem_passes.StemPasses`."""
 
-    ``places``, bytes of the same shape, has the place of the largest response in its window; None if each window is a single place.
-    """
+    patches: Patches
 
-    out: torch.Tensor
-    chosen: torch.Tensor
-    places: torch.Tensor | None
+    @property
+    def moments(self) -> Moments:
+        """The moments of the patches."""
+        return self.patches.moments
 
+    def forward(self, kernels: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, constant: torch.Tensor) -> Responses:
+        """The result ``[G, N, F]``."""
+        # On a CPU the check is free, and most scales are not 0; on CUDA it would make the host wait for the device.
+        alike = (scale == 0).unsqueeze(1)
+        any_alike = scale.device.type != "cpu" or bool(alike.any())
+        shape = (len(kernels), self.patches.parts[0].shape[2], kernels.shape[2])
+        out = kernels.new_empty(shape)
+        places = kernels.new_empty(shape, dtype=torch.uint8) if len(self.patches.parts) > 1 else None
+        for block, parts in self._blocks(shape):
+            own, largest = block[0], out[block]
+            place = _write_largest(largest, parts, kernels[own], alike[own] if any_alike else None)
+            if places is not None:
+                places[block] = place
+            torch.addcmul(constant[own].unsqueeze(1), largest, factor[own].unsqueeze(1), out=largest).relu_()
+        return Responses(out, places)
 
-@dataclass(frozen=True)
-class Sums:
-    """Sums over all windows: ``sum d`` and ``sum d P w c``, ``[G, F]``, and ``sum d P c``, ``[G, K, F]``.
+    def backward(self, gradient: torch.Tensor, found: Responses) -> tuple[torch.Tensor, torch.Tensor]:
+        """The sums over all windows."""
+        groups, _, features = shape = gradient.shape
+        of_d = gradient.new_zeros(groups, features)
+        with_patches = gradient.new_zeros(groups, self.patches.parts[0].shape[1], features)
+        for block, parts in self._blocks(shape):
+            own = block[0]
+            d = _aten.threshold_backward(gradient[block], found.out[block], 0)
+            of_d[own].add_(d.sum(dim=1))
+            places = _places(found, block)
+            for place, part in enumerate(parts):
+                at_place = d if places is None else _equal(places, place).mul_(d)
+                with_patches[own].baddbmm_(part, at_place)
+        return of_d, with_patches
 
-    ``d`` itself is ``[G, N, F]``; None unless it was wanted.
-    """
+    def double_backward(self, kernels: torch.Tensor, constant: torch.Tensor, found: Responses) -> torch.Tensor:
+        """The derivative ``[G, N, F]`` for the gradient."""
+        result = torch.empty_like(found.out)
+        for block, parts in self._blocks(result.shape):
+            own = block[0]
+            response = _at_places(parts, kernels[own], _places(found, block)).add_(constant[own].unsqueeze(1))
+            _aten.threshold_backward.grad_input(response, found.out[block], 0, grad_input=result[block])
+        return result
 
-    of_d: torch.Tensor
-    with_responses: torch.Tensor
-    with_patches: torch.Tensor
-    d: torch.Tensor | None
+    def as_maps(self, out: torch.Tensor) -> torch.Tensor:
+        """Values of windows as maps: a view of one group's, a copy of several groups'."""
+        places = torch.unflatten(out, 1, (self.patches.images, self.patches.rows, self.patches.columns))
+        return places.permute(1, 2, 3, 0, 4).flatten(3).permute(0, 3, 1, 2)
 
-
-def forward_pass(
-    patches: Patches, kernels: torch.Tensor, scale: torch.Tensor, factor: torch.Tensor, constant: torch.Tensor
-) -> Responses:
-    """``relu(factor P w c + constant)``, where scale, factor and constant are ``[G, F]``.
-
-    Where the scale is 0 all responses of a window are equal after scaling, and its first place is chosen.
-    """
-    # On a CPU the check is free, and most scales are not 0; on CUDA it would make the host wait for the device.
-    alike = (scale == 0).unsqueeze(1)
-    any_alike = scale.device.type != "cpu" or bool(alike.any())
-    shape = (len(kernels), patches.parts[0].shape[2], kernels.shape[2])
-    out, chosen = kernels.new_empty(shape), kernels.new_empty(shape)
-    places = kernels.new_empty(shape, dtype=torch.uint8) if len(patches.parts) > 1 else None
-    for block, parts in _blocks(patches, shape):
-        own, largest = block[0], chosen[block]
-        place = _write_largest(largest, parts, kernels[own], alike[own] if any_alike else None)
-        if places is not None:
-            places[block] = place
-        torch.addcmul(constant[own].unsqueeze(1), largest, factor[own].unsqueeze(1), out=out[block]).relu_()
-    return Responses(out, chosen, places)
-
-
-def backward_pass(patches: Patches, gradient: torch.Tensor, found: Responses, *, keeps_d: bool) -> Sums:
-    """The sums over ``d = 1[out > 0] gradient``, for a gradient ``[G, N, F]``."""
-    groups, _, features = shape = gradient.shape
-    of_d, with_responses = gradient.new_zeros(groups, features), gradient.new_zeros(groups, features)
-    with_patches = gradient.new_zeros(groups, patches.parts[0].shape[1], features)
-    kept = torch.empty_like(found.out) if keeps_d else None
-    for block, parts in _blocks(patches, shape):
-        own = block[0]
-        d = torch.empty_like(found.out[block]) if kept is None else kept[block]
-        _aten.threshold_backward.grad_input(gradient[block], found.out[block], 0, grad_input=d)
-        of_d[own].add_(d.sum(dim=1))
-        with_responses[own].add_((d * found.chosen[block]).sum(dim=1))
-        places = _places(found, block)
-        for place, part in enumerate(parts):
-            at_place = d if places is None else _equal(places, place).mul_(d)
-            with_patches[own].baddbmm_(part, at_place)
-    return Sums(of_d, with_responses, with_patches, kept)
-
-
-def double_backward_pass(
-    patches: Patches, found: Responses, d: torch.Tensor, u: torch.Tensor, weights: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """``sum d P u c``, ``[G, F]``, and ``1[out > 0] (a P u c + b P w c + e)``, ``[G, N, F]``, for weights ``a, b, e`` ``[G, F]``."""
-    total, result = d.new_zeros(len(d), d.shape[2]), torch.empty_like(d)
-    for block, parts in _blocks(patches, d.shape):
-        own = block[0]
-        a, b, e = (each[own].unsqueeze(1) for each in weights)
-        response = _at_places(parts, u[own], _places(found, block))
-        total[own].add_((d[block] * response).sum(dim=1))
-        combined = torch.addcmul(e, found.chosen[block], b).addcmul_(response, a)
-        _aten.threshold_backward.grad_input(combined, found.out[block], 0, grad_input=result[block])
-    return total, result
+    def _blocks(self, shape: Sequence[int]) -> Iterator[tuple[Block, list[torch.Tensor]]]:
+        """The parts of values of this shape, and the patches ``[G, K, N]`` of each."""
+        groups, windows, features = shape
+        on_cpu = self.patches.parts[0].device.type == "cpu"
+        at_once = max(1, _VALUES_AT_ONCE // features) if on_cpu else groups * windows
+        groups_at_once = max(1, at_once // windows)
+        for group in range(0, groups, groups_at_once):
+            for window in range(0, windows, at_once):
+                block = slice(group, group + groups_at_once), slice(window, window + at_once)
+                yield block, [part[block[0], :, block[1]] for part in self.patches.parts]
 
 
 Block = tuple[slice, slice]
 """Some groups and some windows of values ``[G, N, F]``."""
-
-
-def _blocks(patches: Patches, shape: Sequence[int]) -> Iterator[tuple[Block, list[torch.Tensor]]]:
-    """The blocks of values of this shape, and the patches ``[G, K, N]`` of each."""
-    groups, windows, features = shape
-    on_cpu = patches.mean.device.type == "cpu"
-    at_once = max(1, _VALUES_AT_ONCE // features) if on_cpu else groups * windows
-    groups_at_once = max(1, at_once // windows)
-    for group in range(0, groups, groups_at_once):
-        for window in range(0, windows, at_once):
-            block = slice(group, group + groups_at_once), slice(window, window + at_once)
-            yield block, [part[block[0], :, block[1]] for part in patches.parts]
 
 
 def _places(found: Responses, block: Block) -> torch.Tensor | None:

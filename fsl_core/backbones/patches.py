@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from fsl_core.backbones.stem_passes import Moments
+
 _PLACES_AT_ONCE = 2048  # whose patches in float64 fit the second-level cache of a CPU's core
 
 
@@ -20,14 +22,11 @@ class Patches:
     """The patches around the places that a convolution visits, ``K = 9 C`` numbers each, of ``G`` groups of ``B`` images.
 
     ``parts``: each ``[G, K, B * rows * columns]``; one for a convolution of stride 2, otherwise four: the places of 2x2 windows in the
-    order of pooling. ``mean`` ``[G, 1, K]`` and ``covariance`` ``[G, K, K]``, float64, are over all ``count`` places, including those
-    outside the windows.
+    order of pooling. ``moments``: of all places, including those outside the windows.
     """
 
     parts: tuple[torch.Tensor, ...]
-    mean: torch.Tensor
-    covariance: torch.Tensor
-    count: int
+    moments: Moments
     images: int
     rows: int
     columns: int
@@ -36,20 +35,26 @@ class Patches:
 def patches_of(images: torch.Tensor, *, pools: bool, pads_evenly: bool) -> Patches:
     """The patches of images ``[G, B, C, H, W]`` for windows of 2x2 places, or for a convolution of stride 2.
 
-    One pixel of zeros is added on every side or, as TensorFlow's "SAME" does for stride 2, only after an even side.
+    They are padded as :func:`padded_images` does.
     """
     size, height, width = len(images[0]), *images.shape[-2:]
-    before = (1, 1) if pads_evenly else (width % 2, height % 2)
-    padded = nn.functional.pad(images, (before[0], 1, before[1], 1))
+    padded = padded_images(images, evenly=pads_evenly)
     if not pools:
         rows, columns = (range(0, side - 2, 2) for side in padded.shape[-2:])
         parts: tuple[torch.Tensor, ...] = (_gathered(padded, rows, columns),)
-        return _with_moments(parts, parts, size, len(rows), len(columns))
+        return Patches(parts, _moments(parts), size, len(rows), len(columns))
     rows, columns = range(0, height // 2 * 2, 2), range(0, width // 2 * 2, 2)
     parts = tuple(_gathered(padded, _moved(rows, down), _moved(columns, right)) for down in range(2) for right in range(2))
     covers = height % 2 == width % 2 == 0
     everywhere = parts if covers else (_gathered(padded, range(height), range(width)),)
-    return _with_moments(parts, everywhere, size, len(rows), len(columns))
+    return Patches(parts, _moments(everywhere), size, len(rows), len(columns))
+
+
+def padded_images(images: torch.Tensor, *, evenly: bool) -> torch.Tensor:
+    """Images ``[..., H, W]`` with a pixel of zeros on every side or, as TensorFlow's "SAME" does for stride 2, only after an even side."""
+    height, width = images.shape[-2:]
+    before = (1, 1) if evenly else (width % 2, height % 2)
+    return nn.functional.pad(images, (before[0], 1, before[1], 1))
 
 
 def _moved(places: range, by: int) -> range:
@@ -71,21 +76,17 @@ def _slice(places: range) -> slice:
     return slice(places.start, places.stop, places.step)
 
 
-def _with_moments(
-    parts: tuple[torch.Tensor, ...], everywhere: tuple[torch.Tensor, ...], images: int, rows: int, columns: int
-) -> Patches:
+def _moments(parts: tuple[torch.Tensor, ...]) -> Moments:
+    """The moments of all patches in these parts."""
     # In float64: neighbouring pixels are so similar that the variance along some kernels is a small difference of large numbers.
-    count = sum(part.shape[2] for part in everywhere)
+    count = sum(part.shape[2] for part in parts)
     groups, numbers = parts[0].shape[:2]
     total = parts[0].new_zeros(groups, numbers, 1, dtype=torch.float64)
     products = parts[0].new_zeros(groups, numbers, numbers, dtype=torch.float64)
-    for part in everywhere:
+    for part in parts:
         for some in torch.split(part, _PLACES_AT_ONCE if part.device.type == "cpu" else part.shape[2], dim=2):
             exact = some.double()
             total += exact.sum(dim=2, keepdim=True)
             products.baddbmm_(exact, exact.transpose(1, 2))
     mean = total / count
-    covariance = products / count - mean * mean.transpose(1, 2)
-    return Patches(
-        parts=parts, mean=mean.transpose(1, 2), covariance=covariance, count=count, images=images, rows=rows, columns=columns
-    )
+    return Moments(mean=mean.transpose(1, 2), covariance=products / count - mean * mean.transpose(1, 2), count=count)

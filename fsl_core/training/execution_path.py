@@ -17,6 +17,7 @@ from typing import get_args
 import torch
 
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
+from fsl_core.backbones.loop_compiler import pixel_loops
 from fsl_core.checks import one_of, size, truth, whole
 from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.recipe.matmul_precision import MatmulPrecision
@@ -79,6 +80,8 @@ class ExecutionPath:
         whole("place", self.place, 0, self.seeds_together - 1)
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
+        if self.stem == "loops" and self.device != "cpu":
+            raise SettingError("stem", "loops", "loops are compiled for a CPU", beside=("device",), give={"stem": "patches"})
         truth("compiled", self.compiled)
         if self.compiled and (self.normalisation != "plain" or self.stem not in _STEMS_TO_COMPILE):
             problem = (
@@ -104,6 +107,8 @@ class ExecutionPath:
         check_precision_available(self.device, precision)
         if self.compiled:
             check_compiler_available()
+        if self.stem == "loops":
+            pixel_loops()
 
     @contextmanager
     def active(self, precision: MatmulPrecision = "float32") -> Iterator[torch.device]:

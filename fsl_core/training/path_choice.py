@@ -103,9 +103,9 @@ def _measured(
         least: dict[ExecutionPath, float] = {}
         problem = ""
         for path in kind.candidates():
+            if not kind.may_pay(path, min(least.values(), default=math.inf)):
+                continue
             if path.compiled:
-                if not kind.is_worth_compiling(min(least.values(), default=math.inf)):
-                    continue
                 _stop_if(should_stop)
                 notice("compiling the steps of this training, which may take a minute")
             timed = _first_time(kind, path, stopwatch)

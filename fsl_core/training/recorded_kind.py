@@ -10,13 +10,15 @@ from fsl_core.training.unit_work import step_bill
 
 SECONDS_THAT_REPAY_COMPILING = 120.0
 """Of a training that is not compiled: a compiled step takes about half the time, and compiling about a minute (docs/performance.md)."""
-_CUDA_CANDIDATES = 4  # the version of their list: a choice among others is made again
+SECONDS_THAT_REPAY_LOOPS = 60.0
+"""The same for loops on a CPU: a step takes about five sixths of the time, and compiling some five seconds."""
+_CANDIDATES = {"cuda": 4, "cpu": 1}  # the version of their list: a choice among others is made again
 
 
 def recorded_kind(recipe: TrainingRecipe, image_shape: tuple[int, int, int], device: str) -> dict[str, Any]:
     """The kind of a recipe's steps on a device, as JSON types.
 
-    On CUDA the number of steps belongs to it: it decides whether compiling pays.
+    The number of steps belongs to it: it decides whether compiling pays.
     """
     (work, _), *_ = step_bill(recipe)
     return {
@@ -24,7 +26,8 @@ def recorded_kind(recipe: TrainingRecipe, image_shape: tuple[int, int, int], dev
         "meta_batch_size": recipe.meta_batch_size,
         "image_shape": list(image_shape),
         "device": device,
-        **({"steps": most_steps(recipe), "candidates": _CUDA_CANDIDATES} if device == "cuda" else {}),
+        "steps": most_steps(recipe),
+        "candidates": _CANDIDATES[device],
     }
 
 
@@ -34,5 +37,10 @@ def most_steps(recipe: TrainingRecipe) -> int:
 
 
 def repays_compiling(training_seconds: float) -> bool:
-    """Whether compiling may shorten a training that otherwise takes so long."""
+    """Whether compiling its steps may shorten a training that otherwise takes so long."""
     return training_seconds >= SECONDS_THAT_REPAY_COMPILING
+
+
+def repays_loops(training_seconds: float) -> bool:
+    """Whether compiling loops may shorten a training that otherwise takes so long."""
+    return training_seconds >= SECONDS_THAT_REPAY_LOOPS

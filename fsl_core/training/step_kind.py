@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from fsl_core.backbones.kernels import Kernels, Normalisation
+from fsl_core.backbones.loop_compiler import loops_may_compile
 from fsl_core.processor import processor_name
+from fsl_core.provenance import library_versions
 from fsl_core.recipe.recipe import TrainingRecipe
 from fsl_core.training.episode_memory import most_episodes_at_once
 from fsl_core.training.execution_path import ExecutionPath
-from fsl_core.training.recorded_kind import most_steps, recorded_kind, repays_compiling
+from fsl_core.training.recorded_kind import most_steps, recorded_kind, repays_compiling, repays_loops
 
 _PIXELS_AT_ONCE_ON_CUDA = 25_000_000  # of the episodes differentiated together: bounds memory
 _USUAL_PIXELS_AT_ONCE = 80_000  # on a CPU, where larger maps outgrow its caches
@@ -42,6 +44,7 @@ class StepKind:
             "threads": self.threads,
             "torch": torch.__version__,
             "instructions": torch.backends.cpu.get_cpu_capability(),
+            **({"numba": library_versions().get("numba")} if self.device == "cpu" else {}),
             **({"seeds": self.seeds} if self.seeds > 1 else {}),
         }
 
@@ -77,10 +80,13 @@ class StepKind:
         if self.device == "cuda":  # on a CPU compiled code is slower (docs/performance.md)
             yield from self._compiled_candidates()
 
-    def is_worth_compiling(self, seconds_an_episode: float) -> bool:
-        """Whether compiling may shorten the training of all seeds, to the end of its budget, that otherwise takes so long an episode."""
-        episodes = self.seeds * most_steps(self.recipe) * self.recipe.meta_batch_size
-        return repays_compiling(seconds_an_episode * episodes)
+    def may_pay(self, path: ExecutionPath, seconds_an_episode: float) -> bool:
+        """Whether a path may shorten the training of all seeds, to the end of its budget, that otherwise takes so long an episode:
+
+        unless it is short and code has to be compiled for the path.
+        """
+        training = seconds_an_episode * self.seeds * most_steps(self.recipe) * self.recipe.meta_batch_size
+        return repays_compiling(training) if path.compiled else repays_loops(training) if path.stem == "loops" else True
 
     def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""
@@ -111,6 +117,14 @@ class StepKind:
         if self.recipe.algorithm.adapts:
             yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
+        if self._suits_loops():  # which write so little that more episodes fit the caches
+            yield replace(usual, stem="loops")
+            if most > usual.episodes_at_once:
+                yield replace(usual, stem="loops", episodes_at_once=most)
+
+    def _suits_loops(self) -> bool:
+        """Whether the first block may be computed by loops: they take one thread, and images of one channel."""
+        return self.threads == 1 and self.image_shape[0] == 1 and loops_may_compile()
 
     def _most(self) -> int:
         """The number of episodes that memory allows to differentiate together."""

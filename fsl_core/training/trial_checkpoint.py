@@ -16,6 +16,7 @@ from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.errors import CheckpointCorruptError, CheckpointEditionError, CheckpointFormatError, DataChangedError
 from fsl_core.memory_shortage import is_memory_shortage
 from fsl_core.plain_values import count, fraction, not_negative
+from fsl_core.provenance import library_versions
 from fsl_core.randomness import Stream
 from fsl_core.recipe.edition import FIRST_EDITION, edition_name
 from fsl_core.recipe.fingerprint import SCHEMA_VERSION
@@ -53,13 +54,14 @@ class StageCheckpoints:
 
 
 def _makers() -> dict[str, str]:
-    """The code and the torch that compute in this process, as a checkpoint names them."""
-    return {"code": code_digest(), "torch": str(torch.__version__)}
+    """The code, the torch and the numba that compute in this process, as a checkpoint names them."""
+    numba = library_versions().get("numba")
+    return {"code": code_digest(), "torch": str(torch.__version__), **({} if numba is None else {"numba": numba})}
 
 
 def other_makers(checkpoint: Mapping[str, Any]) -> str | None:
     """What computed a checkpoint and is not what computes here, in words: ``other code and torch 2.1``. Early ones do not name it."""
-    names = {"code": "other code", "torch": f"torch {checkpoint.get('torch')}"}
+    names = {"code": "other code", **{name: f"{name} {checkpoint.get(name)}" for name in ("torch", "numba")}}
     others = [names[key] for key, here in _makers().items() if checkpoint.get(key) not in (None, here)]
     return " and ".join(others) or None
 

@@ -69,6 +69,7 @@ EVERY_KERNELS = [
 ]
 
 
-def kernels_of(backbone: BackboneSettings) -> list[Kernels]:
-    """The ways that differ for a backbone."""
-    return list({tuple(getattr(kernels, form) for form in backbone.forms): kernels for kernels in EVERY_KERNELS}.values())
+def kernels_of(backbone: BackboneSettings, device: str = "cpu") -> list[Kernels]:
+    """The ways that differ for a backbone; loops are compiled for a CPU alone."""
+    every = [kernels for kernels in EVERY_KERNELS if device == "cpu" or kernels.stem != "loops"]
+    return list({tuple(getattr(kernels, form) for form in backbone.forms): kernels for kernels in every}.values())

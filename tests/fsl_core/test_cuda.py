@@ -170,7 +170,7 @@ def test_loss_and_gradient_are_those_of_the_plain_loop_on_a_cpu(algorithm: str, 
     chosen = ALGORITHMS[algorithm]
     pair, episodes = Pair.of(recipe_of(chosen, backbones(chosen)[backbone])), episodes_of(3)
     loss, gradient, on_a_cpu = pair.plain_loss(episodes).detach(), pair.plain_gradient(episodes), pair.learner.taught(episodes)
-    for kernels in kernels_of(pair.recipe.backbone):
+    for kernels in kernels_of(pair.recipe.backbone, device="cuda"):
         settings = StepSettings.of(pair.recipe, episodes_at_once=2, kernels=kernels)
         for dtype, tolerance in ((torch.float64, EXACT), (torch.float32, FLOAT32)):
             there = {name: kernels.lay_out(value.to("cuda", dtype)) for name, value in pair.learner.weights.items()}

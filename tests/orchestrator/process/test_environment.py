@@ -40,7 +40,15 @@ TEST_OF = {
     "CUDA_VISIBLE_DEVICES": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
     "PYTORCH_CUDA_ALLOC_CONF": "tests/orchestrator/process/test_environment.py::test_variables_of_the_gpu_reach_the_computation_unchanged",
     **dict.fromkeys(
-        ("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_*", "TORCHDYNAMO_*", "TORCH_COMPILE_*", "TRITON_CACHE_DIR"),
+        (
+            "TORCHINDUCTOR_CACHE_DIR",
+            "TORCHINDUCTOR_*",
+            "TORCHDYNAMO_*",
+            "TORCH_COMPILE_*",
+            "TRITON_CACHE_DIR",
+            "NUMBA_CACHE_DIR",
+            "NUMBA_*",
+        ),
         "tests/orchestrator/process/test_environment.py::test_the_user_sets_where_compiled_code_is_kept_and_not_how_it_is_compiled",
     ),
     "SLURM_CPUS_ON_NODE": "tests/orchestrator/process/test_usable_cpus.py::test_a_batch_job_uses_the_cpus_that_it_was_granted",
@@ -142,8 +150,8 @@ def test_the_user_sets_how_mlflow_is_reached_and_not_where_runs_are_logged() -> 
 
 
 def test_the_user_sets_where_compiled_code_is_kept_and_not_how_it_is_compiled() -> None:
-    kept = {"TORCHINDUCTOR_CACHE_DIR": "/somewhere", "TRITON_CACHE_DIR": "/elsewhere"}
-    environ = {**kept, "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "TORCHINDUCTOR_EMULATE_PRECISION_CASTS": "1"}
+    kept = {"TORCHINDUCTOR_CACHE_DIR": "/somewhere", "TRITON_CACHE_DIR": "/elsewhere", "NUMBA_CACHE_DIR": "/there"}
+    environ = {**kept, "NUMBA_DISABLE_JIT": "1", "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "TORCHINDUCTOR_EMULATE_PRECISION_CASTS": "1"}
     environ |= {"TORCHDYNAMO_DISABLE": "1", "TORCH_COMPILE_DISABLE": "1"}
     settle(environ)
     assert environ == {**kept, "PYTHONIOENCODING": "utf-8:backslashreplace"}
