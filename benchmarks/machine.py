@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.installed_peers import find_peers
 
 _ROOT = Path(__file__).parents[1]
-_PACKAGES = ("torch", "easyfsl", "higher", "torchopt")
+_PACKAGES = ("torch", "numba", "easyfsl", "higher", "torchopt")
 
 
 @dataclass(frozen=True, kw_only=True)

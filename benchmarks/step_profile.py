@@ -14,6 +14,7 @@ from benchmarks.step_maker import make_step
 from benchmarks.workloads import Workload
 
 OUTSIDE = "outside operations"
+_FIRST_BLOCK = "first block's loops"
 _OTHER = "elementwise, sums, indexing"
 _KINDS = {
     "convolution": ("conv", "_conv", "mkldnn_conv", "thnn_conv", "_slow_conv", "slow_conv", "im2col", "col2im"),
@@ -35,8 +36,11 @@ _KINDS = {
         "lift",
     ),
 }
-KINDS = (*_KINDS, _OTHER, OUTSIDE)
-"""The kinds of operations, in the order of the table; ``outside operations`` is Python and autograd's own."""
+KINDS = (_FIRST_BLOCK, *_KINDS, _OTHER, OUTSIDE)
+"""The kinds of operations, in the order of the table.
+
+``first block's loops`` has the Python around them too, and on other paths that alone; ``outside operations`` is Python and autograd's own.
+"""
 
 
 def profiled_step(contender: Contender, workload: Workload, threads: int) -> dict[str, object]:
@@ -77,6 +81,8 @@ def _gigaflop(step: Callable[[], None]) -> float:
 
 
 def _kind(key: str) -> str:
+    if key.startswith("_FusedStem"):
+        return _FIRST_BLOCK
     if not key.startswith("aten::"):
         return OUTSIDE
     name = key.removeprefix("aten::")

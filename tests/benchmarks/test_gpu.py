@@ -103,7 +103,7 @@ def test_trials_without_a_measured_unit_are_not_counted(trials: Path, tmp_path: 
     (file,) = tmp_path.glob("*.json")
     document = json.loads(file.read_text())
     assert document["steps"][0]["tf32"] == [], "a CPU has no TF32"
-    assert [path["problem"] for path in document["steps"][0]["paths"]] == [None, *["no time was left"] * 2, None]
+    assert [path["problem"] for path in document["steps"][0]["paths"]] == [None, *["no time was left"] * 3, None]
     projection = document["projection"]
     assert projection["unknown"] > 0
     assert projection["groups"][-1]["counted"] < projection["groups"][-1]["trials"] == 2
