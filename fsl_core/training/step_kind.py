@@ -109,18 +109,20 @@ class StepKind:
         if self.device == "cuda":
             yield from _on_cuda(usual)
             return
-        near = [2**power for power in range(10) if usual.episodes_at_once <= 4 * 2**power <= 8 * usual.episodes_at_once]
+        at_once = usual.episodes_at_once
+        near = [2**power for power in range(10) if at_once <= 4 * 2**power <= 8 * at_once and 2**power != at_once]
+        near = [size for size in near if size <= most]
         for size in near:
-            if size != usual.episodes_at_once and size <= most:
-                yield replace(usual, episodes_at_once=size)
+            yield replace(usual, episodes_at_once=size)
         yield replace(usual, stem="maps")
         if self.recipe.algorithm.adapts:
             yield replace(usual, stem="reused_patches")
         yield replace(usual, layout="channels_first")
-        if self._suits_loops():  # which write so little that more episodes fit the caches
+        if self._suits_loops():
             yield replace(usual, stem="loops")
-            if most > usual.episodes_at_once:
-                yield replace(usual, stem="loops", episodes_at_once=most)
+            for size in near:
+                if size > at_once:  # they write so little that more episodes may fit the caches
+                    yield replace(usual, stem="loops", episodes_at_once=size)
 
     def _suits_loops(self) -> bool:
         """Whether the first block may be computed by loops: they take one thread, and images of one channel."""
