@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-CORE_MAY_IMPORT = {"fsl_core", "numpy", "PIL", "torch", "torchvision"}
+CORE_MAY_IMPORT = {"fsl_core", "numba", "numpy", "PIL", "torch", "torchvision"}
 ONLY_IN = {
+    "numba": ("fsl_core/backbones/available_loops.py", "fsl_core/backbones/pixel_loops.py", "fsl_core/backbones/window_loops.py"),
     "ray": ("orchestrator/execution/ray_driver.py", "orchestrator/execution/ray_trial.py"),
     "mlflow": ("orchestrator/tracking/mlflow_",),
     "click": ("orchestrator/cli/",),
@@ -105,6 +106,7 @@ def test_a_file_imports_only_what_it_may(path):
     [
         ("fsl_core/training/trial.py", "import ray"),
         ("fsl_core/training/trial.py", "import pandas as pd"),
+        ("fsl_core/backbones/conv4.py", "from numba import njit"),
         ("fsl_core/training/trial.py", "from orchestrator.records.store import Store"),
         ("fsl_core/algorithms/prototypical.py", "def f():\n    import mlflow.pytorch"),
         ("fsl_core/training/trial.py", "import importlib\nimportlib.import_module('click')"),

@@ -1,4 +1,4 @@
-"""``fsl_core`` alone: installed from a wheel beside torch and torchvision and nothing else, it trains and scores a trial."""
+"""``fsl_core`` alone: installed from a wheel, without the orchestrator's libraries and without numba, it trains and scores a trial."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.built_wheel import ROOT, build_wheel, empty_environment, run, uv
 
-NEVER_THERE = ("ray", "mlflow", "click", "pandas", "pydantic", "rich", "matplotlib", "pyarrow")
+NEVER_THERE = ("numba", "ray", "mlflow", "click", "pandas", "pydantic", "rich", "matplotlib", "pyarrow")
 
 SCRIPT = """
 import importlib.util, json, sys
@@ -51,6 +51,7 @@ def test_it_trains_with_torch_and_torchvision_alone(tmp_path):
     wheel = build_wheel(tmp_path)
     python = empty_environment(tmp_path / "alone") / "python"
     run(uv(), "pip", "install", "--python", python, "-c", ROOT / "requirements.lock", wheel, cwd=tmp_path)
+    run(uv(), "pip", "uninstall", "--python", python, "numba", cwd=tmp_path)
 
     printed = run(python, "-I", "-c", SCRIPT, tmp_path / "work", *NEVER_THERE, cwd=tmp_path)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from fsl_core.backbones.loop_compiler import pixel_loops
+from fsl_core.backbones.available_loops import load_pixel_loops
 from fsl_core.backbones.patch_passes import PatchPasses
 from fsl_core.backbones.patches import patches_of
 from fsl_core.backbones.stem_passes import StemPasses
@@ -51,5 +51,5 @@ class Images:
 @torch.no_grad()
 def _passes_over(pixels: torch.Tensor, *, pools: bool, pads_evenly: bool, loops: bool) -> StemPasses:
     if loops:
-        return pixel_loops().over(pixels, pools=pools, pads_evenly=pads_evenly)
+        return load_pixel_loops().over(pixels, pools=pools, pads_evenly=pads_evenly)
     return PatchPasses(patches_of(pixels, pools=pools, pads_evenly=pads_evenly))

@@ -1,11 +1,11 @@
 """Loops over the windows of images of one channel, compiled for a CPU by numba.
 
-Each reads the images and the pooled maps once and keeps everything else in registers: torch's operations on patches write and read several
-tensors of the size of the pooled maps. The loops are compiled for a number of kernels, and unrolled for it. Photographs would need three
-times as many registers, more than a processor has.
+Each reads the images and the pooled maps once and keeps everything else in registers or the first-level cache: torch's operations on
+patches write and read several tensors of the size of the pooled maps. The loops are compiled for a number of kernels, and unrolled for it.
+Photographs would need three times as many registers, more than a processor has.
 
-numba keeps the compiled code beside this file or, if it may not write there, in the user's cache. It compiles again after a change of
-this file alone: what a loop calls belongs here.
+numba keeps the compiled code beside this file or, if it may not write there, in the user's cache. It compiles again only if this file
+changes, so what a loop calls belongs here.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _WITH_SUMS_IN_ANY_ORDER: dict[str, Any] = {**_OPTIONS, "fastmath": {"contract", 
 
 @njit(**_WITH_SUMS_IN_ANY_ORDER)
 def add_moments(pixels: Any, places: tuple[int, int], step: int, total: Any, products: Any) -> None:
-    """Add the sums of the patches around so many rows and columns of places, ``step`` pixels apart, to ``total`` ``[G, 9]``,
+    """Add the sums of patches to ``total`` ``[G, 9]``, and of their products to the lower triangle of ``products`` ``[G, 9, 9]``.
 
-    and those of their products to the lower triangle of ``products`` ``[G, 9, 9]``, both float64; ``pixels`` ``[G, B, H, W]``.
+    Both are float64. ``places``: the rows and columns of places, ``step`` pixels apart, in ``pixels`` ``[G, B, H, W]``.
     """
     groups, size = pixels.shape[:2]
     rows, columns = places
@@ -76,7 +76,8 @@ class WindowLoops:
 def window_loops(features: int, *, pools: bool) -> WindowLoops:
     """The loops for so many kernels. ``y`` and ``x`` are the first pixel of a window's first patch.
 
-    A comparison that a NaN fails keeps it, as torch's ReLU does.
+    The ReLU keeps a NaN, as torch's does. A largest response may pass over a NaN of its window, but a NaN in one response is a NaN in the
+    mean of all responses of its kernel, and so in every result.
     """
 
     @njit(**_OPTIONS)

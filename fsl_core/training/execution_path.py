@@ -16,8 +16,8 @@ from typing import get_args
 
 import torch
 
+from fsl_core.backbones.available_loops import check_loops_available
 from fsl_core.backbones.kernels import Convolution, Kernels, Layout, Normalisation, Stem
-from fsl_core.backbones.loop_compiler import pixel_loops
 from fsl_core.checks import one_of, size, truth, whole
 from fsl_core.errors import ExecutionPathError, SettingError
 from fsl_core.recipe.matmul_precision import MatmulPrecision
@@ -80,8 +80,9 @@ class ExecutionPath:
         whole("place", self.place, 0, self.seeds_together - 1)
         if self.captured and self.device != "cuda":
             raise SettingError("captured", True, "a step is captured as a CUDA graph only on CUDA", beside=("device",))
-        if self.stem == "loops" and self.device != "cpu":
-            raise SettingError("stem", "loops", "loops are compiled for a CPU", beside=("device",), give={"stem": "patches"})
+        if self.stem == "loops" and (self.device != "cpu" or self.threads > 1):
+            problem = "loops are compiled for one thread of a CPU"
+            raise SettingError("stem", "loops", problem, beside=("device", "threads"), give={"stem": "patches"})
         truth("compiled", self.compiled)
         if self.compiled and (self.normalisation != "plain" or self.stem not in _STEMS_TO_COMPILE):
             problem = (
@@ -108,7 +109,7 @@ class ExecutionPath:
         if self.compiled:
             check_compiler_available()
         if self.stem == "loops":
-            pixel_loops()
+            check_loops_available()
 
     @contextmanager
     def active(self, precision: MatmulPrecision = "float32") -> Iterator[torch.device]:

@@ -57,7 +57,10 @@ def choose_path(
     file = None if choices is None else choices / f"{json_digest(plain)[:16]}.json"
     if file is not None and (kept := read_path(file)) is not None:
         return kept
-    measured = _measured(kind, stopwatch_of if stopwatch is None else stopwatch, should_stop, notice)
+    measured, problems = _measured(kind, stopwatch_of if stopwatch is None else stopwatch, should_stop, notice)
+    without_loops = next((problem for path, problem in problems.items() if path.stem == "loops"), None)
+    if without_loops is not None:
+        notice(f"a training without loops is slower: {without_loops}")
     if repetition is None and kind.device == "cuda":  # on a CPU every path repeats
         repetition = repeats_exactly
     by_speed = sorted(measured, key=lambda path: measured[path])
@@ -67,7 +70,7 @@ def choose_path(
         _leave_no_trace()
     if any(path.compiled for path in measured):
         _stop_if(should_stop)
-    if file is None:
+    if file is None or without_loops is not None:  # that depends on the environment and on files, which no kind names
         return fastest
     seconds = [
         {"path": path_as_plain(path), "seconds_an_episode": each, **({"repeats": False} if path in others else {})}
@@ -93,15 +96,15 @@ def _stop_if(should_stop: Callable[[], bool]) -> None:
 
 def _measured(
     kind: StepKind, stopwatch: Stopwatch, should_stop: Callable[[], bool], notice: Notice
-) -> dict[ExecutionPath, float]:
-    """Measure the least seconds per episode of each candidate that works here.
+) -> tuple[dict[ExecutionPath, float], dict[ExecutionPath, str]]:
+    """Measure the least seconds per episode of each candidate that works here; also say why the others do not.
 
     Hopeless candidates are released at once: each captured step holds the memory of all its activations.
     """
     with kind.usual_path().active(kind.recipe.matmul_precision):
         takes: dict[ExecutionPath, Callable[[], float]] = {}
         least: dict[ExecutionPath, float] = {}
-        problem = ""
+        problems: dict[ExecutionPath, str] = {}
         for path in kind.candidates():
             if not kind.may_pay(path, min(least.values(), default=math.inf)):
                 continue
@@ -112,7 +115,7 @@ def _measured(
             if path.compiled:
                 _stop_if(should_stop)
             if isinstance(timed, str):
-                problem = problem or timed
+                problems[path] = timed
             else:
                 takes[path], least[path] = timed
             del timed
@@ -126,10 +129,9 @@ def _measured(
             if time.perf_counter() - began > _ENOUGH_SECONDS:
                 break
     if not least or math.isinf(min(least.values())):
-        raise ExecutionPathError(
-            f"no execution path on {kind.device} works here now: {problem or 'each failed after a first step'}"
-        )
-    return {path: seconds for path, seconds in least.items() if math.isfinite(seconds)}
+        first = next(iter(problems.values()), "each failed after a first step")
+        raise ExecutionPathError(f"no execution path on {kind.device} works here now: {first}")
+    return {path: seconds for path, seconds in least.items() if math.isfinite(seconds)}, problems
 
 
 def _repeat(take: Callable[[], float]) -> float:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from fsl_core.algorithms.catalogue import build_algorithm
+from fsl_core.backbones.available_loops import check_loops_available
 from fsl_core.episodes.sampler import EpisodeSampler
 from fsl_core.randomness import Stream
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -26,7 +27,12 @@ def stopwatch_of(recipe: TrainingRecipe, path: ExecutionPath, image_shape: tuple
 
     On a CPU they are processor seconds per thread, on CUDA wall clock. On a CPU a step has only as many episodes as are differentiated
     together: the others would take the same time.
+
+    Raises:
+        ExecutionPathError: the path needs loops that cannot be compiled here.
     """
+    if path.stem == "loops":
+        check_loops_available()
     recipe = replace(recipe, meta_batch_size=path.episodes_at_once) if path.device == "cpu" else recipe
     take_step = step_along(recipe, path, image_shape, torch.device(path.device))
     return lambda: _timed(take_step, path) / (recipe.meta_batch_size * path.seeds_together)

@@ -11,7 +11,7 @@ from fsl_core.training.unit_work import step_bill
 SECONDS_THAT_REPAY_COMPILING = 120.0
 """Of a training that is not compiled: a compiled step takes about half the time, and compiling about a minute (docs/performance.md)."""
 SECONDS_THAT_REPAY_LOOPS = 60.0
-"""The same for loops on a CPU: a step takes about five sixths of the time, and compiling some five seconds."""
+"""The same for loops on a CPU: a step takes up to a fifth less time, and compiling some five seconds."""
 _CANDIDATES = {"cuda": 4, "cpu": 1}  # the version of their list: a choice among others is made again
 
 

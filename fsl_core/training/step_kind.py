@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from fsl_core.backbones.available_loops import loops_are_installed
 from fsl_core.backbones.kernels import Kernels, Normalisation
-from fsl_core.backbones.loop_compiler import loops_may_compile
 from fsl_core.processor import processor_name
 from fsl_core.provenance import library_versions
 from fsl_core.recipe.recipe import TrainingRecipe
@@ -81,12 +81,14 @@ class StepKind:
             yield from self._compiled_candidates()
 
     def may_pay(self, path: ExecutionPath, seconds_an_episode: float) -> bool:
-        """Whether a path may shorten the training of all seeds, to the end of its budget, that otherwise takes so long an episode:
+        """Whether a path may shorten the training of all seeds, to the end of its budget, that otherwise takes so long an episode.
 
-        unless it is short and code has to be compiled for the path.
+        False only if code must be compiled for the path and the training is too short to repay it.
         """
         training = seconds_an_episode * self.seeds * most_steps(self.recipe) * self.recipe.meta_batch_size
-        return repays_compiling(training) if path.compiled else repays_loops(training) if path.stem == "loops" else True
+        if path.compiled:
+            return repays_compiling(training)
+        return path.stem != "loops" or repays_loops(training)
 
     def compiled(self) -> ExecutionPath:
         """The compiled path of one seed."""
@@ -126,7 +128,7 @@ class StepKind:
 
     def _suits_loops(self) -> bool:
         """Whether the first block may be computed by loops: they take one thread, and images of one channel."""
-        return self.threads == 1 and self.image_shape[0] == 1 and loops_may_compile()
+        return self.threads == 1 and self.image_shape[0] == 1 and loops_are_installed()
 
     def _most(self) -> int:
         """The number of episodes that memory allows to differentiate together."""

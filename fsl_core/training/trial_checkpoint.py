@@ -47,7 +47,7 @@ class StageCheckpoints:
             "recipe": self.recipe.fingerprint,
             "data": self.data_digest,
             "path": path_as_plain(self.path),
-            **_makers(),
+            **{name: value for name, value in _makers().items() if name != "numba" or self.path.stem == "loops"},
             "state": state.as_checkpoint(seed),
         }
         save_checkpoint(self.folder, state.step, envelope)
@@ -60,7 +60,10 @@ def _makers() -> dict[str, str]:
 
 
 def other_makers(checkpoint: Mapping[str, Any]) -> str | None:
-    """What computed a checkpoint and is not what computes here, in words: ``other code and torch 2.1``. Early ones do not name it."""
+    """What computed a checkpoint and is not what computes here, in words: ``other code and torch 2.1``.
+
+    Early ones do not name it, and only those of a path of loops name numba.
+    """
     names = {"code": "other code", **{name: f"{name} {checkpoint.get(name)}" for name in ("torch", "numba")}}
     others = [names[key] for key, here in _makers().items() if checkpoint.get(key) not in (None, here)]
     return " and ".join(others) or None

@@ -63,7 +63,7 @@ INHERITED = (
     Inherited("TORCHINDUCTOR_*", "neutralised", "compiled code with other settings has other bits; its settings are fixed"),
     Inherited("TORCHDYNAMO_*", "neutralised", "as TORCHINDUCTOR_*"),
     Inherited("TORCH_COMPILE_*", "neutralised", "as TORCHINDUCTOR_*"),
-    Inherited("NUMBA_CACHE_DIR", "used", "where compiled loops are kept; beside the package, or in the user's cache, if unset"),
+    Inherited("NUMBA_CACHE_DIR", "used", "where compiled loops are kept; in the package, or in the user's cache, if unset"),
     Inherited("NUMBA_*", "neutralised", "as TORCHINDUCTOR_*, for compiled loops"),
     Inherited(
         "TRITON_CACHE_DIR", "used", "where kernels that were compiled for a GPU are kept; beside the other compiled code if unset"

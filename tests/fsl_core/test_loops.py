@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fsl_core.backbones import loop_compiler
+from fsl_core.backbones.available_loops import loops_are_installed
 from fsl_core.backbones.images import Images
 from fsl_core.backbones.kernels import Kernels
 from fsl_core.backbones.resnet12 import ResNet12Settings
@@ -31,6 +31,7 @@ from tests.fsl_core.conftest import glyphs_recipe
 LOOPS = ExecutionPath(stem="loops")
 KIND = StepKind(recipe=glyphs_recipe(steps=1000), image_shape=(1, 28, 28), device="cpu", threads=1)
 Shape = tuple[int, int, int]
+ROOT = Path(__file__).parents[2]
 
 
 def offers_loops(kind: StepKind) -> bool:
@@ -61,24 +62,49 @@ def test_without_numba_loops_are_not_offered_and_a_path_that_names_them_is_refus
     monkeypatch.setitem(sys.modules, "numba", None)
     for module in ("pixel_loops", "window_loops"):
         monkeypatch.delitem(sys.modules, f"fsl_core.backbones.{module}", raising=False)
-    assert not loop_compiler.loops_may_compile() and not offers_loops(KIND)
+    assert not loops_are_installed() and not offers_loops(KIND)
     with pytest.raises(ExecutionPathError, match="numba cannot compile here"), LOOPS.active():
         pass
 
 
-@pytest.mark.parametrize("name", ["NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_LOOP_VECTORIZE"])
-def test_a_compiler_that_the_environment_switches_off_or_changes_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A choice takes another path."""
+@pytest.mark.parametrize("name", ["NUMBA_DISABLE_JIT", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_DEBUGINFO", "NUMBA_ENABLE_AVX"])
+def test_a_compiler_that_the_environment_switches_off_or_changes_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A choice takes another path, says so, and is not stored: the next trial may find the usual compiler."""
     LOOPS.check_available()
-    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv(name, "0" if name == "NUMBA_OPT" else "1")
     with pytest.raises(ExecutionPathError, match=name):
         LOOPS.check_available()
-    assert choose_path(dataclasses.replace(KIND, recipe=glyphs_recipe(steps=100_000)), None).stem != "loops"
+
+    def timer(recipe: TrainingRecipe, path: ExecutionPath, shape: Shape) -> Callable[[], float]:
+        path.check_available()
+        return taking(600)(recipe, path, shape)
+
+    notices: list[str] = []
+    assert choose_path(KIND, tmp_path, timer, notice=notices.append) == KIND.usual_path()
+    assert len(notices) == 1 and name in notices[0]
+    assert not list(tmp_path.iterdir())
+    monkeypatch.delenv(name)
+    assert choose_path(KIND, tmp_path, timer).stem == "loops"
+    assert list(tmp_path.iterdir())
 
 
-def test_loops_are_for_a_cpu() -> None:
-    with pytest.raises(SettingError, match="compiled for a CPU"):
-        dataclasses.replace(LOOPS, device="cuda").check_sound()
+def test_a_file_that_changes_the_compiler_is_refused_too(tmp_path: Path) -> None:
+    """numba reads it in the current folder."""
+    (tmp_path / ".numba_config.yaml").write_text("loop_vectorize: 0\n")
+    code = "from fsl_core.training.execution_path import ExecutionPath; ExecutionPath(stem='loops').check_available()"
+    environment = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert "ExecutionPathError: the execution path has loops, but NUMBA_LOOP_VECTORIZE or .numba_config.yaml" in done.stderr
+
+
+def test_loops_are_for_one_thread_of_a_cpu() -> None:
+    for other in ({"device": "cuda"}, {"threads": 2}):
+        with pytest.raises(SettingError, match="one thread of a CPU"):
+            dataclasses.replace(LOOPS, **other).check_sound()  # type: ignore[arg-type]
 
 
 def test_images_of_several_channels_are_convolved() -> None:
@@ -108,8 +134,7 @@ def test_a_resumed_training_by_loops_has_the_bits_of_an_uninterrupted_one(order:
     assert train(tmp_path / "resumed") == train(tmp_path / "whole")
 
 
-def test_a_process_that_compiles_and_one_that_loads_the_code_compute_the_same_bits(tmp_path: Path) -> None:
-    code = """
+DIGEST = """
 import hashlib, torch
 from fsl_core.backbones.images import Images
 passes = Images(torch.rand(2, 3, 1, 12, 12, generator=torch.Generator().manual_seed(0))).passes(pools=True, pads_evenly=True, loops=True)
@@ -121,14 +146,29 @@ derived = passes.double_backward(kernels, ones, found)
 every = [found.out, found.places, *sums, derived, passes.moments.mean, passes.moments.covariance]
 print(hashlib.sha256(b"".join(values.numpy().tobytes() for values in every)).hexdigest())
 """
-    command = [sys.executable, "-c", code]
-    environment = {"PATH": "/usr/bin:/bin", "NUMBA_CACHE_DIR": str(tmp_path), "HOME": str(tmp_path)}
-    digests = []
-    for _ in range(2):
-        done = subprocess.run(
-            command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        digests.append(done.stdout)
-        assert list(tmp_path.rglob("*.nbc")), "the code was not kept"
-    assert digests[0] == digests[1] != ""
+
+
+def digest_by_loops(cache: Path) -> subprocess.CompletedProcess[str]:
+    """The digest of all passes in a process of its own that keeps its code in this folder."""
+    environment = {"PATH": "/usr/bin:/bin", "NUMBA_CACHE_DIR": str(cache), "HOME": str(cache)}
+    command = [sys.executable, "-c", DIGEST]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_a_process_that_compiles_and_one_that_loads_the_code_compute_the_same_bits(tmp_path: Path) -> None:
+    first = digest_by_loops(tmp_path)
+    assert first.returncode == 0, first.stderr
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
+    second = digest_by_loops(tmp_path)
+    assert kept and kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}, "it was compiled again"
+    assert first.stdout == second.stdout != ""
+
+
+def test_damaged_code_is_refused_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    """An index that a crash or a full disk left empty."""
+    digest_by_loops(tmp_path)
+    for index in tmp_path.rglob("*.nbi"):
+        index.write_bytes(b"")
+    done = digest_by_loops(tmp_path)
+    assert "ExecutionPathError: numba cannot compile loops, or keep or load their code" in done.stderr
+    assert f"if a file in {tmp_path} is damaged" in done.stderr

@@ -129,7 +129,12 @@ def test_a_damaged_checkpoint_is_set_aside_and_costs_one_interval(
 
 @pytest.mark.parametrize(
     ("maker", "said"),
-    [({"code": "0" * 64}, "by other code;"), ({"torch": "1.0"}, "by torch 1.0;"), ({"code": None, "torch": None}, "")],
+    [
+        ({"code": "0" * 64}, "by other code;"),
+        ({"torch": "1.0"}, "by torch 1.0;"),
+        ({"numba": "0.1"}, "by numba 0.1;"),
+        ({"code": None, "torch": None}, ""),
+    ],
 )
 def test_a_resume_from_a_checkpoint_of_other_code_is_announced(
     glyphs: SplitDataset, folder: Path, maker: dict[str, str | None], said: str
