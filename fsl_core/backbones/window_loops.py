@@ -74,12 +74,18 @@ class WindowLoops:
 
 @lru_cache
 def window_loops(features: int, *, pools: bool) -> WindowLoops:
-    """The loops for so many kernels. ``y`` and ``x`` are the first pixel of a window's first patch.
+    """The loops for so many kernels.
 
     The ReLU keeps a NaN, as torch's does. A largest response may pass over a NaN of its window, but a NaN in one response is a NaN in the
     mean of all responses of its kernel, and so in every result.
     """
+    return WindowLoops(_forward(features, pools), _backward(features, pools), _double_backward(features, pools))
 
+
+# In the loops below ``y`` and ``x`` are the first pixel of a window's first patch.
+
+
+def _forward(features: int, pools: bool) -> Any:
     @njit(**_OPTIONS)
     def forward(pixels: Any, kernels: Any, affine: Any, out: Any, places: Any) -> None:
         size, rows, columns, groups, _ = out.shape
@@ -113,6 +119,10 @@ def window_loops(features: int, *, pools: bool) -> WindowLoops:
                             value = values[f] * times[f] + plus[f]
                             values[f] = zero if value <= 0 else value
 
+    return forward
+
+
+def _backward(features: int, pools: bool) -> Any:
     @njit(**_OPTIONS)
     def backward(pixels: Any, gradient: Any, found: Any, of_d: Any, with_patches: Any) -> None:
         out, places = found
@@ -148,6 +158,10 @@ def window_loops(features: int, *, pools: bool) -> WindowLoops:
                 of_d[group] += sums
                 with_patches[group] += sparse
 
+    return backward
+
+
+def _double_backward(features: int, pools: bool) -> Any:
     @njit(**_OPTIONS)
     def double_backward(pixels: Any, kernels: Any, constant: Any, found: Any, result: Any) -> None:
         out, places = found
@@ -179,4 +193,4 @@ def window_loops(features: int, *, pools: bool) -> WindowLoops:
                         for f in range(features):
                             derived[f] = zero if values[f] <= 0 else derived[f] + plus[f]
 
-    return WindowLoops(forward, backward, double_backward)
+    return double_backward
