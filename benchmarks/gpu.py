@@ -46,7 +46,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only-compiled",
         action="store_true",
-        help="time only the compiled paths, and add them to the results of an earlier call on this device, of the same code",
+        help="time no step on paths that are not compiled, and add the rest to the results of an earlier call on this device, of the "
+        "same code",
     )
     parser.add_argument(
         "--trials", type=Path, help="folder written by `fsl plan SWEEP --write-trials`: project the hours of its trials"
@@ -70,8 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         requests = () if given.trials is None else requests_in(given.trials)
     except FileNotFoundError as error:
         parser.error(str(error))
-    if given.only_compiled and given.trials is not None:
-        parser.error("--only-compiled projects nothing: --trials belongs to the earlier call")
     workloads = WORKLOADS if given.device == "cuda" else [tiny(each) for each in WORKLOADS]
     chosen = [each for each in workloads if not given.workload or any(text in each.title for text in given.workload)]
     compiled = [each for each in chosen if any(text in each.title for text in given.compile or COMPILED)]
@@ -90,25 +89,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compiled_code_in(Path(code)),
     ):  # empty: the time of compiling is that of a first time
         if not given.only_compiled:
-            winners = _time_steps(document, chosen, given.device, target, until=began + seconds)
-            if requests:
-                projection = projected(requests, given.device, winners, seconds=60 * given.projection_minutes)
-                document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
-                _write(document, target)
+            _time_steps(document, chosen, given.device, target, until=began + seconds)
+        if requests:
+            projection = projected(requests, given.device, _winners(document), seconds=60 * given.projection_minutes)
+            document["projection"] = {"trials": f"{len(requests)} trials in {given.trials.name}", **projection.as_plain()}
+            _write(document, target)
         _time_compiled_steps(document, compiled, given.device, target)
     document["seconds"] = (document["seconds"] or 0.0) + time.monotonic() - began
     _write(document, target)
     print(f"written: {target}.json and .md, after {document['seconds']:.0f} s")
 
 
-def _time_steps(
-    document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float
-) -> dict[str, list[ExecutionPath]]:
-    """Time every workload in equal shares of the remaining time, on paths that are not compiled.
-
-    Returns the fastest paths of one seed by kind of algorithm.
-    """
-    winners: dict[str, list[ExecutionPath]] = {}
+def _time_steps(document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path, *, until: float) -> None:
+    """Time every workload in equal shares of the remaining time, on paths that are not compiled."""
     for number, workload in enumerate(workloads):
         now = time.monotonic()
         kind = kind_of(workload.recipe, device)
@@ -119,7 +112,6 @@ def _time_steps(
         if first is not None:  # the same forms for several seeds, and in TF32, whatever time is left
             timings += timed_paths(workload.recipe, [replace(kind, seeds=_SEEDS).together(first.path)], until=now)
             coarse = _in_tf32(workload.recipe, first.path, device)
-            winners.setdefault(algorithm_of(workload.recipe), []).append(first.path)
         document["steps"].append(
             {
                 "title": workload.title,
@@ -131,7 +123,23 @@ def _time_steps(
         )
         _write(document, target)
         _say(workload.title, first)
+
+
+def _winners(document: Mapping[str, Any]) -> dict[str, list[ExecutionPath]]:
+    """The fastest path of each step that is timed, of one seed and not compiled, by kind of algorithm."""
+    recipes = {each.title: each.recipe for each in WORKLOADS}
+    winners: dict[str, list[ExecutionPath]] = {}
+    for step in document["steps"]:
+        timed = [each for each in _alone(step) if not each["path"]["compiled"]]
+        if timed:
+            path = ExecutionPath(**min(timed, key=_median)["path"])
+            winners.setdefault(algorithm_of(recipes[step["title"]]), []).append(path)
     return winners
+
+
+def _alone(step: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The timings of a step on paths of one seed."""
+    return [each for each in step["paths"] if each["milliseconds"] is not None and each["path"]["seeds_together"] == 1]
 
 
 def _time_compiled_steps(document: dict[str, Any], workloads: Sequence[GpuWorkload], device: str, target: Path) -> None:
@@ -143,8 +151,7 @@ def _time_compiled_steps(document: dict[str, Any], workloads: Sequence[GpuWorklo
         new = {"paths": timings, "tf32": _in_tf32(workload.recipe, path, device)}
         for name, own in new.items():  # in place of those of an earlier call
             step[name] = [each for each in step[name] if not each["path"]["compiled"]] + [each.as_plain() for each in own]
-        alone = [each for each in step["paths"] if each["milliseconds"] is not None and each["path"]["seeds_together"] == 1]
-        step["fastest"] = min(alone, key=_median, default=None)
+        step["fastest"] = min(_alone(step), key=_median, default=None)
         _write(document, target)
         _say(f"{workload.title}, compiled", fastest(timings))
 

@@ -85,6 +85,17 @@ def _projection(projection: Mapping[str, Any]) -> Iterator[str]:
             for each in projection["groups"]
         ],
     )
+    yield "The fastest path of each kind of step; in brackets a compiled path that was slower."
+    compiled = {each["recipe"]: each for each in projection["compiled"] if each not in projection["steps"]}
+    yield _table(
+        ["step", "ms", "path", "preparing, s", "tensors / held, MB"],
+        [[each["recipe"], *_beside(_cells(each), compiled.get(each["recipe"]))] for each in projection["steps"]],
+    )
+
+
+def _beside(cells: list[str], slower: Mapping[str, Any] | None) -> list[str]:
+    """The cells of a timing, with the milliseconds of a slower one."""
+    return cells if slower is None else [f"{cells[0]} ({_cells(slower)[0]})", *cells[1:]]
 
 
 def _median(timing: Mapping[str, Any]) -> float:

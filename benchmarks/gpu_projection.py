@@ -12,6 +12,7 @@ from benchmarks.gpu_steps import PathTiming, fastest, kind_of, suited, timed_pat
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.probe import measure
+from fsl_core.training.recorded_kind import most_steps
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_request import TrialRequest
 from fsl_core.training.unit_work import Bill, UnitWork, earliest_end, evaluation_bill, step_bill, validation_bill
@@ -43,10 +44,14 @@ class Hours:
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """The hours of each group of trials and of all; the underlying timings; the number of units that could not be measured."""
+    """The hours of each group of trials and of all; the underlying timings; the number of units that could not be measured.
+
+    ``steps`` has the fastest path of each kind of step, ``compiled`` every compiled path that was tried.
+    """
 
     groups: tuple[Hours, ...]
     steps: tuple[dict[str, Any], ...]
+    compiled: tuple[dict[str, Any], ...]
     units: tuple[dict[str, Any], ...]
     unknown: int
     leaves_out: str = LEAVES_OUT
@@ -74,17 +79,22 @@ def projected(
 ) -> Projection:
     """Project the hours of trials. ``winners`` are the fastest known paths of each kind of algorithm, tried besides the usual one.
 
-    Half of ``seconds`` is for steps, the rest for scoring; work that does not fit is unknown, and its trials are excluded.
+    A third of ``seconds`` is for steps that are not compiled, a third for scoring: work that does not fit is unknown, and its trials are
+    excluded. The rest is for compiled steps.
     """
     began = time.monotonic()
-    recipes = {step_bill(each.recipe): each.recipe for each in requests}
-    step_times = dict(_steps(recipes, device, winners, until=began + seconds / 2))
+    recipes = {step_bill(each): each for each in sorted((request.recipe for request in requests), key=most_steps)}
+    step_times = dict(_steps(recipes, device, winners, until=began + seconds / 3))
     works = dict.fromkeys(work for each in requests for bill in _scoring(each) for work, _ in bill)
-    unit_times = dict(_units(works, device, until=began + seconds))
+    unit_times = dict(_units(works, device, until=began + seconds * 2 / 3))
+    compiled = dict(_compiled_steps(recipes, step_times, device, until=began + seconds))
+    for bill, timing in compiled.items():
+        step_times[bill] = fastest((step_times[bill], timing)) or timing
     medians = {bill: timing.milliseconds.median / 1000 for bill, timing in step_times.items() if timing.milliseconds is not None}
     return Projection(
         groups=tuple(_groups(requests, medians, unit_times)),
-        steps=tuple({"recipe": name_of(recipes[bill]), **timing.as_plain()} for bill, timing in step_times.items()),
+        steps=_named(recipes, step_times),
+        compiled=_named(recipes, compiled),
         units=tuple({"work": asdict(work), "seconds": seconds_of} for work, seconds_of in unit_times.items()),
         unknown=len(recipes) - len(medians) + len(works) - len(unit_times),
     )
@@ -99,7 +109,9 @@ def algorithm_of(recipe: TrainingRecipe) -> str:
 
 def name_of(recipe: TrainingRecipe) -> str:
     """The recipe's step in words."""
-    return f"{algorithm_of(recipe)}, {recipe.data.dataset}, {recipe.episode}, {recipe.meta_batch_size} episodes"
+    distance = getattr(recipe.algorithm, "distance", None)
+    by = "" if distance is None else f", {distance}"
+    return f"{algorithm_of(recipe)}{by}, {recipe.data.dataset}, {recipe.episode}, {recipe.meta_batch_size} episodes"
 
 
 def _steps(
@@ -113,6 +125,25 @@ def _steps(
         known = [suited(path, kind) for path in winners.get(algorithm_of(recipe), ())]
         timed = list(timed_paths(recipe, dict.fromkeys([kind.usual_path(), *known]), until=until))
         yield bill, fastest(timed) or timed[0]
+
+
+def _compiled_steps(
+    recipes: Mapping[Bill, TrainingRecipe], others: Mapping[Bill, PathTiming], device: str, *, until: float
+) -> Iterator[tuple[Bill, PathTiming]]:
+    """The compiled step of each kind for which a launch tries it, the longest trainings first."""
+    medians = {bill: timing.milliseconds.median / 1000 for bill, timing in others.items() if timing.milliseconds is not None}
+    for bill in sorted(medians, key=lambda each: medians[each] * most_steps(recipes[each]), reverse=True):
+        if time.monotonic() > until:
+            return
+        recipe = recipes[bill]
+        kind = kind_of(recipe, device)
+        path = kind.compiled()
+        if kind.may_pay(path, medians[bill] / recipe.meta_batch_size):
+            yield bill, next(timed_paths(recipe, [path], until=until))
+
+
+def _named(recipes: Mapping[Bill, TrainingRecipe], timings: Mapping[Bill, PathTiming]) -> tuple[dict[str, Any], ...]:
+    return tuple({"recipe": name_of(recipes[bill]), **timing.as_plain()} for bill, timing in timings.items())
 
 
 def _units(works: Iterable[UnitWork], device: str, *, until: float) -> Iterator[tuple[UnitWork, float]]:

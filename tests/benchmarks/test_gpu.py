@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_steps
+from benchmarks import gpu, gpu_projection, gpu_steps
 from benchmarks.gpu import main
 from benchmarks.gpu_page import file_stem
 from benchmarks.gpu_projection import requests_in
@@ -116,10 +116,34 @@ def test_what_it_cannot_do_is_refused(arguments: list[str]) -> None:
         main(arguments)
 
 
-def test_a_projection_belongs_to_the_first_call(trials: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--device", "cpu", "--results", str(tmp_path), "--only-compiled", "--trials", str(trials)])
-    assert "--only-compiled projects nothing" in capsys.readouterr().err
+def test_a_projection_counts_a_compiled_step_where_a_launch_would_choose_it(
+    trials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ExecutionPath] = []
+
+    def timed(recipe: TrainingRecipe, paths: Iterable[ExecutionPath], *, until: float) -> Iterator[gpu_steps.PathTiming]:
+        for path in paths:
+            asked.append(path)
+            each = 1000.0 if path.compiled == (recipe.algorithm.name == "maml") else 4000.0
+            yield gpu_steps.PathTiming(path=path, milliseconds=quartiles([each, each]), preparing=0.5)
+
+    for module in (gpu, gpu_projection):
+        monkeypatch.setattr(module, "timed_paths", timed)
+    arguments = ["--device", "cpu", "--results", str(tmp_path), "--workload", "60-way", "--compile", "nothing"]
+    main([*arguments, "--minutes", "9"])
+    assert not [path for path in asked if path.compiled]
+    main([*arguments[:-1], "60-way", "--only-compiled", "--trials", str(trials)])
+    (file,) = tmp_path.glob("*.json")
+    projection = json.loads(file.read_text())["projection"]
+    assert [each["path"]["compiled"] for each in projection["compiled"]] == [True], "70 steps of 1 s do not repay it"
+    assert {each["recipe"].partition(",")[0]: each["path"]["compiled"] for each in projection["steps"]} == {
+        "maml order 1": True,
+        "prototypical": False,
+    }
+    hours = {each["name"]: each["steps"] for each in projection["groups"]}
+    assert hours["maml order 1, omniglot"] == hours["prototypical, omniglot"] == pytest.approx(STEPS / 3600)
+    main([*arguments[:-1], "60-way", "--only-compiled", "--trials", str(trials), "--projection-minutes", "0"])
+    assert json.loads(file.read_text())["projection"]["unknown"] > 0
 
 
 def test_a_path_that_does_not_work_leaves_its_reason_and_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
