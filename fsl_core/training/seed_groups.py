@@ -53,6 +53,8 @@ def _places(new: Sequence[Trial]) -> list[ExecutionPath]:
 def _new_path(new: Sequence[Trial]) -> ExecutionPath:
     recipe, run = new[0].recipe, new[0].run
     if run.path is not None:
+        if run.path.compiled and run.path.device == "cuda":
+            run.notice("this training's path is compiled: such steps are not proven yet on a GPU (see docs/performance.md)")
         return run.path
     ExecutionPath(device=run.device, threads=run.threads).check_available(recipe.matmul_precision)
     shape = run.dataset.meta_train.image_shape

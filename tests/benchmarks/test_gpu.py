@@ -21,6 +21,7 @@ from benchmarks.gpu_workloads import WORKLOADS, tiny
 from benchmarks.score import quartiles
 from fsl_core.recipe.algorithm_settings import MamlSettings
 from fsl_core.recipe.recipe import Evaluation, TrainingRecipe
+from fsl_core.training import recorded_kind
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.trial_folder import TrialFolder
 from fsl_core.training.trial_request import TrialRequest
@@ -127,6 +128,7 @@ def test_a_projection_counts_a_compiled_step_where_a_launch_would_choose_it(
             each = 1000.0 if path.compiled == (recipe.algorithm.name == "maml") else 4000.0
             yield gpu_steps.PathTiming(path=path, milliseconds=quartiles([each, each]), preparing=0.5)
 
+    monkeypatch.setattr(recorded_kind, "COMPILED_STEPS_ARE_CHOSEN", True)
     for module in (gpu, gpu_projection):
         monkeypatch.setattr(module, "timed_paths", timed)
     arguments = ["--device", "cpu", "--results", str(tmp_path), "--workload", "60-way", "--compile", "nothing"]

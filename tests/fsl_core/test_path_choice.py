@@ -17,7 +17,7 @@ from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopR
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
-from fsl_core.training import path_repetition
+from fsl_core.training import path_repetition, recorded_kind
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
@@ -98,6 +98,7 @@ def test_a_damaged_choice_is_measured_again_and_shared_by_later_trials(content: 
 def test_a_stop_while_paths_are_compiled_stores_no_choice(measured: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come before the first of them, between two, or when all are measured: its signal ends a compiler too."""
     usual, seen = kind_of().usual_path(), list[ExecutionPath]()
+    monkeypatch.setattr(recorded_kind, "COMPILED_STEPS_ARE_CHOSEN", True)
     compiled = [dataclasses.replace(COMPILED, layout=layout) for layout in ("channels_last", "channels_first")]
     monkeypatch.setattr(StepKind, "candidates", lambda self: iter([usual, *compiled]))
 
@@ -404,6 +405,7 @@ def test_only_a_training_of_two_minutes_is_compiled(
     seconds: float, seeds: int, compiles: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 40,000 episodes a seed. Compiling takes about a minute."""
+    monkeypatch.setattr(recorded_kind, "COMPILED_STEPS_ARE_CHOSEN", True)
     kind = dataclasses.replace(kind_of(), recipe=glyphs_recipe(steps=10_000, meta_batch_size=4), seeds=seeds)
     usual = kind.usual_path()
     monkeypatch.setattr(StepKind, "candidates", lambda self: iter([usual, COMPILED]))
@@ -414,6 +416,14 @@ def test_only_a_training_of_two_minutes_is_compiled(
     notices: list[str] = []
     assert choose_path(kind, None, halved, notice=notices.append) == (COMPILED if compiles else usual)
     assert [notice.startswith("compiling the steps") for notice in notices] == [True] * compiles
+
+
+def test_a_launch_does_not_choose_compiled_steps() -> None:
+    """They learned less on a GPU than the same trainings on a CPU."""
+    kind = long_kind()
+    offered = [path for path in kind.candidates() if kind.may_pay(path, 1.0)]
+    assert kind.usual_path() in offered
+    assert not [path for path in offered if path.compiled]
 
 
 def test_compiled_paths_are_candidates_on_cuda_alone() -> None:

@@ -11,6 +11,7 @@ import torch
 from click.testing import Result
 
 from fsl_core.provenance import running_code
+from fsl_core.training import recorded_kind
 from fsl_core.training.timing import Timing
 from fsl_core.training.unit_work import UnitWork
 from orchestrator.execution.compute import GPU_SHARE, Node
@@ -250,7 +251,8 @@ def test_what_a_trial_took_on_a_gpu_is_known_where_its_records_were_brought(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
-def test_a_plan_for_a_gpu_says_how_it_counts_the_choice_of_paths(tmp_path: Path) -> None:
+def test_a_plan_for_a_gpu_says_how_it_counts_the_choice_of_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded_kind, "COMPILED_STEPS_ARE_CHOSEN", True)
     workplace = Workplace(tmp_path)
     assert workplace.run("--no-probe", "--seeds", "0", "--set", "steps=5").exit_code == 0
     (execution,) = workplace.runs.glob("trials/*/execution.json")

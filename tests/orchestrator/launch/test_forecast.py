@@ -202,14 +202,19 @@ def test_on_a_gpu_the_first_trial_of_each_kind_of_step_chooses_its_path(tmp_path
     assert not forecast(plan).choices, "on a CPU it takes a few steps"
 
 
-def test_the_compilation_of_a_long_training_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_compilation_of_a_long_training_is_counted(chosen: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fsl_core.training.recorded_kind.COMPILED_STEPS_ARE_CHOSEN", chosen)
     expected = on_a_gpu(small_plan(tmp_path, seeds="0,1"), 100.0)
     assert {choice.chooses for choice in expected.choices.values()} == {True, False}
     for name, choice in expected.choices.items():
-        assert choice == (PathChoice(chooses=True, compiles=True) if choice.chooses else PathChoice(loads=True))
+        assert choice == (PathChoice(chooses=True, compiles=chosen) if choice.chooses else PathChoice(loads=chosen))
         seconds = expected.predictions[name].of_the_rest.work.seconds
         assert seconds is not None and seconds.likely > choice.seconds.likely
-        assert choice.seconds == (CHOOSING + COMPILING if choice.chooses else LOADING)
+        if chosen:
+            assert choice.seconds == (CHOOSING + COMPILING if choice.chooses else LOADING)
+        else:
+            assert choice.seconds == (CHOOSING if choice.chooses else NOTHING)
 
 
 def test_a_trial_whose_kind_of_step_has_a_path_here_chooses_none(tmp_path: Path) -> None:
@@ -232,8 +237,9 @@ def test_a_trial_whose_kind_of_step_has_a_path_here_chooses_none(tmp_path: Path)
     assert KnownPaths.read(tmp_path / "choices", GPU, given=None) == KnownPaths()
 
 
-def test_a_trial_of_another_length_does_not_spare_the_choice(tmp_path: Path) -> None:
+def test_a_trial_of_another_length_does_not_spare_the_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its steps cost the same, but whether compiling pays depends on their number."""
+    monkeypatch.setattr("fsl_core.training.recorded_kind.COMPILED_STEPS_ARE_CHOSEN", True)
     short, long = small_plan(tmp_path, seeds="0"), small_plan(tmp_path, seeds="0", steps="400000")
     finished = [record(trial.recipe, 5, device="cuda", device_name="a GPU") for trial in short.trials]
     expected = on_a_gpu(long, 1e-3, learnt=finished)
