@@ -12,12 +12,13 @@ import torch
 
 from fsl_core.backbones.kernels import Convolution, Layout, Normalisation, Stem
 from fsl_core.backbones.resnet12 import ResNet12Settings
+from fsl_core.datasets.catalogue import SplitDataset
 from fsl_core.episodes.episode import EpisodeShape
 from fsl_core.errors import ExecutionPathError, RecipeError, SettingError, StopRequested
 from fsl_core.recipe.algorithm_settings import AlgorithmSettings, MamlSettings, PrototypicalSettings
 from fsl_core.recipe.backbone_settings import BackboneSettings, Conv4Settings, MlpSettings
 from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
-from fsl_core.training import path_repetition, recorded_kind
+from fsl_core.training import path_repetition, recorded_kind, seed_groups
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import Stopwatch, choose_path
 from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
@@ -25,6 +26,7 @@ from fsl_core.training.path_repetition import not_repeating, repeats_exactly
 from fsl_core.training.path_timing import stopwatch_of, training_along
 from fsl_core.training.state import TrainingState
 from fsl_core.training.step_kind import StepKind
+from fsl_core.training.trial_run import Trial, TrialRun
 from tests.fsl_core.conftest import glyphs_recipe
 
 Shape = tuple[int, int, int]
@@ -491,3 +493,16 @@ def test_a_step_that_depends_on_more_than_its_start_does_not_repeat(monkeypatch:
 
     monkeypatch.setattr(path_repetition, "training_along", wavering)
     assert not repeats_exactly(recipe, path, (1, 28, 28))
+
+
+@pytest.mark.parametrize(("device", "warned"), [("cuda", True), ("cpu", False)])
+def test_a_given_path_that_is_compiled_for_a_gpu_is_not_silent(
+    device: str, warned: bool, tmp_path: Path, glyphs: SplitDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seed_groups, "pin_path", lambda *pinned: None)
+    said: list[str] = []
+    path = dataclasses.replace(COMPILED, device=device)
+    run = TrialRun(folder=tmp_path / "trial", dataset=glyphs, path=path, notice=said.append)
+    ((pinned,),) = seed_groups.seed_groups([seed_groups.begun_trial(Trial(recipe=glyphs_recipe(), run=run))])
+    assert pinned.path == path
+    assert [line.startswith("this training's path is compiled") for line in said] == [True] * warned

@@ -28,7 +28,9 @@ PART = 0.1
 """Of each tensor's gradient, as a norm. Rounding alone is some 1e-6. But a step has millions of activations, and where rounding moves one
 across the kink of ReLU during adaptation the gradient jumps: on a CPU by up to 3 %."""
 UNFOLDED = {"layout": "channels_first", "convolution": "unfolded", "stem": "maps"}
-ON_CUDA = ExecutionPath(device="cuda", episodes_at_once=32, captured=True, layout="channels_first", convolution="unfolded", stem="maps")
+ON_CUDA = ExecutionPath(
+    device="cuda", episodes_at_once=32, captured=True, layout="channels_first", convolution="unfolded", stem="maps"
+)
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
