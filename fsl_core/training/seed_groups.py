@@ -53,8 +53,6 @@ def _places(new: Sequence[Trial]) -> list[ExecutionPath]:
 def _new_path(new: Sequence[Trial]) -> ExecutionPath:
     recipe, run = new[0].recipe, new[0].run
     if run.path is not None:
-        if run.path.compiled and run.path.device == "cuda":
-            run.notice("this training's path is compiled: such steps are not proven yet on a GPU (see docs/performance.md)")
         return run.path
     ExecutionPath(device=run.device, threads=run.threads).check_available(recipe.matmul_precision)
     shape = run.dataset.meta_train.image_shape
@@ -67,6 +65,8 @@ def _new_path(new: Sequence[Trial]) -> ExecutionPath:
 
 def _pinned(trial: Trial, path: ExecutionPath) -> PinnedTrial:
     pin_path(trial.run.folder, path, trial.recipe.matmul_precision)
+    if path.compiled and path.device == "cuda":  # given, or chosen by an earlier version
+        trial.run.notice("this training's path is compiled: such steps are not proven yet on a GPU (see docs/performance.md)")
     return PinnedTrial(recipe=trial.recipe, run=trial.run, path=path)
 
 

@@ -21,7 +21,7 @@ from fsl_core.recipe.recipe import TrainingRecipe, ValidationSettings
 from fsl_core.training import path_repetition, recorded_kind, seed_groups
 from fsl_core.training.execution_path import ExecutionPath
 from fsl_core.training.path_choice import Stopwatch, choose_path
-from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path
+from fsl_core.training.path_file import path_as_document, path_as_plain, path_from_plain, read_path, write_path
 from fsl_core.training.path_repetition import not_repeating, repeats_exactly
 from fsl_core.training.path_timing import stopwatch_of, training_along
 from fsl_core.training.state import TrainingState
@@ -496,13 +496,17 @@ def test_a_step_that_depends_on_more_than_its_start_does_not_repeat(monkeypatch:
 
 
 @pytest.mark.parametrize(("device", "warned"), [("cuda", True), ("cpu", False)])
-def test_a_given_path_that_is_compiled_for_a_gpu_is_not_silent(
-    device: str, warned: bool, tmp_path: Path, glyphs: SplitDataset, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_path_that_is_compiled_for_a_gpu_is_not_silent(
+    device: str, warned: bool, begun: bool, tmp_path: Path, glyphs: SplitDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Neither one that is given nor one that the trial already has."""
     monkeypatch.setattr(seed_groups, "pin_path", lambda *pinned: None)
     said: list[str] = []
     path = dataclasses.replace(COMPILED, device=device)
-    run = TrialRun(folder=tmp_path / "trial", dataset=glyphs, path=path, notice=said.append)
+    run = TrialRun(folder=tmp_path, dataset=glyphs, path=None if begun else path, notice=said.append)
+    if begun:
+        write_path(tmp_path, path)
     ((pinned,),) = seed_groups.seed_groups([seed_groups.begun_trial(Trial(recipe=glyphs_recipe(), run=run))])
     assert pinned.path == path
     assert [line.startswith("this training's path is compiled") for line in said] == [True] * warned

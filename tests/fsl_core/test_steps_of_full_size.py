@@ -3,7 +3,6 @@
 The compiler and the libraries of a GPU choose other code for large shapes than for those of the other tests.
 """
 
-import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -121,7 +120,7 @@ def test_a_wrong_gradient_of_one_tensor_is_noticed(glyphs: SplitDataset, monkeyp
         if next(iter(weights.values())).dtype != torch.float32:
             return meta
         name = "network.0.blocks.1.norm.weight"
-        return dataclasses.replace(meta, gradient={**meta.gradient, name: 1.2 * meta.gradient[name]})
+        return replace(meta, gradient={**meta.gradient, name: 1.2 * meta.gradient[name]})
 
     monkeypatch.setattr(algorithm, "meta_gradient", wrong)
     with pytest.raises(AssertionError, match=r"blocks\.1\.norm\.weight in step 0: 0\.2"):
